@@ -1,0 +1,43 @@
+# Tells the shell's own SECONDS nothing: the recipes only see the value as an argument.
+PORT ?= 8000
+SECONDS = 0
+ARGS =
+BIN = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check format lock clean venv venv-dev
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: venv ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
+	@$(BIN)/python -m demo --port $(PORT) --seconds $(SECONDS)
+
+run: venv ## the exchange without traders: PORT=8000
+	@$(BIN)/python -m demo --no-traders --port $(PORT)
+
+test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
+	@$(BIN)/python -m scripts.test $(ARGS)
+
+check: venv-dev ## format, lint, types and the layers of imports
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+format: venv-dev ## let ruff format and fix
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+lock: venv-dev ## write the lock files from pyproject.toml: ARGS=--upgrade
+	@sh scripts/lock.sh $(ARGS)
+
+clean: ## remove .venv and all caches in this folder
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@sh scripts/venv.sh requirements.lock
+
+venv-dev:
+	@sh scripts/venv.sh requirements-dev.lock

@@ -1,0 +1,101 @@
+"""What each user owns: balances, the ledger that explains them, and the operators' transfers."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+
+from exchange.amounts import AmountField, KeyField
+from markets.models import Asset
+
+
+class Balance(models.Model):
+    """What a user owns of one asset: `available` is free to use, `frozen` is reserved for open orders."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    currency = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False, db_column="currency"
+    )
+    available = AmountField(default=Decimal(0))
+    frozen = AmountField(default=Decimal(0))
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "balances"
+        constraints = [
+            UniqueConstraint(fields=["user", "currency"], name="balance_user_currency"),
+            CheckConstraint(condition=Q(available__gte=Decimal(0)), name="balance_available_not_negative"),
+            CheckConstraint(condition=Q(frozen__gte=Decimal(0)), name="balance_frozen_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.currency_id}"
+
+    @property
+    def total(self) -> Decimal:
+        return self.available + self.frozen
+
+
+class EntryKind(models.TextChoices):
+    """Why ownership changed."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    TRADE = "TRADE"
+    FEE = "FEE"
+
+
+class HouseAccount(models.IntegerChoices):
+    """The accounts that are no user's: the world outside, and the fees that the exchange collected."""
+
+    EXTERNAL = 0
+    FEES = -1
+
+
+class LedgerEntry(models.Model):
+    """One change of ownership. Append only; double entry: each reference sums to zero per currency.
+
+    `account` is a user's id or a HouseAccount. Freezing is not ownership and makes no entry.
+    """
+
+    account = models.BigIntegerField()
+    currency = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False, db_column="currency"
+    )
+    kind = models.CharField(max_length=16, choices=EntryKind.choices)
+    amount = AmountField()
+    reference = KeyField(max_length=80)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "ledger_entries"
+        verbose_name_plural = "ledger entries"
+        indexes = [Index(fields=["account", "currency", "id"], name="ledger_statement")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount} {self.currency_id}"
+
+
+class Transfer(models.Model):
+    """An operator's deposit or withdrawal. Its reference makes it happen once, and answers the same when repeated."""
+
+    reference = KeyField(max_length=64, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    currency = models.ForeignKey(
+        Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_column="currency"
+    )
+    amount = AmountField()
+    reason = models.CharField(max_length=200)
+    operator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
+    available_after = AmountField()
+    frozen_after = AmountField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "transfers"
+
+    def __str__(self) -> str:
+        return self.reference

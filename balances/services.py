@@ -1,0 +1,170 @@
+"""The verbs that move money: deposit, withdraw, freeze, and settle. Each is a guarded write.
+
+Lock order: balances by (user, currency), then the asset. Placing an order takes one balance,
+last before its commit.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
+from exchange.amounts import amount as stored
+from exchange.bulk import update_rows
+from exchange.deadlocks import again_on_deadlock
+from exchange.errors import AmountTooLarge, InsufficientFunds, ReferenceReused
+from markets.models import Asset
+from matching.core.money import MAX_AMOUNT, to_decimal, to_units
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a batch does to one balance, in units of 1e-8: signed changes of available and frozen."""
+
+    available: int
+    frozen: int
+
+
+def freeze(user_id: int, currency: str, amount: Decimal) -> None:
+    """Reserve available funds for an order. Raises InsufficientFunds, with nothing changed."""
+    assert amount > 0, amount
+    mine = Balance.objects.filter(user_id=user_id, currency_id=currency, available__gte=amount)
+    frozen = mine.update(
+        available=F("available") - stored(amount), frozen=F("frozen") + stored(amount), updated_at=timezone.now()
+    )
+    if not frozen:
+        raise InsufficientFunds(f"{amount} {currency} needed", currency=currency, required=amount)
+
+
+@again_on_deadlock
+def transfer(
+    *, user_id: int, currency: str, amount: Decimal, reason: str, reference: str, operator_id: int | None
+) -> tuple[Transfer, bool]:
+    """Deposit a positive amount or withdraw a negative one, once per reference.
+
+    Returns the transfer and whether it had been made before. Raises InsufficientFunds, AmountTooLarge, ReferenceReused.
+    """
+    assert amount, "a transfer moves something"
+    wanted = Transfer(
+        reference=reference,
+        user_id=user_id,
+        currency_id=currency,
+        amount=amount,
+        reason=reason,
+        operator_id=operator_id,
+        created_at=timezone.now(),
+    )
+    earlier = _repeated(wanted)
+    if earlier:
+        return earlier, True
+    try:
+        with transaction.atomic():
+            _carry_out(wanted)
+    except IntegrityError:
+        # Somebody stored the same reference after we looked: that transfer is the one.
+        earlier = _repeated(wanted)
+        if earlier is None:
+            raise
+        return earlier, True
+    return wanted, False
+
+
+def settle(changes: Mapping[tuple[int, str], Change], entries: Iterable[LedgerEntry], now: datetime) -> None:
+    """Move the money of a batch inside the caller's transaction.
+
+    Raises AssertionError if a balance would fall below zero: the whole batch must be thrown away then.
+    """
+    touched = {key: change for key, change in changes.items() if change.available or change.frozen}
+    balances = lock_balances(touched)
+    rows = []
+    for key, change in sorted(touched.items()):
+        balance = balances[key]
+        available = to_units(balance.available) + change.available
+        frozen = to_units(balance.frozen) + change.frozen
+        assert available >= 0, f"balance {key}: available would be {available}"
+        assert frozen >= 0, f"balance {key}: frozen would be {frozen}"
+        rows.append((balance.id, to_decimal(available), to_decimal(frozen), now))
+    update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
+    LedgerEntry.objects.bulk_create(entries)
+
+
+def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
+    """Lock the balances, in (user, currency) order, making those that do not exist yet.
+
+    The users' other balances among the same currencies are locked too: two plain lists use the index everywhere.
+    """
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    found = _locked(wanted)
+    missing = sorted(wanted - found.keys())
+    if missing:
+        new = [Balance(user_id=user_id, currency_id=currency) for user_id, currency in missing]
+        Balance.objects.bulk_create(new, ignore_conflicts=True)
+        found = _locked(wanted)
+    return found
+
+
+def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
+    rows = (
+        Balance.objects.select_for_update()
+        .filter(user_id__in={user_id for user_id, _ in keys}, currency_id__in={currency for _, currency in keys})
+        .order_by("user_id", "currency_id")
+    )
+    return {(row.user_id, row.currency_id): row for row in rows}
+
+
+def _repeated(wanted: Transfer) -> Transfer | None:
+    """The transfer already made under this reference. Raises ReferenceReused if it was another one."""
+    earlier = Transfer.objects.filter(reference=wanted.reference).first()
+    if earlier is None:
+        return None
+    for field in ("user_id", "currency_id", "amount", "reason"):
+        if getattr(earlier, field) != getattr(wanted, field):
+            raise ReferenceReused(f"reference {wanted.reference} was used for another transfer", field="reference")
+    return earlier
+
+
+def _carry_out(wanted: Transfer) -> None:
+    """Balance, supply, ledger and the transfer itself; the balance's row is locked first."""
+    key = (wanted.user_id, wanted.currency_id)
+    balance = lock_balances([key])[key]
+    if balance.available + wanted.amount < 0:
+        raise InsufficientFunds(
+            f"{-wanted.amount} {wanted.currency_id} needed, {balance.available} available",
+            currency=wanted.currency_id,
+            required=-wanted.amount,
+            available=balance.available,
+        )
+    _change_supply(wanted.currency_id, wanted.amount)
+    balance.available += wanted.amount
+    balance.save(update_fields=["available", "updated_at"])
+    wanted.available_after, wanted.frozen_after = balance.available, balance.frozen
+    wanted.save(force_insert=True)
+    kind = EntryKind.DEPOSIT if wanted.amount > 0 else EntryKind.WITHDRAWAL
+    accounts = ((wanted.user_id, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))
+    LedgerEntry.objects.bulk_create(
+        [
+            LedgerEntry(
+                account=account,
+                currency_id=wanted.currency_id,
+                kind=kind,
+                amount=amount,
+                reference=f"transfer:{wanted.reference}",
+                created_at=wanted.created_at,
+            )
+            for account, amount in accounts
+        ]
+    )
+
+
+def _change_supply(currency: str, amount: Decimal) -> None:
+    """Keep the sum of everything owned below the cap: then no single balance can ever overflow its column."""
+    changed = Asset.objects.filter(code=currency, supply__lte=MAX_AMOUNT - amount)
+    if not changed.update(supply=F("supply") + stored(amount)):
+        raise AmountTooLarge(f"more than {MAX_AMOUNT} {currency} would be in circulation", field="amount")

@@ -1,0 +1,124 @@
+"""Balances over REST: looking, and the operators' transfers."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from balances.models import Balance, LedgerEntry, Transfer
+from balances.services import transfer
+from exchange.amounts import plain
+from exchange.api import IsStaff, answer
+from exchange.errors import AssetNotFound, InvalidField, UserNotFound, timestamp
+from exchange.forms import DecimalText, Form, Identifier, Text, parse_id, printable
+from exchange.pages import read_page
+from markets.models import ASSET_PATTERN, Asset
+from matching.core.money import MAX_AMOUNT
+from users.services import find_user
+
+
+class TransferForm(Form):
+    user_id = Identifier()
+    currency = Text(pattern=ASSET_PATTERN, limit=16)
+    amount = DecimalText(signed=True)
+    reason = Text(limit=200)
+    reference = Text(pattern=r"[A-Za-z0-9._:-]{1,64}", limit=64)
+
+
+class BalancesView(APIView):
+    def get(self, request: Request, user_id: str) -> Response:
+        owner = readable_user_id(request, user_id)
+        mine = Balance.objects.filter(user_id=owner).order_by("currency_id")
+        return answer([represent_balance(balance) for balance in mine])
+
+
+class BalanceView(APIView):
+    def get(self, request: Request, user_id: str, currency: str) -> Response:
+        owner = readable_user_id(request, user_id)
+        code = known_asset(currency)
+        balance = Balance.objects.filter(user_id=owner, currency_id=code).first()
+        return answer(represent_balance(balance or Balance(user_id=owner, currency_id=code)))
+
+
+class LedgerView(APIView):
+    def get(self, request: Request, user_id: str, currency: str) -> Response:
+        owner = readable_user_id(request, user_id)
+        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency_id=known_asset(currency))
+        return read_page(request, entries, represent_entry)
+
+
+class TransferView(APIView):
+    permission_classes = [IsStaff]
+
+    def post(self, request: Request) -> Response:
+        values = TransferForm().read(request.data)
+        find_user(values["user_id"])
+        asset = Asset.objects.filter(code=values["currency"]).first()
+        if asset is None:
+            raise AssetNotFound(f"there is no asset {values['currency']}")
+        _refuse_amount(values["amount"], asset)
+        made, replayed = transfer(operator_id=request.user.pk, **values)
+        headers = {"Idempotent_Replayed": "true"} if replayed else {}
+        return answer(represent_transfer(made), message="Balance updated", **headers)
+
+    put = post
+
+
+def readable_user_id(request: Request, user_id: str) -> int:
+    """The account that the path names: the caller's own, or anybody's for staff. Raises UserNotFound."""
+    wanted = parse_id(user_id)
+    if wanted == request.user.pk:
+        return int(request.user.pk)
+    if not request.user.is_staff:
+        raise UserNotFound("there is no such user")
+    return find_user(wanted).id
+
+
+def known_asset(code: str) -> str:
+    """Raises AssetNotFound."""
+    if not Asset.objects.filter(code=code).exists():
+        raise AssetNotFound(f"there is no asset {printable(code)}")
+    return code
+
+
+def represent_balance(balance: Balance) -> dict[str, Any]:
+    return {
+        "userId": balance.user_id,
+        "currency": balance.currency_id,
+        "availableBalance": plain(balance.available),
+        "frozenBalance": plain(balance.frozen),
+        "totalBalance": plain(balance.total),
+        "updatedAt": timestamp(balance.updated_at) if balance.updated_at else None,
+    }
+
+
+def represent_transfer(made: Transfer) -> dict[str, Any]:
+    """The balance as it was after the transfer, however often it is asked for again."""
+    return {
+        "userId": made.user_id,
+        "currency": made.currency_id,
+        "availableBalance": plain(made.available_after),
+        "frozenBalance": plain(made.frozen_after),
+        "totalBalance": plain(made.available_after + made.frozen_after),
+        "updatedAt": timestamp(made.created_at),
+    }
+
+
+def represent_entry(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        "entryId": entry.id,
+        "kind": entry.kind,
+        "amount": plain(entry.amount),
+        "reference": entry.reference,
+        "createdAt": timestamp(entry.created_at),
+    }
+
+
+def _refuse_amount(amount: Decimal, asset: Asset) -> None:
+    if abs(amount) > MAX_AMOUNT:
+        raise InvalidField("amount", "AMOUNT_TOO_LARGE", f"amount {plain(amount)} is above {MAX_AMOUNT}")
+    if amount != round(amount, asset.scale):
+        raise InvalidField("amount", "AMOUNT_OFF_SCALE", f"{asset.code} has {asset.scale} digits", scale=asset.scale)

@@ -1,0 +1,104 @@
+"""Model fields whose meaning must not depend on the database behind them: exact money and exact keys."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from matching.core.money import DIGITS, to_decimal, to_units
+
+MAX_DIGITS = 20
+
+# Django's fields are generic for the type checker only.
+if TYPE_CHECKING:
+    _AmountBase = models.Field[Any, Decimal]
+    _CharBase = models.CharField[Any, str]
+    _EmailBase = models.EmailField[Any, str]
+else:
+    _AmountBase, _CharBase, _EmailBase = models.Field, models.CharField, models.EmailField
+
+
+def plain(amount: Decimal) -> str:
+    """A decimal as clients see it: no exponent, trailing zeros trimmed."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+class AmountField(_AmountBase):
+    """An exact decimal with eight places: DECIMAL(20,8) on MySQL and MariaDB, an integer of 1e-8 units on SQLite.
+
+    SQLite keeps decimals as floats: 123456789012.12345678 comes back as ...123 and a conditional debit can match no
+    row. It is not a DecimalField because Django casts those to SQLite's NUMERIC on the way.
+    """
+
+    empty_strings_allowed = False
+
+    def get_internal_type(self) -> str:
+        return "AmountField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "bigint" if connection.vendor == "sqlite" else f"decimal({MAX_DIGITS},{DIGITS})"
+
+    def rel_db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return self.db_type(connection)
+
+    def to_python(self, value: Any) -> Decimal | None:
+        if value is None or isinstance(value, Decimal):
+            return value
+        try:
+            return Decimal(str(value))
+        except ArithmeticError as error:
+            raise ValidationError(f"{value!r} is not a decimal number") from error
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        amount = self.to_python(value) if not hasattr(value, "as_sql") else value
+        if not isinstance(amount, Decimal):
+            return amount
+        return to_units(amount) if connection.vendor == "sqlite" else amount
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        return value if hasattr(value, "as_sql") else self.get_db_prep_value(value, connection)
+
+    def from_db_value(self, value: Any, _expression: Any, connection: BaseDatabaseWrapper) -> Decimal | None:
+        if value is None:
+            return None
+        return to_decimal(value) if connection.vendor == "sqlite" else Decimal(value)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        value = self.value_from_object(obj)
+        return "" if value is None else plain(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(
+            **{"form_class": forms.DecimalField, "max_digits": MAX_DIGITS, "decimal_places": DIGITS, **kwargs}
+        )
+
+
+def amount(value: Decimal) -> models.Value:
+    """An amount as an operand beside F(): stored money has the database's own form on SQLite."""
+    return models.Value(value, output_field=AmountField())
+
+
+class _ExactText:
+    """Compares by code point, case, accents and trailing blanks included: `abc`, `ABC` and `ábc` are three keys.
+
+    The default collations of MySQL and MariaDB call them one, so another user's key would answer for yours.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+        parameters: dict[str, Any] = super().db_parameters(connection)  # type: ignore[misc]
+        if connection.vendor == "mysql":
+            is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
+            parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        return parameters
+
+
+class KeyField(_ExactText, _CharBase):
+    """A text that identifies: symbols, client order ids, references."""
+
+
+class ExactEmailField(_ExactText, _EmailBase):
+    """An e-mail address, unique as it was stored."""

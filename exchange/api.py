@@ -1,0 +1,123 @@
+"""What every REST view shares: who is asking, how bodies are read, how answers and refusals look."""
+
+import logging
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from rest_framework import exceptions, status
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework_simplejwt.authentication import JWTAuthentication
+
+from exchange import errors
+from exchange.errors import ExchangeError, error_body, timestamp
+from exchange.json import parse_object
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 1
+
+
+class TokenAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <access token>`."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        try:
+            return super().authenticate(request)
+        except exceptions.APIException as error:
+            raise errors.NotAuthenticated("the access token is invalid or expired") from error
+
+
+class StrictJSONParser(BaseParser):
+    """JSON objects only: no repeated names, no deep nesting, no NaN, no large bodies."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
+        return parse_object(stream.read())
+
+
+class IsStaff(BasePermission):
+    """Staff only: others are told so, anonymous users are asked to sign in."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user.is_authenticated:
+            raise errors.NotAuthenticated("sign in first")
+        if not request.user.is_staff:
+            raise errors.StaffOnly("only staff may do this")
+        return True
+
+
+class IsStaffOrReadOnly(IsStaff):
+    """Everybody may look, staff may change."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
+
+
+def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, **headers: str) -> Response:
+    """An answer in the envelope that all answers share."""
+    body = {"code": code, "message": message, "data": data, "timestamp": timestamp()}
+    return Response(body, status=code, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def answer_error(error: Exception, _context: Any) -> Response | None:
+    """A refusal in the envelope. Anything that is not a refusal goes on as the defect it is."""
+    refusal = as_refusal(error)
+    if refusal is None:
+        return None
+    response = Response(error_body(refusal), status=refusal.status)
+    if refusal.status == status.HTTP_401_UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="api"'
+    if refusal.status == status.HTTP_503_SERVICE_UNAVAILABLE:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def as_refusal(error: Exception) -> ExchangeError | None:
+    """The exchange's word for an exception of Django's or the framework's; None for a defect."""
+    if isinstance(error, ExchangeError):
+        return error
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("the database did not answer: %s", error)
+        return errors.Unavailable("the outcome is unknown: repeat the request with the same key")
+    if isinstance(error, Http404 | exceptions.NotFound):
+        return errors.NotFound("nothing is here")
+    for kind, refusal, message in _FRAMEWORK:
+        if isinstance(error, kind):
+            return refusal(message)
+    return None
+
+
+_FRAMEWORK: tuple[tuple[type[Exception], type[ExchangeError], str], ...] = (
+    (exceptions.NotAuthenticated, errors.NotAuthenticated, "sign in first"),
+    (exceptions.AuthenticationFailed, errors.NotAuthenticated, "sign in first"),
+    (exceptions.PermissionDenied, errors.StaffOnly, "only staff may do this"),
+    (exceptions.MethodNotAllowed, errors.MethodNotAllowed, "this path does not take that method"),
+    (exceptions.UnsupportedMediaType, errors.UnsupportedMediaType, "send application/json"),
+    (exceptions.NotAcceptable, errors.NotAcceptable, "only application/json is answered"),
+    (exceptions.ParseError, errors.MalformedBody, "the body cannot be read"),
+)
+
+
+def own_user_id(request: Request, asked_for: int | None) -> int:
+    """The account a request acts on: its own; staff may name another's. Raises NotYourAccount."""
+    own = int(request.user.pk)
+    if asked_for is None or asked_for == own:
+        return own
+    if not request.user.is_staff:
+        raise errors.NotYourAccount
+    return asked_for
+
+
+def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """No such path."""
+    return JsonResponse(error_body(errors.NotFound("nothing is here")), status=404)
+
+
+def server_error(_request: HttpRequest) -> HttpResponse:
+    """A defect: it was logged with its traceback, and the client only hears that the outcome is unknown."""
+    return JsonResponse(error_body(ExchangeError("something broke: the outcome is unknown")), status=500)

@@ -1,0 +1,50 @@
+"""The ASGI entry point: the stream here, everything else by the WSGI application in threads.
+
+Django's own ASGI handler keeps a thread for each open stream and runs a view at a third of the speed.
+"""
+
+import os
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
+# Sets up Django: what is imported below defines models.
+# Typed loosely: its own types describe the same messages in other words.
+wsgi: Any = get_wsgi_application()
+rest: Any = WSGIMiddleware(wsgi, workers=10)
+
+from exchange.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
+from exchange.streams.hub import install_hub  # noqa: E402
+from orders.stream import OrderJournal, open_order_feed  # noqa: E402
+
+ORDER_STATUS_PATH = "/api/v1/stream/order-status"
+
+order_status = StreamApplication(install_hub(OrderJournal()), open_order_feed)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Route one connection. The same object serves the demo's one port and the stream process of production."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif scope["type"] == "http" and scope["path"] == ORDER_STATUS_PATH:
+        await order_status(scope, receive, send)
+    elif scope["type"] == "http":
+        await rest(_clean(scope), receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1000})
+
+
+def _clean(scope: Scope) -> dict[str, Any]:
+    """Without headers that a WSGI environment cannot tell from others: X_Forwarded_For would pass for the proxy's."""
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name and name.lower() != b"proxy"]
+    query = "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in scope["query_string"])
+    return {**scope, "headers": headers, "query_string": query.encode()}
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while (message := await receive())["type"] != "lifespan.shutdown":
+        await send({"type": f"{message['type']}.complete"})
+    await order_status.stop()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,222 @@
+"""Settings, all in this file; the environment changes them, and a bad value stops the start with one line."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+
+# Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
+DEMO = env.bool("DEMO", default=True)
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
+DEBUG = False
+
+
+def secret(name: str, demo: str) -> str:
+    """A secret from the environment; outside demo mode there is no default."""
+    value: str = env.str(name, default=demo if DEMO else "")
+    if not value or (not DEMO and value == demo):
+        raise ImproperlyConfigured(f"{name} must be set to a secret of its own when DEMO is off")
+    return value
+
+
+SECRET_KEY = secret("SECRET_KEY", "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz")
+JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", "demo-only-signing-key-0123456789-abcdefghijklmnopqrstuv")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_prometheus",
+    "django_eventstream",
+    "exchange",
+    "users",
+    "markets",
+    "balances",
+    "orders",
+    "matching",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "exchange.urls"
+WSGI_APPLICATION = "exchange.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database: SQLite serves trying it out; MySQL is what it is for.
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'exchange.sqlite3'}"
+SQLITE_OPTIONS: dict[str, Any] = {
+    # Every transaction takes the write lock when it begins: this stands in for SELECT ... FOR UPDATE.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+MYSQL_OPTIONS: dict[str, Any] = {
+    # A snapshot opened before the book's lock would show orders as they were and match them twice.
+    "isolation_level": "read committed",
+    "charset": "utf8mb4",
+    "connect_timeout": 5,
+    "init_command": (
+        "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',"
+        " innodb_lock_wait_timeout=3, lock_wait_timeout=10, time_zone='+00:00'"
+    ),
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's description of the database behind the URL, with the options that correctness needs."""
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    is_sqlite = config["ENGINE"].endswith("sqlite3")
+    if not is_sqlite and not config["ENGINE"].endswith("mysql"):
+        raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
+    config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
+    config["CONN_MAX_AGE"] = 0 if is_sqlite else env.int("CONN_MAX_AGE", default=60)
+    config["CONN_HEALTH_CHECKS"] = True
+    config["ATOMIC_REQUESTS"] = False
+    return config
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis: a broker for the doorbells, a cache, and the channel of the streams.
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/1")
+BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+REDIS_TIMEOUT_SECONDS = 0.25
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "exchange",
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "CONNECTION_POOL_KWARGS": {"retry": None},
+        },
+    }
+}
+
+
+def redis_location(url: str) -> dict[str, Any]:
+    """A Redis URL as the keyword arguments that django-eventstream hands to its clients."""
+    parts = urlsplit(url)
+    location: dict[str, Any] = {"host": parts.hostname or "127.0.0.1", "port": parts.port or 6379}
+    if parts.password:
+        location |= {"username": parts.username or "default", "password": parts.password}
+    if parts.scheme == "rediss":
+        location["ssl"] = True
+    return location
+
+
+EVENTSTREAM_REDIS = redis_location(REDIS_URL)
+EVENTSTREAM_CHANNELMANAGER_CLASS = "exchange.streams.channels.NobodyReads"
+
+# Celery: a message is a doorbell. It may be lost, doubled or late without any effect but delay.
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_DEFAULT_QUEUE = "orders"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_WORKER_POOL = "solo"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": REDIS_TIMEOUT_SECONDS,
+    "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+    "socket_keepalive": True,
+    "priority_steps": [0],
+}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
+}
+
+# The engine.
+ENGINE_BATCH_SIZE = env.int("ENGINE_BATCH_SIZE", default=200)
+ENGINE_FILLS_PER_TRANSACTION = env.int("ENGINE_FILLS_PER_TRANSACTION", default=500)
+ENGINE_TIME_BOX_SECONDS = env.float("ENGINE_TIME_BOX_SECONDS", default=1.0)
+
+# Users and tokens.
+AUTH_USER_MODEL = "users.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SIMPLE_JWT = {
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ALGORITHM": "HS256",
+    "ISSUER": "exchange",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=7)),
+    "USER_ID_CLAIM": "sub",
+    "UPDATE_LAST_LOGIN": False,
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["exchange.api.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["exchange.api.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "exchange.api.answer_error",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+SILENCED_SYSTEM_CHECKS: list[str] = []
+SECURE_REFERRER_POLICY = "no-referrer"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "django_eventstream": {"level": "WARNING"}},
+}

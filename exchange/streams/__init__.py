@@ -1,0 +1,13 @@
+"""Server-sent events: messages go in after commit by `publish`, and come out of `application` at the clients.
+
+django-eventstream is the transport: its Redis channel, message format, listeners and encoding. What it does when
+something breaks is replaced through its own classes: see `subscription`, `hub` and `watch`. Nothing here knows what an
+order is; what a stream may hear and how it catches up comes from a `Feed` and a `Journal`.
+"""
+
+from exchange.streams.messages import Message
+from exchange.streams.presence import stats
+from exchange.streams.publisher import publish
+from exchange.streams.tickets import issue_ticket, redeem_ticket
+
+__all__ = ["Message", "issue_ticket", "publish", "redeem_ticket", "stats"]

@@ -1,0 +1,229 @@
+"""The ASGI application that answers one stream's URL.
+
+It stands in front of Django's handler: any synchronous middleware or signal receiver there would keep a thread for each
+open stream. The order of things when a stream opens is what makes it complete: join the hub, be sure of the Redis
+subscription, read the database, and only then say `connected`. What is committed after that is heard or read.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, ParamSpec, TypeVar
+
+from django.conf import settings
+from django_eventstream.utils import sse_encode_event
+from django_eventstream.views import Listener
+
+from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
+from exchange.streams.hub import Feed, Hub
+from exchange.streams.messages import Message, data_text
+from exchange.streams.request import StreamRequest
+from exchange.streams.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE_SECONDS = 15.0
+PERMISSION_SECONDS = 60.0
+# A client that takes nothing for so long is gone, or holds our memory.
+SEND_SECONDS = 30.0
+# The pause before the journal is read again after the database failed.
+READ_AGAIN_SECONDS = 2.0
+# So many ids are remembered, to send no message twice that was both heard and read.
+REMEMBERED_IDS = 2000
+
+
+class StreamApplication:
+    """`open_feed` signs the caller in and says what the stream may hear; it runs in a thread and may refuse."""
+
+    def __init__(self, hub: Hub, open_feed: Callable[[StreamRequest], Feed]) -> None:
+        self._hub = hub
+        self._open_feed = open_feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = StreamRequest.from_scope(scope)
+        try:
+            feed = await self._admit(request)
+            listener = self._hub.join(feed)
+        except ExchangeError as refusal:
+            await _refuse(send, refusal)
+            return
+        try:
+            await self._open(_Stream(self._hub, feed, listener), receive, send)
+        finally:
+            self._hub.leave(listener)
+
+    async def stop(self) -> None:
+        await self._hub.stop()
+
+    async def _admit(self, request: StreamRequest) -> Feed:
+        if request.method != "GET":
+            raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
+        return await _read(self._open_feed, request)
+
+    async def _open(self, stream: "_Stream", receive: Receive, send: Send) -> None:
+        await self._hub.settled()
+        try:
+            opening = await _read(stream.feed.opening, time.monotonic())
+        except ExchangeError as refusal:
+            await _refuse(send, refusal)
+            return
+        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        gone.add_done_callback(lambda _: stream.listener.aevent.set())
+        try:
+            await _send(send, {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+            await _send_body(send, stream.first_bytes(opening))
+            await stream.run(send, gone)
+            await _send_body(send, b"", more=False)
+        except TimeoutError:
+            logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id)
+        except asyncio.CancelledError:
+            # The server stops: end the response as it should end, so that the client just comes again.
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(0.5):
+                    await _send_body(send, b"", more=False)
+        finally:
+            gone.cancel()
+
+
+class _Stream:
+    """One open stream: takes what its listener was given and writes it out."""
+
+    def __init__(self, hub: Hub, feed: Feed, listener: Listener) -> None:
+        self.feed = feed
+        self.listener = listener
+        self._hub = hub
+        self._sent: dict[tuple[str, str], None] = {}
+        self._confirmed = hub.checkpoint
+        # It still owes its client what it could not read; its position must not move on.
+        self._is_behind = False
+        life = getattr(settings, "STREAM_MAX_SECONDS", 900)
+        # Spread, so that streams which opened together do not all come again together.
+        self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
+        self._check_at = time.monotonic() + PERMISSION_SECONDS
+
+    def first_bytes(self, opening: Iterable[Message]) -> bytes:
+        retry = random.randint(1000, 3000)  # noqa: S311
+        return f"retry: {retry}\n".encode() + self._encoded(opening)
+
+    async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
+        """Until the client is gone, its time is over or it may not listen any more."""
+        while not gone.done() and not self.listener.error and time.monotonic() < self._ends_at:
+            is_woken = await self._woken()
+            if not await self._may_stay():
+                return
+            body = await self._next() if is_woken else KEEP_ALIVE
+            if body:
+                await _send_body(send, body)
+
+    async def _woken(self) -> bool:
+        patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
+        try:
+            async with asyncio.timeout(patience):
+                await self.listener.aevent.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _next(self) -> bytes:
+        """What was heard since the last time; or what the journal holds, if something may not have been heard."""
+        queued, must_read = self._hub.take(self.listener)
+        if not must_read:
+            # In this order: everything up to the checkpoint was in a queue by now, and this is all of the queue.
+            self._confirm()
+            return b"".join(self._heard(event) for event in queued)
+        self._is_behind = True
+        try:
+            missed = await in_thread(self.feed.missed, time.monotonic())
+        except Exception as error:
+            logger.warning("a stream cannot read what it missed: %r", error)
+            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_read, self.feed.channels)
+            return b"".join(self._heard(event) for event in queued)
+        self._is_behind = False
+        # What was queued with an id was committed before it was published: the journal has it.
+        return self._encoded(missed) + b"".join(self._heard(event) for event in queued)
+
+    def _confirm(self) -> None:
+        checkpoint = self._hub.checkpoint
+        if checkpoint is not None and checkpoint is not self._confirmed and not self._is_behind:
+            self.feed.confirm(checkpoint)
+            self._confirmed = checkpoint
+
+    async def _may_stay(self) -> bool:
+        """Ask again now and then: the user may have been barred or signed out since the stream opened."""
+        if time.monotonic() < self._check_at:
+            return True
+        self._check_at = time.monotonic() + PERMISSION_SECONDS
+        try:
+            return await in_thread(self.feed.is_allowed)
+        except Exception as error:
+            logger.warning("cannot ask whether user %s may still listen: %r", self.feed.user_id, error)
+            return True
+
+    def _encoded(self, messages: Iterable[Message]) -> bytes:
+        return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
+
+    def _heard(self, event: Any) -> bytes:
+        return self._encode(event.type, event.data, event.id)
+
+    def _encode(self, kind: str, data: str, message_id: str | None) -> bytes:
+        if message_id:
+            if (kind, message_id) in self._sent:
+                return b""
+            self._sent[kind, message_id] = None
+            if len(self._sent) > REMEMBERED_IDS:
+                del self._sent[next(iter(self._sent))]
+        text: str = sse_encode_event(kind, data, event_id=message_id)
+        # Only an empty id makes a client forget the one it has.
+        return (f"id:\n{text}" if message_id == "" else text).encode()
+
+
+async def _read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Read the database for a stream that opens. If that fails the client is told to come again."""
+    try:
+        return await in_thread(function, *args, **kwargs)
+    except ExchangeError:
+        raise
+    except Exception as error:
+        logger.exception("a stream could not be opened")
+        raise Unavailable("the stream cannot be opened now, try again") from error
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, message: MutableMapping[str, Any]) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await send(message)
+
+
+async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
+    await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _refuse(send: Send, refusal: ExchangeError) -> None:
+    body = json.dumps(error_body(refusal)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if isinstance(refusal, NotAuthenticated):
+        headers.append((b"www-authenticate", b'Bearer realm="api"'))
+    if isinstance(refusal, MethodNotAllowed):
+        headers.append((b"allow", b"GET"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,22 @@
+"""Every path of the exchange but the streams, which exchange.asgi serves."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path(
+        "api/v1/",
+        include(
+            [
+                path("", include("users.urls")),
+                path("", include("balances.urls")),
+                path("", include("markets.urls")),
+                path("", include("orders.urls")),
+                path("", include("matching.urls")),
+            ]
+        ),
+    ),
+]
+handler404 = "exchange.api.not_found"
+handler500 = "exchange.api.server_error"

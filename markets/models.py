@@ -1,0 +1,154 @@
+"""What is traded and the public tape: assets, markets, trades."""
+
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from exchange.amounts import AmountField, KeyField
+from matching.core.money import DIGITS, MAX_AMOUNT
+from matching.core.types import SelfTradePrevention, Side
+
+ASSET_PATTERN = r"[A-Z0-9]{1,16}"
+SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"
+
+
+class Asset(models.Model):
+    """A thing one can own. `scale` is the number of digits after the point in which it is counted."""
+
+    code = KeyField(primary_key=True, max_length=16, validators=[RegexValidator(rf"^{ASSET_PATTERN}\Z")])
+    scale = models.PositiveSmallIntegerField(default=DIGITS, validators=[MaxValueValidator(DIGITS)])
+    # The sum of all balances and collected fees: what deposits brought in. Capped so that no balance can overflow.
+    supply = AmountField(default=Decimal(0), editable=False)
+
+    class Meta:
+        db_table = "assets"
+        constraints = [
+            CheckConstraint(condition=Q(supply__gte=Decimal(0)), name="asset_supply_not_negative"),
+            CheckConstraint(condition=Q(supply__lte=MAX_AMOUNT), name="asset_supply_capped"),
+            CheckConstraint(condition=Q(scale__lte=DIGITS), name="asset_scale_at_most_8"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class MarketStatus(models.TextChoices):
+    """TRADING takes orders, CANCEL_ONLY takes cancels, HALTED matches nothing."""
+
+    TRADING = "TRADING"
+    CANCEL_ONLY = "CANCEL_ONLY"
+    HALTED = "HALTED"
+
+
+class Market(models.Model):
+    """A pair of assets traded by one book and one worker.
+
+    A tick and a lot have together no more digits than the quote asset's scale: price x quantity is then exact, and
+    only fees ever round.
+    """
+
+    symbol = KeyField(primary_key=True, max_length=33, validators=[RegexValidator(rf"^{SYMBOL_PATTERN}\Z")])
+    base = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    quote = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    tick_size = AmountField()
+    lot_size = AmountField()
+    min_quantity = AmountField()
+    max_quantity = AmountField(default=Decimal(1_000_000_000))
+    min_notional = AmountField(default=Decimal(0))
+    maker_fee_rate = AmountField(default=Decimal(0))
+    taker_fee_rate = AmountField(default=Decimal(0))
+    self_trade_prevention = models.CharField(
+        max_length=16,
+        choices=[(mode.value, mode.value) for mode in SelfTradePrevention],
+        default=SelfTradePrevention.EXPIRE_TAKER.value,
+    )
+    status = models.CharField(max_length=16, choices=MarketStatus.choices, default=MarketStatus.TRADING)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "markets"
+        constraints = [
+            CheckConstraint(condition=Q(tick_size__gt=Decimal(0)), name="market_tick_positive"),
+            CheckConstraint(condition=Q(lot_size__gt=Decimal(0)), name="market_lot_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+    def clean(self) -> None:
+        """Raise ValidationError with every rule that the market's definition breaks, by field."""
+        broken = market_errors(self)
+        if broken:
+            raise ValidationError(broken)
+
+
+def market_errors(market: Market) -> dict[str, str]:
+    """The rules that a market's definition breaks, by field; empty when it can be traded."""
+    errors: dict[str, str] = {}
+    if market.base_id == market.quote_id:
+        errors["quote"] = f"base and quote are both {market.quote_id}"
+    for field in ("tick_size", "lot_size", "min_quantity", "max_quantity"):
+        value = getattr(market, field)
+        if not 0 < value <= MAX_AMOUNT:
+            errors[field] = f"{field} {value} is not between 0 and {MAX_AMOUNT}"
+    for field in ("maker_fee_rate", "taker_fee_rate"):
+        if not 0 <= getattr(market, field) < 1:
+            errors[field] = f"{field} {getattr(market, field)} is not between 0 and 1"
+    if errors:
+        return errors
+    return _step_errors(market)
+
+
+def _step_errors(market: Market) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    digits = decimal_places(market.tick_size) + decimal_places(market.lot_size)
+    if digits > market.quote.scale:
+        errors["lot_size"] = f"tick and lot have together {digits} digits, {market.quote_id} has {market.quote.scale}"
+    if decimal_places(market.lot_size) > market.base.scale:
+        errors["lot_size"] = f"lot_size {market.lot_size} is finer than {market.base_id}'s scale {market.base.scale}"
+    for field in ("min_quantity", "max_quantity"):
+        if getattr(market, field) % market.lot_size:
+            errors[field] = f"{field} {getattr(market, field)} is not a multiple of the lot {market.lot_size}"
+    if market.min_quantity > market.max_quantity:
+        errors["min_quantity"] = f"min_quantity {market.min_quantity} exceeds max_quantity {market.max_quantity}"
+    return errors
+
+
+def decimal_places(value: Decimal) -> int:
+    """Digits after the point that the value needs: 0.0100 needs 2."""
+    exponent = value.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(0, -exponent)
+
+
+class Trade(models.Model):
+    """One meeting of a resting order and a taker, as it was settled. Never changed.
+
+    `sequence` is the market's own and is shared with the taker's fill event; it makes the public trade id.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    sequence = models.PositiveBigIntegerField()
+    # Plain ids: orders stand above markets, and an insert here must not lock the orders' rows.
+    buy_order_id = models.PositiveBigIntegerField(db_index=True)
+    sell_order_id = models.PositiveBigIntegerField(db_index=True)
+    taker_side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    price = AmountField()
+    quantity = AmountField()
+    buyer_fee = AmountField(default=Decimal(0))
+    seller_fee = AmountField(default=Decimal(0))
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "trades"
+        constraints = [UniqueConstraint(fields=["market", "sequence"], name="trade_market_sequence")]
+
+    def __str__(self) -> str:
+        return self.trade_id
+
+    @property
+    def trade_id(self) -> str:
+        return f"{self.market_id}-{self.sequence}"

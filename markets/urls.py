@@ -1,0 +1,10 @@
+from django.urls import path
+
+from markets import views
+
+urlpatterns = [
+    path("markets", views.MarketsView.as_view()),
+    path("markets/<str:symbol>", views.MarketView.as_view()),
+    path("trades/<str:symbol>", views.TradesView.as_view()),
+    path("time", views.TimeView.as_view()),
+]

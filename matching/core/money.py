@@ -1,0 +1,47 @@
+"""Fixed-point money: every price, quantity and amount inside the core is an integer of 1e-8 units.
+
+Decimals exist only at the edges (JSON, database); integers add, compare and multiply exactly and fast.
+"""
+
+from decimal import Decimal
+
+DIGITS = 8
+UNIT = 10**DIGITS
+
+# 90 billion: the largest round figure whose units fit a signed 64-bit integer (the embedded database's money type).
+# No single amount and no asset's total supply may exceed it, so no sum of balances can overflow.
+MAX_UNITS = 90_000_000_000 * UNIT
+MAX_AMOUNT = Decimal(90_000_000_000)
+
+
+def to_units(amount: Decimal) -> int:
+    """The amount in units of 1e-8. Raises ValueError if it has more than eight decimal places."""
+    scaled = amount.scaleb(DIGITS)
+    units = int(scaled)
+    if units != scaled:
+        raise ValueError(f"{amount} has more than {DIGITS} decimal places")
+    return units
+
+
+def to_decimal(units: int) -> Decimal:
+    """Units of 1e-8 as a decimal, exactly."""
+    return Decimal(units).scaleb(-DIGITS)
+
+
+def notional(price: int, quantity: int) -> int:
+    """Price times quantity, in units of the quote asset.
+
+    Exact: a market's tick and lot have together no more digits than the scale, so nothing is ever rounded here.
+    """
+    value, rest = divmod(price * quantity, UNIT)
+    assert rest == 0, f"notional of {price} x {quantity} is not exact"
+    return value
+
+
+def fee(received: int, rate: int, step: int) -> int:
+    """The fee on a received amount: received x rate, rounded up to a multiple of the asset's smallest step.
+
+    All arguments and the result are integers: received and step in units, the rate in 1e-8 (0.001 is 100_000).
+    """
+    exact, divisor = received * rate, UNIT * step
+    return -(-exact // divisor) * step

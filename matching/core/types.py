@@ -1,0 +1,160 @@
+"""The vocabulary of the engine: what an order is, what can become of it, and what the core answers.
+
+Prices, quantities and amounts are integers of 1e-8 units (see money).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class SelfTradePrevention(StrEnum):
+    NONE = "NONE"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    OPEN = "OPEN"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+
+
+class Reason(StrEnum):
+    NO_LIQUIDITY = "NO_LIQUIDITY"
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    IOC_REMAINDER = "IOC_REMAINDER"
+    FOK_NOT_FILLABLE = "FOK_NOT_FILLABLE"
+    WOULD_TAKE = "WOULD_TAKE"
+    SELF_TRADE = "SELF_TRADE"
+    USER_CANCELLED = "USER_CANCELLED"
+    MARKET_HALTED = "MARKET_HALTED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+# Which status may follow which. PARTIALLY_FILLED is closed too when the rest of an order could not trade, so an order's
+# end is its `active` flag and not its status alone.
+_FILLING = frozenset({Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELLED, Status.FAILED})
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset(Status) - {Status.PENDING},
+    Status.OPEN: _FILLING,
+    Status.PARTIALLY_FILLED: _FILLING,
+    Status.FILLED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.REJECTED: frozenset(),
+    Status.EXPIRED: frozenset(),
+    Status.FAILED: frozenset(),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """An order as the core sees it. The core changes the fields from `filled` on, and nothing else.
+
+    `price` is None for MARKET; `quantity` is None for a MARKET BUY by budget; `budget` is the most quote that a MARKET
+    BUY may spend in all. `frozen` is what is still reserved: quote for a buy, base for a sell.
+    Fee rates are in units (0.001 is 100_000).
+    """
+
+    id: int
+    user_id: int
+    side: Side
+    type: OrderType
+    price: int | None
+    quantity: int | None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
+    maker_fee_rate: int = 0
+    taker_fee_rate: int = 0
+    budget: int | None = None
+    filled: int = 0
+    filled_notional: int = 0
+    frozen: int = 0
+    status: Status = Status.PENDING
+    reason: Reason | None = None
+    active: bool = True
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the core needs to know of a market: its lot and the smallest step of either asset, in units."""
+
+    lot_size: int
+    base_step: int = 1
+    quote_step: int = 1
+
+
+class Trade(NamedTuple):
+    """A taker met a resting order, at the resting order's price.
+
+    `buyer_unfrozen` is what leaves the buyer's frozen funds: the notional at the buyer's own limit, so that what the
+    trade cost less goes back to available. It is 0 for a MARKET BUY by quantity, which freezes nothing ahead.
+    """
+
+    sequence: int
+    maker: Order
+    taker: Order
+    price: int
+    quantity: int
+    notional: int
+    buyer_fee: int
+    seller_fee: int
+    buyer_unfrozen: int
+
+    @property
+    def buyer(self) -> Order:
+        return self.taker if self.taker.side is Side.BUY else self.maker
+
+    @property
+    def seller(self) -> Order:
+        return self.maker if self.taker.side is Side.BUY else self.taker
+
+
+class Event(NamedTuple):
+    """One step in an order's life, with the order's state after it; `released` went from frozen to available."""
+
+    sequence: int
+    order: Order
+    status: Status
+    reason: Reason | None
+    active: bool
+    filled: int
+    filled_notional: int
+    released: int
+    trade: Trade | None
+
+
+class Outcome(NamedTuple):
+    """All that one command changed. `finished` is false when the taker goes on first thing in the next batch."""
+
+    events: list[Event]
+    trades: list[Trade]
+    finished: bool = True

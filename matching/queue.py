@@ -1,0 +1,96 @@
+"""The one door to the engine: a command row in the inbox, and the doorbell that says there is one.
+
+The row is the truth. The Celery message carries no order and may be lost, doubled, late or out of order without any
+effect but delay: what is not rung is found by the sweeper.
+"""
+
+import logging
+from datetime import timedelta
+from functools import partial
+
+from celery import current_app
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Min
+from django.utils import timezone
+
+from matching.models import Command, CommandKind
+
+logger = logging.getLogger(__name__)
+
+MATCH_TASK = "matching.match"
+SWEEP_TASK = "matching.sweep"
+QUEUE_PREFIX = "orders."
+BELL_SECONDS = 1
+BELL_EXPIRES_SECONDS = 30
+STALE_AFTER = timedelta(seconds=1)
+
+
+def submit(kind: CommandKind, symbol: str, order_id: int) -> Command:
+    """Store a command in the caller's transaction and ring its market once that commits."""
+    command = Command.objects.create(market_id=symbol, kind=kind, order_id=order_id, created_at=timezone.now())
+    ring(symbol)
+    return command
+
+
+def submit_all(kind: CommandKind, symbol: str, order_ids: list[int]) -> None:
+    """The same for several orders of one market: one statement, one bell."""
+    now = timezone.now()
+    Command.objects.bulk_create(
+        [Command(market_id=symbol, kind=kind, order_id=order_id, created_at=now) for order_id in order_ids]
+    )
+    ring(symbol)
+
+
+def ring(symbol: str) -> None:
+    """Queue a matching run for the symbol once the surrounding transaction commits, unless one is waiting."""
+    transaction.on_commit(partial(ring_now, symbol), robust=True)
+
+
+def ring_now(symbol: str) -> None:
+    """Queue a matching run at once, unless one is waiting.
+
+    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error.
+    """
+    try:
+        if cache.add(_bell(symbol), 1, timeout=BELL_SECONDS):
+            current_app.send_task(
+                MATCH_TASK,
+                args=[symbol],
+                queue=queue_name(symbol),
+                expires=BELL_EXPIRES_SECONDS,
+                ignore_result=True,
+                retry=False,
+            )
+    except Exception as error:
+        logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
+
+
+def silence(symbol: str) -> None:
+    """Forget the bell, so that the next order rings again.
+
+    Called before the inbox is read. After it would lose a wake-up: a command stored between the reading and the
+    forgetting would ring nobody.
+    """
+    try:
+        cache.delete(_bell(symbol))
+    except Exception as error:
+        logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
+
+
+def sweep() -> list[str]:
+    """Ring every market whose oldest command waits longer than a second; return their symbols."""
+    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
+    symbols = list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+    for symbol in symbols:
+        ring_now(symbol)
+    return symbols
+
+
+def queue_name(symbol: str) -> str:
+    """The symbol's own Celery queue."""
+    return QUEUE_PREFIX + symbol
+
+
+def _bell(symbol: str) -> str:
+    return f"bell:{symbol}"

@@ -1,0 +1,19 @@
+"""The order book over REST."""
+
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from exchange.api import answer
+from exchange.forms import parse_limit
+from markets.views import known_market
+from matching.depth import read_depth
+
+
+class DepthView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request, symbol: str) -> Response:
+        limit = parse_limit(request.query_params.get("limit"), 20, 500)
+        return answer(read_depth(known_market(symbol).symbol, limit))

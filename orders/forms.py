@@ -1,0 +1,47 @@
+"""The order form."""
+
+from typing import Any
+
+from exchange.errors import InvalidField, refuse
+from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Text
+from markets.models import SYMBOL_PATTERN, Market
+from markets.services import find_market
+from matching.core.types import OrderType, SelfTradePrevention, Side, TimeInForce
+from orders import rules
+from orders.services import NewOrder
+
+CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"
+
+
+class OrderForm(Form):
+    """POST /orders."""
+
+    symbol = Text(pattern=SYMBOL_PATTERN, limit=33)
+    side = Choice([side.value for side in Side])
+    type = Choice([kind.value for kind in OrderType])
+    quantity = DecimalText(required=False)
+    quote_quantity = DecimalText(required=False)
+    price = DecimalText(required=False)
+    time_in_force = Choice([tif.value for tif in TimeInForce], required=False)
+    post_only = Flag(required=False)
+    client_order_id = Text(pattern=CLIENT_ORDER_ID_PATTERN, limit=64, required=False, allow_null=True)
+    self_trade_prevention = Choice([mode.value for mode in SelfTradePrevention], required=False)
+    # Older clients send it: accepted if it is the caller's own.
+    user_id = Identifier(required=False)
+
+
+def read_order(data: dict[str, Any]) -> tuple[Market, NewOrder, int | None]:
+    """The market, the order and the userId that was sent. Raises InvalidField or ValidationFailed."""
+    values, errors = OrderForm().parse(data)
+    errors += rules.missing_errors(values, set(data))
+    errors += rules.shape_errors(values)
+    market = find_market(values["symbol"]) if "symbol" in values else None
+    if market is not None:
+        errors += rules.market_errors(values, market)
+    elif "symbol" in values:
+        errors.append(InvalidField("symbol", "MARKET_NOT_FOUND", f"there is no market {values['symbol']}"))
+    refuse(errors)
+    assert market is not None
+    user_id = values.pop("user_id", None)
+    del values["symbol"]
+    return market, NewOrder(**values), user_id

@@ -1,0 +1,107 @@
+"""What users asked for: orders, and the timeline of what became of them."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
+
+from exchange.amounts import AmountField, KeyField
+from markets.models import Market
+from matching.core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
+
+
+class Order(models.Model):
+    """A user's instruction, and how far it got. Resting orders *are* the book.
+
+    After it was stored as PENDING only the market's worker, holding the book's row, changes it.
+    `sequence` is given when the worker first applies it; it is the time priority (ids do not commit in order).
+    `frozen` is what is still reserved for it: quote for a buy, base for a sell.
+    `budget` is what a MARKET BUY by quantity may spend: the buyer's available funds when it was first matched.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    client_order_id = KeyField(max_length=64, null=True)
+    # A digest of the request, to tell a repetition from a reuse of the same client order id.
+    fingerprint = models.CharField(max_length=32)
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    type = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in OrderType])
+    time_in_force = models.CharField(max_length=4, choices=[(tif.value, tif.value) for tif in TimeInForce])
+    post_only = models.BooleanField(default=False)
+    self_trade_prevention = models.CharField(
+        max_length=16, choices=[(mode.value, mode.value) for mode in SelfTradePrevention]
+    )
+    price = AmountField(null=True)
+    quantity = AmountField(null=True)
+    quote_quantity = AmountField(null=True)
+    filled_quantity = AmountField(default=Decimal(0))
+    filled_notional = AmountField(default=Decimal(0))
+    frozen = AmountField(default=Decimal(0))
+    budget = AmountField(null=True)
+    maker_fee_rate = AmountField(default=Decimal(0))
+    taker_fee_rate = AmountField(default=Decimal(0))
+    status = models.CharField(
+        max_length=16, choices=[(status.value, status.value) for status in Status], default=Status.PENDING.value
+    )
+    reason = models.CharField(max_length=24, choices=[(reason.value, reason.value) for reason in Reason], null=True)
+    active = models.BooleanField(default=True)
+    sequence = models.PositiveBigIntegerField(null=True)
+    correlation_id = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "orders"
+        constraints = [
+            UniqueConstraint(fields=["user", "client_order_id"], name="order_client_order_id"),
+            CheckConstraint(condition=Q(filled_quantity__gte=Decimal(0)), name="order_filled_not_negative"),
+            CheckConstraint(
+                condition=Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity")), name="order_not_overfilled"
+            ),
+            CheckConstraint(condition=Q(frozen__gte=Decimal(0)), name="order_frozen_not_negative"),
+        ]
+        indexes = [
+            Index(fields=["user", "id"], name="order_user"),
+            Index(fields=["market", "active", "side", "price"], name="order_book_side"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.side} {self.quantity or self.quote_quantity} {self.market_id}"
+
+
+class OrderEvent(models.Model):
+    """One step in an order's life, written in the transaction that made it true; what the stream sends and replays.
+
+    `sequence` counts a market's events without gaps, in the order in which they were committed.
+    A fill names its trade by `trade_sequence`.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    sequence = models.PositiveBigIntegerField()
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in Status])
+    reason = models.CharField(max_length=24, choices=[(reason.value, reason.value) for reason in Reason], null=True)
+    active = models.BooleanField()
+    filled_quantity = AmountField()
+    filled_notional = AmountField()
+    trade_sequence = models.PositiveBigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "order_events"
+        constraints = [UniqueConstraint(fields=["market", "sequence"], name="event_market_sequence")]
+        indexes = [Index(fields=["user", "created_at"], name="event_user_time")]
+
+    def __str__(self) -> str:
+        return self.event_id
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.market_id}-{self.sequence}"

@@ -1,0 +1,91 @@
+"""Orders, fills and timelines as clients see them, over REST and over the stream alike."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from exchange.amounts import plain
+from exchange.errors import timestamp
+from markets.models import Trade
+from matching.core.money import DIGITS
+from orders.models import Order, OrderEvent
+
+_SMALLEST = Decimal(1).scaleb(-DIGITS)
+
+
+def represent_order(order: Order) -> dict[str, Any]:
+    """An order's full state."""
+    return {
+        "orderId": order.id,
+        "clientOrderId": order.client_order_id,
+        "userId": order.user_id,
+        "symbol": order.market_id,
+        "side": order.side,
+        "type": order.type,
+        "timeInForce": order.time_in_force,
+        "postOnly": order.post_only,
+        "price": _plain_or_none(order.price),
+        "quantity": _plain_or_none(order.quantity),
+        "quoteQuantity": _plain_or_none(order.quote_quantity),
+        **represent_progress(order.quantity, order.filled_quantity, order.filled_notional),
+        "status": order.status,
+        "reason": order.reason,
+        "active": order.active,
+        "sequence": order.sequence,
+        "correlationId": order.correlation_id,
+        "createdAt": timestamp(order.created_at),
+        "updatedAt": timestamp(order.updated_at),
+        "closedAt": timestamp(order.closed_at) if order.closed_at else None,
+    }
+
+
+def represent_progress(quantity: Decimal | None, filled: Decimal, filled_notional: Decimal) -> dict[str, Any]:
+    """How far an order got; the average price is rounded to eight places."""
+    average = (filled_notional / filled).quantize(_SMALLEST, ROUND_HALF_EVEN) if filled else None
+    return {
+        "filledQuantity": plain(filled),
+        "remainingQuantity": None if quantity is None else plain(quantity - filled),
+        "averagePrice": _plain_or_none(average),
+    }
+
+
+def represent_fill(order: Order, trade: Trade) -> dict[str, Any]:
+    """One order's half of a trade."""
+    currency = trade.market.base_id if order.side == "BUY" else trade.market.quote_id
+    return {
+        "tradeId": trade.trade_id,
+        "orderId": order.id,
+        "symbol": trade.market_id,
+        "side": order.side,
+        "role": role(order, trade),
+        "price": plain(trade.price),
+        "quantity": plain(trade.quantity),
+        "fee": plain(fee(order, trade)),
+        "feeCurrency": currency,
+        "createdAt": timestamp(trade.created_at),
+    }
+
+
+def represent_event(event: OrderEvent) -> dict[str, Any]:
+    """One step of an order's timeline."""
+    return {
+        "eventId": event.event_id,
+        "sequence": event.sequence,
+        "status": event.status,
+        "filledQuantity": plain(event.filled_quantity),
+        "reason": event.reason,
+        "createdAt": timestamp(event.created_at),
+    }
+
+
+def role(order: Order, trade: Trade) -> str:
+    """TAKER if the order arrived and met the other, MAKER if it was resting."""
+    return "TAKER" if order.side == trade.taker_side else "MAKER"
+
+
+def fee(order: Order, trade: Trade) -> Decimal:
+    """What the order paid for the trade, in the asset that it received."""
+    return trade.buyer_fee if order.side == "BUY" else trade.seller_fee
+
+
+def _plain_or_none(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)

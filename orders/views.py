@@ -1,0 +1,127 @@
+"""Orders over REST."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from exchange.api import answer, own_user_id
+from exchange.errors import InvalidField, MarketNotFound, OrderNotFound
+from exchange.forms import parse_id, printable
+from exchange.pages import read_page
+from markets.models import Trade
+from markets.services import find_market
+from matching.core.types import Status
+from orders import services
+from orders.forms import read_order
+from orders.models import Order, OrderEvent
+from orders.representation import represent_event, represent_fill, represent_order
+
+MOST_FILLS = 500
+
+
+class OrdersView(APIView):
+    def post(self, request: Request) -> Response:
+        market, wanted, user_id = read_order(request.data)
+        placed = services.place_order(own_user_id(request, user_id), market, wanted)
+        headers = {"Idempotent_Replayed": "true"} if placed.replayed else {}
+        return answer(_accepted(placed.order), message="Order accepted for processing", code=202, **headers)
+
+    def get(self, request: Request) -> Response:
+        return read_page(request, _filtered(request), represent_order)
+
+    def delete(self, request: Request) -> Response:
+        symbol = request.query_params.get("symbol")
+        if symbol is not None and find_market(symbol) is None:
+            raise MarketNotFound(f"there is no market {printable(symbol)}")
+        cancelled = services.cancel_orders(_owner(request), symbol)
+        return answer({"cancelled": cancelled}, message="Cancels accepted for processing", code=202)
+
+
+class OrderView(APIView):
+    def get(self, request: Request, order_id: str) -> Response:
+        return answer(represent_order(own_order(request, order_id)))
+
+    def delete(self, request: Request, order_id: str) -> Response:
+        order = services.cancel_order(_owner(request), _known_id(order_id))
+        message = "Cancel accepted for processing"
+        data = {"orderId": order.id, "status": order.status, "message": message}
+        return answer(data, message=message, code=202)
+
+
+class ClientOrderView(APIView):
+    def get(self, request: Request, client_order_id: str) -> Response:
+        order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
+        if order is None:
+            raise OrderNotFound(f"there is no order with clientOrderId {printable(client_order_id)}")
+        return answer(represent_order(order))
+
+
+class FillsView(APIView):
+    def get(self, request: Request, order_id: str) -> Response:
+        order = own_order(request, order_id)
+        fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
+        return answer([represent_fill(order, trade) for trade in fills.order_by("sequence")[:MOST_FILLS]])
+
+
+class TimelineView(APIView):
+    def get(self, request: Request, order_id: str) -> Response:
+        events = OrderEvent.objects.filter(order=own_order(request, order_id)).order_by("sequence")
+        return answer([represent_event(event) for event in events[:MOST_FILLS]])
+
+
+def own_order(request: Request, order_id: str) -> Order:
+    """The order that the path names, the caller's own; staff see everybody's. Raises OrderNotFound."""
+    wanted = _known_id(order_id)
+    if request.user.is_staff:
+        order = Order.objects.filter(id=wanted).first()
+        if order is None:
+            raise OrderNotFound(f"there is no order {wanted}")
+        return order
+    return services.find_order(int(request.user.pk), wanted)
+
+
+def _known_id(order_id: str) -> int:
+    wanted = parse_id(order_id)
+    if wanted is None:
+        raise OrderNotFound(f"there is no order {printable(order_id)}")
+    return wanted
+
+
+def _owner(request: Request) -> int:
+    """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
+    asked_for = request.query_params.get("userId")
+    if asked_for is None:
+        return int(request.user.pk)
+    return own_user_id(request, parse_id(asked_for) or 0)
+
+
+def _filtered(request: Request) -> QuerySet[Order]:
+    """The caller's orders, narrowed by the query. Raises InvalidField."""
+    orders = Order.objects.filter(user_id=_owner(request))
+    query = request.query_params
+    if "symbol" in query:
+        orders = orders.filter(market_id=query["symbol"])
+    if "status" in query:
+        if query["status"] not in Status.__members__:
+            known = ", ".join(Status.__members__)
+            raise InvalidField("status", "INVALID_CHOICE", f"status must be one of {known}")
+        orders = orders.filter(status=query["status"])
+    if "active" in query:
+        if query["active"] not in ("true", "false"):
+            raise InvalidField("active", "INVALID_CHOICE", "active must be true or false")
+        orders = orders.filter(active=query["active"] == "true")
+    return orders
+
+
+def _accepted(order: Order) -> dict[str, Any]:
+    """What was true when the order was stored, and is answered again whenever the request is repeated."""
+    return {
+        "orderId": order.id,
+        "clientOrderId": order.client_order_id,
+        "status": Status.PENDING.value,
+        "message": "Order accepted for processing",
+        "correlationId": order.correlation_id,
+    }

@@ -1,0 +1,1 @@
+"""What the Makefile runs: the environment, private database servers, the tests, the lock files."""

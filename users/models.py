@@ -1,0 +1,22 @@
+"""Who: users sign in with a name and a password and are known to others by their id."""
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import RegexValidator
+
+from exchange.amounts import ExactEmailField, KeyField
+
+USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
+
+
+class User(AbstractUser):
+    """A user. Names and addresses are unique and compared exactly as stored."""
+
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+    username = KeyField(max_length=64, unique=True, validators=[RegexValidator(rf"^{USERNAME_PATTERN}\Z")])
+    email = ExactEmailField(max_length=254, unique=True)
+
+    REQUIRED_FIELDS = ["email"]
+
+    class Meta:
+        db_table = "users"

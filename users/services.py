@@ -1,0 +1,82 @@
+"""Users: registering, finding, signing in."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from exchange.errors import EmailTaken, InvalidCredentials, InvalidField, NotAuthenticated, UsernameTaken, UserNotFound
+from users.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A signed-in user's tokens; the access token ends after `expires_in` seconds."""
+
+    access: str
+    refresh: str
+    expires_in: int
+
+
+def register(*, username: str, email: str, password: str) -> User:
+    """Make a user. Raises UsernameTaken, EmailTaken, InvalidField for a weak password."""
+    user = User(username=username, email=email)
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise InvalidField("password", "PASSWORD_TOO_WEAK", " ".join(error.messages)) from error
+    _refuse_taken(username, email)
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        # Somebody took one of them after we looked.
+        _refuse_taken(username, email)
+        raise
+    return user
+
+
+def sign_in(username: str, password: str) -> Tokens:
+    """Tokens for a name and its password. Raises InvalidCredentials, whichever of the two was wrong."""
+    user = authenticate(username=username, password=password)
+    if user is None:
+        raise InvalidCredentials("username and password do not match an active account")
+    refresh = RefreshToken.for_user(user)
+    return Tokens(str(refresh.access_token), str(refresh), _lifetime_seconds())
+
+
+def renew(refresh_token: str) -> Tokens:
+    """A fresh access token. Raises NotAuthenticated for a token that is not valid or whose user is not active."""
+    try:
+        refresh = RefreshToken(refresh_token)
+        user_id = int(refresh[api_settings.USER_ID_CLAIM])
+    except (TokenError, KeyError, ValueError) as error:
+        raise NotAuthenticated("the refresh token is invalid or expired") from error
+    if not User.objects.filter(id=user_id, is_active=True).exists():
+        raise NotAuthenticated("the refresh token is invalid or expired")
+    return Tokens(str(refresh.access_token), refresh_token, _lifetime_seconds())
+
+
+def find_user(user_id: int | None) -> User:
+    """Raises UserNotFound."""
+    user = User.objects.filter(id=user_id).first() if user_id else None
+    if user is None:
+        raise UserNotFound("there is no such user")
+    return user
+
+
+def _refuse_taken(username: str, email: str) -> None:
+    if User.objects.filter(username=username).exists():
+        raise UsernameTaken(f"the name {username} is taken", field="username")
+    if User.objects.filter(email=email).exists():
+        raise EmailTaken("the address is taken", field="email")
+
+
+def _lifetime_seconds() -> int:
+    return int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
