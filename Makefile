@@ -1,4 +1,4 @@
-# Tells the shell's own SECONDS nothing: the recipes only see the value as an argument.
+# Handed over as arguments: in some shells SECONDS is a clock.
 PORT ?= 8000
 SECONDS = 0
 ARGS =

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
 from rest_framework import exceptions, status
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
@@ -84,6 +86,9 @@ def as_refusal(error: Exception) -> ExchangeError | None:
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database did not answer: %s", error)
         return errors.Unavailable("the outcome is unknown: repeat the request with the same key")
+    if isinstance(error, RedisError | ConnectionInterrupted):
+        logger.error("Redis did not answer: %s", error)
+        return errors.Unavailable("this needs Redis, which does not answer: try again")
     if isinstance(error, Http404 | exceptions.NotFound):
         return errors.NotFound("nothing is here")
     for kind, refusal, message in _FRAMEWORK:

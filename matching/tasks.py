@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from matching import queue, worker
+from matching.subscription import MarketSubscription
 
 
 @shared_task(name=queue.MATCH_TASK, ignore_result=True)
@@ -18,3 +19,6 @@ def match(symbol: str) -> dict[str, Any]:
 def sweep() -> list[str]:
     """Ring every market that was not heard."""
     return queue.sweep()
+
+
+current_app.steps["consumer"].add(MarketSubscription)

@@ -8,4 +8,6 @@ urlpatterns = [
     path("orders/<str:order_id>", views.OrderView.as_view()),
     path("orders/<str:order_id>/trades", views.FillsView.as_view()),
     path("orders/<str:order_id>/events", views.TimelineView.as_view()),
+    path("stream/tickets", views.TicketView.as_view()),
+    path("stream/order-status/stats", views.StreamStatsView.as_view()),
 ]

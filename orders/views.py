@@ -7,10 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.api import answer, own_user_id
+from exchange.api import IsStaff, answer, own_user_id
 from exchange.errors import InvalidField, MarketNotFound, OrderNotFound
 from exchange.forms import parse_id, printable
 from exchange.pages import read_page
+from exchange.streams import TICKET_SECONDS, issue_ticket, stats
 from markets.models import Trade
 from markets.services import find_market
 from matching.core.types import Status
@@ -70,6 +71,19 @@ class TimelineView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         events = OrderEvent.objects.filter(order=own_order(request, order_id)).order_by("sequence")
         return answer([represent_event(event) for event in events[:MOST_FILLS]])
+
+
+class TicketView(APIView):
+    def post(self, request: Request) -> Response:
+        ticket = issue_ticket(int(request.user.pk))
+        return answer({"ticket": ticket, "expiresIn": TICKET_SECONDS}, message="Ticket issued", code=201)
+
+
+class StreamStatsView(APIView):
+    permission_classes = [IsStaff]
+
+    def get(self, request: Request) -> Response:
+        return answer(stats())
 
 
 def own_order(request: Request, order_id: str) -> Order:

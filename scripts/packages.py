@@ -14,6 +14,7 @@ from pathlib import Path
 
 KEYRINGS = Path("/usr/share/keyrings")
 ARCHIVES = "apt/var/cache/apt/archives"
+SUITE_ALIASES = ("stable", "testing", "unstable")
 SETTINGS = """
 Dir "{work}/apt";
 Dir::State::status "{work}/apt/var/lib/dpkg/status";
@@ -22,6 +23,7 @@ APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";
+APT::Update::Error-Mode "any";
 Acquire::Retries "3";
 Acquire::http::Timeout "30";
 """
@@ -75,16 +77,30 @@ def this_release() -> Release:
 def unpack(title: str, release: Release, suites: Sequence[str], names: Sequence[str], *, alone: bool = False) -> Path:
     """The folder holding these packages, fetched once, with all they depend on unless wanted `alone`."""
     target = cache_folder() / f"{title}-{suites[0]}-{release.architecture}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(target), _work_folder(target) as work:
-        if not target.exists():
-            print(f"fetching {title} from {release.name} {suites[0]} into {target} (once)", flush=True)
-            apt = _private_apt(work, release, suites)
-            _apt(apt, "update")
-            _download(apt, work, [_newest(apt, name) for name in names], alone)
-            # A rename is atomic: an interrupted download can never be taken for a finished one.
-            _extract(work).rename(target)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(target), _work_folder(target) as work:
+            # Another run may have fetched it while this one waited.
+            if not target.exists():
+                print(f"fetching {title} from {release.name} {suites[0]} into {target} (once)", flush=True)
+                _fetch(work, release, suites, names, alone).rename(target)
     return target
+
+
+def _fetch(work: Path, release: Release, suites: Sequence[str], names: Sequence[str], alone: bool) -> Path:
+    """What the packages hold, in `work`: renamed when complete, so an interrupted download is never taken for one."""
+    apt = _private_apt(work, release, suites)
+    _apt(apt, "update")
+    found = [_newest(apt, name) for name in names]
+    if alone:
+        _apt(apt, "download", *found, folder=work / ARCHIVES)
+    else:
+        _apt(apt, "install", "-y", "--download-only", "--no-install-recommends", *found)
+    root = work / "root"
+    root.mkdir(mode=0o755)
+    for package in sorted((work / ARCHIVES).glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", package, root], check=True)
+    return root
 
 
 @contextmanager
@@ -97,22 +113,6 @@ def _work_folder(target: Path) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _download(apt: dict[str, str], work: Path, names: Sequence[str], alone: bool) -> None:
-    if alone:
-        _apt(apt, "download", *names, folder=work / ARCHIVES)
-    else:
-        _apt(apt, "install", "-y", "--download-only", "--no-install-recommends", *names)
-
-
-def _extract(work: Path) -> Path:
-    root = work / "root"
-    root.mkdir()
-    for package in sorted((work / ARCHIVES).glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", package, root], check=True)
-    root.chmod(0o755)
-    return root
 
 
 def _private_apt(work: Path, release: Release, suites: Sequence[str]) -> dict[str, str]:
@@ -157,11 +157,12 @@ def _version_numbers(package: str) -> list[int]:
 
 def _mirror(codename: str) -> str:
     """The address this machine's apt already takes its own release from."""
-    form = "$(RELEASE) $(CODENAME) $(COMPONENT) $(REPO_URI)"
-    listing = _output("apt-get", "indextargets", "--format", form, "Created-By: Packages")
+    form = "$(RELEASE) $(COMPONENT) $(REPO_URI)"
+    # Without release information: on a fresh machine apt has not downloaded any yet.
+    listing = _output("apt-get", "indextargets", "--no-release-info", "--format", form, "Created-By: Packages")
     for line in listing.splitlines():
-        *names, component, address = line.split()
-        if codename in names and component == "main":
+        suite, component, address = line.split()
+        if suite in (codename, *SUITE_ALIASES) and component == "main":
             return address
     raise UnavailableError(f"apt has no source for {codename}")
 

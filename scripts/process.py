@@ -47,7 +47,7 @@ class Server:
 
     def start(self) -> Self:
         """Start, or start again on the same data and port; returns once the server answers."""
-        assert self.process is None, f"{self.kind} on port {self.port} is running already"
+        assert self.process is None or self.process.poll() is not None, f"{self.kind} runs already"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,

@@ -33,7 +33,7 @@ COMMON = (
 # For tests, where the data is thrown away: nothing is ever flushed to the disk.
 HASTY = (
     "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-flush-method=nosync",
+    "--loose-innodb-flush-method=nosync",
     "--innodb-doublewrite=OFF",
     "--innodb-buffer-pool-size=64M",
     "--skip-log-bin",

@@ -20,7 +20,7 @@ from matching.core.types import (
     TimeInForce,
     Trade,
 )
-from tests.commands import CAST, Cancel, CancelAll, Command, Deposit, Market, Place, Restart
+from tests.commands import CAST, Cancel, CancelAll, Command, Deposit, Market, Place, Restart, naive_order
 from tests.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from tests.tape import reserve
 
@@ -149,20 +149,7 @@ class Beside:
 
     def _place(self, command: Place) -> None:
         self.placed += 1
-        tick, lot = Decimal(self.market.tick), Decimal(self.market.lot)
-        naive = NaiveOrder(
-            id=self.placed,
-            user=command.user,
-            side=command.side,
-            price=command.price and command.price * tick,
-            quantity=command.quantity and command.quantity * lot,
-            budget=command.budget and command.budget * tick * lot,
-            time_in_force=command.time_in_force,
-            post_only=command.post_only,
-            stp=command.stp,
-            maker_rate=Decimal(command.maker_rate),
-            taker_rate=Decimal(command.taker_rate),
-        )
+        naive = naive_order(command, self.market, self.placed)
         accepted = self.twin.place(naive)
         self.twin.drain()
         assert self.core.place(_core_order(naive)) == accepted

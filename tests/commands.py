@@ -4,9 +4,12 @@ Commands are in ticks and lots, so that one stream of them can be played on mark
 """
 
 import random
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+
+from tests.naive import NaiveOrder
 
 CAST = ("alice", "bob", "carol", "dave")
 
@@ -77,28 +80,44 @@ def place(style: tuple[str, bool] = ("GTC", False), **fields: Any) -> Place:
     return Place(**fields, time_in_force=style[0], post_only=style[1])
 
 
-common = {
-    "user": st.sampled_from(CAST),
-    "stp": st.sampled_from(PREVENTIONS),
-    "maker_rate": st.sampled_from(RATES),
-    "taker_rate": st.sampled_from(RATES),
-}
-sides = st.sampled_from(["BUY", "SELL"])
-lots = st.integers(1, 12)
-limits = st.builds(place, st.sampled_from(STYLES), side=sides, price=st.integers(95, 105), quantity=lots, **common)
-markets = st.builds(place, side=sides, price=st.none(), quantity=lots, **common)
-budgets = st.builds(
-    place, side=st.just("BUY"), price=st.none(), quantity=st.none(), budget=st.integers(1, 2000), **common
-)
+def orders(rates: st.SearchStrategy[str]) -> st.SearchStrategy[Place]:
+    common = {
+        "user": st.sampled_from(CAST),
+        "stp": st.sampled_from(PREVENTIONS),
+        "maker_rate": rates,
+        "taker_rate": rates,
+    }
+    sides, lots, nothing = st.sampled_from(["BUY", "SELL"]), st.integers(1, 12), st.none()
+    limits = st.builds(place, st.sampled_from(STYLES), side=sides, price=st.integers(95, 105), quantity=lots, **common)
+    markets = st.builds(place, side=sides, price=nothing, quantity=lots, **common)
+    budget = st.integers(1, 2000)
+    budgets = st.builds(place, side=st.just("BUY"), price=nothing, quantity=nothing, budget=budget, **common)
+    return st.one_of(limits, limits, limits, markets, budgets)
+
+
 commands: st.SearchStrategy[Command] = st.one_of(
-    limits,
-    limits,
-    limits,
-    markets,
-    budgets,
+    *[orders(st.sampled_from(RATES))] * 5,
     st.builds(Cancel, st.integers(0, 200)),
     st.builds(Restart, st.integers(0, 9)),
 )
+
+
+def naive_order(command: Place, market: Market, order_id: int = 0) -> NaiveOrder:
+    """The twin's order, in the market's money."""
+    tick, lot = Decimal(market.tick), Decimal(market.lot)
+    return NaiveOrder(
+        id=order_id,
+        user=command.user,
+        side=command.side,
+        price=command.price and command.price * tick,
+        quantity=command.quantity and command.quantity * lot,
+        budget=command.budget and command.budget * tick * lot,
+        time_in_force=command.time_in_force,
+        post_only=command.post_only,
+        stp=command.stp,
+        maker_rate=Decimal(command.maker_rate),
+        taker_rate=Decimal(command.taker_rate),
+    )
 
 
 def random_command(dice: random.Random) -> Command:

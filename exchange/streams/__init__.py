@@ -8,6 +8,6 @@ order is; what a stream may hear and how it catches up comes from a `Feed` and a
 from exchange.streams.messages import Message
 from exchange.streams.presence import stats
 from exchange.streams.publisher import publish
-from exchange.streams.tickets import issue_ticket, redeem_ticket
+from exchange.streams.tickets import TICKET_SECONDS, issue_ticket, redeem_ticket
 
-__all__ = ["Message", "issue_ticket", "publish", "redeem_ticket", "stats"]
+__all__ = ["TICKET_SECONDS", "Message", "issue_ticket", "publish", "redeem_ticket", "stats"]

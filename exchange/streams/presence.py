@@ -69,7 +69,7 @@ class Presence:
                 pipeline.set(_key(self._process), json.dumps(dict(self._connections())), ex=EXPIRY_SECONDS)
                 await pipeline.execute()
         except Exception as error:
-            logger.info("could not tell who is connected: %r", error)
+            logger.debug("could not tell who is connected: %r", error)
 
     async def _leave(self, client: AsyncRedis) -> None:
         try:
@@ -78,7 +78,7 @@ class Presence:
                 await client.srem(PROCESSES_KEY, self._process)
                 await client.aclose()
         except Exception as error:
-            logger.info("could not tell that nobody is connected any more: %r", error)
+            logger.debug("could not tell that nobody is connected any more: %r", error)
 
 
 def _key(process: str) -> str:

@@ -133,7 +133,8 @@ class Watch:
         self.checkpoint = checkpoint
         self._previous = newest
         heard, self._heard = self._heard, defaultdict(set)
-        for log, settled in checkpoint.newest.items():
+        for log in newest.newest:
+            settled = checkpoint.newest.get(log, 0)
             ahead = {sequence for sequence in heard.get(log, ()) if sequence > settled}
             if ahead:
                 self._heard[log] = ahead

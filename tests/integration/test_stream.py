@@ -1,9 +1,10 @@
 """The stream of a user's own orders: a real server, a real Redis, a real database."""
 
-import asyncio
 import gc
 import itertools
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvicorn
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -30,6 +31,7 @@ from exchange.streams import issue_ticket, publisher, stats
 from exchange.streams.connection import redis_options
 from exchange.streams.messages import REDIS_CHANNEL
 from markets.models import Asset, Market, Trade
+from orders import replay
 from orders.models import Order, OrderEvent
 from orders.stream import publish_order_events
 from scripts.servers import Server, free_port, start_redis
@@ -119,7 +121,9 @@ def world() -> World:
 @contextmanager
 def serving(app: Any = application, **options: Any) -> Iterator[int]:
     port = free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, **options)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, **options
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
@@ -142,7 +146,10 @@ def port() -> Iterator[int]:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Server]:
     """A Redis that the test may kill."""
-    with start_redis(tmp_path) as server, override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": server.port}):
+    with (
+        start_redis(tmp_path) as server,
+        override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": server.port}),
+    ):
         publisher._publisher.cache_clear()
         yield server
     publisher._publisher.cache_clear()
@@ -463,15 +470,22 @@ def test_connected_is_somewhere_to_go_on_from(world: World, port: int) -> None:
 
 def test_what_was_never_published_is_read(world: World, port: int) -> None:
     """The worker dies between its commit and its publication: its users hear of it all the same."""
-    with opened(port, world.alice) as alice, opened(port, world.bob) as bob:
+    with opened(port, world.alice) as client:
         lost = world.tell(world.alice, published=False)
-        assert alice.ids(1) == [lost.event_id]
+        assert client.ids(1) == [lost.event_id]
+
+
+def test_a_hole_between_published_events_is_filled(world: World, port: int) -> None:
+    """The newest number was heard; only the missing ones in between show that something was lost."""
+    with opened(port, world.alice) as alice, opened(port, world.bob) as bob:
         lost = world.tell_many(world.alice, 3, published=False)
-        heard = world.tell(world.alice)
-        assert sorted(alice.take(4), key=lambda told: told.data["sequence"])[0].id == lost[0].event_id
-        world.tell(world.bob)
-        assert heard.event_id == alice.last_event_id or heard.event_id in {event.event_id for event in lost} or True
-        assert bob.ids(1) == ["BTC-USD-6"]
+        heard = [world.tell(world.alice), world.tell(world.bob)]
+
+        assert alice.ids(1, 0.9) == [heard[0].event_id]
+        assert alice.ids(3) == [event.event_id for event in lost]
+        assert bob.ids(1) == [heard[1].event_id]
+        assert alice.next(2.5) is None, "nothing comes twice"
+        assert bob.next(0) is None
 
 
 # ------------------------------------------------------------------------------------------------- when things break
@@ -479,7 +493,16 @@ def test_what_was_never_published_is_read(world: World, port: int) -> None:
 
 def test_malformed_messages_are_survived(world: World, port: int) -> None:
     with opened(port, world.alice) as client, Redis(**redis_options()) as redis:
-        for junk in (b"", b"{", b"\xff\xfe", b"null", b"[]", b'{"channel": 1}', b"[" * 5000, json.dumps({"channel": []})):
+        for junk in (
+            b"",
+            b"{",
+            b"\xff\xfe",
+            b"null",
+            b"[]",
+            b'{"channel": 1}',
+            b"[" * 5000,
+            json.dumps({"channel": []}),
+        ):
             redis.publish(REDIS_CHANNEL, junk)
         event = world.tell(world.alice)
         assert client.ids(1, 0.9) == [event.event_id]
@@ -520,6 +543,54 @@ def test_a_stream_opens_without_redis(world: World, own_redis: Server, port: int
         own_redis.start()
 
 
+def test_a_frozen_redis_is_noticed(world: World, own_redis: Server, port: int) -> None:
+    """It closes no connection and answers nothing."""
+    with opened(port, world.alice) as client:
+        assert own_redis.pid
+        os.kill(own_redis.pid, signal.SIGSTOP)
+        try:
+            frozen = world.tell_many(world.alice, 3)
+            assert client.ids(3) == [event.event_id for event in frozen]
+        finally:
+            os.kill(own_redis.pid, signal.SIGCONT)
+        event = world.tell(world.alice)
+        assert client.ids(1) == [event.event_id]
+
+
+def test_the_database_fails_while_a_stream_reads(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it could not read it still owes, whatever it hears in the meantime."""
+    monkeypatch.setattr("exchange.streams.application.READ_AGAIN_SECONDS", 3.5)
+    real, failures = replay.events_between, iter([True])
+
+    def failing(*args: Any, **options: Any) -> list[OrderEvent]:
+        if next(failures, False):
+            raise OperationalError("gone away")
+        return real(*args, **options)
+
+    with opened(port, world.alice) as client:
+        time.sleep(1.5)
+        monkeypatch.setattr(replay, "events_between", failing)
+        lost = world.tell(world.alice, published=False)
+        time.sleep(2.5)
+        heard = world.tell(world.alice)
+        assert client.ids(1) == [heard.event_id]
+        assert client.ids(1) == [lost.event_id]
+
+
+def test_a_client_that_reads_nothing_harms_nobody(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.streams.application.SEND_SECONDS", 1.0)
+    stuck = opened(port, world.alice)
+    with opened(port, world.bob) as bob:
+        assert _until_true(lambda: stats()["totalConnections"] == 2)
+        deadline = time.monotonic() + 30
+        while stats()["totalConnections"] == 2:
+            assert time.monotonic() < deadline
+            world.tell_many(world.alice, 500)
+            event = world.tell(world.bob)
+            assert bob.ids(1) == [event.event_id]
+    stuck.close()
+
+
 def test_publishing_without_redis_costs_little(world: World, own_redis: Server) -> None:
     events = world.tell_many(world.alice, 10, published=False)
     own_redis.kill()
@@ -540,8 +611,7 @@ def test_idle_streams_hold_no_threads_and_no_connections(world: World) -> None:
         time.sleep(0.5)
 
         assert threading.active_count() <= threads + 4
-        here = threading.get_ident()
-        assert _until_true(lambda: not [wrapper for wrapper in _open_connections() if wrapper._thread_ident != here])
+        assert _until_true(lambda: not _connections_of_the_streams())
         event = world.tell(world.alice)
         assert [client.ids(1) for client in clients[:50]] == [[event.event_id]] * 50
         for client in clients:
@@ -593,8 +663,10 @@ def test_the_rest_is_answered_by_wsgi(port: int) -> None:
             assert client.status == 404
 
 
-def _open_connections() -> list[BaseDatabaseWrapper]:
-    return [it for it in gc.get_objects() if isinstance(it, BaseDatabaseWrapper) and it.connection is not None]
+def _connections_of_the_streams() -> list[BaseDatabaseWrapper]:
+    theirs = {thread.ident for thread in threading.enumerate() if thread.name.startswith(("stream-database", "server"))}
+    wrappers = [it for it in gc.get_objects() if isinstance(it, BaseDatabaseWrapper) and it.connection is not None]
+    return [wrapper for wrapper in wrappers if wrapper._thread_ident in theirs]
 
 
 def _until_true(condition: Any, seconds: float = 5) -> bool:

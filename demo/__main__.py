@@ -1,0 +1,65 @@
+"""Start the exchange on this machine, with simulated traders at work: python -m demo [--port 8000] [--seconds 20]"""
+
+import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from demo.environment import HOME, CannotStartError, Environment, claim_data, claim_port, prepare
+from demo.show import run
+from demo.supervision import Supervisor
+from scripts.packages import UnavailableError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    # However we are asked to stop, it is one and the same stop.
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.default_int_handler)
+    try:
+        return _run(options)
+    except (CannotStartError, UnavailableError) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped before it was ready", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--port", type=int, default=8000, help="where the exchange listens, on this machine only")
+    parser.add_argument("--seconds", type=float, default=0, help="end after so long; 0: at Ctrl-C")
+    parser.add_argument("--no-traders", action="store_true", help="the exchange alone")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    environment = prepare(options.port)
+    with claim_data(environment.data, options.port) as lock:
+        claim_port(options.port)
+        _seed(environment)
+        supervisor = Supervisor(environment, lock)
+        print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
+        try:
+            return run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
+        finally:
+            print("stopping", flush=True)
+            supervisor.stop()
+
+
+def _seed(environment: Environment) -> None:
+    """Raises CannotStartError with what went wrong; all of it is in the log."""
+    log = environment.logs / "seed.log"
+    with log.open("w") as errors:
+        done = subprocess.run(
+            [sys.executable, "-m", "demo.seed"], cwd=HOME, env=environment.variables, stderr=errors, check=False
+        )
+    if done.returncode:
+        last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+        raise CannotStartError(f"the database could not be prepared: {last_line} ({log})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

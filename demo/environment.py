@@ -1,0 +1,106 @@
+"""Where a demo runs: its data folder, its port, and what its processes are told."""
+
+import fcntl
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from scripts.servers import free_port
+
+HOME = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+# A demo that was killed needs a moment to take its processes down.
+STOPPING_SECONDS = 20
+
+
+class CannotStartError(Exception):
+    """What stands in the way, in one line."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Settings of one run. `redis_port` is None when servers of the user's own were named."""
+
+    port: int
+    data: Path
+    redis_port: int | None
+    variables: dict[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+
+def prepare(port: int) -> Environment:
+    """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured."""
+    data = Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+    for folder in (data, data / "logs", data / "redis"):
+        folder.mkdir(parents=True, exist_ok=True)
+    variables = dict(os.environ)
+    variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings"}
+    redis_port = None
+    if not (variables.get("REDIS_URL") and variables.get("BROKER_URL")):
+        redis_port = free_port()
+        variables["BROKER_URL"] = variables.get("BROKER_URL") or f"redis://{HOST}:{redis_port}/0"
+        variables["REDIS_URL"] = variables.get("REDIS_URL") or f"redis://{HOST}:{redis_port}/1"
+    return Environment(port, data, redis_port, variables)
+
+
+def claim_data(data: Path, port: int) -> IO[str]:
+    """Lock the data folder for this run.
+
+    The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
+    they went, and it cannot be left behind. Raises CannotStartError.
+    """
+    lock = (data / "demo.lock").open("a+")
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while not _locked(lock):
+        lock.seek(0)
+        pid, _, where = lock.read().partition(" ")
+        if pid.isdigit() and _alive(int(pid)):
+            raise CannotStartError(f"a demo is running on this data already: {where.strip()} (process {pid})")
+        if time.monotonic() > deadline:
+            raise CannotStartError(f"the processes of an earlier demo still use {data}")
+        time.sleep(0.2)
+    lock.truncate(0)
+    lock.write(f"{os.getpid()} http://{HOST}:{port}\n")
+    lock.flush()
+    return lock
+
+
+def claim_port(port: int) -> None:
+    """Raises CannotStartError if somebody listens there already."""
+    with socket.socket() as probe:
+        # As the web server does: connections of an earlier run that are still closing do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise CannotStartError(f"port {port} cannot be used ({reason}); choose another: PORT=8001") from error
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

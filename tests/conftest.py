@@ -1,0 +1,29 @@
+"""The cast, and the count of the money after every test that used the database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from matching import books
+from tests.invariants import check_exchange
+from tests.world import World
+
+
+@pytest.fixture(autouse=True)
+def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Asking for the database here makes the count run before the database is rolled back."""
+    uses_database = {"db", "transactional_db", "world"} & set(request.fixturenames)
+    if uses_database:
+        request.getfixturevalue("transactional_db" if "transactional_db" in uses_database else "db")
+    yield
+    if uses_database:
+        check_exchange()
+    books._books.clear()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> World:
+    """Alice holds dollars, Bob holds bitcoin, Carol holds nothing and sees nothing."""
+    if "transactional_db" not in request.fixturenames:
+        request.getfixturevalue("db")
+    return World.make()

@@ -1,0 +1,184 @@
+"""The scenarios of the system that this one replaces, and those it failed: over HTTP, matched by the real worker."""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.live import Live, Trader, wait_for
+from tests.world import outcome
+
+
+@pytest.fixture
+def symbol(exchange: Live) -> str:
+    return exchange.market()
+
+
+@pytest.fixture
+def alice(exchange: Live) -> Trader:
+    return exchange.trader("alice", USD="10000")
+
+
+@pytest.fixture
+def bob(exchange: Live) -> Trader:
+    return exchange.trader("bob", BTC="10")
+
+
+def depth(trader: Trader, symbol: str) -> str:
+    book = trader.get(f"/orderbook/{symbol}")
+    sides = (" ".join(f"{level['quantity']}@{level['price']}" for level in book[side]) for side in ("bids", "asks"))
+    return " | ".join(sides).strip()
+
+
+def test_limit_exact_match(symbol, alice, bob):
+    ask = bob.played(symbol, "sell 2 @ 100")
+    assert outcome(ask) == "2 open +"
+    assert outcome(alice.played(symbol, "buy 2 @ 100")) == "0 filled"
+    assert outcome(bob.settled(ask["orderId"])) == "0 filled"
+    assert (alice.holds("USD"), alice.holds("BTC"), bob.holds("USD"), bob.holds("BTC")) == (
+        "9800 0",
+        "2 0",
+        "200 0",
+        "8 0",
+    )
+
+
+def test_partial_fill(symbol, alice, bob):
+    bob.played(symbol, "sell 2 @ 100")
+    assert outcome(alice.played(symbol, "buy 5 @ 100")) == "3 partially_filled +"
+    assert depth(alice, symbol) == "3@100 |"
+
+
+def test_crossing_several_levels(symbol, alice, bob):
+    for line in ("sell 1 @ 100", "sell 1 @ 101", "sell 1 @ 102"):
+        bob.played(symbol, line)
+    order = alice.played(symbol, "buy 2.5 @ 102")
+    assert (outcome(order), order["averagePrice"]) == ("0 filled", "100.8")
+    assert depth(alice, symbol) == "| 0.5@102"
+    prices = [trade["price"] for trade in alice.get(f"/trades/{symbol}")]
+    assert prices == ["102", "101", "100"]
+
+
+def test_no_match_rests(symbol, alice, bob):
+    bob.played(symbol, "sell 1 @ 101")
+    assert outcome(alice.played(symbol, "buy 1 @ 100")) == "1 open +"
+    assert depth(alice, symbol) == "1@100 | 1@101"
+
+
+def test_first_come_first_served_at_one_price(exchange, symbol, alice, bob):
+    carol = exchange.trader("carol", BTC="1")
+    first, second = bob.played(symbol, "sell 1 @ 100"), carol.played(symbol, "sell 1 @ 100")
+    alice.played(symbol, "buy 1 @ 100")
+    assert outcome(bob.settled(first["orderId"])) == "0 filled"
+    assert outcome(carol.order(second["orderId"])) == "1 open +"
+
+
+def test_market_order_filled_across_levels(symbol, alice, bob):
+    for line in ("sell 1 @ 100", "sell 1 @ 150"):
+        bob.played(symbol, line)
+    order = alice.played(symbol, "buy 2 @ market")
+    assert (outcome(order), order["averagePrice"]) == ("0 filled", "125")
+
+
+def test_market_order_with_too_little_liquidity(symbol, alice, bob):
+    bob.played(symbol, "sell 1 @ 100")
+    order = alice.played(symbol, "buy 2 @ market")
+    assert outcome(order) == "1 partially_filled no_liquidity"
+    assert not order["active"]
+    assert depth(alice, symbol) == "|"
+    assert alice.holds("USD") == "9900 0"
+
+
+def test_cancel_removes_from_the_book_and_releases_the_funds(symbol, alice):
+    order = alice.played(symbol, "buy 2 @ 100")
+    assert alice.holds("USD") == "9800 200"
+    assert alice.call("DELETE", f"/orders/{order['orderId']}").status_code == 202
+    assert outcome(alice.settled(order["orderId"])) == "2 cancelled user_cancelled"
+    assert depth(alice, symbol) == "|"
+    assert alice.holds("USD") == "10000 0"
+
+
+def test_price_improvement_is_released_to_the_buyer(symbol, alice, bob):
+    bob.played(symbol, "sell 1 @ 100")
+    alice.played(symbol, "buy 1 @ 120")
+    assert alice.holds("USD") == "9900 0"
+
+
+def test_market_order_without_liquidity_is_rejected(symbol, bob):
+    assert outcome(bob.played(symbol, "sell 1 @ market")) == "1 rejected no_liquidity"
+    assert bob.holds("BTC") == "10 0"
+
+
+def test_market_buy_is_bounded_by_available_funds(symbol, alice, bob):
+    bob.played(symbol, "sell 10 @ 4000")
+    assert outcome(alice.played(symbol, "buy 10 @ market")) == "7.5 partially_filled insufficient_funds"
+    assert alice.holds("USD") == "0 0"
+
+
+def test_insufficient_funds_leave_no_order(symbol, alice, bob):
+    for trader, body in (
+        (alice, {"side": "BUY", "price": "10000.01", "quantity": "1"}),
+        (bob, {"side": "SELL", "price": "1", "quantity": "10.0001"}),
+    ):
+        answer = trader.call("POST", "/orders", {"symbol": symbol, "type": "LIMIT", **body})
+        assert (answer.status_code, answer.json()["error"]) == (400, "INSUFFICIENT_FUNDS")
+        assert trader.get("/orders") == []
+
+
+def test_another_users_order_is_not_found(symbol, alice, bob):
+    order = alice.played(symbol, "buy 1 @ 100")
+    for method in ("GET", "DELETE"):
+        answer = bob.call(method, f"/orders/{order['orderId']}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "ORDER_NOT_FOUND")
+
+
+def test_cancel_of_a_closed_order(symbol, alice, bob):
+    bob.played(symbol, "sell 1 @ 100")
+    order = alice.played(symbol, "buy 1 @ 100")
+    answer = alice.call("DELETE", f"/orders/{order['orderId']}")
+    assert (answer.status_code, answer.json()["error"]) == (409, "ORDER_CLOSED")
+
+
+def test_a_hundred_parallel_orders_with_funds_for_ten(exchange, symbol):
+    dora = exchange.trader("dora", USD="1000")
+    body = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "price": "100", "quantity": "1"}
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: dora.call("POST", "/orders", body), range(100)))
+    codes = [answer.status_code for answer in answers]
+    assert (codes.count(202), codes.count(400)) == (10, 90), codes
+    assert {answer.json().get("error") for answer in answers} == {None, "INSUFFICIENT_FUNDS"}
+    assert len(dora.get("/orders")) == 10
+    wait_for(lambda: dora.get("/orders?status=OPEN"), lambda orders: len(orders) == 10)
+    assert dora.holds("USD") == "0 1000"
+
+
+def test_a_hundred_threads_with_one_client_order_id(exchange, symbol, alice):
+    body = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "price": "10", "quantity": "1"}
+    key = secrets.token_hex(8)
+    with ThreadPoolExecutor(20) as pool:
+        calls = pool.map(lambda _: alice.call("POST", "/orders", {**body, "clientOrderId": key}), range(100))
+        answers = list(calls)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["data"]["orderId"] for answer in answers}) == 1
+    assert len(alice.get("/orders")) == 1
+
+
+def test_a_market_made_while_it_runs_is_matched_within_three_seconds(exchange, alice):
+    symbol = exchange.market()
+    order_id = alice.place(symbol, "buy 1 @ 100")
+    wait_for(lambda: alice.order(order_id), lambda order: order["status"] == "OPEN", seconds=3)
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
+    bob.played(symbol, "sell 5 @ 100")
+    placed = []
+    for number in range(30):
+        placed.append(alice.place(symbol, "buy 0.1 @ 100"))
+        if number in (10, 20):
+            worker = exchange.processes["worker"]
+            worker.end(9)
+            worker.start()
+    for order_id in placed:
+        assert outcome(alice.settled(order_id)) == "0 filled"
+    assert alice.holds("BTC") == "3 0"
+    assert len(alice.get(f"/trades/{symbol}")) == 30

@@ -1,0 +1,213 @@
+"""A whole exchange of real processes on the test run's own servers, and the people who trade on it over HTTP."""
+
+import itertools
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from scripts.process import die_with_parent
+from scripts.servers import free_port
+from tests.tape import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 20
+CELERY = (sys.executable, "-m", "celery", "-A", "exchange")
+WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
+
+
+@dataclass
+class Process:
+    """One of the exchange's processes, ended with the tests at the latest."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    log: Path
+    running: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,  # noqa: PLW1509
+            )
+
+    def end(self, with_signal: signal.Signals = signal.SIGTERM) -> None:
+        if self.running is None:
+            return
+        self.running.send_signal(with_signal)
+        try:
+            self.running.wait(10)
+        except subprocess.TimeoutExpired:
+            self.running.kill()
+            self.running.wait()
+        self.running = None
+
+
+@dataclass
+class Live:
+    """The running exchange: its address, its processes, and a way to become a user of it."""
+
+    url: str
+    environment: dict[str, str]
+    folder: Path
+    processes: dict[str, Process] = field(default_factory=dict)
+    staff: "Trader | None" = None
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def run(self, name: str, *command: str) -> Process:
+        process = Process(name, command, self.environment, self.folder / f"{name}.log")
+        process.start()
+        self.processes[name] = process
+        return process
+
+    def manage(self, *arguments: str, **environment: str) -> str:
+        command = (sys.executable, "manage.py", *arguments)
+        done = subprocess.run(
+            command, cwd=ROOT, env={**self.environment, **environment}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def trader(self, name: str, **funds: str) -> "Trader":
+        """A new user with money, by registration, token and a staff transfer."""
+        username = f"{name}-{next(self._numbers)}-{secrets.token_hex(3)}"
+        trader = Trader.register(self.url, username)
+        for currency, amount in funds.items():
+            self.fund(trader, currency, amount)
+        return trader
+
+    def fund(self, trader: "Trader", currency: str, amount: str) -> None:
+        assert self.staff is not None
+        body = {"userId": trader.user_id, "currency": currency, "amount": amount, "reason": "opening balance"}
+        answer = self.staff.call("POST", "/balances/update", {**body, "reference": secrets.token_hex(8)})
+        assert answer.status_code == 200, answer.text
+
+    def market(self, **fields: str) -> str:
+        """A new market of BTC against USD, for one test alone."""
+        assert self.staff is not None
+        symbol = f"BTC-USD-{secrets.token_hex(4).upper()}"
+        body = {"symbol": symbol, "base": "BTC", "quote": "USD", "tickSize": "0.01", "lotSize": "0.0001", **fields}
+        answer = self.staff.call("POST", "/markets", body)
+        assert answer.status_code == 201, answer.text
+        return symbol
+
+    def stop(self) -> None:
+        for process in reversed(self.processes.values()):
+            process.end()
+
+
+@dataclass
+class Trader:
+    """A client like any other: it knows the address, its name, its password and its token."""
+
+    http: httpx.Client
+    user_id: int
+    username: str
+    token: str
+
+    @classmethod
+    def register(cls, url: str, username: str, password: str = "correct horse") -> "Trader":
+        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        body = {"username": username, "email": f"{username}@example.com", "password": password}
+        answer = http.post("/users", json=body)
+        assert answer.status_code == 201, answer.text
+        return cls.sign_in(url, username, password, answer.json()["data"]["userId"])
+
+    @classmethod
+    def sign_in(cls, url: str, username: str, password: str, user_id: int) -> "Trader":
+        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        answer = http.post("/auth/token", json={"username": username, "password": password})
+        assert answer.status_code == 200, answer.text
+        token = answer.json()["data"]["accessToken"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        return cls(http, user_id, username, token)
+
+    def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self.http.request(method, path, json=body)
+
+    def get(self, path: str) -> Any:
+        answer = self.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def place(self, symbol: str, line: str, **more: Any) -> int:
+        """POST the tape's line; the order's id from the 202."""
+        answer = self.call("POST", "/orders", parse(line).body(symbol, **more))
+        assert answer.status_code == 202, answer.text
+        order_id: int = answer.json()["data"]["orderId"]
+        return order_id
+
+    def order(self, order_id: int) -> dict[str, Any]:
+        order: dict[str, Any] = self.get(f"/orders/{order_id}")
+        return order
+
+    def played(self, symbol: str, line: str, **more: Any) -> dict[str, Any]:
+        """Place the order and wait until the worker applied it; the order as it is then."""
+        order_id = self.place(symbol, line, **more)
+        return wait_for(lambda: self.order(order_id), lambda order: order["status"] != "PENDING")
+
+    def settled(self, order_id: int) -> dict[str, Any]:
+        """Wait until an order can no longer trade."""
+        return wait_for(lambda: self.order(order_id), lambda order: not order["active"])
+
+    def holds(self, currency: str) -> str:
+        """Available and frozen, as "7 3"."""
+        row = self.get(f"/balances/{self.user_id}/{currency}")
+        return f"{row['availableBalance']} {row['frozenBalance']}"
+
+
+def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool], seconds: float = PATIENCE_SECONDS) -> Any:
+    """Read until it is enough. Raises AssertionError with what was read last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if enough(value):
+            return value
+        assert time.monotonic() < deadline, f"still {value} after {seconds} s"
+        time.sleep(0.02)
+
+
+def start_exchange(folder: Path, database_url: str, redis_url: str) -> Live:
+    """Migrate, make a staff user, and start web, worker and beat; returns once a market is being matched."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(folder),
+        "DATABASE_URL": database_url,
+        # Databases of their own in the same Redis: bells and cached values of other tests must not mix in.
+        "BROKER_URL": f"{redis_url}/2",
+        "REDIS_URL": f"{redis_url}/3",
+        "RATE_LIMIT": "off",
+        "DJANGO_SUPERUSER_PASSWORD": "correct horse",
+    }
+    live = Live(f"http://127.0.0.1:{port}", environment, folder)
+    live.manage("migrate", "--verbosity", "0")
+    live.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
+    web = ("uvicorn", "exchange.asgi:application", "--port", str(port), "--log-level", "warning")
+    live.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
+    live.run("worker", *WORKER)
+    live.run("beat", *CELERY, "beat", "--schedule", str(folder / "beat"), "--loglevel", "WARNING")
+    wait_for(lambda: _answers(live.url), bool)
+    live.staff = Trader.sign_in(live.url, "staff", "correct horse", 0)
+    return live
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/v1/time").status_code == 200
+    except httpx.TransportError:
+        return False
