@@ -1,6 +1,7 @@
 """A user's own order stream: server-sent events that go on where they were cut off."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -35,11 +36,9 @@ class OrderStream:
 
     async def run(self) -> None:
         while True:
-            try:
+            # When it is cut off, what is missed meanwhile is replayed after the id seen last.
+            with contextlib.suppress(httpx.TransportError):
                 await self._listen()
-            except httpx.TransportError:
-                # Cut off: what is missed meanwhile is replayed after the id seen last.
-                pass
             self.is_open.clear()
             await asyncio.sleep(self._retry_seconds)
             self._tally.reconnected += 1

@@ -45,7 +45,7 @@ class Supervisor:
                 pass_fds=[lock.fileno()],
                 # Its own group: the terminal's Ctrl-C must reach the traders first.
                 process_group=0,
-                preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),
+                preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509
             )
 
     @property
@@ -72,26 +72,16 @@ class Supervisor:
 
 
 def _programs(environment: Environment) -> list[Program]:
-    python, data = sys.executable, environment.data
-    celery = (python, "-m", "celery", "-A", "exchange")
-    programs = [
-        # Without -Q: such a worker serves every market, and those that open while it runs.
-        Program(
-            "worker",
-            (*celery, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
-            10,
-        ),
-        Program("beat", (*celery, "beat", "--schedule", str(data / "beat"), "--pidfile", "", "--loglevel", "INFO"), 5),
-        # REST and the streams: on one port without a proxy they are one process.
-        Program(
-            "web",
-            (python, "-m", "uvicorn", "exchange.asgi:application", "--host", HOST, "--port", str(environment.port))
-            + ("--no-access-log", "--timeout-graceful-shutdown", "3"),
-            8,
-        ),
-    ]
+    celery = (sys.executable, "-m", "celery", "-A", "exchange")
+    # Without -Q: such a worker serves every market, and those that open while it runs.
+    worker = (*celery, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
+    beat = (*celery, "beat", "--schedule", str(environment.data / "beat"), "--pidfile", "", "--loglevel", "INFO")
+    # REST and the streams: on one port without a proxy they are one process.
+    web: tuple[str, ...] = (sys.executable, "-m", "uvicorn", "exchange.asgi:application", "--host", HOST, "--port")
+    web += (str(environment.port), "--no-access-log", "--timeout-graceful-shutdown", "3")
+    programs = [Program("worker", worker, 10), Program("beat", beat, 5), Program("web", web, 8)]
     if environment.redis_port is not None:
-        programs.insert(0, Program("redis", _redis(environment.redis_port, data / "redis"), 5))
+        programs.insert(0, Program("redis", _redis(environment.redis_port, environment.data / "redis"), 5))
     return programs
 
 

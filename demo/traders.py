@@ -13,6 +13,7 @@ import httpx
 
 from demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
 from demo.client import TIMEOUT_SECONDS, Client, RefusedError
+from demo.environment import CannotStartError
 from demo.strategy import Price, choose_action, new_order
 from demo.stream import Event, OrderStream
 from demo.tally import Recent, Tally
@@ -87,6 +88,7 @@ class Trader:
     def _hear(self, event: Event) -> None:
         if event.kind == "stream-reset":
             self._must_read = True
+            self._sent_at.clear()
         if event.kind != "order-status-update" or not self._seen_events.add(event.data["eventId"]):
             return
         self._tally.events += 1
@@ -108,9 +110,13 @@ async def trade(address: str, tally: Tally) -> None:
     async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT_SECONDS, limits=limits) as http:
         clients = [Client(http, member.name, PASSWORD, tally) for member in TRADERS]
         prices = [await _price(clients[0], listing) for listing in LISTINGS]
-        async with asyncio.TaskGroup() as tasks:
-            for client in clients:
-                tasks.create_task(Trader(client, prices, tally).run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for client in clients:
+                    tasks.create_task(Trader(client, prices, tally).run())
+        except* RefusedError as refusals:
+            # Not an order: those are counted. They may not even sign in.
+            raise CannotStartError(f"the traders may not trade: {refusals.exceptions[0]}") from refusals
 
 
 async def wait_until_matching(address: str) -> None:

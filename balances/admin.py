@@ -1,0 +1,229 @@
+"""Balances and the ledger in the admin, to look at; a balance changes only by the form that adjusts it.
+
+Adjusting is the transfer of POST /balances/update: the same form reads it, the same service makes it.
+"""
+
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
+from balances.services import transfer
+from balances.views import TransferForm, _refuse_amount, represent_entry
+from exchange.admin import NOTHING, ReadOnlyAdmin, numbered, numbers, users_named
+from exchange.amounts import plain
+from exchange.errors import ExchangeError, InvalidField, ReferenceReused
+from markets.models import Asset, Trade
+from users.models import User
+
+ADJUST_PERMISSION = "balances.add_transfer"
+
+
+class AdjustForm(forms.Form):
+    """A deposit or a withdrawal as an operator types it: one transfer of the API's own form."""
+
+    currency = forms.ModelChoiceField(Asset.objects.order_by("code"))
+    amount = forms.CharField(
+        max_length=32, help_text="Positive deposits, negative withdraws. Plain digits, at most 8 after the point."
+    )
+    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"size": 60}))
+    reference = forms.CharField(
+        max_length=64,
+        widget=forms.TextInput(attrs={"size": 40}),
+        help_text="Makes the transfer happen once: sent again with the same reference, it changes nothing.",
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean(self) -> dict[str, Any]:
+        if self.errors:
+            return self.cleaned_data
+        asset: Asset = self.cleaned_data["currency"]
+        typed = {name: self.cleaned_data[name] for name in ("amount", "reason", "reference")}
+        values, refused = TransferForm().parse({**typed, "userId": self.user.id, "currency": asset.code})
+        for error in refused:
+            self.refuse(error)
+        if "amount" in values:
+            try:
+                _refuse_amount(values["amount"], asset)
+            except InvalidField as error:
+                self.refuse(error)
+        return values
+
+    def make(self, operator_id: int) -> tuple[Transfer, bool] | None:
+        """The transfer and whether it had been made before; None if the service refuses it: the form then says why."""
+        try:
+            return transfer(operator_id=operator_id, **self.cleaned_data)
+        except ExchangeError as error:
+            self.refuse(error)
+            return None
+
+    def refuse(self, error: ExchangeError) -> None:
+        """Say the refusal at the field that it is about."""
+        field = error.field if isinstance(error, InvalidField) else "amount"
+        if isinstance(error, ReferenceReused):
+            field = "reference"
+        self.add_error(field if field in self.fields else None, error.message)
+
+
+@admin.register(Balance)
+class BalanceAdmin(ReadOnlyAdmin):
+    list_display = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
+    list_filter = ("currency",)
+    list_select_related = ("user",)
+    fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
+    readonly_fields = ("total", "actions_on")
+    search_help_text = "A user name, a user id or a currency, exactly; several words narrow."
+
+    @admin.display
+    def total(self, balance: Balance) -> str:
+        return plain(balance.total)
+
+    @admin.display(description="")
+    def actions_on(self, balance: Balance) -> SafeString:
+        ledger = reverse("admin:balances_ledgerentry_changelist")
+        adjust = reverse("admin:balances_balance_adjust", args=[balance.user_id])
+        return format_html(
+            '<a href="{}?account={}&amp;currency__code__exact={}">statement</a> · <a href="{}?currency={}">adjust</a>',
+            ledger,
+            balance.user_id,
+            balance.currency_id,
+            adjust,
+            balance.currency_id,
+        )
+
+    def find(self, word: str) -> Q:
+        return Q(user_id__in=[*users_named(word), *numbers(word)]) | Q(currency_id=word)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("adjust/<int:user_id>/", view(self.adjust), name="balances_balance_adjust"),
+            path("adjusted/<int:transfer_id>/", view(self.adjusted), name="balances_balance_adjusted"),
+            *super().get_urls(),
+        ]
+
+    def adjust(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """The form, and what it does when it is sent."""
+        _refuse_others(request)
+        user = get_object_or_404(User, id=user_id)
+        if request.method != "POST":
+            form = AdjustForm(user, initial=_suggested(request))
+            return self._answer(request, "adjust", f"Adjust a balance of {user}", form=form, user_adjusted=user)
+        form = AdjustForm(user, request.POST)
+        made = form.make(_operator_id(request)) if form.is_valid() else None
+        if made is None:
+            return self._answer(request, "adjust", f"Adjust a balance of {user}", form=form, user_adjusted=user)
+        done, replayed = made
+        if replayed:
+            messages.warning(request, f"The reference {done.reference} had been used before: nothing was changed.")
+        else:
+            messages.success(request, f"The balance of {user} was adjusted.")
+        return redirect("admin:balances_balance_adjusted", done.id)
+
+    def adjusted(self, request: HttpRequest, transfer_id: int) -> HttpResponse:
+        """What a transfer did: its ledger entry, and the balance then and now."""
+        _refuse_others(request)
+        made = get_object_or_404(Transfer.objects.select_related("user", "operator"), id=transfer_id)
+        entry = _entries_of(made).latest("id")
+        balance = Balance.objects.get(user_id=made.user_id, currency_id=made.currency_id)
+        return self._answer(
+            request,
+            "adjusted",
+            f"Transfer {made.reference}",
+            transfer=made,
+            entry_id=entry.id,
+            entry=represent_entry(entry),
+            balances=[
+                ("after the transfer", *_plainly(made.available_after, made.frozen_after)),
+                ("now", *_plainly(balance.available, balance.frozen)),
+            ],
+        )
+
+    def _answer(self, request: HttpRequest, page: str, title: str, **context: Any) -> HttpResponse:
+        shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+        return TemplateResponse(request, f"admin/balances/{page}.html", {**shared, **context})
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    list_display = ("id", "account_name", "currency", "kind", "amount", "reference", "created_at")
+    list_filter = ("kind", "currency", "created_at")
+    fields = ("id", "account_name", "account", "currency", "kind", "amount", "reference", "created_at")
+    readonly_fields = ("account_name",)
+    search_help_text = "A user name, an account, a transfer's reference or a trade id, exactly; several words narrow."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
+        name = User.objects.filter(id=OuterRef("account")).values("username")
+        entries: QuerySet[LedgerEntry] = super().get_queryset(request).annotate(username=Subquery(name))
+        return entries
+
+    @admin.display(description="account")
+    def account_name(self, entry: LedgerEntry) -> str:
+        if entry.account in HouseAccount.values:
+            return HouseAccount(entry.account).name
+        return getattr(entry, "username", None) or NOTHING
+
+    def find(self, word: str) -> Q:
+        """References have no index: they are looked for only when there is such a transfer or trade."""
+        references = [word] if ":" in word else []
+        if Transfer.objects.filter(reference=word).exists():
+            references.append(f"transfer:{word}")
+        if Trade.objects.filter(numbered(word)).exists():
+            references.append(f"trade:{word}")
+        return Q(account__in=[*users_named(word), *numbers(word)]) | Q(reference__in=references)
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("reference", "user", "currency", "amount", "reason", "operator", "created_at", "entry")
+    list_filter = ("currency", "created_at")
+    list_select_related = ("user", "operator")
+    search_help_text = "A reference, the name of the user or of the operator, exactly; several words narrow."
+
+    @admin.display(description="")
+    def entry(self, made: Transfer) -> SafeString:
+        return format_html('<a href="{}">entry</a>', reverse("admin:balances_balance_adjusted", args=[made.id]))
+
+    def find(self, word: str) -> Q:
+        users = users_named(word)
+        return Q(reference=word) | Q(user_id__in=users) | Q(operator_id__in=users)
+
+
+def _refuse_others(request: HttpRequest) -> None:
+    """Moving money takes a permission of its own; being staff is not enough."""
+    if not request.user.has_perm(ADJUST_PERMISSION):
+        raise PermissionDenied
+
+
+def _operator_id(request: HttpRequest) -> int:
+    assert request.user.pk is not None, "the admin's own check let nobody in who is not signed in"
+    return int(request.user.pk)
+
+
+def _suggested(request: HttpRequest) -> dict[str, str]:
+    """The currency that the link named, and a reference that nobody has used."""
+    return {"currency": request.GET.get("currency", ""), "reference": f"adjust-{secrets.token_hex(8)}"}
+
+
+def _entries_of(made: Transfer) -> QuerySet[LedgerEntry]:
+    """The entry that the transfer made in its user's account."""
+    mine = LedgerEntry.objects.filter(account=made.user_id, currency_id=made.currency_id)
+    return mine.filter(reference=f"transfer:{made.reference}")
+
+
+def _plainly(available: Decimal, frozen: Decimal) -> tuple[str, str, str]:
+    return plain(available), plain(frozen), plain(available + frozen)

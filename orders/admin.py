@@ -1,0 +1,92 @@
+"""Orders and their timelines in the admin, to look at: only the services and the market's worker write them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from exchange.admin import ReadOnlyAdmin, numbered, numbers, users_named
+from exchange.amounts import plain
+from markets.models import Trade
+from orders.models import Order, OrderEvent
+from orders.representation import represent_event, represent_fill
+
+# An order that ate a whole book has more of both; the lists of events and trades have them all.
+MOST_STEPS = 200
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id",
+        "user",
+        "market",
+        "side",
+        "type",
+        "price",
+        "asked",
+        "filled_quantity",
+        "status",
+        "reason",
+        "active",
+        "created_at",
+    )
+    list_filter = ("status", "active", "market", "side", "type", "time_in_force", "created_at")
+    list_select_related = ("user",)
+    search_help_text = (
+        "An order id, client order id, user name, symbol or correlation id, exactly; several words narrow."
+    )
+
+    @admin.display(description="quantity")
+    def asked(self, order: Order) -> str:
+        """What was asked for: a quantity of the base, or a budget in the quote."""
+        if order.quantity is not None:
+            return plain(order.quantity)
+        return f"for {plain(order.quote_quantity)}" if order.quote_quantity is not None else "-"
+
+    def find(self, word: str) -> Q:
+        named = Q(id__in=numbers(word)) | Q(user_id__in=users_named(word)) | Q(market_id=word) | Q(client_order_id=word)
+        # A correlation id has no index: it is looked for when the word is nothing else.
+        return named if Order.objects.filter(named).exists() else Q(correlation_id=word)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        order = Order.objects.select_related("market").filter(id__in=numbers(object_id)).first()
+        story = _story(order) if order is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **story})
+
+
+@admin.register(OrderEvent)
+class OrderEventAdmin(ReadOnlyAdmin):
+    list_display = (
+        "event_id",
+        "order",
+        "user",
+        "status",
+        "reason",
+        "active",
+        "filled_quantity",
+        "trade_sequence",
+        "created_at",
+    )
+    list_filter = ("status", "active", "market", "created_at")
+    list_select_related = ("user",)
+    search_help_text = (
+        "An event id such as BTC-USDT-17, an order id, a user name or a symbol, exactly; several words narrow."
+    )
+
+    def find(self, word: str) -> Q:
+        return numbered(word) | Q(order_id__in=numbers(word)) | Q(user_id__in=users_named(word)) | Q(market_id=word)
+
+
+def _story(order: Order) -> dict[str, Any]:
+    """The order's timeline and its trades, for the template."""
+    events = OrderEvent.objects.filter(order=order).order_by("sequence")[:MOST_STEPS]
+    trades = Trade.objects.select_related("market").filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id))
+    return {
+        "timeline": [represent_event(event) for event in events],
+        "fills": [(trade.id, represent_fill(order, trade)) for trade in trades.order_by("sequence")[:MOST_STEPS]],
+        "most_steps": MOST_STEPS,
+    }

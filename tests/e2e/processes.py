@@ -1,0 +1,124 @@
+"""A demo as its user starts it: one command in a folder of its own, on the embedded default."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.servers import free_port
+
+HOME = Path(__file__).resolve().parent.parent.parent
+READY_SECONDS = 60
+STOP_SECONDS = 40
+# Nothing else of the environment is passed on: no database, no Redis, no settings.
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+
+
+class Demo:
+    """One data folder, and the demo that runs on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.port = free_port()
+        self.output = folder / "output"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *arguments: str) -> None:
+        assert self.process is None
+        command = [sys.executable, "-m", "demo", "--port", str(self.port), *arguments]
+        variables = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=HOME,
+                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("Ctrl-C stops")
+
+    def wait_for(self, pattern: str) -> None:
+        """Until a line of the output matches."""
+        assert self.process
+        process = self.process
+        wait_until(lambda: re.search(pattern, self.text()) or process.poll() is not None, READY_SECONDS, self.text)
+        assert re.search(pattern, self.text()), self.text()
+
+    def wait(self, seconds: float) -> int:
+        """The exit code."""
+        assert self.process
+        process, self.process = self.process, None
+        return process.wait(seconds)
+
+    def interrupt(self) -> int:
+        """As Ctrl-C does; the exit code."""
+        assert self.process
+        self.process.send_signal(signal.SIGINT)
+        return self.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.wait(STOP_SECONDS)
+
+    def pid(self, program: str) -> int:
+        """Of the supervisor's newest process for the program."""
+        log = (self.data / "logs" / "supervisord.log").read_text()
+        return int(re.findall(rf"spawned: '{program}' with pid (\d+)", log)[-1])
+
+    def kill_program(self, program: str) -> int:
+        """Kill -9; return the pid that it had."""
+        pid = self.pid(program)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def processes(self) -> list[str]:
+        """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was supervised."""
+        if sys.platform == "linux":
+            return _with_variable(f"DATA_DIR={self.data}")
+        log = (self.data / "logs" / "supervisord.log").read_text()
+        pids = re.findall(r"(?:with pid|started with pid) (\d+)", log)
+        return [pid for pid in pids if _alive(int(pid))]
+
+
+def wait_until(condition: Callable[[], object], seconds: float, explain: Callable[[], object] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {explain()}"
+        time.sleep(0.1)
+
+
+def _with_variable(text: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            if text.encode() in variables:
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            # It ended while we looked, or is somebody else's.
+            continue
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""What `make demo` and `make run` promise: they show a working exchange, stop cleanly and start again."""
+
+import re
+import socket
+
+import httpx
+
+from tests.e2e.processes import Demo, wait_until
+
+SUMMARY = r"orders\s+(\d+) accepted.*\n\s+trades\s+(\d+)\n\s+events\s+(\d+)"
+
+
+def test_demo_ends_by_itself_and_starts_again_on_its_own_data(demo: Demo) -> None:
+    demo.start("--seconds", "15")
+    assert demo.wait(90) == 0, demo.text()
+
+    summary = re.search(SUMMARY, demo.text())
+    assert summary, demo.text()
+    orders, trades, events = map(int, summary.groups())
+    assert orders >= trades > 0
+    assert events > orders
+    assert demo.processes() == []
+
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    tape = httpx.get(f"{demo.address}/api/v1/trades/BTC-USD", params={"limit": 500}).json()["data"]
+    tape += httpx.get(f"{demo.address}/api/v1/trades/ETH-USD", params={"limit": 500}).json()["data"]
+    assert len(tape) >= trades
+    assert demo.interrupt() == 0
+    assert demo.processes() == []
+
+
+def test_demo_prints_address_users_and_progress_but_no_tokens(demo: Demo) -> None:
+    demo.start()
+    demo.wait_for(r"trades [1-9]\d*  events [1-9]")
+    assert demo.interrupt() == 0
+
+    assert demo.address in demo.text()
+    for name in ("alice", "bob", "carol", "admin"):
+        assert re.search(rf"{name} +exchange-demo", demo.text())
+    assert "eyJ" not in demo.text()
+    assert demo.processes() == []
+
+
+def test_second_demo_says_what_is_in_its_way(demo: Demo) -> None:
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+
+    on_same_data = Demo(demo.data.parent)
+    on_same_data.output = demo.data / "second"
+    on_same_data.start()
+    assert on_same_data.wait(20) == 1
+    assert on_same_data.text().splitlines() == [
+        f"a demo is running on this data already: {demo.address} (process {demo.process and demo.process.pid})"
+    ]
+
+    on_same_port = Demo(demo.data / "other")
+    on_same_port.data.mkdir(parents=True)
+    on_same_port.port = demo.port
+    on_same_port.start()
+    assert on_same_port.wait(20) == 1
+    assert on_same_port.text().count("\n") == 1
+    assert f"port {demo.port} cannot be used" in on_same_port.text()
+
+
+def test_killed_demo_takes_its_processes_with_it(demo: Demo) -> None:
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    demo.kill()
+    # At once: the next one waits until the processes of the last one are gone.
+    demo.start("--no-traders", "--seconds", "1")
+    assert demo.wait(90) == 0, demo.text()
+    wait_until(lambda: not demo.processes(), 1, demo.processes)
+
+
+def test_demo_listens_on_loopback_only(demo: Demo) -> None:
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    for address in _own_addresses():
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            assert probe.connect_ex((address, demo.port)) != 0
+
+
+def _own_addresses() -> list[str]:
+    """This machine's addresses other than loopback; there may be none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing: it only chooses the interface.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        return [address for address in [probe.getsockname()[0]] if not address.startswith("127.")]

@@ -1,0 +1,124 @@
+"""Killing the worker and Redis in the middle of trading loses no order, doubles none, and keeps every cent."""
+
+import itertools
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.clients import Placing, User
+from tests.e2e.processes import Demo, wait_until
+
+SYMBOL = "GOLD-CASH"
+PATIENCE = timedelta(seconds=10)
+
+
+def test_kill_9_of_worker_and_redis_loses_no_order(demo: Demo) -> None:
+    demo.start()
+    demo.wait_until_ready()
+    admin, alice, bob = (User(demo.address, name) for name in ("admin", "alice", "bob"))
+    _open_market(admin)
+    before = _owned(admin)
+    buying, selling = Placing(alice, SYMBOL, "BUY"), Placing(bob, SYMBOL, "SELL")
+
+    with buying.running(), selling.running():
+        _wait_for_more(demo, buying)
+        _kill(demo, "worker")
+        _wait_for_more(demo, buying)
+        _kill(demo, "redis")
+        _wait_for_more(demo, buying)
+
+    orders = [order for placing in (buying, selling) for order in _processed(placing)]
+    filled = Counter[str]()
+    for order in orders:
+        filled[order["side"]] += Decimal(order["filledQuantity"])
+    assert filled["BUY"] == filled["SELL"] > 0
+    assert _owned(admin) == before
+    assert demo.interrupt() == 0, demo.text()
+    _check_books(demo.data / "exchange.sqlite3")
+
+
+def _open_market(admin: User) -> None:
+    """A market without fees between two new assets: what its users own together never changes."""
+    market = {"symbol": SYMBOL, "base": "GOLD", "quote": "CASH", "tickSize": "0.1", "lotSize": "1"}
+    admin.request("POST", "/markets", market)
+    for name, asset in (("alice", "CASH"), ("bob", "GOLD")):
+        deposit = {"userId": _users(admin)[name], "currency": asset, "amount": "1000000", "reason": "test"}
+        admin.request("POST", "/balances/update", {**deposit, "reference": f"test-{name}"})
+
+
+def _users(admin: User) -> dict[str, int]:
+    """Everybody's id by name: ids are given in sequence."""
+    users = {}
+    for user_id in itertools.count(1):
+        response = admin.response("GET", f"/users/{user_id}")
+        if response.status_code == 404:
+            return users
+        users[response.json()["data"]["username"]] = user_id
+    raise AssertionError
+
+
+def _owned(admin: User) -> dict[str, Decimal]:
+    """How much of each of the market's assets all users own together, as staff see it over REST."""
+    owned = {"GOLD": Decimal(0), "CASH": Decimal(0)}
+    for user_id in _users(admin).values():
+        for asset in owned:
+            owned[asset] += Decimal(admin.get(f"/balances/{user_id}/{asset}")["totalBalance"])
+    return owned
+
+
+def _wait_for_more(demo: Demo, placing: Placing) -> None:
+    """Until a few more orders were answered, and the exchange has worked on some time."""
+    count = len(placing.accepted)
+    time.sleep(3)
+    wait_until(lambda: len(placing.accepted) >= count + 5 or placing.errors, 15, demo.text)
+
+
+def _kill(demo: Demo, program: str) -> None:
+    old = demo.kill_program(program)
+    wait_until(lambda: demo.pid(program) != old, 10)
+
+
+def _processed(placing: Placing) -> list[dict[str, Any]]:
+    """The orders that were answered, each of which must have been processed in time, and no others."""
+    user = placing.user
+    orders = []
+    for key, order_id in placing.accepted.items():
+        deadline = time.monotonic() + PATIENCE.total_seconds()
+        while (order := user.get(f"/orders/client/{key}"))["status"] == "PENDING":
+            assert time.monotonic() < deadline, order
+            time.sleep(0.1)
+        assert order["orderId"] == order_id
+        assert order["status"] in ("OPEN", "PARTIALLY_FILLED", "FILLED"), order
+        first = user.get(f"/orders/{order_id}/events")[0]
+        assert _time(first["createdAt"]) - _time(order["createdAt"]) < PATIENCE, (order, first)
+        orders.append(order)
+    stored = user.get("/orders", symbol=SYMBOL, limit=500)
+    assert len(stored) < 500, "more than one page"
+    assert sorted(order["clientOrderId"] for order in stored) == sorted(placing.accepted)
+    return orders
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _check_books(database: Path) -> None:
+    """Everything that all the traders did while processes died: the ledger explains each balance, and nothing is lost."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        unexplained = connection.execute(
+            "SELECT user_id, currency_id, available + frozen AS owned, (SELECT SUM(amount) FROM ledger_entries"
+            " WHERE account = user_id AND ledger_entries.currency_id = balances.currency_id) AS booked"
+            " FROM balances WHERE owned != COALESCE(booked, 0)"
+        ).fetchall()
+        unbalanced = connection.execute(
+            "SELECT currency_id, reference, SUM(amount) FROM ledger_entries GROUP BY 1, 2 HAVING SUM(amount) != 0"
+        ).fetchall()
+        failed = connection.execute("SELECT COUNT(*) FROM dead_letters").fetchone()
+    assert unexplained == []
+    assert unbalanced == []
+    assert failed == (0,)

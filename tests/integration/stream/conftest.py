@@ -1,0 +1,40 @@
+"""A Redis of these tests' own, which they may kill; the cast; and a server in a thread."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import override_settings
+
+from exchange.asgi import application
+from exchange.streams import publisher
+from scripts.servers import Server, start_redis
+from tests.integration.stream.cast import Cast, serving
+
+
+@pytest.fixture(scope="package")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def redis(redis_server: Server) -> Iterator[Server]:
+    """Running when the test begins. Another exchange on the test run's own Redis would be heard here too."""
+    if redis_server.pid is None:
+        redis_server.start()
+    with override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": redis_server.port}):
+        publisher._publisher.cache_clear()
+        yield redis_server
+    publisher._publisher.cache_clear()
+
+
+@pytest.fixture
+def cast() -> Cast:
+    return Cast()
+
+
+@pytest.fixture(scope="package")
+def port() -> Iterator[int]:
+    """One server for all: what a test leaves behind in it, the next one meets."""
+    with serving(application) as port:
+        yield port

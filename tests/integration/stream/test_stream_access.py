@@ -1,0 +1,111 @@
+"""Who may listen to a stream."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.conf import settings
+from django.test import Client, override_settings
+from rest_framework_simplejwt.tokens import AccessToken
+
+from exchange.asgi import ORDER_STATUS_PATH
+from exchange.streams import issue_ticket
+from tests.integration.stream.cast import Cast, connect, opened
+from tests.integration.stream.client import StreamClient
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_nobody_listens_without_signing_in(cast: Cast, port: int) -> None:
+    for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic eDp5"}, {"Cookie": "sessionid=x"}):
+        with connect(port, **headers) as client:
+            body = client.body()
+        assert client.status == 401, headers
+        assert body["error"] == "NOT_AUTHENTICATED"
+        assert set(body) == {"code", "error", "message", "data", "timestamp"}
+        assert client.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_another_account_is_refused(cast: Cast, port: int) -> None:
+    for named in (str(cast.bob.pk), "nobody", "9" * 40):
+        with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={named}") as client:
+            assert (client.status, client.body()["error"]) == (403, "NOT_YOUR_ACCOUNT")
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={cast.alice.pk}") as client:
+        assert client.status == 200
+
+
+def test_staff_may_name_another(cast: Cast, port: int) -> None:
+    cast.alice.is_staff = True
+    cast.alice.save()
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={cast.bob.pk}") as client:
+        told = client.next()
+    assert told is not None
+    assert told.data == {"userId": cast.bob.pk}
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId=99999") as client:
+        assert (client.status, client.body()["error"]) == (404, "USER_NOT_FOUND")
+
+
+def test_only_get(cast: Cast, port: int) -> None:
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        with StreamClient(port, ORDER_STATUS_PATH, method=method) as client:
+            assert (client.status, client.body()["error"]) == (405, "METHOD_NOT_ALLOWED")
+            assert client.headers["allow"] == "GET"
+
+
+def test_a_barred_user_is_refused(cast: Cast, port: int) -> None:
+    token = f"Bearer {AccessToken.for_user(cast.alice)}"
+    cast.alice.is_active = False
+    cast.alice.save()
+    with connect(port, Authorization=token) as client:
+        assert client.status == 401
+
+
+def test_a_session_signs_in(cast: Cast, port: int) -> None:
+    browser = Client()
+    browser.force_login(cast.alice)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+    with connect(port, Cookie=cookie) as client:
+        told = client.next()
+    assert told is not None
+    assert told.data == {"userId": cast.alice.pk}
+    browser.logout()
+    with connect(port, Cookie=cookie) as client:
+        assert client.status == 401
+
+
+def test_a_ticket_is_good_once(cast: Cast, port: int) -> None:
+    ticket = issue_ticket(cast.alice.pk)
+    assert len(ticket) >= 22
+    with connect(port, path=f"{ORDER_STATUS_PATH}?ticket={ticket}") as client:
+        told = client.next()
+    assert told is not None
+    assert told.data == {"userId": cast.alice.pk}
+    for used in (ticket, "garbage", "%00%ff" * 1000):
+        with connect(port, path=f"{ORDER_STATUS_PATH}?ticket={used}") as client:
+            assert client.status == 401
+
+
+def test_of_two_that_bring_one_ticket_one_gets_in(cast: Cast, port: int) -> None:
+    for _ in range(10):
+        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(cast.alice.pk)}"
+        with ThreadPoolExecutor(8) as pool:
+            clients = list(pool.map(lambda _, path=path: connect(port, path=path), range(8)))
+        assert sorted(client.status for client in clients) == [200] + [401] * 7
+        for client in clients:
+            client.close()
+
+
+def test_one_user_has_not_every_connection(cast: Cast, port: int) -> None:
+    with override_settings(STREAM_MAX_PER_USER=3):
+        clients = [opened(port, cast.alice) for _ in range(3)]
+        with connect(port, cast.alice) as client:
+            assert (client.status, client.body()["error"]) == (429, "TOO_MANY_REQUESTS")
+        with opened(port, cast.bob):
+            pass
+        clients.pop().close()
+        deadline = time.monotonic() + 5
+        while connect(port, cast.alice).status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for client in clients:
+            client.close()

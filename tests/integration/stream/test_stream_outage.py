@@ -1,0 +1,131 @@
+"""Redis, the database, the worker or a client fails: no event is lost."""
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from redis import Redis
+
+from exchange.streams import stats
+from exchange.streams.connection import redis_options
+from exchange.streams.messages import REDIS_CHANNEL
+from orders import replay
+from orders.models import OrderEvent
+from orders.stream import publish_order_events
+from scripts.servers import Server
+from tests.integration.stream.cast import Cast, opened, until_true
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_malformed_messages_are_survived(cast: Cast, port: int) -> None:
+    with opened(port, cast.alice) as client, Redis(**redis_options()) as publisher:
+        for junk in (
+            b"",
+            b"{",
+            b"\xff\xfe",
+            b"null",
+            b"[]",
+            b'{"channel": 1}',
+            b"[" * 5000,
+            json.dumps({"channel": []}),
+        ):
+            publisher.publish(REDIS_CHANNEL, junk)
+        event = cast.tell(cast.alice)
+        assert client.ids(1, 0.9) == [event.event_id]
+
+
+def test_events_during_an_outage_of_redis_arrive(cast: Cast, redis: Server, port: int) -> None:
+    with opened(port, cast.alice) as client:
+        redis.kill()
+        during = [cast.tell(cast.alice) for _ in range(3)]
+        assert client.ids(3, 4) == [event.event_id for event in during], "read from the database"
+        redis.start()
+        after = cast.tell_many(cast.alice, 3)
+        assert sorted(map(str, client.ids(3))) == [event.event_id for event in after]
+
+
+def test_redis_is_heard_again(cast: Cast, redis: Server, port: int) -> None:
+    """Not only read from the database: within milliseconds once it is back."""
+    with opened(port, cast.alice) as client, opened(port, cast.bob):
+        for _ in range(3):
+            redis.kill()
+            time.sleep(0.5)
+            redis.start()
+            deadline = time.monotonic() + 6
+            took = 1.0
+            while took > 0.2:
+                assert time.monotonic() < deadline
+                began = time.monotonic()
+                event = cast.tell(cast.alice)
+                assert client.ids(1) == [event.event_id]
+                took = time.monotonic() - began
+
+
+def test_a_stream_opens_without_redis(cast: Cast, redis: Server, port: int) -> None:
+    redis.kill()
+    with opened(port, cast.alice) as client:
+        event = cast.tell(cast.alice)
+        assert client.ids(1) == [event.event_id]
+        redis.start()
+
+
+def test_a_frozen_redis_is_noticed(cast: Cast, redis: Server, port: int) -> None:
+    """It closes no connection and answers nothing."""
+    with opened(port, cast.alice) as client:
+        assert redis.pid
+        os.kill(redis.pid, signal.SIGSTOP)
+        try:
+            frozen = cast.tell_many(cast.alice, 3)
+            assert client.ids(3) == [event.event_id for event in frozen]
+        finally:
+            os.kill(redis.pid, signal.SIGCONT)
+        event = cast.tell(cast.alice)
+        assert client.ids(1) == [event.event_id]
+
+
+def test_the_database_fails_while_a_stream_reads(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it could not read it still owes, whatever it hears in the meantime."""
+    monkeypatch.setattr("exchange.streams.application.READ_AGAIN_SECONDS", 3.5)
+    real, failures = replay.events_between, iter([True])
+
+    def failing(*args: Any, **options: Any) -> list[OrderEvent]:
+        if next(failures, False):
+            raise OperationalError("gone away")
+        return real(*args, **options)
+
+    with opened(port, cast.alice) as client:
+        time.sleep(1.5)
+        monkeypatch.setattr(replay, "events_between", failing)
+        lost = cast.tell(cast.alice, published=False)
+        time.sleep(2.5)
+        heard = cast.tell(cast.alice)
+        assert client.ids(1) == [heard.event_id]
+        assert client.ids(1) == [lost.event_id]
+
+
+def test_a_client_that_reads_nothing_harms_nobody(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.streams.application.SEND_SECONDS", 1.0)
+    stuck = opened(port, cast.alice)
+    with opened(port, cast.bob) as bob:
+        assert until_true(lambda: stats()["totalConnections"] == 2)
+        deadline = time.monotonic() + 30
+        while stats()["totalConnections"] == 2:
+            assert time.monotonic() < deadline
+            cast.tell_many(cast.alice, 500)
+            event = cast.tell(cast.bob)
+            assert bob.ids(1) == [event.event_id]
+    stuck.close()
+
+
+def test_publishing_without_redis_costs_little(cast: Cast, redis: Server) -> None:
+    events = cast.tell_many(cast.alice, 10, published=False)
+    redis.kill()
+    began = time.monotonic()
+    for _ in range(200):
+        publish_order_events(events, {})
+    assert time.monotonic() - began < 3

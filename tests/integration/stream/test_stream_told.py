@@ -1,0 +1,140 @@
+"""What a stream tells, and to whom."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from exchange.asgi import ORDER_STATUS_PATH
+from markets.models import Trade
+from orders.stream import publish_order_events
+from tests.integration.stream.cast import Cast, connect, opened
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_connected_comes_first(cast: Cast, port: int) -> None:
+    with connect(port, cast.alice) as client:
+        told = client.next()
+
+    assert client.status == 200
+    assert client.headers["content-type"].startswith("text/event-stream")
+    assert client.headers["cache-control"] == "no-cache"
+    assert client.headers["x-accel-buffering"] == "no"
+    assert told is not None
+    assert (told.type, told.data, told.id) == ("connected", {"userId": cast.alice.pk}, None)
+    assert told.lines[0].startswith("retry: ")
+
+
+def test_an_event_is_the_full_state_of_the_order(cast: Cast, port: int) -> None:
+    order = cast.order(cast.alice)
+    with opened(port, cast.alice) as client:
+        trade = Trade.objects.create(
+            market_id="BTC-USD",
+            sequence=1,
+            buy_order_id=order.pk,
+            sell_order_id=0,
+            taker_side="SELL",
+            price=Decimal(100),
+            quantity=Decimal("0.5"),
+            buyer_fee=Decimal("0.0005"),
+            seller_fee=Decimal(1),
+            created_at=timezone.now(),
+        )
+        event = cast.tell(
+            cast.alice,
+            published=False,
+            status="PARTIALLY_FILLED",
+            filled_quantity=Decimal("0.5"),
+            filled_notional=Decimal(50),
+            trade_sequence=1,
+        )
+        publish_order_events([event], {("BTC-USD", 1): trade})
+        heard = client.next()
+    with connect(port, cast.alice, Last_Event_ID="BTC-USD-0") as client:
+        assert [told.type for told in client.take(2)] == ["connected", "stream-reset"]
+    second = cast.tell(cast.alice, published=False)
+    with opened(port, cast.alice, Last_Event_ID=event.event_id) as client:
+        replayed = client.next()
+
+    assert heard is not None
+    assert replayed is not None
+    assert (heard.type, heard.id) == ("order-status-update", "BTC-USD-1")
+    assert heard.data["status"] == "PARTIALLY_FILLED"
+    assert heard.data["filledQuantity"] == "0.5"
+    assert heard.data["remainingQuantity"] == "1.5"
+    assert heard.data["averagePrice"] == "100"
+    assert heard.data["eventId"] == "BTC-USD-1"
+    assert heard.data["sequence"] == 1
+    assert heard.data["lastTrade"] == {
+        "tradeId": "BTC-USD-1",
+        "price": "100",
+        "quantity": "0.5",
+        "role": "MAKER",
+        "fee": "0.0005",
+    }
+    assert replayed.id == second.event_id
+    assert set(heard.data) - set(replayed.data) == {"lastTrade"}
+
+
+def test_replayed_is_what_was_heard(cast: Cast, port: int) -> None:
+    first = cast.tell(cast.alice)
+    order = cast.order(cast.alice)
+    trade = Trade.objects.create(
+        market_id="BTC-USD", sequence=2, buy_order_id=order.pk, sell_order_id=0, taker_side="BUY",
+        price=Decimal(99), quantity=Decimal(1), created_at=timezone.now(),
+    )  # fmt: skip
+    with opened(port, cast.alice) as client:
+        event = cast.tell(cast.alice, published=False, filled_quantity=1, filled_notional=99, trade_sequence=2)
+        event.refresh_from_db()
+        publish_order_events([event], {("BTC-USD", 2): trade})
+        heard = client.next()
+    with opened(port, cast.alice, Last_Event_ID=first.event_id) as client:
+        replayed = client.next()
+
+    assert heard is not None
+    assert replayed is not None
+    assert heard.data["lastTrade"]["role"] == "TAKER"
+    assert heard.data == replayed.data
+
+
+def test_users_see_only_their_own(cast: Cast, port: int) -> None:
+    with opened(port, cast.alice) as alice, opened(port, cast.bob) as bob:
+        for _ in range(5):
+            cast.tell(cast.alice)
+            cast.tell(cast.bob)
+
+        assert alice.ids(5) == ["BTC-USD-1", "BTC-USD-3", "BTC-USD-5", "BTC-USD-7", "BTC-USD-9"]
+        assert bob.ids(5) == ["BTC-USD-2", "BTC-USD-4", "BTC-USD-6", "BTC-USD-8", "BTC-USD-10"]
+        assert alice.next(2.5) is None
+        assert bob.next(0) is None
+
+
+def test_a_named_channel_changes_nothing(cast: Cast, port: int) -> None:
+    query = f"?channel=orders-{cast.bob.pk}&es-meta=x&link=next&recover=1&lastEventId=orders-{cast.bob.pk}:1"
+    with connect(port, cast.alice, ORDER_STATUS_PATH + query) as client:
+        assert [told.type for told in client.take(2)] == ["connected", "stream-reset"]
+        cast.tell(cast.bob)
+        mine = cast.tell(cast.alice)
+        assert client.ids(1) == [mine.event_id]
+
+
+def test_a_burst_arrives_whole(cast: Cast, port: int) -> None:
+    with opened(port, cast.alice) as client:
+        events = cast.tell_many(cast.alice, 500)
+
+        assert client.ids(500) == [event.event_id for event in events]
+
+
+def test_more_than_a_queue_holds_arrives_or_is_a_reset(cast: Cast, port: int) -> None:
+    with opened(port, cast.alice) as client, ThreadPoolExecutor() as pool:
+        sent = pool.submit(cast.tell_many, cast.alice, 5000)
+        told = client.take(5000, timeout=20)
+        sent.result()
+
+    ids = [event.id for event in told]
+    if any(event.type == "stream-reset" for event in told):
+        assert ids[-1] == "BTC-USD-5000" or told[-1].type == "stream-reset"
+    else:
+        assert sorted(ids) == sorted(f"BTC-USD-{number}" for number in range(1, 5001))

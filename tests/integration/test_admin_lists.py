@@ -1,0 +1,371 @@
+"""The admin's lists and pages: what is searched and filtered, at what cost; users and markets."""
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from balances.models import LedgerEntry, Transfer
+from exchange import admin as shared
+from markets.models import Asset, Market, Trade
+from matching.models import OrderBook
+from orders.models import Order, OrderEvent
+from tests.world import World, fund, person
+from users.models import User
+
+
+@pytest.fixture
+def operator(world: World) -> Client:
+    client = Client()
+    client.force_login(
+        User.objects.create(
+            username="operator", email="operator@example.com", password="!", is_staff=True, is_superuser=True
+        )
+    )
+    return client
+
+
+@pytest.fixture
+def played(world: World) -> World:
+    """Bob's sell of 2 met Alice's buy of 1 and rests with the rest; another buy of hers rests below, a third waits."""
+    world.play(world.bob, "sell 2 @ 100.5", clientOrderId="bob-1")
+    world.play(world.alice, "buy 1 @ 100.5", clientOrderId="first")
+    world.play(world.alice, "buy 0.1 @ 90", clientOrderId="second")
+    world.place(world.alice, "buy 0.2 @ 91", clientOrderId="third")
+    return world
+
+
+def listed(client: Client, page: str, **query: object) -> list:
+    response = client.get(reverse(f"admin:{page}_changelist"), query)
+    assert response.status_code == 200, (page, query, response.status_code)
+    return list(response.context["cl"].result_list)
+
+
+def order(client_order_id: str) -> Order:
+    return Order.objects.get(client_order_id=client_order_id)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("first", ["first"]),
+        ("alice", ["third", "second", "first"]),
+        ("alice second", ["second"]),
+        ("bob second", []),
+        ("BTC-USD", ["third", "second", "first", "bob-1"]),
+        ("btc-usd", []),
+        ("nothing", []),
+        ("ali", []),
+    ],
+)
+def test_orders_are_searched_by_what_they_are_known_by(played, operator, words, found):
+    assert [row.client_order_id for row in listed(operator, "orders_order", q=words)] == found
+
+
+def test_orders_are_searched_by_id_and_correlation_id(played, operator):
+    first = order("first")
+    assert listed(operator, "orders_order", q=first.id) == [first]
+    assert listed(operator, "orders_order", q=first.correlation_id) == [first]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status__exact": "PENDING"}, ["third"]),
+        ({"status__exact": "FILLED"}, ["first"]),
+        ({"active__exact": 0}, ["first"]),
+        ({"side__exact": "SELL"}, ["bob-1"]),
+        ({"type__exact": "MARKET"}, []),
+        ({"market__symbol__exact": "BTC-USD", "side__exact": "BUY", "active__exact": 1}, ["third", "second"]),
+        ({"created_at__gte": "2000-01-01 00:00:00+00:00", "side__exact": "SELL"}, ["bob-1"]),
+    ],
+)
+def test_orders_are_filtered(played, operator, query, found):
+    assert [row.client_order_id for row in listed(operator, "orders_order", **query)] == found
+
+
+def test_an_orders_page_tells_its_story(played, operator):
+    response = operator.get(reverse("admin:orders_order_change", args=[order("bob-1").id]))
+    text = response.content.decode()
+    assert [event["status"] for event in response.context["timeline"]] == ["OPEN", "PARTIALLY_FILLED"]
+    ((_, fill),) = response.context["fills"]
+    assert (fill["role"], fill["price"], fill["quantity"]) == ("MAKER", "100.5", "1")
+    for told in (Trade.objects.get().trade_id, "PARTIALLY_FILLED", "100.5", "bob-1"):
+        assert told in text, told
+    assert "100.50000000" not in text
+
+
+def test_an_order_that_waits_says_so(played, operator):
+    text = operator.get(reverse("admin:orders_order_change", args=[order("third").id])).content.decode()
+    assert "waiting for its market" in text
+    response = operator.get(reverse("admin:orders_order_change", args=["999999"]))
+    assert response.status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "rows"),
+    [
+        ("markets_trade", "BTC-USD-{sequence}", 1),
+        ("markets_trade", "BTC-USD", 1),
+        ("markets_trade", "{order}", 1),
+        ("markets_trade", "BTC-USD-999", 0),
+        ("orders_orderevent", "{order}", 1),
+        ("orders_orderevent", "alice", 2),
+        ("orders_orderevent", "alice {order}", 1),
+        ("orders_orderevent", "BTC-USD-1", 1),
+        ("balances_balance", "alice", 2),
+        ("balances_balance", "alice USD", 1),
+        ("balances_balance", "BTC", 2),
+        ("balances_ledgerentry", "alice", 3),
+        ("balances_ledgerentry", "trade:BTC-USD-{sequence}", 4),
+        ("balances_ledgerentry", "BTC-USD-{sequence}", 4),
+        ("balances_ledgerentry", "{reference}", 2),
+        ("balances_ledgerentry", "transfer:{reference}", 2),
+        ("balances_transfer", "{reference}", 1),
+        ("balances_transfer", "alice", 1),
+        ("matching_command", "BTC-USD", 1),
+        ("matching_orderbook", "BTC-USD", 1),
+        ("users_user", "ALI", 1),
+        ("users_user", "bob@example.com", 1),
+        ("markets_market", "btc", 1),
+        ("markets_asset", "usd", 1),
+    ],
+)
+def test_lists_are_searched(played, operator, page, words, rows):
+    names = {
+        "sequence": Trade.objects.get().sequence,
+        "order": order("first").id,
+        "reference": Transfer.objects.get(user=played.alice.user).reference,
+    }
+    assert len(listed(operator, page, q=words.format(**names))) == rows
+
+
+@pytest.mark.parametrize("page", ["orders_order", "orders_orderevent", "markets_trade", "balances_ledgerentry"])
+def test_odd_words_find_nothing_and_break_nothing(played, operator, page):
+    for word in ("9" * 40, "-", "BTC-USD-" + "9" * 30, "%", "''--", "\u0661", "x" * 5000):
+        assert listed(operator, page, q=word) == [], word
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "rows"),
+    [
+        ("markets_trade", {"market__symbol__exact": "BTC-USD", "taker_side__exact": "BUY"}, 1),
+        ("markets_trade", {"taker_side__exact": "SELL"}, 0),
+        ("orders_orderevent", {"status__exact": "OPEN", "market__symbol__exact": "BTC-USD"}, 2),
+        ("balances_balance", {"currency__code__exact": "USD"}, 2),
+        ("balances_ledgerentry", {"kind__exact": "TRADE", "currency__code__exact": "BTC"}, 2),
+        ("balances_ledgerentry", {"kind__exact": "FEE"}, 0),
+        ("balances_transfer", {"currency__code__exact": "BTC"}, 1),
+        ("matching_command", {"kind__exact": "NEW"}, 1),
+        ("users_user", {"is_staff__exact": 1}, 2),
+        ("markets_market", {"status__exact": "HALTED"}, 0),
+    ],
+)
+def test_lists_are_filtered(played, operator, page, query, rows):
+    assert len(listed(operator, page, **query)) == rows
+
+
+def test_a_balance_links_to_its_statement_and_its_form(played, operator):
+    response = operator.get(reverse("admin:balances_balance_changelist"), {"q": "alice USD"})
+    statement, adjust = (
+        f"{reverse('admin:balances_ledgerentry_changelist')}?account={played.alice.user.id}&currency__code__exact=USD",
+        f"{reverse('admin:balances_balance_adjust', args=[played.alice.user.id])}?currency=USD",
+    )
+    for url in (statement, adjust):
+        assert url.replace("&", "&amp;") in response.content.decode()
+    rows = operator.get(statement).context["cl"].result_list
+    assert [plain_entry(row) for row in rows] == ["TRADE -100.5", "DEPOSIT 10000"]
+    assert "9881.3" in response.content.decode(), "what is available, without trailing zeros"
+
+
+def plain_entry(entry: LedgerEntry) -> str:
+    return f"{entry.kind} {shared.plain(entry.amount)}"
+
+
+def test_the_ledger_names_its_accounts(played, operator):
+    text = operator.get(reverse("admin:balances_ledgerentry_changelist")).content.decode()
+    assert "EXTERNAL" in text
+    assert ">alice<" in text
+
+
+@pytest.mark.parametrize(
+    "page", ["orders_order", "orders_orderevent", "markets_trade", "balances_balance", "balances_ledgerentry"]
+)
+def test_a_list_costs_the_same_however_long_it_is(played, operator, page, django_assert_max_num_queries):
+    for number in range(5):
+        trader = person(f"trader{number}")
+        fund(trader.user, USD="1000")
+        played.play(trader, "buy 0.1 @ 100.5")
+    with django_assert_max_num_queries(8):
+        assert len(listed(operator, page)) > 5
+    with django_assert_max_num_queries(10):
+        listed(operator, page, q="alice")
+
+
+def test_lists_count_no_further_than_they_are_turned(played, operator, monkeypatch):
+    monkeypatch.setattr(shared, "MOST_ROWS", 3)
+    response = operator.get(reverse("admin:orders_order_changelist"))
+    assert response.context["cl"].result_count == 3
+    assert response.context["cl"].full_result_count is None
+
+
+NEW_MARKET = {
+    "symbol": "BTC-EUR",
+    "base": "BTC",
+    "quote": "EUR",
+    "tick_size": "0.01",
+    "lot_size": "0.001",
+    "min_quantity": "",
+    "max_quantity": "1000",
+    "min_notional": "0",
+    "maker_fee_rate": "0.001",
+    "taker_fee_rate": "0.002",
+    "self_trade_prevention": "EXPIRE_TAKER",
+    "status": "TRADING",
+}
+
+
+def open_market(client: Client, **other: str):
+    Asset.objects.get_or_create(code="EUR")
+    return client.post(reverse("admin:markets_market_add"), {**NEW_MARKET, **other})
+
+
+def test_a_market_is_opened_and_trades(world, operator):
+    assert open_market(operator).status_code == 302
+    market = Market.objects.get(symbol="BTC-EUR")
+    assert (market.tick_size, market.lot_size, market.min_quantity) == (Decimal("0.01"), *[Decimal("0.001")] * 2)
+    fund(world.alice.user, EUR="100")
+    placed = world.alice.call(
+        "POST",
+        "/orders",
+        {"symbol": "BTC-EUR", "side": "BUY", "type": "LIMIT", "price": "10", "quantity": "1"},
+    )
+    assert placed.status_code == 202, placed.body
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("symbol", "BTC-USD"),
+        ("symbol", "btc/eur"),
+        ("quote", "BTC"),
+        ("tick_size", ""),
+        ("tick_size", "0"),
+        ("tick_size", "0.0000001"),
+        ("lot_size", "NaN"),
+        ("base", ""),
+        ("min_quantity", "0.0015"),
+        ("min_notional", "-1"),
+        ("taker_fee_rate", "1"),
+    ],
+)
+def test_a_market_that_breaks_a_rule_is_not_opened(world, operator, field, value):
+    response = open_market(operator, **{field: value})
+    assert response.status_code == 200
+    assert response.context["adminform"].form.errors
+    assert Market.objects.count() == 1
+
+
+def test_a_markets_limits_and_status_change_but_not_its_steps(world, operator):
+    url = reverse("admin:markets_market_change", args=["BTC-USD"])
+    shown = operator.get(url)
+    assert not {"symbol", "base", "quote", "tick_size", "lot_size"} & set(shown.context["adminform"].form.fields)
+    body = {**NEW_MARKET, "min_quantity": "0.0002", "status": "CANCEL_ONLY", "tick_size": "5", "symbol": "X"}
+    assert operator.post(url, body).status_code == 302
+    market = Market.objects.get()
+    assert (market.symbol, market.tick_size, market.lot_size) == ("BTC-USD", Decimal("0.01"), Decimal("0.0001"))
+    assert (market.status, market.min_quantity, market.taker_fee_rate) == (
+        "CANCEL_ONLY",
+        Decimal("0.0002"),
+        Decimal("0.002"),
+    )
+
+
+def test_a_market_is_not_changed_into_one_that_breaks_a_rule(world, operator):
+    url = reverse("admin:markets_market_change", args=["BTC-USD"])
+    response = operator.post(url, {**NEW_MARKET, "min_quantity": "2000", "max_quantity": "1000"})
+    assert "min_quantity" in response.context["adminform"].form.errors
+    assert operator.post(url, {**NEW_MARKET, "min_quantity": ""}).status_code == 200
+
+
+def test_an_assets_scale_only_grows(db, operator):
+    add = reverse("admin:markets_asset_add")
+    assert operator.post(add, {"code": "EUR", "scale": "2"}).status_code == 302
+    change = reverse("admin:markets_asset_change", args=["EUR"])
+    assert "can only grow" in operator.post(change, {"scale": "1"}).content.decode()
+    assert operator.post(change, {"scale": "4", "code": "XXX", "supply": "5"}).status_code == 302
+    assert Asset.objects.filter(code="EUR", scale=4, supply=Decimal(0)).exists()
+    assert operator.post(add, {"code": "EU R", "scale": "2"}).status_code == 200
+
+
+NEW_USER = {
+    "username": "dora",
+    "email": "dora@example.com",
+    "usable_password": "true",
+    "password1": "correct horse 1",
+    "password2": "correct horse 1",
+}
+
+
+def test_a_user_is_made_changed_and_deactivated(world, operator):
+    assert operator.post(reverse("admin:users_user_add"), NEW_USER).status_code == 302
+    dora = User.objects.get(username="dora")
+    assert dora.check_password("correct horse 1")
+    assert not dora.is_staff
+    url = reverse("admin:users_user_change", args=[dora.id])
+    assert operator.post(url, {"username": "dora", "email": "d@example.com"}).status_code == 302
+    dora.refresh_from_db()
+    assert (dora.email, dora.is_active) == ("d@example.com", False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("email", "alice@example.com"), ("email", ""), ("username", "alice"), ("username", "no spaces")],
+)
+def test_names_and_addresses_are_unique_and_well_formed(world, operator, field, value):
+    response = operator.post(reverse("admin:users_user_add"), {**NEW_USER, field: value})
+    assert field in response.context["adminform"].form.errors
+
+
+def test_a_users_page_links_to_what_they_own(played, operator):
+    alice = played.alice.user.id
+    text = operator.get(reverse("admin:users_user_change", args=[alice])).content.decode()
+    for page, key in (
+        ("balances_balance", "user__id__exact"),
+        ("balances_ledgerentry", "account"),
+        ("balances_transfer", "user__id__exact"),
+        ("orders_order", "user__id__exact"),
+    ):
+        assert f"{reverse(f'admin:{page}_changelist')}?{key}={alice}" in text
+        assert len(listed(operator, page, **{key: alice})) > 0
+    assert reverse("admin:balances_balance_adjust", args=[alice]) in text
+
+
+def test_only_a_superuser_makes_operators(world, operator):
+    world.staff.user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
+    clerk = Client()
+    clerk.force_login(world.staff.user)
+    alice = world.alice.user
+    body = {"username": "alice", "email": "a@example.com", "is_active": "on", "is_superuser": "on", "is_staff": "on"}
+    assert clerk.post(reverse("admin:users_user_change", args=[alice.id]), body).status_code == 302
+    alice.refresh_from_db()
+    assert (alice.email, alice.is_staff, alice.is_superuser) == ("a@example.com", False, False)
+    boss = User.objects.get(username="operator")
+    for page in (f"/admin/users/user/{boss.id}/password/", reverse("admin:users_user_change", args=[boss.id])):
+        assert clerk.post(page, {"password1": "x", "password2": "x"}).status_code == 403
+
+
+def test_engine_pages_show_where_a_market_is(played, operator):
+    row = OrderBook.objects.get()
+    text = operator.get(reverse("admin:matching_orderbook_change", args=[row.pk])).content.decode()
+    assert str(row.next_sequence) in text
+    assert row.token not in text
+    assert OrderEvent.objects.count() == row.next_sequence - 1
+
+
+def test_the_site_is_the_exchanges(world, operator):
+    text = operator.get("/admin/").content.decode()
+    assert "Django" not in text
+    assert "Exchange" in text

@@ -1,0 +1,91 @@
+"""Users in the admin: made, changed, deactivated, never deleted."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from exchange.admin import CappedPaginator, numbers, shown
+from users.models import User
+
+# Generic for the type checker only.
+if TYPE_CHECKING:
+    _UserAdmin = DjangoUserAdmin[User]
+else:
+    _UserAdmin = DjangoUserAdmin
+
+# What makes somebody an operator is given by a superuser only.
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+@admin.register(User)
+class UserAdmin(_UserAdmin):
+    list_display = ("username", "id", "email", "is_staff", "is_active", "joined")
+    list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
+    list_per_page = 50
+    ordering = ("-id",)
+    paginator = CappedPaginator
+    search_fields = ("username",)
+    search_help_text = "A part of the name or of the address, or the whole id."
+    show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+    sortable_by = ("username", "id")
+    readonly_fields = ("id", "last_login", "date_joined", "account")
+    fieldsets = (
+        (None, {"fields": ("id", "username", "email", "password")}),
+        ("Account", {"fields": ("is_active", "account")}),
+        ("Permissions", {"fields": POWERS}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
+    )
+
+    joined = shown(User, "date_joined")
+
+    @admin.display(description="owns")
+    def account(self, user: User) -> SafeString:
+        """Links to what the user owns and did."""
+        return format_html_join(" · ", '<a href="{}">{}</a>', _account_links(user.id))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        for word in search_term.split():
+            queryset = queryset.filter(Q(username__icontains=word) | Q(email__icontains=word) | Q(id__in=numbers(word)))
+        return queryset, False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
+        fixed: list[Any] = list(super().get_readonly_fields(request, obj))
+        return fixed if _is_superuser(request) else [*fixed, *POWERS]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Whoever could set a staff member's password could sign in with their permissions."""
+        if obj is not None and (obj.is_staff or obj.is_superuser) and not _is_superuser(request):
+            return False
+        return bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def _account_links(user_id: int) -> list[tuple[str, str]]:
+    def listed(page: str, key: str) -> str:
+        return f"{reverse(f'admin:{page}_changelist')}?{key}={user_id}"
+
+    return [
+        (listed("balances_balance", "user__id__exact"), "balances"),
+        (reverse("admin:balances_balance_adjust", args=[user_id]), "adjust"),
+        (listed("balances_ledgerentry", "account"), "ledger"),
+        (listed("balances_transfer", "user__id__exact"), "transfers"),
+        (listed("orders_order", "user__id__exact"), "orders"),
+    ]
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
