@@ -101,6 +101,9 @@ def database(url: str) -> dict[str, Any]:
     if not is_sqlite and not config["ENGINE"].endswith("mysql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
+    if is_sqlite:
+        # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
+        config["TEST"] = {"NAME": f"{config['NAME']}.test"}
     config["CONN_MAX_AGE"] = 0 if is_sqlite else env.int("CONN_MAX_AGE", default=60)
     config["CONN_HEALTH_CHECKS"] = True
     config["ATOMIC_REQUESTS"] = False

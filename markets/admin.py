@@ -53,6 +53,10 @@ class AssetAdmin(PlainAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return [] if obj is None else ["code", shown(Asset, "supply")]
 
+    def save_model(self, request: HttpRequest, obj: Asset, form: Any, change: bool) -> None:
+        # The supply changes with every transfer: written back as it was read, it would undo one.
+        obj.save(update_fields=["scale"] if change else None)
+
 
 class MarketForm(_MarketForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -91,12 +95,12 @@ class MarketAdmin(PlainAdmin):
         return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at")]
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
-        values = {name: form.cleaned_data[name] for name in form.fields}
+        """By the services. Of a market that is there, only what was changed is written: others may change the rest."""
         if change:
-            services.change_market(obj, **values)
+            services.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
         else:
-            base, quote = values.pop("base"), values.pop("quote")
-            services.create_market(base=base.code, quote=quote.code, **values)
+            values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
+            services.create_market(**values)
 
 
 @admin.register(Trade)

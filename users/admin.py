@@ -21,11 +21,12 @@ else:
 
 # What makes somebody an operator is given by a superuser only.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+JOINED = shown(User, "date_joined")
 
 
 @admin.register(User)
 class UserAdmin(_UserAdmin):
-    list_display = ("username", "id", "email", "is_staff", "is_active", "joined")
+    list_display = ("username", "id", "email", "is_staff", "is_active", JOINED)
     list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
     list_per_page = 50
     ordering = ("-id",)
@@ -35,18 +36,16 @@ class UserAdmin(_UserAdmin):
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ("username", "id")
-    readonly_fields = ("id", "last_login", "date_joined", "account")
+    readonly_fields = ("id", "last_login", JOINED, "account")
     fieldsets = (
         (None, {"fields": ("id", "username", "email", "password")}),
         ("Account", {"fields": ("is_active", "account")}),
         ("Permissions", {"fields": POWERS}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Dates", {"fields": ("last_login", JOINED)}),
     )
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
-
-    joined = shown(User, "date_joined")
 
     @admin.display(description="owns")
     def account(self, user: User) -> SafeString:

@@ -33,6 +33,10 @@ class Position:
     at: datetime = _LONG_AGO
     read_at: float = 0.0
 
+    def is_behind(self, other: "Position") -> bool:
+        """Some log is shorter than it was: a database was restored, and its numbers are given a second time."""
+        return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
+
 
 class Journal(Protocol):
     """Where messages with an id are kept. Its methods read the database."""
@@ -112,7 +116,7 @@ class Watch:
         if generation != self._generation:
             # Subscribed again while the database was read, so perhaps before: the next look, at once, starts over.
             return
-        if since is None:
+        if since is None or newest.is_behind(self._previous):
             self._must_read(None)
             self._settle(newest, newest)
             return

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -23,6 +23,12 @@ class User:
         self.repeated = 0
         token = self.request("POST", "/auth/token", {"username": name, "password": PASSWORD})["accessToken"]
         self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def get(self, path: str, **params: object) -> Any:
         return self.request("GET", path, params=params)
@@ -52,7 +58,7 @@ class User:
 class Placing:
     """Places LIMIT orders one after the other; `accepted` holds what was answered, by clientOrderId."""
 
-    def __init__(self, user: User, symbol: str, side: str, seconds_between: float = 0.15) -> None:
+    def __init__(self, user: User, symbol: str, side: str, seconds_between: float = 0.2) -> None:
         self.user = user
         self.accepted: dict[str, int] = {}
         self.errors: list[BaseException] = []

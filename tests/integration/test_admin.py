@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from balances.models import Balance, LedgerEntry, Transfer
-from markets.models import Trade
+from markets.models import Asset, Trade
 from tests.world import World, stored_rows
 from users.models import User
 
@@ -147,8 +147,7 @@ def test_amounts_are_read_as_the_api_reads_them(adjusting, amount, told):
 
 
 def test_amounts_finer_than_the_asset_are_refused(adjusting):
-    adjusting.world.market.quote.scale = 2
-    adjusting.world.market.quote.save()
+    Asset.objects.filter(code="USD").update(scale=2)
     assert "USD has 2 digits" in adjusting.refused("0.001")
 
 

@@ -273,6 +273,17 @@ def test_a_look_that_began_before_the_subscription_counts_for_nothing(bench: Ben
     assert bench.checkpoint() == 1
 
 
+def test_a_restored_database_lets_all_read(bench: Bench) -> None:
+    bench.commit("alice", "bob", heard=True)
+    bench.look()
+    bench.owners["X"].pop()
+    assert bench.look() == [None]
+    assert bench.checkpoint() == 1
+    bench.commit("carol", heard=False)
+    bench.look()
+    assert bench.look() == [{"carol"}]
+
+
 def test_nobody_listening_costs_nothing(bench: Bench) -> None:
     bench.look()
     bench.has_streams = False

@@ -14,9 +14,11 @@ from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from exchange.asgi import ORDER_STATUS_PATH
+from exchange.streams.application import StreamApplication
+from exchange.streams.hub import Hub
 from markets.models import Asset, Market
 from orders.models import Order, OrderEvent
-from orders.stream import publish_order_events
+from orders.stream import OrderJournal, open_order_feed, publish_order_events
 from scripts.servers import free_port
 from tests.integration.stream.client import StreamClient
 
@@ -109,6 +111,11 @@ def serving(app: Any) -> Iterator[int]:
         server.should_exit = True
         thread.join(10)
         assert not thread.is_alive()
+
+
+def another_application() -> StreamApplication:
+    """With a hub of its own: one that serves in two event loops hears everything twice."""
+    return StreamApplication(Hub(OrderJournal()), open_order_feed)
 
 
 def connect(port: int, user: Any = None, path: str = ORDER_STATUS_PATH, **headers: str) -> StreamClient:

@@ -10,17 +10,14 @@ from django.test import override_settings
 
 from exchange.asgi import ORDER_STATUS_PATH
 from exchange.streams import stats
-from exchange.streams.application import StreamApplication
-from exchange.streams.hub import Hub
-from orders.stream import OrderJournal, open_order_feed
-from tests.integration.stream.cast import Cast, opened, serving, until_true
+from tests.integration.stream.cast import Cast, another_application, opened, serving, until_true
 from tests.integration.stream.client import StreamClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_idle_streams_hold_no_threads_and_no_connections(cast: Cast) -> None:
-    with override_settings(STREAM_MAX_PER_USER=100), serving(_another_server()) as port:
+    with override_settings(STREAM_MAX_PER_USER=100), serving(another_application()) as port:
         opened(port, cast.alice).close()
         threads = threading.active_count()
         clients = [opened(port, user) for user in (cast.alice, cast.bob) for _ in range(50)]
@@ -52,7 +49,7 @@ def test_a_stream_ends_in_time(cast: Cast, port: int) -> None:
 
 
 def test_a_stopping_server_ends_its_streams(cast: Cast) -> None:
-    with serving(_another_server()) as port:
+    with serving(another_application()) as port:
         clients = [opened(port, cast.alice) for _ in range(5)]
         began = time.monotonic()
     assert time.monotonic() - began < 4
@@ -77,10 +74,6 @@ def test_the_rest_is_answered_by_wsgi(port: int) -> None:
     for path in ("/nothing", ORDER_STATUS_PATH + "/", ORDER_STATUS_PATH + "/nothing"):
         with StreamClient(port, path, X_Forwarded_For="1.2.3.4") as client:
             assert client.status == 404
-
-
-def _another_server() -> StreamApplication:
-    return StreamApplication(Hub(OrderJournal()), open_order_feed)
 
 
 def _connections_of_the_streams() -> list[BaseDatabaseWrapper]:

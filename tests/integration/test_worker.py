@@ -1,0 +1,262 @@
+"""What makes the engine right when it is not alone, not first, or interrupted."""
+
+import threading
+
+import pytest
+from django.core.cache import cache
+from django.db import OperationalError, connection
+
+from exchange.bulk import GuardFailed
+from exchange.checks import database_faults
+from matching import books, queue, settlement, worker
+from matching.models import Command, OrderBook
+from orders.models import Order, OrderEvent
+from tests.world import World, outcome
+
+
+def test_sessions_are_read_committed_and_strict(db):
+    assert database_faults() == []
+
+
+def test_a_session_that_is_not_is_refused(db):
+    if connection.vendor != "mysql":
+        assert database_faults() == []
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET SESSION sql_mode=''")
+        faults = database_faults()
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
+    assert len(faults) == 2
+
+
+def test_the_books_lock_is_the_transactions_first_statement(world, django_assert_num_queries):
+    world.place(world.alice, "buy 1 @ 100")
+    world.match()
+    world.place(world.alice, "buy 1 @ 100")
+    with django_assert_num_queries(14, exact=False) as captured:
+        world.match()
+    statements = [query["sql"] for query in captured.captured_queries]
+    begin = next(index for index, sql in enumerate(statements) if sql.startswith("SAVEPOINT"))
+    assert "order_books" in statements[begin + 1]
+    if connection.vendor == "mysql":
+        assert "FOR UPDATE" in statements[begin + 1]
+
+
+def test_a_book_with_another_token_is_read_again(world):
+    """Another worker matched in between: the memory of this one holds an order that is gone."""
+    world.play(world.bob, "sell 1 @ 100")
+    stale = books._books[world.symbol]
+    copy = books._Cached(stale.token, books.load(OrderBook.objects.get()))
+    world.play(world.alice, "buy 1 @ 100")
+    books._books[world.symbol] = copy
+    assert outcome(world.play(world.alice, "buy 1 @ 100")) == "1 open +"
+
+
+def test_a_book_in_memory_that_lies_is_caught_by_the_guards(transactional_db, world):
+    """Were the token ever trusted wrongly, no row would be written over what somebody else did."""
+    world.play(world.bob, "sell 1 @ 100")
+    row = OrderBook.objects.get()
+    lie = books.load(row)
+    world.play(world.alice, "buy 1 @ 100")
+    row = OrderBook.objects.get()
+    lie.next_sequence = row.next_sequence
+    books.remember(world.symbol, row.token, lie)
+    waiting = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
+    with pytest.raises((GuardFailed, AssertionError)):
+        world.match()
+    assert OrderEvent.objects.count() == 3
+    world.match()
+    assert outcome(world.alice.get(f"/orders/{waiting}")) == "1 open +"
+
+
+def test_a_token_that_moved_throws_the_batch_away(transactional_db, world, monkeypatch):
+    world.place(world.alice, "buy 1 @ 100")
+    real = settlement._clear_inbox
+
+    def meanwhile(commands):
+        real(commands)
+        OrderBook.objects.update(token="0" * 32)
+
+    monkeypatch.setattr(settlement, "_clear_inbox", meanwhile)
+    with pytest.raises(GuardFailed):
+        world.match()
+    assert Command.objects.count() == 1
+    assert Order.objects.get().status == "PENDING"
+
+
+def test_an_interrupted_batch_is_done_again_from_the_start(transactional_db, world, monkeypatch):
+    world.play(world.bob, "sell 1 @ 100")
+    order_id = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
+    failures = iter([OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout")])
+    real = settlement._clear_inbox
+
+    def sometimes(commands):
+        for error in failures:
+            raise error
+        real(commands)
+
+    monkeypatch.setattr(settlement, "_clear_inbox", sometimes)
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    world.match()
+    assert outcome(world.alice.get(f"/orders/{order_id}")) == "0 filled"
+
+
+def test_a_database_that_stays_away_fails_no_order(transactional_db, world, monkeypatch):
+    world.place(world.alice, "buy 1 @ 100")
+
+    def away(_commands):
+        raise OperationalError(2006, "Server has gone away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settlement, "_clear_inbox", away)
+        patch.setattr(worker, "BACKOFF_SECONDS", 0)
+        with pytest.raises(OperationalError):
+            world.match()
+    assert Order.objects.get().status == "PENDING"
+    world.match()
+    assert Order.objects.get().status == "OPEN"
+
+
+def test_the_bells_flag_is_deleted_before_the_inbox_is_read(world, monkeypatch):
+    """A command that is stored while the worker works must be able to ring."""
+    cache.set(queue._bell(world.symbol), 1, 60)
+    world.place(world.alice, "buy 1 @ 100")
+    seen = []
+    real = worker._settle_batch
+
+    def look(symbol):
+        seen.append(cache.get(queue._bell(symbol)))
+        return real(symbol)
+
+    monkeypatch.setattr(worker, "_settle_batch", look)
+    world.match()
+    assert seen == [None, None]
+
+
+def test_one_bell_serves_many_orders(world, monkeypatch):
+    sent = []
+    monkeypatch.setattr("matching.queue.current_app.send_task", lambda name, **options: sent.append(options["queue"]))
+    queue.silence(world.symbol)
+    for _ in range(5):
+        queue.ring_now(world.symbol)
+    assert sent == ["orders.BTC-USD"]
+    queue.silence(world.symbol)
+    queue.ring_now(world.symbol)
+    assert len(sent) == 2
+
+
+def test_a_broker_that_fails_costs_nothing_but_the_bell(world, monkeypatch):
+    def fail(*_args, **_options):
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr("matching.queue.current_app.send_task", fail)
+    monkeypatch.setattr("matching.queue.cache.add", lambda *_args, **_options: True)
+    queue.ring_now(world.symbol)
+    assert world.place(world.alice, "buy 1 @ 100").status_code == 202
+
+
+def test_the_sweeper_rings_markets_that_were_not_heard(world, monkeypatch):
+    rung = []
+    monkeypatch.setattr(queue, "ring_now", rung.append)
+    world.place(world.alice, "buy 1 @ 100")
+    assert queue.sweep() == []
+    Command.objects.update(created_at="2026-01-01T00:00:00Z")
+    assert queue.sweep() == [world.symbol] == rung
+
+
+def test_a_run_without_commands_takes_no_lock(world, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert world.match().batches == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 500])
+def test_batches_of_any_size_trade_the_same(world, settings, size):
+    settings.ENGINE_BATCH_SIZE = size
+    for line in ("sell 1 @ 100", "sell 1 @ 99", "sell 1 @ 101"):
+        world.place(world.bob, line)
+    orders = [
+        world.place(world.alice, line).body["data"]["orderId"]
+        for line in ("buy 1.5 @ 100", "buy 5 @ market", "buy 1 @ 98", "buy 1 @ 97")
+    ]
+    world.alice.call("DELETE", f"/orders/{orders[2]}")
+    world.match()
+    assert [outcome(world.alice.get(f"/orders/{order_id}")) for order_id in orders] == [
+        "0 filled",
+        "3.5 partially_filled no_liquidity",
+        "1 cancelled user_cancelled",
+        "1 open +",
+    ]
+    assert [trade["price"] for trade in world.carol.get("/trades/BTC-USD")] == ["101", "100", "100", "99"]
+
+
+def test_two_workers_on_one_market_are_safe(transactional_db):
+    """Each finds the other's token and reads the book again; what they write together is one market."""
+    world = World.make()
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def match() -> None:
+        try:
+            while not stop.is_set():
+                worker.drain(world.symbol)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    # Threads share this module's memory, as processes do not: each must come with books of its own.
+    own = threading.local()
+    patch = pytest.MonkeyPatch()
+    patch.setattr(books, "_books", _PerThread(own))
+    workers = [threading.Thread(target=match) for _ in range(2)]
+    for thread in workers:
+        thread.start()
+    try:
+        for number in range(40):
+            world.place(world.bob, f"sell 0.1 @ {100 + number % 3}")
+            world.place(world.alice, f"buy 0.1 @ {100 + number % 4}")
+    finally:
+        deadline = threading.Event()
+        while Command.objects.exists() and not errors:
+            deadline.wait(0.02)
+        stop.set()
+        for thread in workers:
+            thread.join()
+        patch.undo()
+    assert errors == []
+    assert not Order.objects.filter(status="PENDING").exists()
+
+
+class _PerThread(dict):
+    def __init__(self, own: threading.local) -> None:
+        self.own = own
+
+    def _books(self) -> dict:
+        return self.own.__dict__.setdefault("books", {})
+
+    def get(self, symbol, default=None):
+        return self._books().get(symbol, default)
+
+    def __setitem__(self, symbol, cached):
+        self._books()[symbol] = cached
+
+    def pop(self, symbol, default=None):
+        return self._books().pop(symbol, default)
+
+    def clear(self):
+        self._books().clear()
+
+
+def test_time_box(world, settings, monkeypatch):
+    """A worker that serves several markets leaves one whose backlog is long, and is rung back."""
+    settings.ENGINE_BATCH_SIZE = 1
+    settings.ENGINE_TIME_BOX_SECONDS = -1
+    rung = []
+    monkeypatch.setattr(queue, "ring", rung.append)
+    for _ in range(3):
+        world.place(world.alice, "buy 1 @ 100")
+    rung.clear()
+    assert world.match().commands == 1
+    assert rung == [world.symbol]
