@@ -121,12 +121,11 @@ class BalanceAdmin(ReadOnlyAdmin):
         _refuse_others(request)
         user = get_object_or_404(User, id=user_id)
         if request.method != "POST":
-            form = AdjustForm(user, initial=_suggested(request))
-            return self._answer(request, "adjust", f"Adjust a balance of {user}", form=form, user_adjusted=user)
+            return self._ask(request, AdjustForm(user, initial=_suggested(request)))
         form = AdjustForm(user, request.POST)
         made = form.make(_operator_id(request)) if form.is_valid() else None
         if made is None:
-            return self._answer(request, "adjust", f"Adjust a balance of {user}", form=form, user_adjusted=user)
+            return self._ask(request, form)
         done, replayed = made
         if replayed:
             messages.warning(request, f"The reference {done.reference} had been used before: nothing was changed.")
@@ -152,6 +151,13 @@ class BalanceAdmin(ReadOnlyAdmin):
                 ("now", *_plainly(balance.available, balance.frozen)),
             ],
         )
+
+    def _ask(self, request: HttpRequest, form: AdjustForm) -> HttpResponse:
+        """The form, under what the user holds."""
+        mine = Balance.objects.filter(user=form.user).order_by("currency")
+        holds = [(balance.currency_id, *_plainly(balance.available, balance.frozen)) for balance in mine]
+        title = f"Adjust a balance of {form.user}"
+        return self._answer(request, "adjust", title, form=form, owner=form.user, balances=holds)
 
     def _answer(self, request: HttpRequest, page: str, title: str, **context: Any) -> HttpResponse:
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}

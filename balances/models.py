@@ -34,7 +34,8 @@ class Balance(models.Model):
 
     @property
     def total(self) -> Decimal:
-        return self.available + self.frozen
+        total: Decimal = self.available + self.frozen
+        return total
 
 
 class EntryKind(models.TextChoices):
@@ -98,4 +99,4 @@ class Transfer(models.Model):
         db_table = "transfers"
 
     def __str__(self) -> str:
-        return self.reference
+        return str(self.reference)

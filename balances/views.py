@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
 from exchange.amounts import plain
-from exchange.api import IsStaff, answer
+from exchange.api import IsStaff, answer, body, caller_id
 from exchange.errors import AssetNotFound, InvalidField, UserNotFound, timestamp
 from exchange.forms import DecimalText, Form, Identifier, Text, parse_id, printable
 from exchange.pages import read_page
@@ -54,15 +54,14 @@ class TransferView(APIView):
     permission_classes = [IsStaff]
 
     def post(self, request: Request) -> Response:
-        values = TransferForm().read(request.data)
+        values = TransferForm().read(body(request))
         find_user(values["user_id"])
         asset = Asset.objects.filter(code=values["currency"]).first()
         if asset is None:
             raise AssetNotFound(f"there is no asset {values['currency']}")
         _refuse_amount(values["amount"], asset)
         made, replayed = transfer(operator_id=request.user.pk, **values)
-        headers = {"Idempotent_Replayed": "true"} if replayed else {}
-        return answer(represent_transfer(made), message="Balance updated", **headers)
+        return answer(represent_transfer(made), message="Balance updated", replayed=replayed)
 
     put = post
 
@@ -71,7 +70,7 @@ def readable_user_id(request: Request, user_id: str) -> int:
     """The account that the path names: the caller's own, or anybody's for staff. Raises UserNotFound."""
     wanted = parse_id(user_id)
     if wanted == request.user.pk:
-        return int(request.user.pk)
+        return caller_id(request)
     if not request.user.is_staff:
         raise UserNotFound("there is no such user")
     return find_user(wanted).id

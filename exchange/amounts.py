@@ -14,9 +14,9 @@ MAX_DIGITS = 20
 
 # Django's fields are generic for the type checker only.
 if TYPE_CHECKING:
-    _AmountBase = models.Field[Any, Decimal]
-    _CharBase = models.CharField[Any, str]
-    _EmailBase = models.EmailField[Any, str]
+    _AmountBase = models.Field[Any, Any]
+    _CharBase = models.CharField[Any, Any]
+    _EmailBase = models.EmailField[Any, Any]
 else:
     _AmountBase, _CharBase, _EmailBase = models.Field, models.CharField, models.EmailField
 

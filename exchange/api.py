@@ -60,10 +60,10 @@ class IsStaffOrReadOnly(IsStaff):
         return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
 
 
-def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, **headers: str) -> Response:
-    """An answer in the envelope that all answers share."""
-    body = {"code": code, "message": message, "data": data, "timestamp": timestamp()}
-    return Response(body, status=code, headers={name.replace("_", "-"): value for name, value in headers.items()})
+def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, replayed: bool = False) -> Response:
+    """An answer in the envelope that all answers share; `replayed` marks one that was given before."""
+    envelope = {"code": code, "message": message, "data": data, "timestamp": timestamp()}
+    return Response(envelope, status=code, headers={"Idempotent-Replayed": "true"} if replayed else {})
 
 
 def answer_error(error: Exception, _context: Any) -> Response | None:
@@ -108,9 +108,21 @@ _FRAMEWORK: tuple[tuple[type[Exception], type[ExchangeError], str], ...] = (
 )
 
 
+def body(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent."""
+    assert isinstance(request.data, dict), "StrictJSONParser reads nothing else"
+    return request.data
+
+
+def caller_id(request: Request) -> int:
+    """The account that is signed in."""
+    assert request.user.pk is not None
+    return request.user.pk
+
+
 def own_user_id(request: Request, asked_for: int | None) -> int:
     """The account a request acts on: its own; staff may name another's. Raises NotYourAccount."""
-    own = int(request.user.pk)
+    own = caller_id(request)
     if asked_for is None or asked_for == own:
         return own
     if not request.user.is_staff:

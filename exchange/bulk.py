@@ -35,7 +35,7 @@ def update_rows(
 def _update(
     model: type[models.Model], conditions: Sequence[str], fields: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> int:
-    columns = [model._meta.get_field(name) for name in (*conditions, *fields)]
+    columns: list[Any] = [model._meta.get_field(name) for name in (*conditions, *fields)]
     table = connection.ops.quote_name(model._meta.db_table)
     names = [connection.ops.quote_name(column.column) for column in columns]
     build = _sqlite_statement if connection.vendor == "sqlite" else _mysql_statement
@@ -66,4 +66,4 @@ def _sqlite_statement(table: str, names: list[str], _columns: list[Any], conditi
     values = "(" + ", ".join(["%s"] * len(names)) + ")"
     where = " AND ".join(f"{table}.{names[index]} = v.column{index + 1}" for index in range(conditions))
     assign = ", ".join(f"{names[index]} = v.column{index + 1}" for index in range(conditions, len(names)))
-    return f"UPDATE {table} SET {assign} FROM (VALUES {', '.join([values] * count)}) AS v WHERE {where}"
+    return f"UPDATE {table} SET {assign} FROM (VALUES {', '.join([values] * count)}) AS v WHERE {where}"  # noqa: S608

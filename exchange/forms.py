@@ -132,7 +132,7 @@ class Form(serializers.Serializer):  # type: ignore[type-arg]
         """The values of the fields that are well formed, and an error for each that is not."""
         values: dict[str, Any] = {}
         errors: list[InvalidField] = []
-        names = {camel(name): name for name in self.fields}
+        names = {camel(str(name)): str(name) for name in self.fields}
         for unknown in data.keys() - names.keys():
             errors.append(
                 InvalidField(printable(unknown), "FIELD_UNKNOWN", f"{printable(unknown)} is not a field here")

@@ -32,7 +32,7 @@ class Asset(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return str(self.code)
 
 
 class MarketStatus(models.TextChoices):
@@ -76,7 +76,7 @@ class Market(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.symbol
+        return str(self.symbol)
 
     def clean(self) -> None:
         """Raise ValidationError with every rule that the market's definition breaks, by field."""

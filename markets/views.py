@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exchange.amounts import plain
-from exchange.api import IsStaffOrReadOnly, answer
+from exchange.api import IsStaffOrReadOnly, answer, body
 from exchange.errors import MarketNotFound, timestamp
 from exchange.forms import parse_limit, printable
 from markets import services
@@ -23,7 +23,7 @@ class MarketsView(APIView):
         return answer([represent_market(market) for market in Market.objects.order_by("symbol")])
 
     def post(self, request: Request) -> Response:
-        market = services.create_market(**NewMarketForm().read(request.data))
+        market = services.create_market(**NewMarketForm().read(body(request)))
         return answer(represent_market(market), message="Market created", code=201)
 
 
@@ -34,7 +34,7 @@ class MarketView(APIView):
         return answer(represent_market(known_market(symbol)))
 
     def patch(self, request: Request, symbol: str) -> Response:
-        changed = services.change_market(known_market(symbol), **MarketChangeForm().read(request.data))
+        changed = services.change_market(known_market(symbol), **MarketChangeForm().read(body(request)))
         return answer(represent_market(changed), message="Market changed")
 
 

@@ -31,7 +31,7 @@ def read_depth(symbol: str, limit: int) -> dict[str, Any]:
     }
 
 
-def _levels(symbol: str, side: Side, limit: int) -> list[tuple[Decimal, Decimal, int]]:
+def _levels(symbol: str, side: Side, limit: int) -> list[tuple[Any, Any, int]]:
     unfinished = Command.objects.filter(market_id=symbol, kind=CommandKind.NEW).values("order_id")
     levels = (
         Order.objects.filter(market_id=symbol, active=True, side=side.value, status__in=_RESTING)

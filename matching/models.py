@@ -29,7 +29,7 @@ class OrderBook(models.Model):
         db_table = "order_books"
 
     def __str__(self) -> str:
-        return self.market_id
+        return str(self.market_id)
 
 
 class CommandKind(models.TextChoices):

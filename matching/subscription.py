@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
 
 
-class MarketSubscription(bootsteps.StartStopStep):  # type: ignore[misc]
+class MarketSubscription(bootsteps.StartStopStep):
     """Subscribe the worker to the queues of its markets.
 
     A worker started with `-Q orders.BTC-USD` serves that market; one started without -Q serves them all and looks for

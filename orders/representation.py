@@ -84,7 +84,8 @@ def role(order: Order, trade: Trade) -> str:
 
 def fee(order: Order, trade: Trade) -> Decimal:
     """What the order paid for the trade, in the asset that it received."""
-    return trade.buyer_fee if order.side == "BUY" else trade.seller_fee
+    paid: Decimal = trade.buyer_fee if order.side == "BUY" else trade.seller_fee
+    return paid
 
 
 def _plain_or_none(value: Decimal | None) -> str | None:

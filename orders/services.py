@@ -108,7 +108,7 @@ def find_order(user_id: int, order_id: int) -> Order:
 
 def frozen_currency(market: Market, side: str) -> str:
     """The asset that an order reserves: what it gives away."""
-    return market.quote_id if side == "BUY" else market.base_id
+    return str(market.quote_id if side == "BUY" else market.base_id)
 
 
 def _new_order(user_id: int, market: Market, wanted: NewOrder, fingerprint: str, correlation_id: str) -> Order:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.api import IsStaff, answer, own_user_id
+from exchange.api import IsStaff, answer, body, caller_id, own_user_id
 from exchange.errors import InvalidField, MarketNotFound, OrderNotFound
 from exchange.forms import parse_id, printable
 from exchange.pages import read_page
@@ -25,10 +25,11 @@ MOST_FILLS = 500
 
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
-        market, wanted, user_id = read_order(request.data)
+        market, wanted, user_id = read_order(body(request))
         placed = services.place_order(own_user_id(request, user_id), market, wanted)
-        headers = {"Idempotent_Replayed": "true"} if placed.replayed else {}
-        return answer(_accepted(placed.order), message="Order accepted for processing", code=202, **headers)
+        return answer(
+            _accepted(placed.order), message="Order accepted for processing", code=202, replayed=placed.replayed
+        )
 
     def get(self, request: Request) -> Response:
         return read_page(request, _filtered(request), represent_order)
@@ -75,7 +76,7 @@ class TimelineView(APIView):
 
 class TicketView(APIView):
     def post(self, request: Request) -> Response:
-        ticket = issue_ticket(int(request.user.pk))
+        ticket = issue_ticket(caller_id(request))
         return answer({"ticket": ticket, "expiresIn": TICKET_SECONDS}, message="Ticket issued", code=201)
 
 
@@ -94,7 +95,7 @@ def own_order(request: Request, order_id: str) -> Order:
         if order is None:
             raise OrderNotFound(f"there is no order {wanted}")
         return order
-    return services.find_order(int(request.user.pk), wanted)
+    return services.find_order(caller_id(request), wanted)
 
 
 def _known_id(order_id: str) -> int:
@@ -108,7 +109,7 @@ def _owner(request: Request) -> int:
     """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
     asked_for = request.query_params.get("userId")
     if asked_for is None:
-        return int(request.user.pk)
+        return caller_id(request)
     return own_user_id(request, parse_id(asked_for) or 0)
 
 

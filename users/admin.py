@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from exchange.admin import CappedPaginator, numbers, shown
+from exchange.admin import CappedPaginator, attribute, numbers, shown, to_the_second
 from users.models import User
 
 # Generic for the type checker only.
@@ -22,11 +22,12 @@ else:
 # What makes somebody an operator is given by a superuser only.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 JOINED = shown(User, "date_joined")
+JOINED_IN_LIST = attribute(User, "date_joined", "date_joined", to_the_second)
 
 
 @admin.register(User)
 class UserAdmin(_UserAdmin):
-    list_display = ("username", "id", "email", "is_staff", "is_active", JOINED)
+    list_display = ("username", "id", "email", "is_staff", "is_active", JOINED_IN_LIST)
     list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
     list_per_page = 50
     ordering = ("-id",)

@@ -1,6 +1,7 @@
 """Users: registering, finding, signing in."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.password_validation import validate_password
@@ -54,7 +55,7 @@ def sign_in(username: str, password: str) -> Tokens:
 def renew(refresh_token: str) -> Tokens:
     """A fresh access token. Raises NotAuthenticated for a token that is not valid or whose user is not active."""
     try:
-        refresh = RefreshToken(refresh_token)
+        refresh = RefreshToken(cast(Any, refresh_token))
         user_id = int(refresh[api_settings.USER_ID_CLAIM])
     except (TokenError, KeyError, ValueError) as error:
         raise NotAuthenticated("the refresh token is invalid or expired") from error

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.api import answer
+from exchange.api import answer, body
 from exchange.errors import UserNotFound, timestamp
 from exchange.forms import Email, Form, Text, parse_id
 from users import services
@@ -34,7 +34,7 @@ class RegistrationView(APIView):
     authentication_classes = []
 
     def post(self, request: Request) -> Response:
-        user = services.register(**RegistrationForm().read(request.data))
+        user = services.register(**RegistrationForm().read(body(request)))
         return answer(represent_user(user), message="User created", code=201)
 
 
@@ -51,7 +51,7 @@ class TokenView(APIView):
     authentication_classes = []
 
     def post(self, request: Request) -> Response:
-        tokens = services.sign_in(**CredentialsForm().read(request.data))
+        tokens = services.sign_in(**CredentialsForm().read(body(request)))
         data = {"accessToken": tokens.access, "refreshToken": tokens.refresh, "expiresIn": tokens.expires_in}
         return answer(data)
 
@@ -61,7 +61,7 @@ class TokenRefreshView(APIView):
     authentication_classes = []
 
     def post(self, request: Request) -> Response:
-        tokens = services.renew(**RefreshForm().read(request.data))
+        tokens = services.renew(**RefreshForm().read(body(request)))
         return answer({"accessToken": tokens.access, "expiresIn": tokens.expires_in})
 
 

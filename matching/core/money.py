@@ -6,7 +6,7 @@ Decimals exist only at the edges (JSON, database); integers add, compare and mul
 from decimal import Decimal
 
 DIGITS = 8
-UNIT = 10**DIGITS
+UNIT: int = 10**DIGITS
 
 # 90 billion: the largest round figure whose units fit a signed 64-bit integer (the embedded database's money type).
 # No single amount and no asset's total supply may exceed it, so no sum of balances can overflow.

@@ -19,6 +19,7 @@ def test_demo_ends_by_itself_and_starts_again_on_its_own_data(demo: Demo) -> Non
     orders, trades, events = map(int, summary.groups())
     assert orders >= trades > 0
     assert events > orders
+    _check_announcement(demo)
     assert demo.processes() == []
 
     demo.start("--no-traders")
@@ -30,26 +31,15 @@ def test_demo_ends_by_itself_and_starts_again_on_its_own_data(demo: Demo) -> Non
     assert demo.processes() == []
 
 
-def test_demo_prints_address_users_and_progress_but_no_tokens(demo: Demo) -> None:
-    demo.start()
-    demo.wait_for(r"trades [1-9]\d*  events [1-9]")
-    assert demo.interrupt() == 0
-
-    assert demo.address in demo.text()
-    for name in ("alice", "bob", "carol", "admin"):
-        assert re.search(rf"{name} +exchange-demo", demo.text())
-    assert "eyJ" not in demo.text()
-    assert demo.processes() == []
-
-
-def test_second_demo_says_what_is_in_its_way(demo: Demo) -> None:
+def test_demo_is_alone_on_its_data_and_port_and_on_loopback(demo: Demo) -> None:
     demo.start("--no-traders")
     demo.wait_until_ready()
+    _check_loopback_only(demo.port)
 
     on_same_data = Demo(demo.data.parent)
     on_same_data.output = demo.data / "second"
     on_same_data.start()
-    assert on_same_data.wait(20) == 1
+    assert on_same_data.wait(20) == 1, on_same_data.text()
     assert on_same_data.text().splitlines() == [
         f"a demo is running on this data already: {demo.address} (process {demo.process and demo.process.pid})"
     ]
@@ -58,7 +48,7 @@ def test_second_demo_says_what_is_in_its_way(demo: Demo) -> None:
     on_same_port.data.mkdir(parents=True)
     on_same_port.port = demo.port
     on_same_port.start()
-    assert on_same_port.wait(20) == 1
+    assert on_same_port.wait(20) == 1, on_same_port.text()
     assert on_same_port.text().count("\n") == 1
     assert f"port {demo.port} cannot be used" in on_same_port.text()
 
@@ -73,13 +63,18 @@ def test_killed_demo_takes_its_processes_with_it(demo: Demo) -> None:
     wait_until(lambda: not demo.processes(), 1, demo.processes)
 
 
-def test_demo_listens_on_loopback_only(demo: Demo) -> None:
-    demo.start("--no-traders")
-    demo.wait_until_ready()
+def _check_announcement(demo: Demo) -> None:
+    assert demo.address in demo.text()
+    for name in ("alice", "bob", "carol", "admin"):
+        assert re.search(rf"{name} +exchange-demo", demo.text())
+    assert "eyJ" not in demo.text(), "a token was printed"
+
+
+def _check_loopback_only(port: int) -> None:
     for address in _own_addresses():
         with socket.socket() as probe:
             probe.settimeout(1)
-            assert probe.connect_ex((address, demo.port)) != 0
+            assert probe.connect_ex((address, port)) != 0
 
 
 def _own_addresses() -> list[str]:

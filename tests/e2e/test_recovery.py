@@ -112,7 +112,7 @@ def _time(text: str) -> datetime:
 
 
 def _check_books(database: Path) -> None:
-    """The same for all the traders, who went on meanwhile: each balance is explained, and no step of a book is missing."""
+    """The same for all traders, who went on meanwhile: each balance is explained, no step of a book is missing."""
     findings = {
         "balances that their ledger does not explain": """
             SELECT user_id, currency, available + frozen AS owned, (SELECT SUM(amount) FROM ledger_entries

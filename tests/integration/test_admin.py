@@ -162,6 +162,11 @@ def test_the_form_suggests_a_new_reference_each_time(adjusting):
     assert first["currency"].value() == "USD"
 
 
+def test_the_form_shows_what_the_user_holds(adjusting):
+    adjusting.world.play(adjusting.world.alice, "buy 1 @ 0.5")
+    assert adjusting.client.get(adjusting.url).context["balances"] == [("USD", "9999.5", "0.5", "10000")]
+
+
 def test_looking_at_the_form_moves_nothing(adjusting):
     before = stored_rows()
     adjusting.client.get(adjusting.url, {"currency": "USD", "amount": "5", "reason": "r", "reference": "x"})
