@@ -29,10 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--port", type=int, default=8000, help="where the exchange listens, on this machine only")
+    parser.add_argument("--port", type=_port, default=8000, help="where the exchange listens, on this machine only")
     parser.add_argument("--seconds", type=float, default=0, help="end after so long; 0: at Ctrl-C")
     parser.add_argument("--no-traders", action="store_true", help="the exchange alone")
     return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -41,11 +47,12 @@ def _run(options: argparse.Namespace) -> int:
         claim_port(options.port)
         _seed(environment)
         supervisor = Supervisor(environment, lock)
-        print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
         try:
-            return run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
-        finally:
+            print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
+            code = run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
             print("stopping", flush=True)
+            return code
+        finally:
             supervisor.stop()
 
 
@@ -54,7 +61,11 @@ def _seed(environment: Environment) -> None:
     log = environment.logs / "seed.log"
     with log.open("w") as errors:
         done = subprocess.run(
-            [sys.executable, "-m", "demo.seed"], cwd=HOME, env=environment.variables, stderr=errors, check=False
+            [sys.executable, "-m", "demo.leash", sys.executable, "-m", "demo.seed"],
+            cwd=HOME,
+            env=environment.variables,
+            stderr=errors,
+            check=False,
         )
     if done.returncode:
         last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]

@@ -35,6 +35,13 @@ class _Token:
     renew_at: float
 
 
+def connect(address: str) -> httpx.AsyncClient:
+    """Connections to the exchange, whatever proxy the user's environment names for the world outside."""
+    # Closed before the server closes them, which would look like a request that was cut off.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
+    return httpx.AsyncClient(base_url=address, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
+
+
 class Client:
     """One user's access: signs in, renews the token before it ends, and repeats what may not have arrived."""
 

@@ -83,9 +83,10 @@ def claim_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
             probe.listen()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise CannotStartError(f"port {port} cannot be used ({reason}); choose another: PORT=8001") from error
+        except OSError as error:
+            raise CannotStartError(
+                f"port {port} cannot be used ({error.strerror}); choose another with PORT="
+            ) from error
 
 
 def _locked(lock: IO[str]) -> bool:

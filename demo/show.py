@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from demo.cast import HUMANS, LISTINGS, PASSWORD
+from demo.client import connect
 from demo.environment import CannotStartError, Environment
 from demo.supervision import Supervisor
 from demo.tally import Tally
@@ -38,15 +39,17 @@ class _Show:
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(stop, self._asked_to_stop.set)
-        if not await self._until_stopped(self._get_ready()):
-            return self._end_early()
-        print(_welcome(self._environment), flush=True)
-        started = time.monotonic()
-        await self._until_stopped(self._trade(started))
-        if not self._with_traders:
-            return self._end_early() if not self._supervisor.is_running else 0
-        print(self._tally.summary(time.monotonic() - started), flush=True)
-        return 0 if self._tally.is_success and self._supervisor.is_running else 1
+        is_ready = await self._until_stopped(self._get_ready())
+        if is_ready:
+            print(_welcome(self._environment), flush=True)
+            started = time.monotonic()
+            await self._until_stopped(self._trade(started))
+            if self._with_traders:
+                print(self._tally.summary(time.monotonic() - started), flush=True)
+        if not self._supervisor.is_running:
+            print(f"the supervisor ended by itself; see the logs in {self._environment.logs}", file=sys.stderr)
+            return 1
+        return 0 if is_ready and (self._tally.is_success or not self._with_traders) else 1
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether the work came to its own end: before somebody stopped us, and before the supervisor died."""
@@ -66,6 +69,7 @@ class _Show:
                 await asyncio.wait_for(self._asked_to_stop.wait(), 0.5)
 
     async def _get_ready(self) -> None:
+        """Raises CannotStartError."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await _wait_until_answering(self._environment.address)
@@ -78,10 +82,8 @@ class _Show:
         end = self._seconds or float("inf")
         trading = asyncio.create_task(trade(self._environment.address, self._tally) if self._with_traders else _rest())
         try:
-            while (passed := time.monotonic() - started) < end:
+            while not trading.done() and (passed := time.monotonic() - started) < end:
                 await asyncio.wait((trading,), timeout=min(LINE_SECONDS, end - passed))
-                if trading.done():
-                    return
                 if self._with_traders:
                     print(self._tally.line(time.monotonic() - started), flush=True)
         finally:
@@ -89,14 +91,9 @@ class _Show:
             with contextlib.suppress(asyncio.CancelledError):
                 await trading
 
-    def _end_early(self) -> int:
-        if not self._supervisor.is_running:
-            print(f"the supervisor ended by itself; see the logs in {self._environment.logs}", file=sys.stderr)
-        return 1
-
 
 async def _wait_until_answering(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address, timeout=2) as http:
+    async with connect(address) as http:
         while True:
             with contextlib.suppress(httpx.TransportError):
                 if (await http.get("/api/v1/time")).status_code == 200:

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import httpx
-
 from demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
-from demo.client import TIMEOUT_SECONDS, Client, RefusedError
+from demo.client import Client, RefusedError, connect
 from demo.environment import CannotStartError
 from demo.strategy import Price, choose_action, new_order
 from demo.stream import Event, OrderStream
@@ -65,7 +63,7 @@ class Trader:
         try:
             await self._client.request("POST", "/orders", body={**order, "clientOrderId": client_order_id})
         except RefusedError:
-            del self._sent_at[client_order_id]
+            self._sent_at.pop(client_order_id, None)
             raise
         self._tally.orders += 1
 
@@ -105,9 +103,8 @@ class Trader:
 
 
 async def trade(address: str, tally: Tally) -> None:
-    """Let all traders trade until this is cancelled."""
-    limits = httpx.Limits(keepalive_expiry=2)
-    async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT_SECONDS, limits=limits) as http:
+    """Let all traders trade until this is cancelled. Raises CannotStartError if they may not even sign in."""
+    async with connect(address) as http:
         clients = [Client(http, member.name, PASSWORD, tally) for member in TRADERS]
         prices = [await _price(clients[0], listing) for listing in LISTINGS]
         try:
@@ -115,13 +112,13 @@ async def trade(address: str, tally: Tally) -> None:
                 for client in clients:
                     tasks.create_task(Trader(client, prices, tally).run())
         except* RefusedError as refusals:
-            # Not an order: those are counted. They may not even sign in.
+            # Not a refused order: those are counted.
             raise CannotStartError(f"the traders may not trade: {refusals.exceptions[0]}") from refusals
 
 
 async def wait_until_matching(address: str) -> None:
     """Return once every market's orders are answered by the engine. Ours ask for next to nothing and do not stay."""
-    async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT_SECONDS) as http:
+    async with connect(address) as http:
         client = Client(http, TRADERS[0].name, PASSWORD, Tally())
         for listing in LISTINGS:
             # A market that an operator has halted is as ready as it will be.

@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
-DEMO = env.bool("DEMO", default=True)
+DEMO = env.bool("DEMO", default=False)
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 DEBUG = False
 
@@ -21,7 +21,7 @@ def secret(name: str, demo: str) -> str:
     """A secret from the environment; outside demo mode there is no default."""
     value: str = env.str(name, default=demo if DEMO else "")
     if not value or (not DEMO and value == demo):
-        raise ImproperlyConfigured(f"{name} must be set to a secret of its own when DEMO is off")
+        raise ImproperlyConfigured(f"{name} must be set to a secret of your own (or DEMO=1, to try it on this machine)")
     return value
 
 

@@ -26,7 +26,7 @@ MARKETS_LIMIT = 200
 
 
 class UnknownEvent(Exception):
-    """What the client saw is no event of this user, or not any more."""
+    """No event of this user has that id."""
 
 
 class TooManyMissed(Exception):
@@ -47,8 +47,6 @@ def missed_events(user_id: int, last_event_id: str, *, limit: int = REPLAY_LIMIT
 
 def events_between(user_id: int, since: Position, newest: Position, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
     """The user's events after the position, in the markets that have moved on by the newer one, oldest first."""
-    if newest.is_behind(since):
-        raise UnknownEvent("the database has been restored")
     moved = [log for log, sequence in newest.newest.items() if sequence > since.newest.get(log, 0)]
     if not moved:
         return []

@@ -134,7 +134,7 @@ class OrderFeed:
         newest = _shared_position.read(since)
         try:
             messages = self._stored(replay.events_between(self.user_id, self._position, newest))
-        except (replay.UnknownEvent, replay.TooManyMissed) as reason:
+        except replay.TooManyMissed as reason:
             messages = [self._reset(reason)]
         self._position = newest
         return messages

@@ -123,9 +123,9 @@ class _Stream:
 
     async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
         """Until the client is gone, its time is over or it may not listen any more."""
-        while not gone.done() and not self.listener.error and time.monotonic() < self._ends_at:
+        while not gone.done() and time.monotonic() < self._ends_at:
             is_woken = await self._woken()
-            if not await self._may_stay():
+            if self.listener.error or not await self._may_stay():
                 return
             body = await self._next() if is_woken else KEEP_ALIVE
             if body:

@@ -120,6 +120,13 @@ class Hub(ListenerManager):  # type: ignore[misc]
                 listener.overflow = True
                 listener.aevent.set()
 
+    def end_all(self) -> None:
+        """End every stream. Their clients come again with what they saw last, and learn whether it still exists."""
+        with self.lock:
+            for listener in self._streams:
+                listener.error = {"condition": "reset"}
+                listener.aevent.set()
+
     async def stop(self) -> None:
         """End the tasks; the next stream starts them again."""
         tasks, self._tasks = self._tasks, []
@@ -147,6 +154,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
             is_subscribed=lambda: self.is_subscribed,
             has_streams=lambda: bool(self._streams),
             must_read=self.must_read,
+            must_end=self.end_all,
         )
 
     def _hear(self, heard: Heard) -> None:

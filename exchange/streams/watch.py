@@ -34,7 +34,7 @@ class Position:
     read_at: float = 0.0
 
     def is_behind(self, other: "Position") -> bool:
-        """Some log is shorter than it was: a database was restored, and its numbers are given a second time."""
+        """Some log is shorter than it was: the database was restored, and numbers are given a second time."""
         return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
 
 
@@ -57,11 +57,13 @@ class Watch:
         is_subscribed: Callable[[], bool],
         has_streams: Callable[[], bool],
         must_read: Callable[[Iterable[str] | None], None],
+        must_end: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._is_subscribed = is_subscribed
         self._has_streams = has_streams
         self._must_read = must_read
+        self._must_end = must_end
         self.checkpoint: Position | None = None
         self._generation = 0
         self._previous = Position()
@@ -116,8 +118,12 @@ class Watch:
         if generation != self._generation:
             # Subscribed again while the database was read, so perhaps before: the next look, at once, starts over.
             return
-        if since is None or newest.is_behind(self._previous):
+        if since is None:
             self._must_read(None)
+            self._settle(newest, newest)
+            return
+        if newest.is_behind(self._previous):
+            self._must_end()
             self._settle(newest, newest)
             return
         if missed:

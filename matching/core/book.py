@@ -182,18 +182,18 @@ class _Placing:
         return maker.user_id == taker.user_id and taker.self_trade_prevention is not SelfTradePrevention.NONE
 
     def _meet(self, maker: Order) -> None:
-        if self._is_own(maker):
-            self._prevent(maker)
-            return
         assert maker.price is not None and maker.quantity is not None
         quantity = maker.quantity - maker.filled
         if self.taker.quantity is not None:
             quantity = min(quantity, self.taker.quantity - self.taker.filled)
         quantity = min(quantity, self._affordable(maker.price, quantity))
         if quantity == 0:
+            # Before self-trade prevention: a taker whose budget is spent meets nobody, not even itself.
             self.stopped = Reason.INSUFFICIENT_FUNDS
-            return
-        self._trade(maker, maker.price, quantity)
+        elif self._is_own(maker):
+            self._prevent(maker)
+        else:
+            self._trade(maker, maker.price, quantity)
 
     def _prevent(self, maker: Order) -> None:
         mode = self.taker.self_trade_prevention

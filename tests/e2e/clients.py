@@ -13,13 +13,15 @@ import httpx
 
 PASSWORD = "exchange-demo"
 GIVE_UP_SECONDS = 30
+Params = dict[str, str | int] | None
 
 
 class User:
     """Signed in over REST. What was not answered is repeated, orders under the same clientOrderId."""
 
     def __init__(self, address: str, name: str) -> None:
-        self.http = httpx.Client(base_url=f"{address}/api/v1", timeout=5, limits=httpx.Limits(keepalive_expiry=1))
+        limits = httpx.Limits(keepalive_expiry=1)
+        self.http = httpx.Client(base_url=f"{address}/api/v1", timeout=5, limits=limits, trust_env=False)
         self.repeated = 0
         token = self.request("POST", "/auth/token", {"username": name, "password": PASSWORD})["accessToken"]
         self.http.headers["Authorization"] = f"Bearer {token}"
@@ -30,17 +32,15 @@ class User:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
-    def get(self, path: str, **params: object) -> Any:
+    def get(self, path: str, **params: str | int) -> Any:
         return self.request("GET", path, params=params)
 
-    def request(self, method: str, path: str, body: object = None, params: dict[str, object] | None = None) -> Any:
+    def request(self, method: str, path: str, body: object = None, params: Params = None) -> Any:
         response = self.response(method, path, body, params)
         assert response.is_success, response.text
         return response.json()["data"]
 
-    def response(
-        self, method: str, path: str, body: object = None, params: dict[str, object] | None = None
-    ) -> httpx.Response:
+    def response(self, method: str, path: str, body: object = None, params: Params = None) -> httpx.Response:
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while True:
             try:

@@ -24,9 +24,7 @@ def test_demo_ends_by_itself_and_starts_again_on_its_own_data(demo: Demo) -> Non
 
     demo.start("--no-traders")
     demo.wait_until_ready()
-    tape = httpx.get(f"{demo.address}/api/v1/trades/BTC-USD", params={"limit": 500}).json()["data"]
-    tape += httpx.get(f"{demo.address}/api/v1/trades/ETH-USD", params={"limit": 500}).json()["data"]
-    assert len(tape) >= trades
+    assert len(_tape(demo, "BTC-USD")) + len(_tape(demo, "ETH-USD")) >= trades
     assert demo.interrupt() == 0
     assert demo.processes() == []
 
@@ -61,6 +59,12 @@ def test_killed_demo_takes_its_processes_with_it(demo: Demo) -> None:
     demo.start("--no-traders", "--seconds", "1")
     assert demo.wait(90) == 0, demo.text()
     wait_until(lambda: not demo.processes(), 1, demo.processes)
+
+
+def _tape(demo: Demo, symbol: str) -> list[object]:
+    path = f"{demo.address}/api/v1/trades/{symbol}"
+    tape: list[object] = httpx.get(path, params={"limit": 500}, trust_env=False).json()["data"]
+    return tape
 
 
 def _check_announcement(demo: Demo) -> None:

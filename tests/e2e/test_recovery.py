@@ -3,7 +3,6 @@
 import itertools
 import sqlite3
 import time
-from collections import Counter
 from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -39,10 +38,7 @@ def _trade_while_processes_die(demo: Demo, admin: User, alice: User, bob: User) 
         _wait_for_more(demo, buying)
 
     orders = [order for placing in (buying, selling) for order in _processed(placing)]
-    filled = Counter[str]()
-    for order in orders:
-        filled[order["side"]] += Decimal(order["filledQuantity"])
-    assert filled["BUY"] == filled["SELL"] > 0
+    assert _filled(orders, "BUY") == _filled(orders, "SELL") > 0
     assert _owned(admin) == before
 
 
@@ -57,7 +53,7 @@ def _open_market(admin: User) -> None:
 
 def _users(admin: User) -> dict[str, int]:
     """Everybody's id by name: ids are given in sequence."""
-    users = {}
+    users: dict[str, int] = {}
     for user_id in itertools.count(1):
         response = admin.response("GET", f"/users/{user_id}")
         if response.status_code == 404:
@@ -105,6 +101,10 @@ def _processed(placing: Placing) -> list[dict[str, Any]]:
     assert len(stored) < 500, "more than one page"
     assert sorted(order["clientOrderId"] for order in stored) == sorted(placing.accepted)
     return orders
+
+
+def _filled(orders: list[dict[str, Any]], side: str) -> Decimal:
+    return sum((Decimal(order["filledQuantity"]) for order in orders if order["side"] == side), Decimal(0))
 
 
 def _time(text: str) -> datetime:

@@ -171,6 +171,7 @@ class Bench:
             is_subscribed=lambda: self.is_subscribed,
             has_streams=lambda: self.has_streams,
             must_read=lambda channels: self.told.append(None if channels is None else set(channels)),
+            must_end=lambda: self.told.append({"all end"}),
         )
 
     def position(self) -> Position:
@@ -273,11 +274,11 @@ def test_a_look_that_began_before_the_subscription_counts_for_nothing(bench: Ben
     assert bench.checkpoint() == 1
 
 
-def test_a_restored_database_lets_all_read(bench: Bench) -> None:
+def test_a_restored_database_ends_all(bench: Bench) -> None:
     bench.commit("alice", "bob", heard=True)
     bench.look()
     bench.owners["X"].pop()
-    assert bench.look() == [None]
+    assert bench.look() == [{"all end"}]
     assert bench.checkpoint() == 1
     bench.commit("carol", heard=False)
     bench.look()

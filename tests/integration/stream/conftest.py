@@ -33,8 +33,7 @@ def cast() -> Cast:
     return Cast()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def port() -> Iterator[int]:
-    """One server for all: what a test leaves behind in it, the next one meets."""
     with serving(application) as port:
         yield port

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,16 +17,9 @@ from orders import replay
 from orders.models import OrderEvent
 from orders.stream import publish_order_events
 from scripts.servers import Server
-from tests.integration.stream.cast import Cast, another_application, opened, serving, until_true
+from tests.integration.stream.cast import Cast, opened, until_true
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """A server for each test: the one before may not have found Redis again."""
-    with serving(another_application()) as port:
-        yield port
 
 
 def test_malformed_messages_are_survived(cast: Cast, port: int) -> None:
@@ -140,12 +132,15 @@ def test_publishing_without_redis_costs_little(cast: Cast, redis: Server) -> Non
 
 
 def test_a_restored_database_is_a_reset(cast: Cast, port: int) -> None:
-    """The numbers are given a second time: who goes on from the old ones would miss the new."""
+    """The numbers are given a second time: who went on from the old ones would miss the new."""
     with opened(port, cast.alice) as client:
         first, *lost = cast.tell_many(cast.alice, 3)
         assert len(client.take(3)) == 3
         time.sleep(2.5)
         OrderEvent.objects.filter(pk__in=[event.pk for event in lost]).delete()
+        assert client.next() is None
+        assert client.ended
+    with opened(port, cast.alice, Last_Event_ID=client.last_event_id) as client:
         reset = client.next()
-        assert reset is not None
-        assert (reset.type, reset.id) == ("stream-reset", first.event_id)
+    assert reset is not None
+    assert (reset.type, reset.id) == ("stream-reset", first.event_id)

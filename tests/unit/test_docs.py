@@ -1,0 +1,81 @@
+"""The documents are kept true."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exchange.errors import ExchangeError
+from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Text
+from matching.core.types import Reason, Status
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "demo", "scripts")
+API = (ROOT / "docs" / "api.md").read_text()
+
+
+def all_subclasses(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from all_subclasses(child)
+
+
+def sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (ROOT / package).rglob("*.py")
+
+
+def raised_codes() -> set[str]:
+    """Codes of refusals, of fields, and those that are named where an InvalidField is made."""
+    codes = {error.code for error in all_subclasses(ExchangeError)} - {"INVALID_FIELD", "CONFLICT", "INTERNAL_ERROR"}
+    for field in (Choice, DecimalText, Flag, Form, Identifier, Text):
+        codes |= {code.upper() for code in field.default_error_messages} - {"NULL", "REQUIRED", "INVALID"}
+    for source in sources():
+        codes |= set(re.findall(r'InvalidField\(\s*"[^"]+",\s*"([A-Z_]+)"', source.read_text()))
+    return codes
+
+
+def test_every_error_code_is_documented():
+    assert sorted(code for code in raised_codes() if f"`{code}`" not in API) == []
+
+
+def test_every_documented_error_code_exists():
+    section = API.partition("## Errors")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`([A-Z]+_[A-Z_]+|BLANK)`", section))
+    everything = "".join(source.read_text() for source in sources())
+    assert sorted(code for code in documented if f'"{code}"' not in everything) == []
+
+
+@pytest.mark.parametrize("word", [*Status, *Reason])
+def test_every_status_and_reason_is_documented(word):
+    assert word.value in API
+
+
+def test_decisions_are_dated():
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE)
+    assert headings
+    assert [heading for heading in headings if not re.match(r"\d{4}-\d\d-\d\d: ", heading)] == []
+
+
+def test_the_version_is_the_changelogs():
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_settings_are_documented():
+    """Every variable that settings.py reads is in the operator's table."""
+    tree = ast.parse((ROOT / "exchange" / "settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    read = {
+        call.args[0].value
+        for call in calls
+        if (getattr(call.func, "id", None) == "secret" or getattr(getattr(call.func, "value", None), "id", None) == "env")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+    documented = (ROOT / "docs" / "settings.md").read_text()
+    assert len(read) > 10
+    assert sorted(name for name in read if f"`{name}`" not in documented) == []
