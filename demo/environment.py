@@ -39,10 +39,16 @@ class Environment:
 
 
 def prepare(port: int) -> Environment:
-    """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured."""
+    """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
+
+    Raises CannotStartError.
+    """
     data = Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
-    for folder in (data, data / "logs", data / "redis"):
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for folder in (data, data / "logs", data / "redis"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"{data} cannot be used: {error.strerror}") from error
     variables = dict(os.environ)
     variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings"}
     redis_port = None

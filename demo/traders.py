@@ -106,14 +106,15 @@ async def trade(address: str, tally: Tally) -> None:
     """Let all traders trade until this is cancelled. Raises CannotStartError if they may not even sign in."""
     async with connect(address) as http:
         clients = [Client(http, member.name, PASSWORD, tally) for member in TRADERS]
-        prices = [await _price(clients[0], listing) for listing in LISTINGS]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for client in clients:
-                    tasks.create_task(Trader(client, prices, tally).run())
-        except* RefusedError as refusals:
-            # Not a refused order: those are counted.
-            raise CannotStartError(f"the traders may not trade: {refusals.exceptions[0]}") from refusals
+            for client in clients:
+                await client.authorization()
+            prices = [await _price(clients[0], listing) for listing in LISTINGS]
+        except RefusedError as refusal:
+            raise CannotStartError(f"the simulated traders cannot trade: {refusal}") from refusal
+        async with asyncio.TaskGroup() as tasks:
+            for client in clients:
+                tasks.create_task(Trader(client, prices, tally).run())
 
 
 async def wait_until_matching(address: str) -> None:

@@ -16,6 +16,7 @@ from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 
 from exchange.amounts import AmountField, plain
 from exchange.errors import timestamp
@@ -45,6 +46,13 @@ class CappedPaginator(_Paginator):
     def count(self) -> int:
         rows: Any = self.object_list
         return int(rows.order_by()[:MOST_ROWS].count())
+
+    def page(self, number: int | str) -> Any:
+        """One page, its keys found first: the database then sorts keys out of an index, not whole joined rows."""
+        page: Any = super().page(number)
+        rows: Any = self.object_list
+        page.object_list = rows.filter(pk__in=list(page.object_list.values_list("pk", flat=True)))
+        return page
 
 
 class PlainDecimalField(forms.DecimalField):
@@ -77,7 +85,7 @@ class PlainAdmin(_ModelAdmin):
         joined = self.list_select_related
         field = _field(self.model, name)
         if isinstance(field, ForeignKey) and not (isinstance(joined, Sequence) and name in joined):
-            return attribute(self.model, name, field.attname)
+            return attribute(self.model, name, field.attname, unbroken)
         if isinstance(field, DateTimeField):
             return attribute(self.model, name, name, to_the_second)
         return shown(self.model, name)
@@ -147,7 +155,12 @@ def attribute(model: type[Model], name: str, attname: str, text: Callable[[Any],
 
 def to_the_second(instant: datetime) -> str:
     """As narrow as a list needs it; the row's own page has the microseconds."""
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return unbroken(f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}")
+
+
+def unbroken(text: str) -> str:
+    """On one line: a narrow column would break symbols and dates at their hyphens."""
+    return format_html('<span class="nowrap">{}</span>', text)
 
 
 def numbers(word: str) -> list[int]:

@@ -16,7 +16,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from exchange import errors
 from exchange.errors import ExchangeError, error_body, timestamp
-from exchange.json import parse_object
+from exchange.json import MAX_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
-        return parse_object(stream.read())
+        # One byte more than is accepted: enough to know, however much is sent.
+        return parse_object(stream.read(MAX_BYTES + 1))
 
 
 class IsStaff(BasePermission):

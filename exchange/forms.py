@@ -133,7 +133,7 @@ class Form(serializers.Serializer):  # type: ignore[type-arg]
         values: dict[str, Any] = {}
         errors: list[InvalidField] = []
         names = {camel(str(name)): str(name) for name in self.fields}
-        for unknown in data.keys() - names.keys():
+        for unknown in (name for name in data if name not in names):
             errors.append(
                 InvalidField(printable(unknown), "FIELD_UNKNOWN", f"{printable(unknown)} is not a field here")
             )

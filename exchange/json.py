@@ -13,7 +13,7 @@ MAX_NUMBER_LENGTH = 20
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises MalformedBody or BodyTooLarge; never anything else."""
     if len(body) > MAX_BYTES:
-        raise BodyTooLarge(f"the body has {len(body)} bytes, at most {MAX_BYTES} are read", maxBytes=MAX_BYTES)
+        raise BodyTooLarge(f"the body has more than {MAX_BYTES} bytes", maxBytes=MAX_BYTES)
     try:
         text = body.decode("utf-8")
         _refuse_deep(text)

@@ -142,7 +142,10 @@ def _apply(
     if market.status != MarketStatus.TRADING and order.status is Status.PENDING:
         return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
     if _spends_available(order):
-        order.budget = order.filled_notional + funds.available(order.user_id)
+        spendable = order.filled_notional + funds.available(order.user_id)
+        # A taker that goes on in a second transaction keeps its first budget: what it earned meanwhile, by trading with
+        # itself, must not depend on where the transactions were divided.
+        order.budget = spendable if order.budget is None else min(order.budget, spendable)
     return book.place(order, max_steps=steps)
 
 

@@ -35,6 +35,7 @@ HASTY = (
     "--innodb-flush-log-at-trx-commit=0",
     "--loose-innodb-flush-method=nosync",
     "--innodb-doublewrite=OFF",
+    "--loose-sync-frm=OFF",
     "--innodb-buffer-pool-size=64M",
     "--skip-log-bin",
     "--performance-schema=OFF",

@@ -1,9 +1,10 @@
-"""Database work of the streams: a few threads for all of them, and no connection kept."""
+"""Database work of the streams: a few threads for all of them, and no connection kept while nothing is to do."""
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,8 +13,10 @@ from django.db import connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Work = tuple["Future[Any]", Callable[[], Any]]
 
-_waiting: SimpleQueue[tuple["Future[Any]", Callable[[], Any]]] = SimpleQueue()
+# A thousand streams may read at the same moment: a connection each would cost more than what they read.
+LINGER_SECONDS = 0.2
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -23,22 +26,30 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     many threads and connections as there are open streams.
     """
     outcome: Future[T] = Future()
-    _waiting.put((outcome, functools.partial(function, *args, **kwargs)))
-    _executor().submit(_work_off)
+    _queue().put((outcome, functools.partial(function, *args, **kwargs)))
     return await asyncio.wrap_future(outcome)
 
 
-def _work_off() -> None:
-    """Do all that waits on one connection, then give it back: a thousand streams may read at the same moment."""
-    try:
-        while True:
-            outcome, call = _waiting.get_nowait()
-            if outcome.set_running_or_notify_cancel():
-                _settle(outcome, call)
-    except Empty:
-        pass
-    finally:
-        connections.close_all()
+@functools.cache
+def _queue() -> SimpleQueue[Work]:
+    queue: SimpleQueue[Work] = SimpleQueue()
+    for number in range(getattr(settings, "STREAM_THREADS", 4)):
+        # Daemons: they only read, and must not keep a process that ends.
+        threading.Thread(target=_work, args=(queue,), name=f"stream-database-{number}", daemon=True).start()
+    return queue
+
+
+def _work(queue: SimpleQueue[Work]) -> None:
+    while True:
+        try:
+            outcome, call = queue.get(timeout=LINGER_SECONDS)
+        except Empty:
+            connections.close_all()
+            outcome, call = queue.get()
+        if outcome.set_running_or_notify_cancel():
+            _settle(outcome, call)
+        # Or the last caller's request would live until the next one comes.
+        del outcome, call
 
 
 def _settle(outcome: "Future[Any]", call: Callable[[], Any]) -> None:
@@ -50,9 +61,3 @@ def _settle(outcome: "Future[Any]", call: Callable[[], Any]) -> None:
         outcome.set_exception(error)
     else:
         outcome.set_result(result)
-
-
-@functools.cache
-def _executor() -> ThreadPoolExecutor:
-    workers = getattr(settings, "STREAM_THREADS", 4)
-    return ThreadPoolExecutor(max_workers=workers, thread_name_prefix="stream-database")

@@ -249,7 +249,7 @@ def play(grain: commands.Market, engine: Engine, stream: Iterable, count_money: 
     return both
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(grain=st.sampled_from(MARKETS), engine=engines, stream=st.lists(steps, min_size=5, max_size=40))
 def test_any_short_stream(grain, engine, stream):
     # The count reads all the examples before this one too: it is made once, after the test.
@@ -259,8 +259,8 @@ def test_any_short_stream(grain, engine, stream):
 @pytest.mark.parametrize(("seed", "engine"), [(1, Engine(200, 500)), (2, Engine(3, 2)), (3, Engine(1, 1))])
 def test_a_longer_stream(seed, engine):
     dice = random.Random(seed)
-    both = play(MARKETS[seed % len(MARKETS)], engine, [random_step(dice) for _ in range(300)])
-    assert len(both.twin.trades) > 30
+    both = play(MARKETS[seed % len(MARKETS)], engine, [random_step(dice) for _ in range(200)])
+    assert len(both.twin.trades) > 20
 
 
 def random_step(dice: random.Random) -> "commands.Command | CancelMine | Drain":

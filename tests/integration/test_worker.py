@@ -1,10 +1,12 @@
 """What makes the engine right when it is not alone, not first, or interrupted."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from exchange.bulk import GuardFailed
 from exchange.checks import database_faults
@@ -16,6 +18,13 @@ from tests.world import World, outcome
 
 def test_sessions_are_read_committed_and_strict(db):
     assert database_faults() == []
+
+
+def test_events_carry_the_databases_clock(world):
+    order = world.play(world.alice, "buy 1 @ 100")
+    event = OrderEvent.objects.get()
+    assert abs(event.created_at - timezone.now()) < timedelta(seconds=5)
+    assert order["updatedAt"] == world.alice.get(f"/orders/{order['orderId']}/events")[0]["createdAt"]
 
 
 def test_a_session_that_is_not_is_refused(db):

@@ -57,16 +57,14 @@ class Cast:
             "filled_notional": Decimal(0),
             "created_at": timezone.now(),
         }
-        events = OrderEvent.objects.bulk_create(
-            OrderEvent(
-                market_id=symbol,
-                sequence=next(self._sequences[symbol]),
-                order=order,
-                user_id=user.pk,
-                **{**defaults, **fields},
-            )
-            for _ in range(count)
+        sequences = [next(self._sequences[symbol]) for _ in range(count)]
+        OrderEvent.objects.bulk_create(
+            OrderEvent(market_id=symbol, sequence=sequence, order=order, user_id=user.pk, **{**defaults, **fields})
+            for sequence in sequences
         )
+        # As the database has them: MySQL tells no ids of rows inserted in bulk.
+        stored = OrderEvent.objects.filter(market_id=symbol, sequence__range=(sequences[0], sequences[-1]))
+        events = list(stored.order_by("sequence"))
         if published:
             publish_order_events(events, {})
         return events

@@ -92,8 +92,7 @@ def test_a_hole_between_published_events_is_filled(cast: Cast, port: int) -> Non
         lost = cast.tell_many(cast.alice, 3, published=False)
         heard = [cast.tell(cast.alice), cast.tell(cast.bob)]
 
-        assert alice.ids(1, 0.9) == [heard[0].event_id]
-        assert alice.ids(3) == [event.event_id for event in lost]
+        assert set(alice.ids(4)) == {event.event_id for event in [*lost, heard[0]]}
         assert bob.ids(1) == [heard[1].event_id]
         assert alice.next(2.5) is None, "nothing comes twice"
         assert bob.next(0) is None

@@ -87,7 +87,6 @@ def test_replayed_is_what_was_heard(cast: Cast, port: int) -> None:
     )  # fmt: skip
     with opened(port, cast.alice) as client:
         event = cast.tell(cast.alice, published=False, filled_quantity=1, filled_notional=99, trade_sequence=2)
-        event.refresh_from_db()
         publish_order_events([event], {("BTC-USD", 2): trade})
         heard = client.next()
     with opened(port, cast.alice, Last_Event_ID=first.event_id) as client:
