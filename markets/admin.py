@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from exchange.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
@@ -40,8 +40,17 @@ class AssetForm(_AssetForm):
         return scale
 
 
+class CodedAdmin(PlainAdmin):
+    """Things known by a code. Codes are in upper case, and MySQL compares them exactly."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return super().get_search_results(request, queryset, search_term.upper())
+
+
 @admin.register(Asset)
-class AssetAdmin(PlainAdmin):
+class AssetAdmin(CodedAdmin):
     form = AssetForm
     list_display = ("code", "scale", "supply")
     ordering = ("code",)
@@ -79,7 +88,7 @@ class MarketForm(_MarketForm):
 
 
 @admin.register(Market)
-class MarketAdmin(PlainAdmin):
+class MarketAdmin(CodedAdmin):
     form = MarketForm
     list_display = ("symbol", "base", "quote", "tick_size", "lot_size", "maker_fee_rate", "taker_fee_rate", "status")
     list_filter = ("status", "quote")

@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 
 from matching import books
 from tests.invariants import check_exchange
 from tests.world import World
+
+
+def pytest_configure() -> None:
+    # Each test client loads the middleware anew, and WhiteNoise would look through all static files each time.
+    settings.WHITENOISE_USE_FINDERS = False
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,9 @@ class Placing:
         price = Decimal(100) + Decimal(number % 7 - 3) / 10
         key = f"own-{uuid.uuid4().hex}"
         order = {**self._order, "price": str(price), "quantity": str(1 + number % 3), "clientOrderId": key}
-        response = self.user.response("POST", "/orders", order)
-        assert response.status_code == 202, response.text
-        self.accepted[key] = response.json()["data"]["orderId"]
+        # Every fifth is sent again, as if its answer had been lost: still one order.
+        for _ in range(2 if number % 5 == 0 else 1):
+            response = self.user.response("POST", "/orders", order)
+            assert response.status_code == 202, response.text
+            order_id = response.json()["data"]["orderId"]
+            assert self.accepted.setdefault(key, order_id) == order_id
