@@ -18,9 +18,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.services import transfer
-from balances.views import TransferForm, _refuse_amount, represent_entry
+from balances.views import represent_entry
 from exchange.admin import NOTHING, ReadOnlyAdmin, numbered, numbers, users_named
 from exchange.amounts import plain
 from exchange.errors import ExchangeError, InvalidField, ReferenceReused
@@ -56,11 +57,6 @@ class AdjustForm(forms.Form):
         values, refused = TransferForm().parse({**typed, "userId": self.user.id, "currency": asset.code})
         for error in refused:
             self.refuse(error)
-        if "amount" in values:
-            try:
-                _refuse_amount(values["amount"], asset)
-            except InvalidField as error:
-                self.refuse(error)
         return values
 
     def make(self, operator_id: int) -> tuple[Transfer, bool] | None:
@@ -186,8 +182,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     def find(self, word: str) -> Q:
         """References have no index: they are looked for only when there is such a transfer or trade."""
         references = [word] if ":" in word else []
-        if Transfer.objects.filter(reference=word).exists():
-            references.append(f"transfer:{word}")
+        references += [made.ledger_reference for made in Transfer.objects.filter(reference=word)]
         if Trade.objects.filter(numbered(word)).exists():
             references.append(f"trade:{word}")
         return Q(account__in=[*users_named(word), *numbers(word)]) | Q(reference__in=references)
@@ -228,7 +223,7 @@ def _suggested(request: HttpRequest) -> dict[str, str]:
 def _entries_of(made: Transfer) -> QuerySet[LedgerEntry]:
     """The entry that the transfer made in its user's account."""
     mine = LedgerEntry.objects.filter(account=made.user_id, currency_id=made.currency_id)
-    return mine.filter(reference=f"transfer:{made.reference}")
+    return mine.filter(reference=made.ledger_reference)
 
 
 def _plainly(available: Decimal, frozen: Decimal) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField
+from exchange.amounts import AmountField, KeyField, plain
 from markets.models import Asset
 
 
@@ -75,7 +75,7 @@ class LedgerEntry(models.Model):
         indexes = [Index(fields=["account", "currency", "id"], name="ledger_statement")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.amount} {self.currency_id}"
+        return f"{self.kind} {plain(self.amount)} {self.currency_id}"
 
 
 class Transfer(models.Model):
@@ -100,3 +100,8 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return str(self.reference)
+
+    @property
+    def ledger_reference(self) -> str:
+        """What its ledger entries name it by."""
+        return f"transfer:{self.reference}"

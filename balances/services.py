@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from exchange.amounts import amount as stored
+from exchange.amounts import plain
 from exchange.bulk import update_rows
 from exchange.deadlocks import again_on_deadlock
-from exchange.errors import AmountTooLarge, InsufficientFunds, ReferenceReused
+from exchange.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, InvalidField, ReferenceReused
 from markets.models import Asset
 from matching.core.money import MAX_AMOUNT, to_decimal, to_units
 
@@ -38,7 +39,7 @@ def freeze(user_id: int, currency: str, amount: Decimal) -> None:
         available=F("available") - stored(amount), frozen=F("frozen") + stored(amount), updated_at=timezone.now()
     )
     if not frozen:
-        raise InsufficientFunds(f"{amount} {currency} needed", currency=currency, required=amount)
+        raise InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))
 
 
 @again_on_deadlock
@@ -47,9 +48,11 @@ def transfer(
 ) -> tuple[Transfer, bool]:
     """Deposit a positive amount or withdraw a negative one, once per reference.
 
-    Returns the transfer and whether it had been made before. Raises InsufficientFunds, AmountTooLarge, ReferenceReused.
+    Returns the transfer and whether it had been made before. Raises AssetNotFound, InvalidField, InsufficientFunds,
+    AmountTooLarge and ReferenceReused.
     """
     assert amount, "a transfer moves something"
+    _refuse_amount(amount, currency)
     wanted = Transfer(
         reference=reference,
         user_id=user_id,
@@ -119,6 +122,18 @@ def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
     return {(row.user_id, row.currency_id): row for row in rows}
 
 
+def _refuse_amount(amount: Decimal, currency: str) -> None:
+    """Raises AssetNotFound, or InvalidField for an amount that the asset is not counted in."""
+    asset = Asset.objects.filter(code=currency).first()
+    if asset is None:
+        raise AssetNotFound(f"there is no asset {currency}")
+    if abs(amount) > MAX_AMOUNT:
+        raise InvalidField("amount", "AMOUNT_TOO_LARGE", f"amount {plain(amount)} is above {MAX_AMOUNT}")
+    if amount != round(amount, asset.scale):
+        message = f"amount {plain(amount)} has more than {asset.code}'s {asset.scale} digits after the point"
+        raise InvalidField("amount", "AMOUNT_OFF_SCALE", message, scale=asset.scale)
+
+
 def _repeated(wanted: Transfer) -> Transfer | None:
     """The transfer already made under this reference. Raises ReferenceReused if it was another one."""
     earlier = Transfer.objects.filter(reference=wanted.reference).first()
@@ -136,10 +151,10 @@ def _carry_out(wanted: Transfer) -> None:
     balance = lock_balances([key])[key]
     if balance.available + wanted.amount < 0:
         raise InsufficientFunds(
-            f"{-wanted.amount} {wanted.currency_id} needed, {balance.available} available",
+            f"{plain(-wanted.amount)} {wanted.currency_id} needed, {plain(balance.available)} available",
             currency=wanted.currency_id,
-            required=-wanted.amount,
-            available=balance.available,
+            required=plain(-wanted.amount),
+            available=plain(balance.available),
         )
     _change_supply(wanted.currency_id, wanted.amount)
     balance.available += wanted.amount
@@ -155,7 +170,7 @@ def _carry_out(wanted: Transfer) -> None:
                 currency_id=wanted.currency_id,
                 kind=kind,
                 amount=amount,
-                reference=f"transfer:{wanted.reference}",
+                reference=wanted.ledger_reference,
                 created_at=wanted.created_at,
             )
             for account, amount in accounts

@@ -13,10 +13,9 @@ from markets.models import Asset, Market, Trade
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
-    _AssetForm = forms.ModelForm[Asset]
     _MarketForm = forms.ModelForm[Market]
 else:
-    _AssetForm = _MarketForm = forms.ModelForm
+    _MarketForm = forms.ModelForm
 
 # Orders were checked against them.
 FIXED = ("symbol", "base", "quote", "tick_size", "lot_size")
@@ -31,15 +30,6 @@ CHANGEABLE = (
 )
 
 
-class AssetForm(_AssetForm):
-    def clean_scale(self) -> int:
-        """Amounts were counted in the old scale, and markets checked against it: it may only become finer."""
-        scale: int = self.cleaned_data["scale"]
-        if not self.instance._state.adding and scale < self.instance.scale:
-            raise forms.ValidationError(f"the scale is {self.instance.scale} and can only grow")
-        return scale
-
-
 class CodedAdmin(PlainAdmin):
     """Things known by a code. Codes are in upper case, and MySQL compares them exactly."""
 
@@ -51,7 +41,8 @@ class CodedAdmin(PlainAdmin):
 
 @admin.register(Asset)
 class AssetAdmin(CodedAdmin):
-    form = AssetForm
+    """An asset is made and never changed: amounts were counted in its scale, and only transfers move its supply."""
+
     list_display = ("code", "scale", "supply")
     ordering = ("code",)
     search_fields = ("code",)
@@ -59,12 +50,8 @@ class AssetAdmin(CodedAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return ["code", "scale"] if obj is None else ["code", "scale", shown(Asset, "supply")]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return [] if obj is None else ["code", shown(Asset, "supply")]
-
-    def save_model(self, request: HttpRequest, obj: Asset, form: Any, change: bool) -> None:
-        # The supply changes with every transfer: written back as it was read, it would undo one.
-        obj.save(update_fields=["scale"] if change else None)
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 class MarketForm(_MarketForm):
@@ -80,11 +67,6 @@ class MarketForm(_MarketForm):
         if "min_quantity" in values and values["min_quantity"] is None:
             values["min_quantity"] = values.get("lot_size")
         return values
-
-    def _post_clean(self) -> None:
-        # The market's own rules read its fields together: they are asked once all of them are there.
-        if not self.errors:
-            super()._post_clean()  # type: ignore[misc]
 
 
 @admin.register(Market)

@@ -43,6 +43,12 @@ class MarketStatus(models.TextChoices):
     HALTED = "HALTED"
 
 
+DEFINING_FIELDS = (
+    *("base_id", "quote_id", "tick_size", "lot_size", "min_quantity", "max_quantity"),
+    *("min_notional", "maker_fee_rate", "taker_fee_rate"),
+)
+
+
 class Market(models.Model):
     """A pair of assets traded by one book and one worker.
 
@@ -80,6 +86,9 @@ class Market(models.Model):
 
     def clean(self) -> None:
         """Raise ValidationError with every rule that the market's definition breaks, by field."""
+        if any(getattr(self, field) is None for field in DEFINING_FIELDS):
+            # A form calls this with what it could read; what is missing was refused by then.
+            return
         broken = market_errors(self)
         if broken:
             raise ValidationError(broken)
@@ -94,6 +103,8 @@ def market_errors(market: Market) -> dict[str, str]:
         value = getattr(market, field)
         if not 0 < value <= MAX_AMOUNT:
             errors[field] = f"{field} {value} is not between 0 and {MAX_AMOUNT}"
+    if not 0 <= market.min_notional <= MAX_AMOUNT:
+        errors["min_notional"] = f"min_notional {market.min_notional} is not between 0 and {MAX_AMOUNT}"
     for field in ("maker_fee_rate", "taker_fee_rate"):
         if not 0 <= getattr(market, field) < 1:
             errors[field] = f"{field} {getattr(market, field)} is not between 0 and 1"

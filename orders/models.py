@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField
+from exchange.amounts import AmountField, KeyField, plain
 from markets.models import Market
 from matching.core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
 
@@ -57,7 +57,7 @@ class Order(models.Model):
     class Meta:
         db_table = "orders"
         constraints = [
-            UniqueConstraint(fields=["user", "client_order_id"], name="order_client_order_id"),
+            UniqueConstraint(fields=["client_order_id", "user"], name="order_client_order_id"),
             CheckConstraint(condition=Q(filled_quantity__gte=Decimal(0)), name="order_filled_not_negative"),
             CheckConstraint(
                 condition=Q(quantity__isnull=True) | Q(filled_quantity__lte=F("quantity")), name="order_not_overfilled"
@@ -70,7 +70,7 @@ class Order(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.id} {self.side} {self.quantity or self.quote_quantity} {self.market_id}"
+        return f"{self.id} {self.side} {plain(self.quantity or self.quote_quantity)} {self.market_id}"
 
 
 class OrderEvent(models.Model):

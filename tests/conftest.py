@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from matching import books
 from tests.invariants import check_exchange
 from tests.world import World
+from users.models import User
 
 
 def pytest_configure() -> None:
@@ -33,3 +35,15 @@ def world(request: pytest.FixtureRequest) -> World:
     if "transactional_db" not in request.fixturenames:
         request.getfixturevalue("db")
     return World.make()
+
+
+@pytest.fixture
+def operator(world: World) -> Client:
+    """A superuser signed in to the admin, who may do there all that anybody may do."""
+    client = Client()
+    client.force_login(
+        User.objects.create(
+            username="operator", email="operator@example.com", password="!", is_staff=True, is_superuser=True
+        )
+    )
+    return client

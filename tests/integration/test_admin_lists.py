@@ -10,18 +10,6 @@ from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
 from tests.world import World, fund, person
-from users.models import User
-
-
-@pytest.fixture
-def operator(world: World) -> Client:
-    client = Client()
-    client.force_login(
-        User.objects.create(
-            username="operator", email="operator@example.com", password="!", is_staff=True, is_superuser=True
-        )
-    )
-    return client
 
 
 @pytest.fixture

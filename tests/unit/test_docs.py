@@ -72,7 +72,10 @@ def test_settings_are_documented():
     read = {
         call.args[0].value
         for call in calls
-        if (getattr(call.func, "id", None) == "secret" or getattr(getattr(call.func, "value", None), "id", None) == "env")
+        if (
+            getattr(call.func, "id", None) == "secret"
+            or getattr(getattr(call.func, "value", None), "id", None) == "env"
+        )
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
