@@ -77,6 +77,23 @@ class AmountField(_AmountBase):
         )
 
 
+class TurnoverField(AmountField):
+    """A sum of what changed hands. The same money may pass many times, so no cap on supply bounds it.
+
+    DECIMAL(38,8) on MySQL and MariaDB, a text on SQLite: it is added up in Python, never in SQL.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "varchar(40)" if connection.vendor == "sqlite" else f"decimal(38,{DIGITS})"
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        turnover = self.to_python(value)
+        return plain(turnover) if turnover is not None and connection.vendor == "sqlite" else turnover
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: BaseDatabaseWrapper) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
 def amount(value: Decimal) -> models.Value:
     """An amount as an operand beside F(): stored money has the database's own form on SQLite."""
     return models.Value(value, output_field=AmountField())

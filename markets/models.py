@@ -7,7 +7,7 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField
+from exchange.amounts import AmountField, KeyField, TurnoverField
 from matching.core.money import DIGITS, MAX_AMOUNT
 from matching.core.types import SelfTradePrevention, Side
 
@@ -163,3 +163,36 @@ class Trade(models.Model):
     @property
     def trade_id(self) -> str:
         return f"{self.market_id}-{self.sequence}"
+
+
+class Interval(models.IntegerChoices):
+    """How long a candle lasts, in seconds, under the name that clients use."""
+
+    MINUTE = 60, "1m"
+    FIVE_MINUTES = 300, "5m"
+    QUARTER = 900, "15m"
+    HOUR = 3600, "1h"
+    FOUR_HOURS = 14_400, "4h"
+    DAY = 86_400, "1d"
+
+
+class Candle(models.Model):
+    """What was traded in one interval of a market: written with the trades, by the worker that holds the book's row."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    interval = models.PositiveIntegerField(choices=Interval.choices)
+    opens_at = models.DateTimeField()
+    open = AmountField()
+    high = AmountField()
+    low = AmountField()
+    close = AmountField()
+    volume = TurnoverField()
+    quote_volume = TurnoverField()
+    trades = models.PositiveBigIntegerField()
+
+    class Meta:
+        db_table = "candles"
+        constraints = [UniqueConstraint(fields=["market", "interval", "opens_at"], name="candle_market_interval_opens")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.get_interval_display()} {self.opens_at:%Y-%m-%d %H:%M}"

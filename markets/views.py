@@ -1,7 +1,9 @@
 """Markets and the public tape over REST."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,11 +11,14 @@ from rest_framework.views import APIView
 
 from exchange.amounts import plain
 from exchange.api import IsStaffOrReadOnly, answer, body
-from exchange.errors import MarketNotFound, timestamp
-from exchange.forms import parse_limit, printable
-from markets import services
+from exchange.errors import InvalidField, MarketNotFound, timestamp
+from exchange.forms import parse_id, parse_limit, printable
+from markets import candles, services
 from markets.forms import MarketChangeForm, NewMarketForm
-from markets.models import Market, Trade
+from markets.models import Candle, Interval, Market, Trade
+
+# Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 
 class MarketsView(APIView):
@@ -47,12 +52,59 @@ class TradesView(APIView):
         return answer([represent_trade(trade) for trade in tape])
 
 
+class KlinesView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request, symbol: str) -> Response:
+        market, query = known_market(symbol), request.query_params
+        interval = _interval(query.get("interval"))
+        limit = parse_limit(query.get("limit"), 100, 500)
+        first, last = _window(query.get("startTime"), query.get("endTime"), interval, limit)
+        return answer([represent_candle(candle) for candle in candles.read(market, interval, first, last)])
+
+
 class TimeView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
     def get(self, request: Request) -> Response:
         return answer({"serverTime": timestamp()})
+
+
+def _interval(name: str | None) -> Interval:
+    names = {choice.label: choice for choice in Interval}
+    if name is None:
+        return Interval.MINUTE
+    if name not in names:
+        raise InvalidField("interval", "INVALID_CHOICE", f"interval must be one of {', '.join(names)}")
+    return names[name]
+
+
+def _window(start: str | None, end: str | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
+    """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
+    span = timedelta(seconds=interval * (limit - 1))
+    last = candles.opens_at(_instant("endTime", end) if end else timezone.now(), interval)
+    if start is None:
+        return last - span, last
+    first = candles.opens_at(_instant("startTime", start), interval)
+    return first, min(last, first + span)
+
+
+def _instant(name: str, text: str) -> datetime:
+    """An ISO 8601 instant, or milliseconds since 1970. Raises InvalidField."""
+    milliseconds = parse_id(text)
+    try:
+        if milliseconds is not None:
+            instant = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        else:
+            instant = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidField(name, "INVALID_TIME", f"{name} must be ISO 8601 or milliseconds since 1970") from error
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise InvalidField(name, "INVALID_TIME", f"{name} must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return instant
 
 
 def known_market(symbol: str) -> Market:
@@ -88,4 +140,17 @@ def represent_trade(trade: Trade) -> dict[str, Any]:
         "quantity": plain(trade.quantity),
         "takerSide": trade.taker_side,
         "createdAt": timestamp(trade.created_at),
+    }
+
+
+def represent_candle(candle: Candle) -> dict[str, Any]:
+    return {
+        "openTime": timestamp(candle.opens_at),
+        "open": plain(candle.open),
+        "high": plain(candle.high),
+        "low": plain(candle.low),
+        "close": plain(candle.close),
+        "volume": plain(candle.volume),
+        "quoteVolume": plain(candle.quote_volume),
+        "trades": candle.trades,
     }

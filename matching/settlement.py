@@ -9,6 +9,7 @@ from django.utils.functional import cached_property
 from balances.models import EntryKind, HouseAccount, LedgerEntry
 from balances.services import Change, settle
 from exchange.bulk import GuardFailed, update_rows
+from markets import candles
 from markets.models import Market, Trade
 from matching.core import types as core
 from matching.core.book import Book
@@ -99,6 +100,7 @@ def store(row: OrderBook, book: Book, batch: Batch, now: datetime) -> tuple[str,
     settle(batch.changes, _ledger_entries(batch, now), now)
     _store_orders(batch.events, now)
     Trade.objects.bulk_create(trades)
+    candles.record(batch.market, trades, now)
     OrderEvent.objects.bulk_create(events)
     _clear_inbox(batch.done)
     token = new_token()

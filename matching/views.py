@@ -1,5 +1,6 @@
-"""The order book over REST."""
+"""The order book and the ticker over REST."""
 
+from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,8 +8,25 @@ from rest_framework.views import APIView
 
 from exchange.api import answer
 from exchange.forms import parse_limit
+from markets.models import Market
 from markets.views import known_market
 from matching.depth import read_depth
+from matching.ticker import read_ticker
+
+
+class TickersView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        return answer([read_ticker(market, now) for market in Market.objects.order_by("symbol")])
+
+
+class TickerView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request, symbol: str) -> Response:
+        return answer(read_ticker(known_market(symbol), timezone.now()))
 
 
 class DepthView(APIView):

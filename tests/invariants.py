@@ -1,12 +1,14 @@
 """What must be true of the stored exchange whenever no transaction is open."""
 
 from collections import defaultdict
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Sum
 
 from balances.models import Balance, HouseAccount, LedgerEntry
-from markets.models import Asset, Market, Trade
+from markets.candles import opens_at
+from markets.models import Asset, Candle, Interval, Market, Trade
 from matching.core.types import TRANSITIONS, Status
 from matching.models import Command, OrderBook
 from orders.models import Order, OrderEvent
@@ -23,6 +25,7 @@ def check_exchange() -> None:
     _check_sequences()
     _check_timelines()
     _check_books()
+    _check_candles()
 
 
 def _check_money() -> None:
@@ -131,6 +134,24 @@ def _check_books() -> None:
     waiting = set(Command.objects.filter(kind="NEW").values_list("order_id", flat=True))
     pending = set(Order.objects.filter(status="PENDING").values_list("id", flat=True))
     assert pending <= waiting, f"pending without a command: {pending - waiting}"
+
+
+def _check_candles() -> None:
+    """Each interval's candles together hold all that was traded, and none holds more than its own time's."""
+    for market in Market.objects.all():
+        tape = list(Trade.objects.filter(market=market).order_by("sequence"))
+        for interval in Interval:
+            expected: dict[datetime, list[Trade]] = defaultdict(list)
+            for trade in tape:
+                expected[opens_at(trade.created_at, interval)].append(trade)
+            candles = {candle.opens_at: candle for candle in Candle.objects.filter(market=market, interval=interval)}
+            assert candles.keys() == expected.keys(), (market.symbol, interval)
+            for opening, trades in expected.items():
+                candle, prices = candles[opening], [trade.price for trade in trades]
+                figures = (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.trades)
+                volume = sum(trade.quantity for trade in trades)
+                assert figures == (prices[0], max(prices), min(prices), prices[-1], volume, len(trades)), str(candle)
+                assert candle.quote_volume == sum(trade.price * trade.quantity for trade in trades), str(candle)
 
 
 def _sum(rows: object, field: str) -> Decimal:

@@ -6,6 +6,7 @@ It is django-eventstream's ListenerManager with its two gaps closed: its Redis l
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # How long a stream that opens waits for the first subscription of its process.
 SUBSCRIBE_SECONDS = 1.0
+# The server waits for us without a limit of its own.
+STOP_SECONDS = 3.0
 
 
 class Feed(Protocol):
@@ -129,10 +132,15 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """End the tasks; the next stream starts them again."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending, self._tasks = set(self._tasks), []
+        deadline = time.monotonic() + STOP_SECONDS
+        # Again and again: redis-py may swallow a cancellation that meets it while it connects, and would listen on.
+        while pending and time.monotonic() < deadline:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.5)
+        if pending:
+            logger.warning("%d tasks of the streams did not end", len(pending))
 
     def _keep_running(self) -> None:
         """Start the tasks in this event loop unless they run."""

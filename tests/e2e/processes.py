@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.servers import free_port
@@ -86,6 +87,16 @@ class Demo:
         pid = self.pid(program)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    @contextmanager
+    def frozen(self, program: str) -> Iterator[None]:
+        """The program takes connections and says nothing."""
+        pid = self.pid(program)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def processes(self) -> list[str]:
         """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was supervised."""

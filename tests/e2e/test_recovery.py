@@ -1,4 +1,4 @@
-"""Killing processes in the middle of trading loses no order, doubles none, and keeps every cent."""
+"""Killing and freezing processes in the middle of trading loses no order, doubles none, and keeps every cent."""
 
 import itertools
 import sqlite3
@@ -16,7 +16,7 @@ SYMBOL = "GOLD-CASH"
 PATIENCE = timedelta(seconds=10)
 
 
-def test_kill_9_of_worker_redis_and_web_loses_no_order(demo: Demo) -> None:
+def test_kill_9_of_worker_redis_and_web_and_a_frozen_redis_lose_no_order(demo: Demo) -> None:
     demo.start()
     demo.wait_until_ready()
     with User(demo.address, "admin") as admin, User(demo.address, "alice") as alice, User(demo.address, "bob") as bob:
@@ -34,6 +34,10 @@ def _trade_while_processes_die(demo: Demo, admin: User, alice: User, bob: User) 
         for program in ("worker", "redis", "web"):
             _wait_for_more(demo, buying)
             _kill(demo, program)
+        _wait_for_more(demo, buying)
+        # Nothing dies, and nobody is told: every answer of Redis just fails to come in time.
+        with demo.frozen("redis"):
+            _wait_for_more(demo, buying)
         _wait_for_more(demo, buying)
 
     assert buying.user.repeated + selling.user.repeated > 0, "the web server was gone, and nobody noticed"
