@@ -152,7 +152,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "orders"
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Unlimited. Each acknowledgement that a frozen Redis swallows would count against a limit until the worker hears nothing.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_POOL = "solo"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
