@@ -16,6 +16,7 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from exchange.amounts import plain
 from exchange.errors import NotAuthenticated, NotYourAccount, UserNotFound, timestamp
 from exchange.streams import Message, publish, redeem_ticket
+from exchange.streams.messages import RESET
 from exchange.streams.request import StreamRequest
 from exchange.streams.watch import Position
 from markets.models import Trade
@@ -150,7 +151,7 @@ class OrderFeed:
     def _reset(self, reason: Exception) -> Message:
         """With the id to go on from: with the one that was no good every reconnect would be a reset again."""
         data = {"reason": "TOO_MANY_MISSED" if isinstance(reason, replay.TooManyMissed) else "UNKNOWN_EVENT"}
-        return self._message("stream-reset", data, replay.newest_event_id(self.user_id) or "")
+        return self._message(RESET, data, replay.newest_event_id(self.user_id) or "")
 
     def _message(self, kind: str, data: dict[str, Any], event_id: str | None) -> Message:
         return Message(order_channel(self.user_id), kind, data, event_id)

@@ -20,7 +20,7 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Asking for the database here makes the count run before the database is rolled back."""
-    uses_database = {"db", "transactional_db", "world"} & set(request.fixturenames)
+    uses_database = {"db", "transactional_db"} & set(request.fixturenames)
     if uses_database:
         request.getfixturevalue("transactional_db" if "transactional_db" in uses_database else "db")
     yield
@@ -30,10 +30,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> World:
+def world(db: None) -> World:
     """Alice holds dollars, Bob holds bitcoin, Carol holds nothing and sees nothing."""
-    if "transactional_db" not in request.fixturenames:
-        request.getfixturevalue("db")
     return World.make()
 
 

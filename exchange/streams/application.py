@@ -20,7 +20,7 @@ from django_eventstream.views import Listener
 
 from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, TooManyRequests, Unavailable, error_body
 from exchange.streams.hub import Feed, Hub
-from exchange.streams.messages import Message, data_text
+from exchange.streams.messages import RESET, Message, data_text
 from exchange.streams.request import StreamRequest
 from exchange.streams.threads import in_thread
 
@@ -155,7 +155,10 @@ class _Stream:
             asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_read, self.feed.channels)
             return b"".join(self._heard(event) for event in queued)
         self._is_behind = False
-        # What was queued with an id was committed before it was published: the journal has it.
+        # The journal tells in order, so it comes first; but behind a reset, after which the client reads everything,
+        # nothing old should follow.
+        if any(message.type == RESET for message in missed):
+            return b"".join(self._heard(event) for event in queued) + self._encoded(missed)
         return self._encoded(missed) + b"".join(self._heard(event) for event in queued)
 
     def _confirm(self) -> None:

@@ -10,6 +10,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 # django-eventstream's own: one Redis channel for everything.
 REDIS_CHANNEL = "events_channel"
+# The type that tells a client that something may have been missed.
+RESET = "stream-reset"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from exchange.streams import Message, issue_ticket, redeem_ticket, watch
+from exchange.streams.hub import Hub
 from exchange.streams.messages import decode, encode, split_id
 from exchange.streams.publisher import Publisher
 from exchange.streams.request import StreamRequest
@@ -322,3 +323,22 @@ def test_whatever_is_lost_is_read_by_its_owner(history: list[tuple[str, bool, bo
             read.update(*filter(None, bench.look()))
         assert lost <= read
         assert bench.checkpoint() == len(history)
+
+
+def test_stopping_ends_a_task_that_swallows_its_cancellation(bench: Bench) -> None:
+    """As redis-py does now and then while it connects; the server would wait for ever."""
+
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def stopped() -> bool:
+        hub = Hub(bench)
+        task = asyncio.create_task(stubborn())
+        hub._tasks = [task]
+        await asyncio.sleep(0)
+        await hub.stop()
+        return task.cancelled()
+
+    assert asyncio.run(stopped())
