@@ -102,6 +102,7 @@ def database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
     if is_sqlite:
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
         config["TEST"] = {"NAME": f"{config['NAME']}.test"}
     config["CONN_MAX_AGE"] = 0 if is_sqlite else env.int("CONN_MAX_AGE", default=60)
@@ -145,6 +146,14 @@ def redis_location(url: str) -> dict[str, Any]:
 EVENTSTREAM_REDIS = redis_location(REDIS_URL)
 EVENTSTREAM_CHANNELMANAGER_CLASS = "exchange.streams.channels.NobodyReads"
 
+# Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
+# how many threads read the database for all of them.
+STREAM_MAX_PER_USER = env.int("STREAM_MAX_PER_USER", default=20)
+STREAM_MAX_PUBLIC = env.int("STREAM_MAX_PUBLIC", default=1000)
+STREAM_MAX_SECONDS = env.int("STREAM_MAX_SECONDS", default=900)
+STREAM_MAX_PENDING = env.int("STREAM_MAX_PENDING", default=1000)
+STREAM_THREADS = env.int("STREAM_THREADS", default=4)
+
 # Celery: a message is a doorbell. It may be lost, doubled or late without any effect but delay.
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -152,7 +161,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "orders"
-# Unlimited. Each acknowledgement that a frozen Redis swallows would count against a limit until the worker hears nothing.
+# Unlimited: each acknowledgement that a frozen Redis swallows counts against a limit, until the worker hears nothing.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_POOL = "solo"

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
-from scripts.process import die_with_parent
+from scripts.process import Server, die_with_parent
 from scripts.servers import free_port
+from tests.integration.stream.client import StreamClient
 from tests.tape import parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,7 @@ class Live:
     url: str
     environment: dict[str, str]
     folder: Path
+    redis: Server
     processes: dict[str, Process] = field(default_factory=dict)
     staff: "Trader | None" = None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -95,6 +97,13 @@ class Live:
         body = {"userId": trader.user_id, "currency": currency, "amount": amount, "reason": "opening balance"}
         answer = self.staff.call("POST", "/balances/update", {**body, "reference": secrets.token_hex(8)})
         assert answer.status_code == 200, answer.text
+
+    def stream(self, trader: "Trader", last_event_id: str = "") -> StreamClient:
+        """The trader's own order events, as they come."""
+        headers = {"Authorization": f"Bearer {trader.token}"} | (
+            {"Last_Event_ID": last_event_id} if last_event_id else {}
+        )
+        return StreamClient(int(self.url.rpartition(":")[2]), "/api/v1/stream/order-status", **headers)
 
     def market(self, **fields: str) -> str:
         """A new market of BTC against USD, for one test alone."""
@@ -181,20 +190,22 @@ def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool], seconds: fl
         time.sleep(0.02)
 
 
-def start_exchange(folder: Path, database_url: str, redis_url: str) -> Live:
-    """Migrate, make a staff user, and start web, worker and beat; returns once a market is being matched."""
+def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
+    """Migrate, make a staff user, and start web, worker and beat; returns once it answers.
+
+    It needs a Redis of its own: a channel is heard in all of a server's databases, other tests' too.
+    """
     port = free_port()
     environment = {
         **os.environ,
         "DATA_DIR": str(folder),
         "DATABASE_URL": database_url,
-        # Databases of their own in the same Redis: bells and cached values of other tests must not mix in.
-        "BROKER_URL": f"{redis_url}/2",
-        "REDIS_URL": f"{redis_url}/3",
+        "BROKER_URL": f"{redis.url}/0",
+        "REDIS_URL": f"{redis.url}/1",
         "RATE_LIMIT": "off",
         "DJANGO_SUPERUSER_PASSWORD": "correct horse",
     }
-    live = Live(f"http://127.0.0.1:{port}", environment, folder)
+    live = Live(f"http://127.0.0.1:{port}", environment, folder, redis)
     live.manage("migrate", "--verbosity", "0")
     live.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
     web = ("uvicorn", "exchange.asgi:application", "--port", str(port), "--log-level", "warning")

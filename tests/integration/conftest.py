@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from scripts.servers import start_redis
 from tests.live import Live, start_exchange, wait_for
 
 
@@ -16,22 +17,25 @@ from tests.live import Live, start_exchange, wait_for
 def exchange(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: object) -> Iterator[Live]:
     """Web, worker and beat as a team would run them, shared by the session; each test makes its own market."""
     folder = tmp_path_factory.mktemp("exchange")
-    redis_url = os.environ.get("REDIS_URL", "").rpartition("/")[0]
-    assert redis_url, "no REDIS_URL: run the tests by `make test` or `python -m scripts.test`, which start the servers"
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        yield from _running(folder, f"sqlite:///{folder / 'live.sqlite3'}", redis_url)
+        yield from _running(folder, f"sqlite:///{folder / 'live.sqlite3'}")
         return
     name = f"live_{secrets.token_hex(4)}"
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         _execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         try:
-            yield from _running(folder, os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}", redis_url)
+            yield from _running(folder, os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}")
         finally:
             _execute(f"DROP DATABASE {name}")
 
 
-def _running(folder: Path, database_url: str, redis_url: str) -> Iterator[Live]:
-    live = start_exchange(folder, database_url, redis_url)
+def _running(folder: Path, database_url: str) -> Iterator[Live]:
+    with start_redis(folder / "redis") as redis:
+        yield from _counted(start_exchange(folder, database_url, redis))
+
+
+def _counted(live: Live) -> Iterator[Live]:
+    """At the end, once nothing waits any more, the money of all tests is counted."""
     try:
         yield live
         wait_for(lambda: live.manage("shell", "-v", "0", "-c", WAITING), lambda printed: printed.strip() == "0")

@@ -169,6 +169,53 @@ def test_a_market_made_while_it_runs_is_matched_within_three_seconds(exchange, a
     wait_for(lambda: alice.order(order_id), lambda order: order["status"] == "OPEN", seconds=3)
 
 
+def test_the_stream_tells_each_step_and_replays_what_was_missed(exchange, symbol, alice, bob):
+    with exchange.stream(alice) as stream:
+        assert stream.next().type == "connected"
+        order_id = alice.place(symbol, "buy 2 @ 100")
+        opened = stream.next()
+        assert (opened.type, opened.data["orderId"], opened.data["status"]) == ("order-status-update", order_id, "OPEN")
+        bob.played(symbol, "sell 0.5 @ 100")
+        filled = stream.next()
+    assert filled.id == filled.data["eventId"]
+    assert (filled.data["status"], filled.data["filledQuantity"], filled.data["remainingQuantity"]) == (
+        "PARTIALLY_FILLED",
+        "0.5",
+        "1.5",
+    )
+    assert filled.data["lastTrade"]["role"] == "MAKER"
+    bob.played(symbol, "sell 0.5 @ 90")
+    alice.call("DELETE", f"/orders/{order_id}")
+    alice.settled(order_id)
+    with exchange.stream(alice, last_event_id=filled.id) as stream:
+        assert stream.next().type == "connected"
+        missed = [stream.next().data for _ in range(2)]
+    assert [(step["status"], step["filledQuantity"]) for step in missed] == [
+        ("PARTIALLY_FILLED", "1"),
+        ("CANCELLED", "1"),
+    ]
+    shown = alice.order(order_id)
+    assert {name: missed[-1][name] for name in shown if name != "sequence"} == {
+        name: value for name, value in shown.items() if name != "sequence"
+    }
+    timeline = alice.get(f"/orders/{order_id}/events")
+    assert [step["eventId"] for step in timeline][-2:] == [step["eventId"] for step in missed]
+
+
+def test_redis_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
+    bob.played(symbol, "sell 5 @ 100")
+    placed = []
+    for number in range(30):
+        placed.append(alice.place(symbol, "buy 0.1 @ 100"))
+        if number == 10:
+            exchange.redis.kill()
+        if number == 20:
+            exchange.redis.start()
+    for order_id in placed:
+        assert outcome(alice.settled(order_id)) == "0 filled"
+    assert alice.holds("BTC") == "3 0"
+
+
 def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
     bob.played(symbol, "sell 5 @ 100")
     placed = []
