@@ -13,7 +13,9 @@ from markets.models import Asset
 class Balance(models.Model):
     """What a user owns of one asset: `available` is free to use, `frozen` is reserved for open orders."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     currency = models.ForeignKey(
         Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False, db_column="currency"
     )

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from matching.core.money import DIGITS, to_decimal, to_units
+from matching.core.money import DIGITS, UNIT, to_decimal, to_units
 
 MAX_DIGITS = 20
 
@@ -92,6 +92,22 @@ class TurnoverField(AmountField):
 
     def from_db_value(self, value: Any, _expression: Any, _connection: BaseDatabaseWrapper) -> Decimal | None:
         return None if value is None else Decimal(value)
+
+
+class AmountSum(models.Sum):
+    """The exact sum of amounts that are not negative, however large.
+
+    SQLite adds 64-bit integers and stops at an overflow: there, whole units and the rest are added apart.
+    """
+
+    def __init__(self, expression: Any, **extra: Any) -> None:
+        super().__init__(expression, output_field=TurnoverField(), **extra)
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **_: Any) -> tuple[str, Any]:
+        operand, parameters = compiler.compile(self.get_source_expressions()[0])
+        whole, rest = f"SUM(({operand}) / {UNIT})", f"SUM(({operand}) %% {UNIT})"
+        text = f"({whole} + {rest} / {UNIT}) || '.' || printf('%%0{DIGITS}d', {rest} %% {UNIT})"
+        return text, (*parameters, *parameters, *parameters)
 
 
 def amount(value: Decimal) -> models.Value:

@@ -1,6 +1,7 @@
 """Doing a transaction again when the database broke it off to end a deadlock."""
 
 import functools
+import random
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -9,7 +10,7 @@ from django.db import OperationalError, connection
 
 # MySQL and MariaDB: lock wait timeout, deadlock, record changed since the snapshot was taken.
 TRANSIENT_CODES = frozenset({1205, 1213, 1020})
-ATTEMPTS = 6
+ATTEMPTS = 8
 BACKOFF_SECONDS = 0.01
 
 P = ParamSpec("P")
@@ -30,7 +31,8 @@ def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
             except OperationalError as error:
                 if not is_transient(error) or connection.in_atomic_block:
                     raise
-                time.sleep(BACKOFF_SECONDS * 2**attempt)
+                # Spread: those that met once would meet again.
+                time.sleep(random.uniform(0.2, 1.0) * BACKOFF_SECONDS * 2**attempt)  # noqa: S311
         return function(*args, **kwargs)
 
     return call

@@ -35,10 +35,10 @@ class DecimalText(serializers.Field):  # type: ignore[type-arg]
         if not _DECIMAL.fullmatch(data):
             self.fail("INVALID_DECIMAL")
         value = Decimal(data)
+        if data.startswith("-") and not self.signed:
+            self.fail("MUST_NOT_BE_NEGATIVE" if self.zero else "MUST_BE_POSITIVE")
         if not value and not self.zero:
             self.fail("MUST_NOT_BE_ZERO" if self.signed else "MUST_BE_POSITIVE")
-        if value < 0 and not self.signed:
-            self.fail("MUST_NOT_BE_NEGATIVE" if self.zero else "MUST_BE_POSITIVE")
         return value
 
     def to_representation(self, value: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""Lists, newest first, a page at a time. The cursor is the last id seen: no page costs more than another."""
+"""Lists, a page at a time. The cursor is the last id seen: no page costs more than another."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,7 +17,9 @@ MOST = 500
 M = TypeVar("M", bound=Model)
 
 
-def read_page(request: Request, rows: QuerySet[M], represent: Callable[[M], dict[str, Any]]) -> Response:
+def read_page(
+    request: Request, rows: QuerySet[M], represent: Callable[[M], dict[str, Any]], *, oldest_first: bool = False
+) -> Response:
     """One page as a list, with `nextCursor` beside it in the envelope: null on the last page. Raises InvalidField."""
     limit = parse_limit(request.query_params.get("limit"), DEFAULT_LIMIT, MOST)
     cursor = request.query_params.get("cursor")
@@ -25,8 +27,8 @@ def read_page(request: Request, rows: QuerySet[M], represent: Callable[[M], dict
         last_seen = parse_id(cursor)
         if last_seen is None:
             raise InvalidField("cursor", "INVALID_CURSOR", "cursor must be the nextCursor of an earlier page")
-        rows = rows.filter(pk__lt=last_seen)
-    found = list(rows.order_by("-pk")[: limit + 1])
+        rows = rows.filter(pk__gt=last_seen) if oldest_first else rows.filter(pk__lt=last_seen)
+    found = list(rows.order_by("pk" if oldest_first else "-pk")[: limit + 1])
     page = found[:limit]
     response = answer([represent(row) for row in page])
     response.data["nextCursor"] = str(page[-1].pk) if len(found) > limit else None

@@ -1,5 +1,7 @@
 """Markets: finding them, making them, changing them."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,15 +21,14 @@ def create_market(*, base: str, quote: str, **fields: Any) -> Market:
 
     The market's worker makes its book when the first order comes. Raises SymbolTaken and InvalidField.
     """
-    market = Market(base=_asset(base), quote=_asset(quote), **fields)
-    if market.min_quantity is None:
-        market.min_quantity = market.lot_size
-    _refuse_broken(market)
     try:
         with transaction.atomic():
+            market = Market(base=_asset(base), quote=_asset(quote), **fields)
+            _set_defaults(market, fields)
+            _refuse_broken(market)
             market.save(force_insert=True)
     except IntegrityError as error:
-        raise SymbolTaken(f"there is a market {market.symbol} already", field="symbol") from error
+        raise SymbolTaken(f"there is a market {fields['symbol']} already", field="symbol") from error
     return market
 
 
@@ -38,6 +39,15 @@ def change_market(market: Market, **fields: Any) -> Market:
     _refuse_broken(market)
     market.save(update_fields=list(fields))
     return market
+
+
+def _set_defaults(market: Market, given: Mapping[str, Any]) -> None:
+    """Least and most quantity, where they were not given: whole lots both."""
+    lot: Decimal = market.lot_size
+    if given.get("min_quantity") is None:
+        market.min_quantity = lot
+    if given.get("max_quantity") is None:
+        market.max_quantity = max(market.max_quantity // lot, Decimal(1)) * lot
 
 
 def _asset(code: str) -> Asset:

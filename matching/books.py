@@ -3,17 +3,18 @@
 A cache and nothing more: it is thrown away on any error, and rebuilt from the resting orders when its token differs.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from django.db.models import QuerySet
 
 from markets.models import Market
 from matching.core.book import Book
 from matching.core.money import DIGITS, to_units
 from matching.core.types import Order as CoreOrder
 from matching.core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
-from matching.models import Command, CommandKind, OrderBook
+from matching.models import OrderBook
 from orders.models import Order
 
 CORE_COLUMNS = (
@@ -59,7 +60,14 @@ def trusted(row: OrderBook) -> Book:
 
 def load(row: OrderBook) -> Book:
     """Rebuild a book from the database. Raises ValueError if it is crossed."""
-    return Book(_rules(row.market_id), row.next_sequence, map(core_order, _resting(row.market_id)))
+    rows = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS)
+    return Book(_rules(row.market_id), row.next_sequence, map(core_order, rows.iterator(chunk_size=5000)))
+
+
+def resting_orders(row: OrderBook) -> QuerySet[Order]:
+    """What rests in the book: all that was applied and may still trade, but the taker that is on its way through it."""
+    resting = Order.objects.filter(market_id=row.market_id, active=True, status__in=_RESTING)
+    return resting if row.unfinished_order_id is None else resting.exclude(id=row.unfinished_order_id)
 
 
 def remember(symbol: str, token: str, book: Book) -> None:
@@ -113,13 +121,6 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         status=Status(status),
         sequence=sequence,
     )
-
-
-def _resting(symbol: str) -> Iterable[tuple[Any, ...]]:
-    """What rests: all that was applied and may still trade, but a taker whose command is not finished."""
-    unfinished = Command.objects.filter(market_id=symbol, kind=CommandKind.NEW).values("order_id")
-    resting = Order.objects.filter(market_id=symbol, active=True, status__in=_RESTING).exclude(id__in=unfinished)
-    return resting.order_by("sequence").values_list(*CORE_COLUMNS).iterator(chunk_size=5000)
 
 
 def _rules(symbol: str) -> Rules:

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, QuerySet
 
-from exchange.amounts import AmountField, plain
-from matching.core.types import Side, Status
-from matching.models import Command, CommandKind, OrderBook
+from exchange.amounts import AmountSum, plain
+from matching.books import resting_orders
+from matching.core.types import Side
+from matching.models import OrderBook
 from orders.models import Order
 
 CONSISTENT_ATTEMPTS = 3
-_RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
-
 
 Level = tuple[Decimal, Decimal, int]
 
@@ -24,19 +23,22 @@ def read_depth(symbol: str, limit: int) -> dict[str, Any]:
     The sides are read one after the other, without the book's lock: when a batch was committed in between they are read
     again, so that they belong together. A book that changes faster than that is shown as it was last read.
     """
-    sequence = _last_sequence(symbol)
+    row = _row(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
-        bids, asks = _levels(symbol, Side.BUY, limit), _levels(symbol, Side.SELL, limit)
-        before, sequence = sequence, _last_sequence(symbol)
-        if sequence == before:
+        bids, asks = _levels(row, Side.BUY, limit), _levels(row, Side.SELL, limit)
+        before, row = row, _row(symbol)
+        if row.next_sequence == before.next_sequence:
             break
-    return represent_depth(symbol, sequence, bids, asks)
+    return represent_depth(symbol, row.next_sequence - 1, bids, asks)
 
 
 def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
     """The best bid and the best ask."""
-    best = (_levels(symbol, side, 1) for side in (Side.BUY, Side.SELL))
-    bid, ask = (levels[0][0] if levels else None for levels in best)
+    row = _row(symbol)
+    bid, ask = (
+        _side(row, side).order_by(_best_first(side)).values_list("price", flat=True).first()
+        for side in (Side.BUY, Side.SELL)
+    )
     return bid, ask
 
 
@@ -56,19 +58,24 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
     }
 
 
-def _last_sequence(symbol: str) -> int:
-    row = OrderBook.objects.filter(market_id=symbol).only("next_sequence").first()
-    return row.next_sequence - 1 if row else 0
+def _row(symbol: str) -> OrderBook:
+    return OrderBook.objects.filter(market_id=symbol).first() or OrderBook(market_id=symbol)
 
 
-def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
-    unfinished = Command.objects.filter(market_id=symbol, kind=CommandKind.NEW).values("order_id")
+def _side(row: OrderBook, side: Side) -> QuerySet[Order]:
+    return resting_orders(row).filter(side=side.value)
+
+
+def _best_first(side: Side) -> str:
+    return "-price" if side is Side.BUY else "price"
+
+
+def _levels(row: OrderBook, side: Side, limit: int) -> list[Level]:
     levels: Any = (
-        Order.objects.filter(market_id=symbol, active=True, side=side.value, status__in=_RESTING)
-        .exclude(id__in=unfinished)
+        _side(row, side)
         .values("price")
-        .annotate(left=Sum(F("quantity") - F("filled_quantity"), output_field=AmountField()), orders=Count("id"))
-        .order_by("-price" if side is Side.BUY else "price")
+        .annotate(left=AmountSum(F("quantity") - F("filled_quantity")), orders=Count("id"))
+        .order_by(_best_first(side))
     )
     return [(level["price"], level["left"], level["orders"]) for level in levels[:limit]]
 

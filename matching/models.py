@@ -23,6 +23,9 @@ class OrderBook(models.Model):
     market = models.OneToOneField(Market, on_delete=models.PROTECT, primary_key=True, related_name="+")
     token = KeyField(max_length=32, default=new_token)
     next_sequence = models.PositiveBigIntegerField(default=1)
+    # The taker that is on its way through the book: it goes on first, though commands with smaller ids may have been
+    # committed meanwhile, and it does not rest.
+    unfinished_order_id = models.PositiveBigIntegerField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -33,11 +33,17 @@ def submit(kind: CommandKind, symbol: str, order_id: int) -> Command:
     return command
 
 
-def submit_all(kind: CommandKind, symbol: str, order_ids: list[int]) -> None:
-    """The same for several orders of one market: one statement, one bell."""
+def submit_cancels(symbol: str, order_ids: list[int]) -> None:
+    """Store a cancel for each of a market's orders that has none waiting: one statement, one bell."""
+    waiting = Command.objects.filter(kind=CommandKind.CANCEL, market_id=symbol)
+    asked = set(waiting.filter(order_id__in=order_ids).values_list("order_id", flat=True))
     now = timezone.now()
     Command.objects.bulk_create(
-        [Command(market_id=symbol, kind=kind, order_id=order_id, created_at=now) for order_id in order_ids]
+        [
+            Command(market_id=symbol, kind=CommandKind.CANCEL, order_id=order_id, created_at=now)
+            for order_id in order_ids
+            if order_id not in asked
+        ]
     )
     ring(symbol)
 
@@ -53,7 +59,7 @@ def ring_now(symbol: str) -> None:
     Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error.
     """
     try:
-        if cache.add(_bell(symbol), 1, timeout=BELL_SECONDS):
+        if _is_first(symbol):
             current_app.send_task(
                 MATCH_TASK,
                 args=[symbol],
@@ -64,6 +70,15 @@ def ring_now(symbol: str) -> None:
             )
     except Exception as error:
         logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
+
+
+def _is_first(symbol: str) -> bool:
+    """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
+    try:
+        return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+    except Exception as error:
+        logger.warning("bell flag of %s not set: %s", symbol, error)
+        return True
 
 
 def silence(symbol: str) -> None:

@@ -14,9 +14,10 @@ from markets.models import Market, Trade
 from matching.core import types as core
 from matching.core.book import Book
 from matching.core.money import to_decimal
-from matching.core.types import Outcome, Side, Status
+from matching.core.types import Outcome, Status
 from matching.models import Command, OrderBook, new_token
 from orders.models import Order, OrderEvent
+from orders.services import frozen_currency
 
 ORDER_GUARDS = ("status", "filled_quantity")
 ORDER_FIELDS = (
@@ -41,6 +42,7 @@ class Batch:
     done: list[Command] = field(default_factory=list)
     events: list[core.Event] = field(default_factory=list)
     trades: list[core.Trade] = field(default_factory=list)
+    unfinished_order_id: int | None = None
     # Signed changes of (available, frozen) by (user, currency), in units.
     _changes: dict[tuple[int, str], list[int]] = field(default_factory=dict)
 
@@ -50,11 +52,13 @@ class Batch:
         self.trades += outcome.trades
         if outcome.finished:
             self.done.append(command)
+        else:
+            self.unfinished_order_id = command.order_id
         for trade in outcome.trades:
             self._move(trade)
         for event in outcome.events:
             if event.released:
-                frozen = self.market.quote_id if event.order.side is Side.BUY else self.market.base_id
+                frozen = frozen_currency(self.market, event.order.side)
                 self._change(event.order.user_id, frozen, event.released, -event.released)
 
     def gained(self, user_id: int, currency: str) -> int:
@@ -105,7 +109,8 @@ def store(row: OrderBook, book: Book, batch: Batch, now: datetime) -> tuple[str,
     _clear_inbox(batch.done)
     token = new_token()
     renewed = OrderBook.objects.filter(market_id=row.market_id, token=row.token)
-    if renewed.update(token=token, next_sequence=book.next_sequence, updated_at=now) != 1:
+    state = {"next_sequence": book.next_sequence, "unfinished_order_id": batch.unfinished_order_id}
+    if renewed.update(token=token, updated_at=now, **state) != 1:
         raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
     return token, Settled(events, trades, len(batch.done))
 

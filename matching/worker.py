@@ -92,29 +92,51 @@ def _settle_batch(symbol: str) -> Settled | None:
     if not Command.objects.filter(market_id=symbol).exists():
         return None
     with transaction.atomic(durable=True):
-        row, now = _lock(symbol)
+        row = _lock(symbol)
         book = books.trusted(row)
-        commands = list(Command.objects.filter(market_id=symbol).order_by("id")[: settings.ENGINE_BATCH_SIZE])
+        commands = _inbox(row)
         if not commands:
             books.remember(symbol, row.token, book)
             return None
         market = Market.objects.get(symbol=symbol)
         batch = _decide(market, book, commands)
-        token, settled = store(row, book, batch, now)
+        token, settled = store(row, book, batch, _clock(row))
     # Only now does the memory stand for what is stored.
     books.remember(symbol, token, book)
     return settled
 
 
-def _lock(symbol: str) -> tuple[OrderBook, datetime]:
-    """The book's row, locked, and the database's clock: workers on several hosts agree on one."""
-    locked = OrderBook.objects.select_for_update().annotate(now=Now()).filter(market_id=symbol)
+def _lock(symbol: str) -> OrderBook:
+    """The book's row, locked."""
+    locked = OrderBook.objects.select_for_update().filter(market_id=symbol)
     row = locked.first()
     if row is None:
         # The market's first order: whoever comes second waits for the row and finds it.
         OrderBook.objects.bulk_create([OrderBook(market_id=symbol)], ignore_conflicts=True)
         row = locked.get()
-    return row, row.now
+    return row
+
+
+def _clock(row: OrderBook) -> datetime:
+    """The database's clock, on which workers on several hosts agree.
+
+    Asked after the lock: the statement that waits for it carries the time at which it began to wait.
+    """
+    now: datetime = OrderBook.objects.filter(pk=row.pk).values_list(Now(), flat=True).get()
+    return now
+
+
+def _inbox(row: OrderBook) -> list[Command]:
+    """The next commands: first the one that is not finished, then by id.
+
+    Ids do not commit in order. A smaller one may show up between two transactions of a large taker, and must not
+    overtake it.
+    """
+    waiting = Command.objects.filter(market_id=row.market_id).order_by("id")
+    if row.unfinished_order_id is None:
+        return list(waiting[: settings.ENGINE_BATCH_SIZE])
+    unfinished = waiting.get(kind=CommandKind.NEW, order_id=row.unfinished_order_id)
+    return [unfinished, *waiting.exclude(id=unfinished.id)[: settings.ENGINE_BATCH_SIZE - 1]]
 
 
 def _decide(market: Market, book: Book, commands: Sequence[Command]) -> Batch:
@@ -123,7 +145,8 @@ def _decide(market: Market, book: Book, commands: Sequence[Command]) -> Batch:
     orders = _orders(commands)
     funds = _Funds(market, batch, orders.values())
     for command in commands:
-        steps = settings.ENGINE_FILLS_PER_TRANSACTION - len(batch.trades)
+        # A step makes two events at the most, a fill's.
+        steps = settings.ENGINE_FILLS_PER_TRANSACTION - len(batch.events) // 2
         if steps <= 0:
             break
         outcome = _apply(market, book, command, orders.get(command.order_id), funds, steps)

@@ -31,16 +31,19 @@ class OrderForm(Form):
 
 
 def read_order(data: dict[str, Any]) -> tuple[Market, NewOrder, int | None]:
-    """The market, the order and the userId that was sent. Raises InvalidField or ValidationFailed."""
+    """The market, the order and the userId that was sent. Raises InvalidField or ValidationFailed.
+
+    What comes back is well formed; whether it fits the market is asked by place_order.
+    """
     values, errors = OrderForm().parse(data)
     errors += rules.missing_errors(values, set(data))
     errors += rules.shape_errors(values)
     market = find_market(values["symbol"]) if "symbol" in values else None
-    if market is not None:
-        errors += rules.market_errors(values, market)
-    elif "symbol" in values:
+    if market is None and "symbol" in values:
         errors.append(InvalidField("symbol", "MARKET_NOT_FOUND", f"there is no market {values['symbol']}"))
-    refuse(errors)
+    if errors:
+        # The market's rules are told along with others; alone they are asked once it is known that the order is new.
+        refuse(errors + (rules.market_errors(values, market) if market is not None else []))
     assert market is not None
     user_id = values.pop("user_id", None)
     del values["symbol"]

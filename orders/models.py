@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField, plain
+from exchange.amounts import AmountField, KeyField, TurnoverField, plain
 from markets.models import Market
 from matching.core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
 
@@ -38,9 +38,9 @@ class Order(models.Model):
     quantity = AmountField(null=True)
     quote_quantity = AmountField(null=True)
     filled_quantity = AmountField(default=Decimal(0))
-    filled_notional = AmountField(default=Decimal(0))
+    filled_notional = TurnoverField(default=Decimal(0))
     frozen = AmountField(default=Decimal(0))
-    budget = AmountField(null=True)
+    budget = TurnoverField(null=True)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
     status = models.CharField(
@@ -90,7 +90,7 @@ class OrderEvent(models.Model):
     reason = models.CharField(max_length=24, choices=[(reason.value, reason.value) for reason in Reason], null=True)
     active = models.BooleanField()
     filled_quantity = AmountField()
-    filled_notional = AmountField()
+    filled_notional = TurnoverField()
     trade_sequence = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField()
 

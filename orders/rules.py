@@ -56,7 +56,7 @@ def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]
 
 
 def market_errors(values: dict[str, Any], market: Market) -> list[InvalidField]:
-    """The market's own rules: tick, lot, least and most."""
+    """The market's own rules: tick, lot, least and most. `values` has the fields that were sent."""
     errors = []
     if "price" in values:
         errors += _price_errors(values["price"], market)
@@ -74,6 +74,9 @@ def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
         tick = plain(market.tick_size)
         message = f"price {plain(price)} is not a multiple of {tick}"
         return [InvalidField("price", "PRICE_OFF_TICK", message, tickSize=tick)]
+    if price > MAX_AMOUNT:
+        message = f"price {plain(price)} is above {MAX_AMOUNT}"
+        return [InvalidField("price", "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
     return []
 
 

@@ -13,16 +13,17 @@ from django.utils import timezone
 from balances.services import freeze
 from exchange.amounts import plain
 from exchange.deadlocks import again_on_deadlock
-from exchange.errors import ClientOrderIdReused, MarketNotTrading, OrderClosed, OrderNotFound
+from exchange.errors import ClientOrderIdReused, MarketNotTrading, OrderClosed, OrderNotFound, refuse
 from markets.models import Market, MarketStatus
 from matching.models import CommandKind
-from matching.queue import submit, submit_all
+from matching.queue import submit, submit_cancels
 from orders.models import Order
+from orders.rules import market_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """An order as its user asked for it, already checked against the rules."""
+    """An order as its user asked for it: well formed."""
 
     side: str
     type: str
@@ -48,7 +49,8 @@ def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: 
     """Store an order with its reserved funds and its command, and ring its market.
 
     The balance's row is changed last, so that it is locked for as short as can be: the worker may be waiting for it.
-    Raises MarketNotTrading, InsufficientFunds, ClientOrderIdReused; nothing is stored then.
+    Raises ClientOrderIdReused, MarketNotTrading, InvalidField, ValidationFailed, InsufficientFunds; nothing is stored
+    then. A key that is known answers first: the market's rules may have changed since.
     """
     fingerprint = _fingerprint(market.symbol, wanted)
     earlier = _repeated(user_id, wanted.client_order_id, fingerprint)
@@ -56,6 +58,7 @@ def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: 
         return Placed(earlier, replayed=True)
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
+    refuse(market_errors({name: value for name, value in asdict(wanted).items() if value is not None}, market))
     order = _new_order(user_id, market, wanted, fingerprint, correlation_id)
     try:
         with transaction.atomic():
@@ -79,7 +82,7 @@ def cancel_order(user_id: int, order_id: int) -> Order:
         order = find_order(user_id, order_id)
         if not order.active:
             raise OrderClosed(f"order {order.id} is {order.status}", orderId=order.id, status=order.status)
-        submit(CommandKind.CANCEL, order.market_id, order.id)
+        submit_cancels(order.market_id, [order.id])
     return order
 
 
@@ -94,7 +97,7 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
         for order_id, market_id in mine.order_by("id").values_list("id", "market_id"):
             by_market.setdefault(market_id, []).append(order_id)
         for market_id, order_ids in sorted(by_market.items()):
-            submit_all(CommandKind.CANCEL, market_id, order_ids)
+            submit_cancels(market_id, order_ids)
     return sum(map(len, by_market.values()))
 
 

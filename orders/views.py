@@ -1,5 +1,6 @@
 """Orders over REST."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -19,14 +20,13 @@ from orders import services
 from orders.forms import read_order
 from orders.models import Order, OrderEvent
 from orders.representation import represent_event, represent_fill, represent_order
-
-MOST_FILLS = 500
+from users.services import find_user
 
 
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
         market, wanted, user_id = read_order(body(request))
-        placed = services.place_order(own_user_id(request, user_id), market, wanted)
+        placed = services.place_order(_account(request, user_id), market, wanted)
         return answer(
             _accepted(placed.order), message="Order accepted for processing", code=202, replayed=placed.replayed
         )
@@ -35,6 +35,9 @@ class OrdersView(APIView):
         return read_page(request, _filtered(request), represent_order)
 
     def delete(self, request: Request) -> Response:
+        # A filter that is misspelled must not cancel everything.
+        for name in request.query_params.keys() - {"symbol", "userId"}:
+            raise InvalidField(printable(name), "FIELD_UNKNOWN", f"{printable(name)} is not a filter here")
         symbol = request.query_params.get("symbol")
         if symbol is not None and find_market(symbol) is None:
             raise MarketNotFound(f"there is no market {printable(symbol)}")
@@ -65,13 +68,13 @@ class FillsView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
-        return answer([represent_fill(order, trade) for trade in fills.order_by("sequence")[:MOST_FILLS]])
+        return read_page(request, fills, partial(represent_fill, order), oldest_first=True)
 
 
 class TimelineView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
-        events = OrderEvent.objects.filter(order=own_order(request, order_id)).order_by("sequence")
-        return answer([represent_event(event) for event in events[:MOST_FILLS]])
+        events = OrderEvent.objects.filter(order=own_order(request, order_id))
+        return read_page(request, events, represent_event, oldest_first=True)
 
 
 class TicketView(APIView):
@@ -110,7 +113,13 @@ def _owner(request: Request) -> int:
     asked_for = request.query_params.get("userId")
     if asked_for is None:
         return caller_id(request)
-    return own_user_id(request, parse_id(asked_for) or 0)
+    return _account(request, parse_id(asked_for) or 0)
+
+
+def _account(request: Request, asked_for: int | None) -> int:
+    """The account to act for. Raises NotYourAccount, and for staff UserNotFound."""
+    user_id = own_user_id(request, asked_for)
+    return user_id if user_id == caller_id(request) else find_user(user_id).id
 
 
 def _filtered(request: Request) -> QuerySet[Order]:

@@ -1,8 +1,9 @@
 """What must be true of the stored exchange whenever no transaction is open."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from django.db.models import Sum
 
@@ -26,6 +27,7 @@ def check_exchange() -> None:
     _check_timelines()
     _check_books()
     _check_candles()
+    _check_ledger_of_trades()
 
 
 def _check_money() -> None:
@@ -120,6 +122,8 @@ def _check_timelines() -> None:
     for order in orders.values():
         assert order.status == last[order.id], (order.id, order.status, last[order.id])
         assert order.active == (order.closed_at is None), order.id
+        is_filling = order.status in ("PENDING", "OPEN", "PARTIALLY_FILLED")
+        assert order.active == (is_filling and order.reason is None), (order.id, order.status, order.reason)
 
 
 def _check_books() -> None:
@@ -152,6 +156,39 @@ def _check_candles() -> None:
                 volume = sum(trade.quantity for trade in trades)
                 assert figures == (prices[0], max(prices), min(prices), prices[-1], volume, len(trades)), str(candle)
                 assert candle.quote_volume == sum(trade.price * trade.quantity for trade in trades), str(candle)
+
+
+def _check_ledger_of_trades() -> None:
+    """Each trade's entries say who gave what to whom, and its fees are the rule's: rounded up at the asset's scale."""
+    posted: dict[str, dict[tuple[int, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for entry in LedgerEntry.objects.filter(reference__startswith="trade:"):
+        posted[entry.reference][entry.account, entry.currency_id] += entry.amount
+    orders = Order.objects.in_bulk()
+    for trade in Trade.objects.select_related("market__base", "market__quote"):
+        market, notional = trade.market, trade.price * trade.quantity
+        buy, sell = orders[trade.buy_order_id], orders[trade.sell_order_id]
+        buyer_rate = buy.taker_fee_rate if trade.taker_side == "BUY" else buy.maker_fee_rate
+        seller_rate = sell.taker_fee_rate if trade.taker_side == "SELL" else sell.maker_fee_rate
+        assert trade.buyer_fee == _rounded_up(trade.quantity * buyer_rate, market.base.scale), trade
+        assert trade.seller_fee == _rounded_up(notional * seller_rate, market.quote.scale), trade
+        expected: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+        expected[buy.user_id, market.base_id] += trade.quantity - trade.buyer_fee
+        expected[buy.user_id, market.quote_id] -= notional
+        expected[sell.user_id, market.base_id] -= trade.quantity
+        expected[sell.user_id, market.quote_id] += notional - trade.seller_fee
+        expected[HouseAccount.FEES, market.base_id] += trade.buyer_fee
+        expected[HouseAccount.FEES, market.quote_id] += trade.seller_fee
+        found = posted.pop(f"trade:{trade.trade_id}", {})
+        assert _nonzero(found) == _nonzero(expected), trade
+    assert not posted, f"entries of trades that are not there: {list(posted)}"
+
+
+def _rounded_up(amount: Decimal, scale: int) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-scale), ROUND_CEILING)
+
+
+def _nonzero(amounts: Mapping[tuple[int, str], Decimal]) -> dict[tuple[int, str], Decimal]:
+    return {key: amount for key, amount in amounts.items() if amount}
 
 
 def _sum(rows: object, field: str) -> Decimal:

@@ -243,7 +243,12 @@ def test_client_order_ids_differ_by_case_and_by_user(world):
 def test_what_belongs_to_another_looks_as_if_it_were_not_there(world):
     order = world.play(world.alice, "buy 1 @ 100", clientOrderId="mine")
     paths = [f"/orders/{order['orderId']}", f"/orders/{order['orderId']}/trades", f"/orders/{order['orderId']}/events"]
-    for path in [*paths, "/orders/client/mine", f"/balances/{world.alice.user.id}", f"/users/{world.alice.user.id}"]:
+    nothing = {path: path.replace(str(order["orderId"]), "987654") for path in paths}
+    for path, empty in nothing.items():
+        theirs, none = world.carol.call("GET", path).body, world.carol.call("GET", empty).body
+        assert (theirs["code"], theirs["error"], set(theirs["data"])) == (404, "ORDER_NOT_FOUND", set(none["data"]))
+        assert theirs["message"].replace(str(order["orderId"]), "987654") == none["message"]
+    for path in ["/orders/client/mine", f"/balances/{world.alice.user.id}", f"/users/{world.alice.user.id}"]:
         theirs, nothing = (
             world.carol.call("GET", path),
             world.carol.call("GET", path.replace("/client/mine", "/client/no")),

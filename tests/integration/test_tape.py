@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.db.models import DateTimeField, Value
 from django.utils import timezone
 
 from markets.models import Candle, Interval
@@ -27,8 +26,7 @@ def ago(monkeypatch):
     beginning = timezone.now()
 
     def set_back(**delta: int) -> None:
-        instant = Value(beginning - timedelta(**delta), output_field=DateTimeField())
-        monkeypatch.setattr(worker, "Now", lambda: instant)
+        monkeypatch.setattr(worker, "_clock", lambda _row: beginning - timedelta(**delta))
 
     return set_back
 
