@@ -4,6 +4,7 @@ Django's own ASGI handler keeps a thread for each open stream and runs a view at
 """
 
 import os
+from functools import partial
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -17,11 +18,23 @@ rest: Any = WSGIMiddleware(wsgi, workers=10)
 
 from exchange.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
 from exchange.streams.hub import install_hub  # noqa: E402
+from matching.stream import DIGEST, market_channel, open_market_feed  # noqa: E402
 from orders.stream import OrderJournal, open_order_feed  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
+MARKET_PATH = "/api/v1/stream/market/"
 
-order_status = StreamApplication(install_hub(OrderJournal()), open_order_feed)
+
+class ExchangeJournal(OrderJournal):
+    """Whoever missed an order's event: its owner, and all who follow its market."""
+
+    def channels_between(self, log: str, first: int, last: int) -> list[str]:
+        return [*super().channels_between(log, first, last), market_channel(log)]
+
+
+# One hub, and so one subscription to Redis, for all streams of the process.
+hub = install_hub(ExchangeJournal(), DIGEST)
+order_status = StreamApplication(hub, open_order_feed)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,10 +43,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
     elif scope["type"] == "http" and scope["path"] == ORDER_STATUS_PATH:
         await order_status(scope, receive, send)
+    elif scope["type"] == "http" and (symbol := _followed(scope["path"])):
+        await StreamApplication(hub, partial(open_market_feed, symbol))(scope, receive, send)
     elif scope["type"] == "http":
         await rest(_clean(scope), receive, send)
     else:
         await send({"type": "websocket.close", "code": 1000})
+
+
+def _followed(path: str) -> str | None:
+    """The symbol in the path of a market's stream, percent-decoded already; None for any other path."""
+    symbol = path.removeprefix(MARKET_PATH)
+    return symbol if symbol != path and "/" not in symbol else None
 
 
 def _clean(scope: Scope) -> dict[str, Any]:
@@ -46,5 +67,5 @@ def _clean(scope: Scope) -> dict[str, Any]:
 async def _live(receive: Receive, send: Send) -> None:
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
-    await order_status.stop()
+    await hub.stop()
     await send({"type": "lifespan.shutdown.complete"})

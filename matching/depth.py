@@ -8,6 +8,8 @@ from django.db.models import Count, F, QuerySet
 
 from exchange.amounts import AmountSum, plain
 from matching.books import resting_orders
+from matching.core.book import Book
+from matching.core.money import to_decimal
 from matching.core.types import Side
 from matching.models import OrderBook
 from orders.models import Order
@@ -56,6 +58,15 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
         "bestAsk": None if best_ask is None else plain(best_ask),
         "spread": None if spread is None else plain(spread),
     }
+
+
+def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
+    """The depth of the book in memory, as read_depth would read it once the batch is committed."""
+    bids, asks = (
+        [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
+        for side in (Side.BUY, Side.SELL)
+    )
+    return represent_depth(symbol, book.next_sequence - 1, bids, asks)
 
 
 def _row(symbol: str) -> OrderBook:

@@ -29,6 +29,7 @@ from matching.core.types import Order as CoreOrder
 from matching.core.types import OrderType, Outcome, Reason, Side, Status
 from matching.models import Command, CommandKind, OrderBook
 from matching.settlement import Batch, Settled, store
+from matching.stream import market_messages
 from orders.models import Order
 from orders.stream import publish_order_events
 
@@ -61,16 +62,18 @@ def drain(symbol: str) -> Run:
     queue.silence(symbol)
     run = Run(symbol)
     deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
-    while settled := _settle_next(symbol):
+    while done := _settle_next(symbol):
+        settled, book = done
         run.add(settled)
-        publish_order_events(settled.events, {(trade.market_id, trade.sequence): trade for trade in settled.trades})
+        trades = {(trade.market_id, trade.sequence): trade for trade in settled.trades}
+        publish_order_events(settled.events, trades, ahead=market_messages(symbol, settled, book))
         if time.monotonic() > deadline:
             queue.ring(symbol)
             break
     return run
 
 
-def _settle_next(symbol: str) -> Settled | None:
+def _settle_next(symbol: str) -> tuple[Settled, Book] | None:
     """One batch, done again from the start when the database interrupted it; an outage never fails an order."""
     attempt = 0
     while True:
@@ -87,7 +90,7 @@ def _settle_next(symbol: str) -> Settled | None:
             time.sleep(BACKOFF_SECONDS * attempt)
 
 
-def _settle_batch(symbol: str) -> Settled | None:
+def _settle_batch(symbol: str) -> tuple[Settled, Book] | None:
     # A look without the lock: most bells that find nothing must not wait for the one that works.
     if not Command.objects.filter(market_id=symbol).exists():
         return None
@@ -103,7 +106,7 @@ def _settle_batch(symbol: str) -> Settled | None:
         token, settled = store(row, book, batch, _clock(row))
     # Only now does the memory stand for what is stored.
     books.remember(symbol, token, book)
-    return settled
+    return settled, book
 
 
 def _lock(symbol: str) -> OrderBook:

@@ -37,10 +37,16 @@ def event_payload(order: Order, event: OrderEvent, trade: Trade | None) -> dict[
     return _payload(represent_order(order), order, event, trade)
 
 
-def publish_order_events(events: Sequence[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> None:
-    """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later."""
+def publish_order_events(
+    events: Sequence[OrderEvent], trades: Mapping[tuple[str, int], Trade], ahead: Sequence[Message] = ()
+) -> None:
+    """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later.
+
+    `ahead`: what else the batch tells, in the same round trip. It goes first, so that who heard the batch's last order
+    event heard all of it: the streams' watch counts the order events and nothing else.
+    """
     try:
-        publish(_messages(events, trades))
+        publish([*ahead, *_messages(events, trades)])
     except Exception:
         logger.exception("%d order events were not published", len(events))
 
@@ -143,6 +149,9 @@ class OrderFeed:
     def confirm(self, position: Position) -> None:
         if position.read_at > self._position.read_at:
             self._position = position
+
+    def is_news(self, kind: str, data: str) -> bool:
+        return True
 
     def _connected(self, event_id: str | None) -> Message:
         """With an id the client has somewhere to go on from, even if it is cut off before the first event."""

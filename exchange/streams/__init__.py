@@ -2,7 +2,8 @@
 
 django-eventstream is the transport: its Redis channel, message format, listeners and encoding. What it does when
 something breaks is replaced through its own classes: see `subscription`, `hub` and `watch`. Nothing here knows what an
-order is; what a stream may hear and how it catches up comes from a `Feed` and a `Journal`.
+order is; what a stream may hear and how it catches up comes from a `Feed` and a `Journal`, and how the channels that
+many follow are condensed from a `Digest`.
 """
 
 from exchange.streams.messages import Message

@@ -7,6 +7,7 @@ subscription, read the database, and only then say `connected`. What is committe
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import random
@@ -68,9 +69,6 @@ class StreamApplication:
         finally:
             self._hub.leave(listener)
 
-    async def stop(self) -> None:
-        await self._hub.stop()
-
     async def _admit(self, request: StreamRequest) -> Feed:
         if request.method != "GET":
             raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
@@ -91,7 +89,7 @@ class StreamApplication:
             await stream.run(send, gone)
             await _send_body(send, b"", more=False)
         except TimeoutError:
-            logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id)
+            logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id or "nobody")
         except asyncio.CancelledError:
             # The server stops: end the response as it should end, so that the client just comes again.
             with contextlib.suppress(Exception):
@@ -182,9 +180,13 @@ class _Stream:
         return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
 
     def _heard(self, event: Any) -> bytes:
+        if not self.feed.is_news(event.type, event.data):
+            return b""
         return self._encode(event.type, event.data, event.id)
 
     def _encode(self, kind: str, data: str, message_id: str | None) -> bytes:
+        if message_id is None:
+            return _encoded_for_all(kind, data)
         if message_id:
             if (kind, message_id) in self._sent:
                 return b""
@@ -194,6 +196,13 @@ class _Stream:
         text: str = sse_encode_event(kind, data, event_id=message_id)
         # Only an empty id makes a client forget the one it has.
         return (f"id:\n{text}" if message_id == "" else text).encode()
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded_for_all(kind: str, data: str) -> bytes:
+    """What has no id goes to many clients: it is encoded once for all of them."""
+    text: str = sse_encode_event(kind, data)
+    return text.encode()
 
 
 async def _read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

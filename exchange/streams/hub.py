@@ -17,6 +17,7 @@ from django_eventstream.event import Event
 from django_eventstream.views import Listener, ListenerManager
 
 from exchange.errors import TooManyRequests
+from exchange.streams.conflation import Conflation, Digest
 from exchange.streams.messages import Heard, Message
 from exchange.streams.presence import Presence
 from exchange.streams.subscription import Subscription
@@ -31,13 +32,17 @@ STOP_SECONDS = 3.0
 
 
 class Feed(Protocol):
-    """What one stream may hear and how it catches up. Its methods but `confirm` read the database, in a thread.
+    """What one stream may hear and how it catches up. Its methods read the database, in a thread, but for two.
 
     `since` is an instant of time.monotonic: the feed's new position must have been read after it.
     """
 
-    user_id: int
-    channels: frozenset[str]
+    @property
+    def user_id(self) -> int | None:
+        """Whose stream it is; None for one that is public."""
+
+    @property
+    def channels(self) -> frozenset[str]: ...
 
     def opening(self, since: float) -> list[Message]:
         """The first messages: a greeting, then what was missed since the last connection."""
@@ -46,7 +51,10 @@ class Feed(Protocol):
         """What was committed since the position of this feed. The position moves on."""
 
     def confirm(self, position: Position) -> None:
-        """Everything up to this position has been sent."""
+        """Everything up to this position has been sent. Called in the event loop."""
+
+    def is_news(self, kind: str, data: str) -> bool:
+        """Whether what was heard is still to be sent. Called in the event loop."""
 
     def is_allowed(self) -> bool:
         """Whether the caller may still listen."""
@@ -55,16 +63,18 @@ class Feed(Protocol):
 class Hub(ListenerManager):  # type: ignore[misc]
     """Knows every open stream of this process. Used from one event loop."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, digest: Digest | None = None) -> None:
         super().__init__()
         self._streams: dict[Listener, Feed] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._journal = journal
+        self._digest = digest or Digest({}, _no_summary)
         self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
         # So that the parent never starts a listener of its own.
         self.redis_listener_started = True
         self._watch = self._new_watch()
         self._presence = Presence(self.connections)
+        self._conflation = self._new_conflation()
 
     @property
     def checkpoint(self) -> Position | None:
@@ -76,11 +86,12 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def connections(self) -> Mapping[str, int]:
         """How many streams each user has open here."""
-        return Counter(str(feed.user_id) for feed in self._streams.values())
+        return Counter(str(feed.user_id) for feed in self._streams.values() if feed.user_id is not None)
 
     def join(self, feed: Feed) -> Listener:
-        """Register a stream; from here on it hears. Refuses one too many of the same user."""
-        limit = getattr(settings, "STREAM_MAX_PER_USER", 20)
+        """Register a stream; from here on it hears. Refuses one too many of a user, or of all that are public."""
+        name, default = ("STREAM_MAX_PUBLIC", 1000) if feed.user_id is None else ("STREAM_MAX_PER_USER", 20)
+        limit = getattr(settings, name, default)
         if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
             raise TooManyRequests(f"{limit} streams are open already", limit=limit)
         self._keep_running()
@@ -110,7 +121,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
             listener.aevent.clear()
             listener.channel_items = {}
             listener.overflow = False
-        return queued, must_read
+        return self._digest.condense(queued), must_read
 
     def must_read(self, channels: Iterable[str] | None = None) -> None:
         """Send the streams of these channels, or all, to read the journal."""
@@ -153,7 +164,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
         self._watch = self._new_watch()
         self._presence = Presence(self.connections)
-        work = (self._subscription.start(), self._watch.run(), self._presence.run())
+        self._conflation = self._new_conflation()
+        work = (self._subscription.start(), self._watch.run(), self._presence.run(), self._conflation.sum_up())
         self._tasks = [loop.create_task(coroutine) for coroutine in work]
 
     def _new_watch(self) -> Watch:
@@ -167,15 +179,29 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def _hear(self, heard: Heard) -> None:
         self._watch.hear(heard.id)
+        if self._has_listeners(heard.channel):
+            self._conflation.hear(heard)
+
+    def _tell(self, heard: Heard) -> None:
         self.add_to_queues(heard.channel, Event(heard.channel, heard.type, heard.data, heard.id))
+
+    def _has_listeners(self, channel: str) -> bool:
+        return channel in self.listeners_by_channel
+
+    def _new_conflation(self) -> Conflation:
+        return Conflation(self._digest, self._tell, self._has_listeners)
 
     def _subscribed(self) -> None:
         self._watch.begin_anew()
 
 
-def install_hub(journal: Journal) -> Hub:
+def _no_summary(channel: str, since: float) -> Message:
+    raise AssertionError(f"nothing on {channel} is condensed")
+
+
+def install_hub(journal: Journal, digest: Digest | None = None) -> Hub:
     """Make a hub django-eventstream's listener manager, in place of the one it made when it was imported."""
-    hub = Hub(journal)
+    hub = Hub(journal, digest)
     views.listener_manager = hub
     # Of ten messages that arrive in one piece, its default, the eleventh would be dropped.
     views.MAX_PENDING = getattr(settings, "STREAM_MAX_PENDING", 1000)
