@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from scripts.process import is_alive
 from scripts.servers import free_port
 
 HOME = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
     while not _locked(lock):
         lock.seek(0)
         pid, _, where = lock.read().partition(" ")
-        if pid.isdigit() and _alive(int(pid)):
+        if pid.isdigit() and is_alive(int(pid)):
             raise CannotStartError(f"a demo is running on this data already: {where.strip()} (process {pid})")
         if time.monotonic() > deadline:
             raise CannotStartError(f"the processes of an earlier demo still use {data}")
@@ -100,14 +101,4 @@ def _locked(lock: IO[str]) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
-    return True
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True

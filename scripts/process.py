@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -114,3 +115,13 @@ def die_with_parent(with_signal: signal.Signals = signal.SIGKILL) -> None:
     """To be called in the child: the kernel ends it when its parent is gone, however that went."""
     if sys.platform == "linux":
         LIBC.prctl(PARENT_DEATH_SIGNAL, with_signal)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
