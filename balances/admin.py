@@ -77,7 +77,7 @@ class AdjustForm(forms.Form):
 
 @admin.register(Balance)
 class BalanceAdmin(ReadOnlyAdmin):
-    list_display = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
+    list_display = ("user", "currency", "actions_on", "available", "frozen", "total", "updated_at")
     list_filter = ("currency",)
     list_select_related = ("user",)
     fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from scripts.process import is_alive
 from scripts.servers import free_port
@@ -57,7 +58,20 @@ def prepare(port: int) -> Environment:
         redis_port = free_port()
         variables["BROKER_URL"] = variables.get("BROKER_URL") or f"redis://{HOST}:{redis_port}/0"
         variables["REDIS_URL"] = variables.get("REDIS_URL") or f"redis://{HOST}:{redis_port}/1"
+    else:
+        _look_for(variables, "REDIS_URL", "BROKER_URL")
     return Environment(port, data, redis_port, variables)
+
+
+def _look_for(variables: dict[str, str], *names: str) -> None:
+    """Raises CannotStartError where a server that was named does not answer: all would wait for it in silence."""
+    for name in names:
+        where = urlsplit(variables[name])
+        try:
+            port = where.port or (5672 if where.scheme.startswith("amqp") else 6379)
+            socket.create_connection((where.hostname or HOST, port), timeout=2).close()
+        except OSError as error:
+            raise CannotStartError(f"{name} names a server that does not answer ({error.strerror or error})") from error
 
 
 def claim_data(data: Path, port: int) -> IO[str]:

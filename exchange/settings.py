@@ -1,5 +1,6 @@
 """Settings, all in this file; the environment changes them, and a bad value stops the start with one line."""
 
+from collections.abc import Container
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,24 +10,53 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+
+
+class _Env(environ.FileAwareEnv):  # type: ignore[misc]
+    """Names the variable whose value cannot be read."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} cannot be read: {error}") from error
+
+
+env = _Env()
+
+
+def choice(name: str, default: str, words: Container[str]) -> str:
+    """One of a few words. Raises ImproperlyConfigured for another."""
+    word: str = env.str(name, default=default)
+    if word not in words:
+        raise ImproperlyConfigured(f"{name} is {word!r}, it must be one of {words}")
+    return word
+
 
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
-DEMO = env.bool("DEMO", default=False)
+_ON, _OFF = ("1", "true", "True", "on"), ("0", "false", "False", "off")
+DEMO = choice("DEMO", "off", _ON + _OFF) in _ON
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
+DATA_DIR.mkdir(parents=True, exist_ok=True)
 DEBUG = False
+SECRET_LENGTH = 32
 
 
 def secret(name: str, demo: str) -> str:
     """A secret from the environment; outside demo mode there is no default."""
     value: str = env.str(name, default=demo if DEMO else "")
-    if not value or (not DEMO and value == demo):
-        raise ImproperlyConfigured(f"{name} must be set to a secret of your own (or DEMO=1, to try it on this machine)")
+    if len(value) < SECRET_LENGTH or (not DEMO and value == demo):
+        raise ImproperlyConfigured(
+            f"{name} must be set to a secret of your own, of {SECRET_LENGTH} characters or more"
+            " (or DEMO=1, to try the exchange on this machine)"
+        )
     return value
 
 
 SECRET_KEY = secret("SECRET_KEY", "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz")
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", "demo-only-signing-key-0123456789-abcdefghijklmnopqrstuv")
+if SECRET_KEY == JWT_SIGNING_KEY:
+    raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -102,7 +132,6 @@ def database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
     if is_sqlite:
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
         config["TEST"] = {"NAME": f"{config['NAME']}.test"}
     config["CONN_MAX_AGE"] = 0 if is_sqlite else env.int("CONN_MAX_AGE", default=60)
@@ -181,6 +210,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "interval_max": 0,
     "connect_retries_timeout": REDIS_TIMEOUT_SECONDS,
 }
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
 }
@@ -228,14 +258,19 @@ STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 SILENCED_SYSTEM_CHECKS: list[str] = []
-SECURE_REFERRER_POLICY = "no-referrer"
+# Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
+SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
+LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {
+        "handlers": ["stderr"],
+        "level": LOG_LEVEL,
+    },
     "loggers": {"httpx": {"level": "WARNING"}, "django_eventstream": {"level": "WARNING"}},
 }

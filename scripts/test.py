@@ -85,7 +85,7 @@ def _run_leg(name: str, tests: str, for_pytest: Sequence[str]) -> Result:
     except UnavailableError as reason:
         print(f"\n{name} cannot be had here: {reason}", flush=True)
         return Result(name, name, tests, "not run")
-    outcome = {PASSED: "passed", NO_TESTS: "failed: no tests found"}.get(code, f"failed ({code})")
+    outcome = {PASSED: "passed", NO_TESTS: "no tests selected"}.get(code, f"failed ({code})")
     return Result(name, leg.database, tests, outcome, time.monotonic() - started, code)
 
 
@@ -121,7 +121,10 @@ def _exit_code(results: Sequence[Result], needed: Sequence[str]) -> int:
     if needed and not any(result.ran for result in results if result.name in needed):
         print(f"failed: the tests had to run on {' or '.join(needed)}", flush=True)
         return 1
-    return int(any(result.code for result in results))
+    if not any(result.code == PASSED for result in results):
+        return 1
+    # Arguments such as -k may select tests that only the first leg has.
+    return int(any(result.code not in (PASSED, NO_TESTS) for result in results if result.ran))
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:

@@ -11,7 +11,15 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from exchange.errors import EmailTaken, InvalidCredentials, InvalidField, NotAuthenticated, UsernameTaken, UserNotFound
+from exchange.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidField,
+    NotAuthenticated,
+    UsernameTaken,
+    UserNotFound,
+    refuse,
+)
 from users.models import User
 
 
@@ -27,10 +35,7 @@ class Tokens:
 def register(*, username: str, email: str, password: str) -> User:
     """Make a user. Raises UsernameTaken, EmailTaken, InvalidField for a weak password."""
     user = User(username=username, email=email)
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise InvalidField("password", "PASSWORD_TOO_WEAK", " ".join(error.messages)) from error
+    refuse(password_errors(username=username, email=email, password=password))
     _refuse_taken(username, email)
     user.set_password(password)
     try:
@@ -41,6 +46,17 @@ def register(*, username: str, email: str, password: str) -> User:
         _refuse_taken(username, email)
         raise
     return user
+
+
+def password_errors(*, username: str = "", email: str = "", password: str | None = None) -> list[InvalidField]:
+    """What makes a password too weak for this user, if anything."""
+    if password is None:
+        return []
+    try:
+        validate_password(password, User(username=username, email=email))
+    except ValidationError as error:
+        return [InvalidField("password", "PASSWORD_TOO_WEAK", " ".join(error.messages))]
+    return []
 
 
 def sign_in(username: str, password: str) -> Tokens:

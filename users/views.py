@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exchange.api import answer, body
-from exchange.errors import UserNotFound, timestamp
+from exchange.errors import UserNotFound, refuse, timestamp
 from exchange.forms import Email, Form, Text, parse_id
 from users import services
 from users.models import USERNAME_PATTERN, User
@@ -34,7 +34,10 @@ class RegistrationView(APIView):
     authentication_classes = []
 
     def post(self, request: Request) -> Response:
-        user = services.register(**RegistrationForm().read(body(request)))
+        values, errors = RegistrationForm().parse(body(request))
+        errors += services.password_errors(**values)
+        refuse(errors)
+        user = services.register(**values)
         return answer(represent_user(user), message="User created", code=201)
 
 

@@ -208,3 +208,9 @@ def test_tickets_and_stats_of_the_stream(world):
     assert len(ticket.body["data"]["ticket"]) >= 32
     assert world.alice.call("GET", "/stream/order-status/stats").body["error"] == "STAFF_ONLY"
     assert set(world.staff.get("/stream/order-status/stats")) == {"totalUsers", "totalConnections"}
+
+
+def test_several_faults_of_a_registration_are_told_at_once(world):
+    refused = world.carol.call("POST", "/users", {"username": "dora", "email": "e", "password": "12345678"})
+    errors = {(error["field"], error["error"]) for error in refused.body["data"]["errors"]}
+    assert errors == {("email", "INVALID_FORMAT"), ("password", "PASSWORD_TOO_WEAK")}

@@ -251,3 +251,12 @@ def _a_row(world: World, model: type[Model]) -> Model:
     row = model.objects.first()
     assert row is not None
     return row
+
+
+def test_a_browser_may_sign_in(db):
+    """With the policy "no-referrer" browsers send "Origin: null" with the form, and Django refuses it."""
+    client = Client(enforce_csrf_checks=True)
+    page = client.get(reverse("admin:login"))
+    assert page["Referrer-Policy"] == "same-origin"
+    form = {"username": "nobody", "password": "x", "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+    assert client.post(reverse("admin:login"), form, headers={"Origin": "http://testserver"}).status_code == 200

@@ -69,16 +69,8 @@ def test_settings_are_documented():
     """Every variable that settings.py reads is in the operator's table."""
     tree = ast.parse((ROOT / "exchange" / "settings.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    read = {
-        call.args[0].value
-        for call in calls
-        if (
-            getattr(call.func, "id", None) == "secret"
-            or getattr(getattr(call.func, "value", None), "id", None) == "env"
-        )
-        and call.args
-        and isinstance(call.args[0], ast.Constant)
-    }
+    readers = [call for call in calls if re.fullmatch(r"env\.\w+|secret|choice", ast.unparse(call.func))]
+    read = {call.args[0].value for call in readers if call.args and isinstance(call.args[0], ast.Constant)}
     documented = (ROOT / "docs" / "settings.md").read_text()
     assert len(read) > 10
     assert sorted(name for name in read if f"`{name}`" not in documented) == []
