@@ -18,8 +18,9 @@ from exchange.amounts import amount as stored
 from exchange.amounts import plain
 from exchange.bulk import update_rows
 from exchange.deadlocks import again_on_deadlock
-from exchange.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, InvalidField, ReferenceReused
+from exchange.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from markets.models import Asset
+from markets.services import known_asset
 from matching.core.money import MAX_AMOUNT, to_decimal, to_units
 
 
@@ -131,9 +132,7 @@ def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
 
 def _refuse_amount(amount: Decimal, currency: str) -> None:
     """Raises AssetNotFound, or InvalidField for an amount that the asset is not counted in."""
-    asset = Asset.objects.filter(code=currency).first()
-    if asset is None:
-        raise AssetNotFound(f"there is no asset {currency}")
+    asset = known_asset(currency)
     if abs(amount) > MAX_AMOUNT:
         raise InvalidField("amount", "AMOUNT_TOO_LARGE", f"amount {plain(amount)} is above {MAX_AMOUNT}")
     if amount != round(amount, asset.scale):

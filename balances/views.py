@@ -12,10 +12,10 @@ from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
 from exchange.amounts import plain
 from exchange.api import IsStaff, answer, body, caller_id
-from exchange.errors import AssetNotFound, UserNotFound, timestamp
-from exchange.forms import parse_id, printable
+from exchange.errors import UserNotFound, timestamp
+from exchange.forms import parse_id
 from exchange.pages import read_page
-from markets.models import Asset
+from markets.services import known_asset
 from users.services import find_user
 
 
@@ -29,7 +29,7 @@ class BalancesView(APIView):
 class BalanceView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
-        code = known_asset(currency)
+        code = known_asset(currency).code
         balance = Balance.objects.filter(user_id=owner, currency_id=code).first()
         return answer(represent_balance(balance or Balance(user_id=owner, currency_id=code)))
 
@@ -37,7 +37,7 @@ class BalanceView(APIView):
 class LedgerView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
-        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency_id=known_asset(currency))
+        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=known_asset(currency))
         return read_page(request, entries, represent_entry)
 
 
@@ -61,13 +61,6 @@ def readable_user_id(request: Request, user_id: str) -> int:
     if not request.user.is_staff:
         raise UserNotFound("there is no such user")
     return find_user(wanted).id
-
-
-def known_asset(code: str) -> str:
-    """Raises AssetNotFound."""
-    if not Asset.objects.filter(code=code).exists():
-        raise AssetNotFound(f"there is no asset {printable(code)}")
-    return code
 
 
 def represent_balance(balance: Balance) -> dict[str, Any]:

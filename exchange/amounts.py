@@ -27,6 +27,11 @@ def plain(amount: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
+def plain_or_none(amount: Decimal | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if amount is None else plain(amount)
+
+
 class AmountField(_AmountBase):
     """An exact decimal with eight places: DECIMAL(20,8) on MySQL and MariaDB, an integer of 1e-8 units on SQLite.
 

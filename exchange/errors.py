@@ -19,9 +19,7 @@ ExchangeError
 +-- Unavailable ................. 503  unknown: repeat with the same key
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 
@@ -220,17 +218,6 @@ def error_body(error: ExchangeError) -> dict[str, Any]:
         "code": error.status,
         "error": error.error,
         "message": error.message,
-        "data": _json_ready(error.data),
+        "data": error.data,
         "timestamp": timestamp(),
     }
-
-
-def _json_ready(value: Any) -> Any:
-    """Decimals as plain strings, whatever they are nested in."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, Mapping):
-        return {key: _json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_ready(item) for item in value]
-    return value

@@ -256,8 +256,6 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
-SILENCED_SYSTEM_CHECKS: list[str] = []
 # Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO

@@ -6,14 +6,22 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from exchange.errors import InvalidField, SymbolTaken, refuse
-from exchange.forms import camel
+from exchange.errors import AssetNotFound, InvalidField, SymbolTaken, refuse
+from exchange.forms import camel, printable
 from markets.models import Asset, Market, market_errors
 
 
 def find_market(symbol: str) -> Market | None:
     """The market with its assets, or None."""
     return Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
+
+
+def known_asset(code: str) -> Asset:
+    """Raises AssetNotFound."""
+    asset = Asset.objects.filter(code=code).first()
+    if asset is None:
+        raise AssetNotFound(f"there is no asset {printable(code)}")
+    return asset
 
 
 def create_market(*, base: str, quote: str, **fields: Any) -> Market:

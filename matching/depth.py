@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, F, QuerySet
 
-from exchange.amounts import AmountSum, plain
+from exchange.amounts import AmountSum, plain, plain_or_none
 from matching.books import resting_orders
 from matching.core.book import Book
 from matching.core.money import to_decimal
@@ -54,9 +54,9 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
         "sequence": sequence,
         "bids": [_represent(*level) for level in bids],
         "asks": [_represent(*level) for level in asks],
-        "bestBid": None if best_bid is None else plain(best_bid),
-        "bestAsk": None if best_ask is None else plain(best_ask),
-        "spread": None if spread is None else plain(spread),
+        "bestBid": plain_or_none(best_bid),
+        "bestAsk": plain_or_none(best_ask),
+        "spread": plain_or_none(spread),
     }
 
 

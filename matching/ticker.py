@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from exchange.amounts import plain
+from exchange.amounts import plain, plain_or_none
 from markets.candles import last_day
 from markets.models import Market, Trade
 from matching.depth import read_best
@@ -20,22 +20,18 @@ def read_ticker(market: Market, now: datetime) -> dict[str, Any]:
     best_bid, best_ask = read_best(market.symbol)
     return {
         "symbol": market.symbol,
-        "lastPrice": _plain_or_none(last),
-        "priceChange": _plain_or_none(change),
-        "priceChangePercent": _plain_or_none(_percent(change, minutes[0].open) if minutes else None),
-        "high": _plain_or_none(max(minute.high for minute in minutes) if minutes else None),
-        "low": _plain_or_none(min(minute.low for minute in minutes) if minutes else None),
+        "lastPrice": plain_or_none(last),
+        "priceChange": plain_or_none(change),
+        "priceChangePercent": plain_or_none(_percent(change, minutes[0].open) if minutes else None),
+        "high": plain_or_none(max(minute.high for minute in minutes) if minutes else None),
+        "low": plain_or_none(min(minute.low for minute in minutes) if minutes else None),
         "volume": plain(sum((minute.volume for minute in minutes), Decimal(0))),
         "quoteVolume": plain(sum((minute.quote_volume for minute in minutes), Decimal(0))),
-        "bestBid": _plain_or_none(best_bid),
-        "bestAsk": _plain_or_none(best_ask),
+        "bestBid": plain_or_none(best_bid),
+        "bestAsk": plain_or_none(best_ask),
         "trades": sum(minute.trades for minute in minutes),
     }
 
 
 def _percent(change: Decimal | None, of: Decimal) -> Decimal | None:
     return None if change is None else (change * 100 / of).quantize(_HUNDREDTH, ROUND_HALF_EVEN)
-
-
-def _plain_or_none(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from exchange.amounts import plain
+from exchange.amounts import plain, plain_or_none
 from exchange.errors import timestamp
 from markets.models import Trade
 from matching.core.money import DIGITS
@@ -23,9 +23,9 @@ def represent_order(order: Order) -> dict[str, Any]:
         "type": order.type,
         "timeInForce": order.time_in_force,
         "postOnly": order.post_only,
-        "price": _plain_or_none(order.price),
-        "quantity": _plain_or_none(order.quantity),
-        "quoteQuantity": _plain_or_none(order.quote_quantity),
+        "price": plain_or_none(order.price),
+        "quantity": plain_or_none(order.quantity),
+        "quoteQuantity": plain_or_none(order.quote_quantity),
         **represent_progress(order.quantity, order.filled_quantity, order.filled_notional),
         "status": order.status,
         "reason": order.reason,
@@ -44,7 +44,7 @@ def represent_progress(quantity: Decimal | None, filled: Decimal, filled_notiona
     return {
         "filledQuantity": plain(filled),
         "remainingQuantity": None if quantity is None else plain(quantity - filled),
-        "averagePrice": _plain_or_none(average),
+        "averagePrice": plain_or_none(average),
     }
 
 
@@ -86,7 +86,3 @@ def fee(order: Order, trade: Trade) -> Decimal:
     """What the order paid for the trade, in the asset that it received."""
     paid: Decimal = trade.buyer_fee if order.side == "BUY" else trade.seller_fee
     return paid
-
-
-def _plain_or_none(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)

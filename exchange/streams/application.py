@@ -110,7 +110,7 @@ class _Stream:
         self._confirmed = hub.checkpoint
         # It still owes its client what it could not read; its position must not move on.
         self._is_behind = False
-        life = getattr(settings, "STREAM_MAX_SECONDS", 900)
+        life = settings.STREAM_MAX_SECONDS
         # Spread, so that streams which opened together do not all come again together.
         self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
         self._check_at = time.monotonic() + PERMISSION_SECONDS

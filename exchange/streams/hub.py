@@ -90,8 +90,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def join(self, feed: Feed) -> Listener:
         """Register a stream; from here on it hears. Refuses one too many of a user, or of all that are public."""
-        name, default = ("STREAM_MAX_PUBLIC", 1000) if feed.user_id is None else ("STREAM_MAX_PER_USER", 20)
-        limit = getattr(settings, name, default)
+        limit = settings.STREAM_MAX_PUBLIC if feed.user_id is None else settings.STREAM_MAX_PER_USER
         if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
             raise TooManyRequests(f"{limit} streams are open already", limit=limit)
         self._keep_running()
@@ -204,5 +203,5 @@ def install_hub(journal: Journal, digest: Digest | None = None) -> Hub:
     hub = Hub(journal, digest)
     views.listener_manager = hub
     # Of ten messages that arrive in one piece, its default, the eleventh would be dropped.
-    views.MAX_PENDING = getattr(settings, "STREAM_MAX_PENDING", 1000)
+    views.MAX_PENDING = settings.STREAM_MAX_PENDING
     return hub

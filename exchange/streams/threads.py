@@ -33,7 +33,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 @functools.cache
 def _queue() -> SimpleQueue[Work]:
     queue: SimpleQueue[Work] = SimpleQueue()
-    for number in range(getattr(settings, "STREAM_THREADS", 4)):
+    for number in range(settings.STREAM_THREADS):
         # Daemons: they only read, and must not keep a process that ends.
         threading.Thread(target=_work, args=(queue,), name=f"stream-database-{number}", daemon=True).start()
     return queue
