@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -15,13 +16,20 @@ from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from exchange.amounts import amount as stored
-from exchange.amounts import plain
-from exchange.bulk import update_rows
+from exchange.amounts import plain, stored_units
+from exchange.bulk import GuardFailed, update_rows
 from exchange.deadlocks import again_on_deadlock
 from exchange.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from markets.models import Asset
 from markets.services import known_asset
-from matching.core.money import MAX_AMOUNT, to_decimal, to_units
+from matching.core.money import MAX_AMOUNT, to_decimal
+
+_AVAILABLE: Any = Balance._meta.get_field("available")
+_UPDATED_AT: Any = Balance._meta.get_field("updated_at")
+_FREEZE = (
+    "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
+    " WHERE user_id = %s AND currency = %s AND available >= %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +43,46 @@ class Change:
 def freeze(user_id: int, currency: str, amount: Decimal) -> None:
     """Reserve available funds for an order. Raises InsufficientFunds, with nothing changed."""
     assert amount > 0, amount
-    mine = Balance.objects.filter(user_id=user_id, currency_id=currency, available__gte=amount)
-    frozen = mine.update(
-        available=F("available") - stored(amount), frozen=F("frozen") + stored(amount), updated_at=timezone.now()
-    )
+    units = _AVAILABLE.get_db_prep_save(amount, connection)
+    now = _UPDATED_AT.get_db_prep_save(timezone.now(), connection)
+    with connection.cursor() as cursor:
+        # In SQL: building Django's query for it takes four times as long, and this is done for every order.
+        cursor.execute(_FREEZE, (units, units, now, user_id, currency, units))
+        frozen = cursor.rowcount
     if not frozen:
-        raise InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))
+        raise insufficient_funds(currency, amount)
+
+
+def freeze_all(amounts: Mapping[tuple[int, str], Decimal]) -> None:
+    """Reserve available funds of each (user, currency), which were seen to suffice. One guarded update each, in order.
+
+    Raises GuardFailed if somebody spent them meanwhile: the transaction must be thrown away then.
+    """
+    for (user_id, currency), amount in sorted(amounts.items()):
+        try:
+            freeze(user_id, currency, amount)
+        except InsufficientFunds as error:
+            raise GuardFailed(f"{currency} of user {user_id} was spent meanwhile") from error
+
+
+def read_available(keys: Iterable[tuple[int, str]], *, locked: bool = False) -> dict[tuple[int, str], Decimal]:
+    """The available funds of those balances that exist; locked in (user, currency) order if asked for."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    users, currencies = {user_id for user_id, _ in wanted}, {currency for _, currency in wanted}
+    rows = Balance.objects.filter(user_id__in=users, currency_id__in=currencies)
+    values = rows.values_list("user_id", "currency_id", "available")
+    found = {(user_id, currency): available for user_id, currency, available in values}
+    existing = wanted & found.keys()
+    if locked:
+        return {key: to_decimal(balance.available) for key, balance in lock_balances(existing).items()}
+    return {key: found[key] for key in existing}
+
+
+def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
+    """The refusal of an order that would reserve more than is available."""
+    return InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))
 
 
 @again_on_deadlock
@@ -78,8 +120,16 @@ def transfer(
     return made, made is not wanted
 
 
-def settle(changes: Mapping[tuple[int, str], Change], entries: Iterable[LedgerEntry], now: datetime) -> None:
-    """Move the money of a batch inside the caller's transaction.
+class Held(NamedTuple):
+    """A balance's row, locked; its amounts in units of 1e-8."""
+
+    id: int
+    available: int
+    frozen: int
+
+
+def settle(changes: Mapping[tuple[int, str], Change], now: datetime) -> None:
+    """Move the money of a batch inside the caller's transaction; `post_trades` writes down why.
 
     Raises AssertionError if a balance would fall below zero: the whole batch must be thrown away then.
     """
@@ -88,16 +138,15 @@ def settle(changes: Mapping[tuple[int, str], Change], entries: Iterable[LedgerEn
     rows = []
     for key, change in sorted(touched.items()):
         balance = balances[key]
-        available = to_units(balance.available) + change.available
-        frozen = to_units(balance.frozen) + change.frozen
+        available = balance.available + change.available
+        frozen = balance.frozen + change.frozen
         assert available >= 0, f"balance {key}: available would be {available}"
         assert frozen >= 0, f"balance {key}: frozen would be {frozen}"
-        rows.append((balance.id, to_decimal(available), to_decimal(frozen), now))
+        rows.append((balance.id, available, frozen, now))
     update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
-    LedgerEntry.objects.bulk_create(entries)
 
 
-def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
+def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Held]:
     """Lock the balances, in (user, currency) order, making those that do not exist yet."""
     wanted = set(keys)
     if not wanted:
@@ -111,23 +160,27 @@ def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Bala
     return found
 
 
-def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Balance]:
+def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Held]:
     """The balances that exist, locked one after the other along the index of their keys.
 
     The index is named and the keys are given in pairs. Left to itself MySQL scans a small table instead: it then locks
     in another order, which deadlocks with other markets, and waits for the balances of people who have no part in this.
     """
-    if connection.vendor != "mysql":
-        users, currencies = {user_id for user_id, _ in keys}, {currency for _, currency in keys}
-        rows: Iterable[Balance] = Balance.objects.filter(user_id__in=users, currency_id__in=currencies)
-    else:
-        pairs = ", ".join(["(%s, %s)"] * len(keys))
-        rows = Balance.objects.raw(
-            f"SELECT * FROM balances FORCE INDEX (balance_user_currency) WHERE (user_id, currency) IN ({pairs})"  # noqa: S608
-            " ORDER BY user_id, currency FOR UPDATE",
+    is_sqlite = connection.vendor == "sqlite"
+    index, lock, values = (
+        ("", "", "VALUES ") if is_sqlite else ("FORCE INDEX (balance_user_currency)", "FOR UPDATE", "")
+    )
+    pairs = ", ".join(["(%s, %s)"] * len(keys))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT user_id, currency, id, available, frozen FROM balances {index}"  # noqa: S608
+            f" WHERE (user_id, currency) IN ({values}{pairs}) ORDER BY user_id, currency {lock}",
             [part for key in sorted(keys) for part in key],
         )
-    return {(row.user_id, row.currency_id): row for row in rows}
+        return {
+            (user_id, currency): Held(balance_id, stored_units(available), stored_units(frozen))
+            for user_id, currency, balance_id, available, frozen in cursor.fetchall()
+        }
 
 
 def _refuse_amount(amount: Decimal, currency: str) -> None:
@@ -154,21 +207,21 @@ def _repeated(wanted: Transfer) -> Transfer | None:
 def _carry_out(wanted: Transfer) -> Transfer:
     """Balance, supply, ledger and the transfer itself; the balance's row is locked first."""
     key = (wanted.user_id, wanted.currency_id)
-    balance = lock_balances([key])[key]
+    held = lock_balances([key])[key]
+    available, frozen = to_decimal(held.available), to_decimal(held.frozen)
     if (earlier := _repeated(wanted)) is not None:
         # The same transfer was made while we waited for the balance.
         return earlier
-    if balance.available + wanted.amount < 0:
+    if available + wanted.amount < 0:
         raise InsufficientFunds(
-            f"{plain(-wanted.amount)} {wanted.currency_id} needed, {plain(balance.available)} available",
+            f"{plain(-wanted.amount)} {wanted.currency_id} needed, {plain(available)} available",
             currency=wanted.currency_id,
             required=plain(-wanted.amount),
-            available=plain(balance.available),
+            available=plain(available),
         )
     _change_supply(wanted.currency_id, wanted.amount)
-    balance.available += wanted.amount
-    balance.save(update_fields=["available", "updated_at"])
-    wanted.available_after, wanted.frozen_after = balance.available, balance.frozen
+    wanted.available_after, wanted.frozen_after = available + wanted.amount, frozen
+    Balance.objects.filter(id=held.id).update(available=wanted.available_after, updated_at=timezone.now())
     wanted.save(force_insert=True)
     kind = EntryKind.DEPOSIT if wanted.amount > 0 else EntryKind.WITHDRAWAL
     accounts = ((wanted.user_id, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))

@@ -1,5 +1,6 @@
 """Model fields whose meaning must not depend on the database behind them: exact money and exact keys."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,14 @@ def plain(amount: Decimal) -> str:
 def plain_or_none(amount: Decimal | None) -> str | None:
     """The same where there may be nothing to show."""
     return None if amount is None else plain(amount)
+
+
+def plain_units(units: int) -> str:
+    """Units of 1e-8 as clients see the amount. Written for speed: every event told has half a dozen of them."""
+    if units < 0:
+        return f"-{plain_units(-units)}"
+    whole, rest = divmod(units, UNIT)
+    return f"{whole}.{rest:08d}".rstrip("0") if rest else str(whole)
 
 
 class AmountField(_AmountBase):
@@ -72,6 +81,10 @@ class AmountField(_AmountBase):
             return None
         return to_decimal(value) if connection.vendor == "sqlite" else Decimal(value)
 
+    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
+        """How an amount in units is written in a statement."""
+        return _digits_literal if is_sqlite else _decimal_literal
+
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)
         return "" if value is None else plain(value)
@@ -98,6 +111,9 @@ class TurnoverField(AmountField):
     def from_db_value(self, value: Any, _expression: Any, _connection: BaseDatabaseWrapper) -> Decimal | None:
         return None if value is None else Decimal(value)
 
+    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
+        return _text_literal if is_sqlite else _decimal_literal
+
 
 class AmountSum(models.Sum):
     """The exact sum of amounts that are not negative, however large.
@@ -113,6 +129,25 @@ class AmountSum(models.Sum):
         whole, rest = f"SUM(({operand}) / {UNIT})", f"SUM(({operand}) %% {UNIT})"
         text = f"({whole} + {rest} / {UNIT}) || '.' || printf('%%0{DIGITS}d', {rest} %% {UNIT})"
         return text, (*parameters, *parameters, *parameters)
+
+
+def stored_units(value: int | Decimal | str) -> int:
+    """An amount as the database's driver gives it, in units: on SQLite an integer, or a text for a turnover."""
+    return value if isinstance(value, int) else to_units(Decimal(value))
+
+
+def _decimal_literal(units: int | None) -> str:
+    if units is None:
+        return "NULL"
+    return f"{units // UNIT}.{units % UNIT:08d}" if units >= 0 else f"-{_decimal_literal(-units)}"
+
+
+def _digits_literal(units: int | None) -> str:
+    return "NULL" if units is None else f"{units:d}"
+
+
+def _text_literal(units: int | None) -> str:
+    return "NULL" if units is None else f"'{plain_units(units)}'"
 
 
 def amount(value: Decimal) -> models.Value:

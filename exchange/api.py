@@ -13,9 +13,14 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import Token
 
 from exchange import errors
+from exchange.callers import Caller, find_caller
 from exchange.errors import ExchangeError, error_body, timestamp
+from exchange.forms import parse_id
 from exchange.json import MAX_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
@@ -31,6 +36,13 @@ class TokenAuthentication(JWTAuthentication):
             return super().authenticate(request)
         except exceptions.APIException as error:
             raise errors.NotAuthenticated("the access token is invalid or expired") from error
+
+    def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
+        """The account that the token names. Raises InvalidToken."""
+        caller = find_caller(parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0)
+        if caller is None:
+            raise InvalidToken("the account is not active")
+        return caller
 
 
 class StrictJSONParser(BaseParser):

@@ -209,7 +209,7 @@ class Unavailable(ExchangeError):
 def timestamp(instant: datetime | None = None) -> str:
     """ISO 8601 UTC with microseconds, as every answer carries it; the present when no instant is given."""
     instant = (instant or datetime.now(UTC)).astimezone(UTC)
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def error_body(error: ExchangeError) -> dict[str, Any]:

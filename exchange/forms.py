@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -118,6 +118,32 @@ class Identifier(serializers.Field):  # type: ignore[type-arg]
         return value
 
 
+class Items(serializers.Field):  # type: ignore[type-arg]
+    """A list of so many items at most; what each of them is, is read by whoever takes them."""
+
+    default_error_messages = {
+        "LIST_REQUIRED": "must be a list",
+        "LIST_EMPTY": "must not be empty",
+        "LIST_TOO_LONG": "must have at most {limit} items",
+    }
+
+    def __init__(self, *, limit: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.limit = limit
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("LIST_REQUIRED")
+        if not data:
+            self.fail("LIST_EMPTY")
+        if len(data) > self.limit:
+            self.fail("LIST_TOO_LONG", limit=self.limit)
+        return data
+
+    def to_representation(self, value: list[Any]) -> list[Any]:
+        return value
+
+
 class Email(Text):
     """An e-mail address."""
 
@@ -126,19 +152,27 @@ class Email(Text):
 
 
 class Form(serializers.Serializer):  # type: ignore[type-arg]
-    """A request's fields, declared in snake_case and sent in camelCase; unknown ones are refused."""
+    """A request's fields, declared in snake_case and sent in camelCase; unknown ones are refused.
 
-    def parse(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidField]]:
+    Read from the class: each instance would copy its fields, and reading changes none of them.
+    """
+
+    _fields_by_sent_name: ClassVar[dict[str, tuple[str, Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._fields_by_sent_name = {camel(name): (name, field) for name, field in cls._declared_fields.items()}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidField]]:
         """The values of the fields that are well formed, and an error for each that is not."""
         values: dict[str, Any] = {}
         errors: list[InvalidField] = []
-        names = {camel(str(name)): str(name) for name in self.fields}
-        for unknown in (name for name in data if name not in names):
+        for unknown in (name for name in data if name not in cls._fields_by_sent_name):
             errors.append(
                 InvalidField(printable(unknown), "FIELD_UNKNOWN", f"{printable(unknown)} is not a field here")
             )
-        for sent, name in names.items():
-            field = self.fields[name]
+        for sent, (name, field) in cls._fields_by_sent_name.items():
             if sent not in data and not field.required:
                 continue
             try:
@@ -147,9 +181,10 @@ class Form(serializers.Serializer):  # type: ignore[type-arg]
                 errors += [_as_invalid_field(sent, detail) for detail in _details(error)]
         return values, errors
 
-    def read(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         """The values of all fields. Raises InvalidField or ValidationFailed."""
-        values, errors = self.parse(data)
+        values, errors = cls.parse(data)
         refuse(errors)
         return values
 

@@ -1,6 +1,7 @@
 """JSON as clients may send it: strict, shallow and small."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from exchange.errors import BodyTooLarge, MalformedBody
@@ -8,6 +9,9 @@ from exchange.errors import BodyTooLarge, MalformedBody
 MAX_BYTES = 65_536
 MAX_DEPTH = 8
 MAX_NUMBER_LENGTH = 20
+
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -32,21 +36,17 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_deep(text: str) -> None:
-    """Count brackets before parsing: the parser itself would recurse. Brackets inside texts count too, harmlessly."""
+    """Count brackets before parsing: the parser itself would recurse. Those inside texts do not count.
+
+    Without escapes, texts are what stands between each second quote and the next. An escape outside of a text is no
+    JSON: up to there the brackets were counted as the parser would, and it stops there.
+    """
+    outside = "".join(_ESCAPE.sub("", text).split('"')[::2])
     depth = 0
-    in_text = escaped = False
-    for character in text:
-        if in_text:
-            in_text = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_text = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ValueError(f"nested more than {MAX_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
+    for bracket in _BRACKET.findall(outside):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -216,8 +216,10 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # The engine.
-ENGINE_BATCH_SIZE = env.int("ENGINE_BATCH_SIZE", default=200)
+ENGINE_BATCH_SIZE = env.int("ENGINE_BATCH_SIZE", default=500)
 ENGINE_FILLS_PER_TRANSACTION = env.int("ENGINE_FILLS_PER_TRANSACTION", default=500)
+# "off" reads the book anew for each batch: slow, and the reference that the book in memory is tested against.
+ENGINE_BOOK_CACHE = choice("ENGINE_BOOK_CACHE", "on", _ON + _OFF) in _ON
 ENGINE_TIME_BOX_SECONDS = env.float("ENGINE_TIME_BOX_SECONDS", default=1.0)
 
 # Users and tokens.

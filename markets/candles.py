@@ -1,34 +1,45 @@
 """Candles: the tape summed up by interval, and the last 24 hours of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
-from exchange.bulk import update_rows
-from markets.models import Candle, Interval, Market, Trade
+from exchange.bulk import dialect, execute, update_rows, write_inserts
+from markets.models import Candle, Interval, Market
+from matching.core import types as core
+from matching.core.money import to_units
 
 _CHANGING = ("high", "low", "close", "volume", "quote_volume", "trades")
 
 
-def record(market: Market, trades: Iterable[Trade], now: datetime) -> None:
+class _Summary(NamedTuple):
+    """A batch of trades in a few figures, in units."""
+
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    quote_volume: int
+    trades: int
+
+
+def record(market: Market, trades: Sequence[core.Trade], now: datetime) -> None:
     """Add a batch's trades, in order, to the candles that `now` falls in, inside the caller's transaction.
 
     Only the worker that holds the book's row calls this, so reading and writing them cannot race.
     """
-    batch = list(trades)
-    if not batch:
-        return
+    batch = _summary(trades)
     opens = {interval: opens_at(now, interval) for interval in Interval}
     known = Candle.objects.filter(market=market, interval__in=opens, opens_at__in=set(opens.values()))
     open_now = {
         Interval(candle.interval): candle for candle in known if candle.opens_at == opens[Interval(candle.interval)]
     }
-    for candle in open_now.values():
-        _extend(candle, batch)
-    new = [_begin(market, interval, opens[interval], batch) for interval in opens.keys() - open_now.keys()]
-    rows = [(candle.id, *(getattr(candle, name) for name in _CHANGING)) for candle in open_now.values()]
+    rows = [(candle.id, *_extended(candle, batch)) for candle in open_now.values()]
     update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
-    Candle.objects.bulk_create(new)
+    new = [(market.symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
+    execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
 
 
 def opens_at(instant: datetime, interval: int) -> datetime:
@@ -56,21 +67,29 @@ def last_day(market: Market, now: datetime) -> list[Candle]:
     )
 
 
-def _begin(market: Market, interval: Interval, opening: datetime, batch: list[Trade]) -> Candle:
-    price = batch[0].price
-    candle = _flat(market, interval, opening, price)
-    _extend(candle, batch)
-    return candle
+def _summary(trades: Sequence[core.Trade]) -> _Summary:
+    prices = [trade.price for trade in trades]
+    return _Summary(
+        open=prices[0],
+        high=max(prices),
+        low=min(prices),
+        close=prices[-1],
+        volume=sum(trade.quantity for trade in trades),
+        quote_volume=sum(trade.notional for trade in trades),
+        trades=len(trades),
+    )
 
 
-def _extend(candle: Candle, batch: list[Trade]) -> None:
-    prices = [trade.price for trade in batch]
-    candle.high = max(candle.high, *prices)
-    candle.low = min(candle.low, *prices)
-    candle.close = prices[-1]
-    candle.volume += sum(trade.quantity for trade in batch)
-    candle.quote_volume += sum(trade.price * trade.quantity for trade in batch)
-    candle.trades += len(batch)
+def _extended(candle: Candle, batch: _Summary) -> tuple[int, ...]:
+    """The candle's changing figures, in units, with the batch's trades in them."""
+    return (
+        max(to_units(candle.high), batch.high),
+        min(to_units(candle.low), batch.low),
+        batch.close,
+        to_units(candle.volume) + batch.volume,
+        to_units(candle.quote_volume) + batch.quote_volume,
+        candle.trades + batch.trades,
+    )
 
 
 def _flat(market: Market, interval: Interval, opening: datetime, price: Decimal) -> Candle:

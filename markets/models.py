@@ -143,12 +143,16 @@ class Trade(models.Model):
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     sequence = models.PositiveBigIntegerField()
-    # Plain ids: orders stand above markets, and an insert here must not lock the orders' rows.
+    # Plain ids: orders stand above markets, and an insert here must not lock the orders' or the users' rows.
     buy_order_id = models.PositiveBigIntegerField(db_index=True)
     sell_order_id = models.PositiveBigIntegerField(db_index=True)
+    buyer_id = models.PositiveBigIntegerField()
+    seller_id = models.PositiveBigIntegerField()
     taker_side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
     price = AmountField()
     quantity = AmountField()
+    # Price times quantity. Stored, because the embedded database's integers could not hold the product on the way.
+    notional = AmountField()
     buyer_fee = AmountField(default=Decimal(0))
     seller_fee = AmountField(default=Decimal(0))
     created_at = models.DateTimeField()

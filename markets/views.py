@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.amounts import plain
+from exchange.amounts import plain, plain_units
 from exchange.api import IsStaffOrReadOnly, answer, body
 from exchange.errors import InvalidField, MarketNotFound, timestamp
 from exchange.forms import parse_id, parse_limit, printable
 from markets import candles, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Candle, Interval, Market, Trade
+from matching.core.money import to_units
 
 # Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
 FIRST_YEAR, LAST_YEAR = 2000, 2199
@@ -36,10 +37,10 @@ class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(represent_market(known_market(symbol)))
+        return answer(represent_market(_present_market(symbol)))
 
     def patch(self, request: Request, symbol: str) -> Response:
-        changed = services.change_market(known_market(symbol), **MarketChangeForm().read(body(request)))
+        changed = services.change_market(_present_market(symbol), **MarketChangeForm().read(body(request)))
         return answer(represent_market(changed), message="Market changed")
 
 
@@ -108,8 +109,16 @@ def _instant(name: str, text: str) -> datetime:
 
 
 def known_market(symbol: str) -> Market:
-    """Raises MarketNotFound."""
-    market = services.find_market(symbol)
+    """As it was within the last second, not to be changed. Raises MarketNotFound."""
+    return _found(symbol, services.find_market(symbol))
+
+
+def _present_market(symbol: str) -> Market:
+    """As it is now, whichever process changed it. Raises MarketNotFound."""
+    return _found(symbol, services.read_market(symbol))
+
+
+def _found(symbol: str, market: Market | None) -> Market:
     if market is None:
         raise MarketNotFound(f"there is no market {printable(symbol)}")
     return market
@@ -133,13 +142,21 @@ def represent_market(market: Market) -> dict[str, Any]:
 
 
 def represent_trade(trade: Trade) -> dict[str, Any]:
+    amounts = (to_units(trade.price), to_units(trade.quantity))
+    return represent_print(trade.market_id, trade.sequence, *amounts, trade.taker_side, trade.created_at)
+
+
+def represent_print(
+    symbol: str, sequence: int, price: int, quantity: int, taker_side: str, created_at: datetime
+) -> dict[str, Any]:
+    """One line of the tape, over REST and over the stream alike; its amounts are given in units."""
     return {
-        "tradeId": trade.trade_id,
-        "sequence": trade.sequence,
-        "price": plain(trade.price),
-        "quantity": plain(trade.quantity),
-        "takerSide": trade.taker_side,
-        "createdAt": timestamp(trade.created_at),
+        "tradeId": f"{symbol}-{sequence}",
+        "sequence": sequence,
+        "price": plain_units(price),
+        "quantity": plain_units(quantity),
+        "takerSide": taker_side,
+        "createdAt": timestamp(created_at),
     }
 
 

@@ -5,6 +5,7 @@ effect but delay: what is not rung is found by the sweeper.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
+from exchange.inserts import insert_rows
 from matching.models import Command, CommandKind
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,16 @@ BELL_EXPIRES_SECONDS = 30
 STALE_AFTER = timedelta(seconds=1)
 
 
-def submit(kind: CommandKind, symbol: str, order_id: int) -> Command:
-    """Store a command in the caller's transaction and ring its market once that commits."""
-    command = Command.objects.create(market_id=symbol, kind=kind, order_id=order_id, created_at=timezone.now())
-    ring(symbol)
-    return command
+def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
+    """Store a command for each (symbol, order id) in the caller's transaction, and ring their markets once it commits.
+
+    One statement, in the order given, and one bell for each market.
+    """
+    now = timezone.now()
+    rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
+    insert_rows(Command, ("market", "kind", "order_id", "created_at"), rows)
+    for symbol in sorted({symbol for symbol, _ in orders}):
+        ring(symbol)
 
 
 def submit_cancels(symbol: str, order_ids: list[int]) -> None:

@@ -8,6 +8,7 @@ import functools
 import logging
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -19,11 +20,11 @@ from exchange.streams.request import StreamRequest
 from exchange.streams.sharing import Shared
 from exchange.streams.watch import Position
 from markets.models import Market
-from markets.views import known_market, represent_trade
+from markets.views import known_market, represent_print
+from matching.batch import Batch
 from matching.core.book import Book
 from matching.core.types import Status
 from matching.depth import read_depth, represent_book
-from matching.settlement import Settled
 from matching.ticker import read_ticker
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ LEVELS = 20
 CHANNEL_PREFIX = "market-"
 DEPTH, TRADES, TICKER = "depth", "trades", "ticker"
 # Events of orders that never rested. What they traded or removed on their way has events of its own.
-_BESIDE_THE_BOOK = (Status.REJECTED.value, Status.EXPIRED.value)
+_BESIDE_THE_BOOK = (Status.REJECTED, Status.EXPIRED)
 _SEQUENCE = re.compile(r'"sequence":([0-9]{1,18})')
 
 
@@ -40,20 +41,22 @@ def market_channel(symbol: str) -> str:
     return CHANNEL_PREFIX + symbol
 
 
-def market_messages(symbol: str, settled: Settled, book: Book) -> list[Message]:
+def market_messages(batch: Batch, book: Book, now: datetime) -> list[Message]:
     """What a committed batch changed in public: for the worker. Never raises: what is not told is read later."""
     try:
-        return list(_messages(symbol, settled, book))
+        return list(_messages(batch, book, now))
     except Exception:
-        logger.exception("a batch of %s was not told to its followers", symbol)
+        logger.exception("a batch of %s was not told to its followers", batch.market.symbol)
         return []
 
 
-def _messages(symbol: str, settled: Settled, book: Book) -> Iterator[Message]:
+def _messages(batch: Batch, book: Book, now: datetime) -> Iterator[Message]:
+    symbol = batch.market.symbol
     channel = market_channel(symbol)
-    if settled.trades:
-        yield Message(channel, TRADES, [represent_trade(trade) for trade in settled.trades])
-    if any(event.status not in _BESIDE_THE_BOOK for event in settled.events):
+    if batch.trades:
+        prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in batch.trades)
+        yield Message(channel, TRADES, [represent_print(symbol, *line, now) for line in prints])
+    if any(event.status not in _BESIDE_THE_BOOK for event in batch.events):
         yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
 
 

@@ -8,30 +8,35 @@ Why each step is where it is:
   would show orders as they were, and match them a second time.
 - The inbox is read without locks: the row's lock already makes this worker alone, and intake must not wait for it.
 - The book in memory is used only while it carries the row's token, and is forgotten on any error.
+- While a full batch is being written the next one is decided ahead, in another thread. It is written in a transaction
+  of its own, which first proves that nothing moved: the row still carries the token that the batch before it wrote.
 """
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from balances.services import lock_balances
-from markets.models import Market, MarketStatus
+from exchange.bulk import Dialect, dialect
+from exchange.streams import Message
+from markets.models import Market
 from matching import books, queue
+from matching.aside import do_aside
+from matching.batch import Batch
 from matching.core.book import Book
-from matching.core.money import to_units
-from matching.core.types import Order as CoreOrder
-from matching.core.types import OrderType, Outcome, Reason, Side, Status
-from matching.models import Command, CommandKind, OrderBook
-from matching.settlement import Batch, Settled, store
+from matching.decision import decide, market_buyers
+from matching.inbox import Row, Waiting, read_inbox, unpack
+from matching.models import Command, OrderBook
+from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from matching.stream import market_messages
-from orders.models import Order
-from orders.stream import publish_order_events
+from orders.stream import publish_steps
+from orders.telling import engine_step
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +52,14 @@ class Run:
     commands: int = 0
     trades: int = 0
     batches: int = 0
+    # How long the book's row was locked at the longest.
+    longest_ms: float = 0
 
-    def add(self, settled: Settled) -> None:
-        self.commands += settled.commands
-        self.trades += len(settled.trades)
+    def add(self, batch: Batch, locked_seconds: float) -> None:
+        self.commands += len(batch.done)
+        self.trades += len(batch.trades)
         self.batches += 1
+        self.longest_ms = max(self.longest_ms, round(locked_seconds * 1000, 1))
 
 
 def drain(symbol: str) -> Run:
@@ -60,53 +68,150 @@ def drain(symbol: str) -> Run:
     Safe to call at any time, from any number of workers. Raises what the database raises when it cannot be reached.
     """
     queue.silence(symbol)
-    run = Run(symbol)
-    deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
-    while done := _settle_next(symbol):
-        settled, book = done
-        run.add(settled)
-        trades = {(trade.market_id, trade.sequence): trade for trade in settled.trades}
-        publish_order_events(settled.events, trades, ahead=market_messages(symbol, settled, book))
-        if time.monotonic() > deadline:
-            queue.ring(symbol)
-            break
-    return run
+    return _Drain(symbol).run()
 
 
-def _settle_next(symbol: str) -> tuple[Settled, Book] | None:
-    """One batch, done again from the start when the database interrupted it; an outage never fails an order."""
-    attempt = 0
-    while True:
-        attempt += 1
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch that is decided and ready to be written, and what it will tell the public."""
+
+    market: Market
+    book: Book
+    settlement: Settlement
+    is_full: bool
+    public: list[Message]
+
+    @property
+    def batch(self) -> Batch:
+        return self.settlement.batch
+
+    def tell(self) -> None:
+        batch, now = self.batch, self.settlement.now
+        publish_steps((engine_step(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
+
+
+class _Drain:
+    """One matching run: batch after batch, each decided while the one before it is written."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.result = Run(symbol)
+        self.deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
+        # The token that the last batch wrote, and the batch decided ahead that counts on it.
+        self.token: str | None = None
+        self.ahead: Future[_Prepared | None] | None = None
+        self.told: Future[None] | None = None
+
+    def run(self) -> Run:
         try:
-            return _settle_batch(symbol)
-        except BaseException as error:
-            # The book in memory may hold what was never committed.
-            books.forget(symbol)
-            connection.close_if_unusable_or_obsolete()
-            if not isinstance(error, OperationalError) or attempt == ATTEMPTS:
-                raise
-            logger.warning("batch of %s interrupted (attempt %d): %s", symbol, attempt, error)
-            time.sleep(BACKOFF_SECONDS * attempt)
+            while prepared := self._settle_next():
+                self.told = do_aside(prepared.tell)
+                if time.monotonic() > self.deadline and self.ahead is None:
+                    queue.ring(self.symbol)
+                    break
+        finally:
+            if self.told is not None:
+                wait([self.told])
+        return self.result
 
+    def _settle_next(self) -> _Prepared | None:
+        """One batch, done again from the start when the database interrupted it; an outage never fails an order."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._settle_batch()
+            except BaseException as error:
+                # The book in memory may hold what was never committed.
+                self._forget()
+                connection.close_if_unusable_or_obsolete()
+                if not isinstance(error, OperationalError) or attempt == ATTEMPTS:
+                    raise
+                logger.warning("batch of %s interrupted (attempt %d): %s", self.symbol, attempt, error)
+                time.sleep(BACKOFF_SECONDS * attempt)
 
-def _settle_batch(symbol: str) -> tuple[Settled, Book] | None:
-    # A look without the lock: most bells that find nothing must not wait for the one that works.
-    if not Command.objects.filter(market_id=symbol).exists():
-        return None
-    with transaction.atomic(durable=True):
-        row = _lock(symbol)
-        book = books.trusted(row)
-        commands = _inbox(row)
-        if not commands:
-            books.remember(symbol, row.token, book)
+    def _settle_batch(self) -> _Prepared | None:
+        # A look without the lock: most bells that find nothing must not wait for the one that works.
+        if self.ahead is None and not Command.objects.filter(market_id=self.symbol).exists():
             return None
-        market = Market.objects.get(symbol=symbol)
-        batch = _decide(market, book, commands)
-        token, settled = store(row, book, batch, _clock(row))
-    # Only now does the memory stand for what is stored.
-    books.remember(symbol, token, book)
-    return settled, book
+        with transaction.atomic(durable=True):
+            row = _lock(self.symbol)
+            locked_at = time.monotonic()
+            market, now = _market(self.symbol)
+            prepared = self._decided_ahead(row, market) or _decide_now(row, market, now)
+            if prepared is None:
+                return None
+            clear_inbox(prepared.batch.done)
+            self._look_ahead(prepared, market, now)
+            token = store(row, prepared.settlement)
+        self.result.add(prepared.batch, time.monotonic() - locked_at)
+        self.token = token
+        if self.ahead is None:
+            # Only now does the memory stand for what is stored. A book that was decided upon further does not.
+            books.remember(self.symbol, token, prepared.book)
+        return prepared
+
+    def _decided_ahead(self, row: OrderBook, market: Market) -> _Prepared | None:
+        """The batch decided ahead, if what it was decided upon still holds."""
+        if self.ahead is None:
+            return None
+        prepared, self.ahead = self.ahead.result(), None
+        if prepared is not None and row.token == self.token and market.status == prepared.market.status:
+            return prepared
+        books.forget(self.symbol)
+        return None
+
+    def _look_ahead(self, prepared: _Prepared, market: Market, now: datetime) -> None:
+        """Have the next batch decided while this one is written, if this one was full.
+
+        Not after a taker that is not finished, which goes on with its money as it is stored.
+        """
+        if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or time.monotonic() > self.deadline:
+            return
+        rows = read_inbox(self.symbol, settings.ENGINE_BATCH_SIZE)
+        if rows:
+            self.ahead = do_aside(_prepare_ahead, market, prepared.book, rows, now, time.monotonic(), dialect())
+
+    def _forget(self) -> None:
+        if self.ahead is not None:
+            # It still changes the book that is thrown away.
+            wait([self.ahead])
+        self.ahead = self.token = None
+        books.forget(self.symbol)
+
+
+def _decide_now(row: OrderBook, market: Market, now: datetime) -> _Prepared | None:
+    book = books.trusted(row)
+    commands = unpack(read_inbox(row.market_id, settings.ENGINE_BATCH_SIZE, row.unfinished_order_id))
+    if not commands:
+        books.remember(row.market_id, row.token, book)
+        return None
+    buyers = lock_balances((user_id, market.quote_id) for user_id in market_buyers(commands))
+    spendable = {user_id: held.available for (user_id, _), held in buyers.items()}
+    return _prepare(market, book, commands, spendable, now, dialect())
+
+
+def _prepare_ahead(
+    market: Market, book: Book, rows: list[Row], read: datetime, read_at: float, to: Dialect
+) -> _Prepared | None:
+    """The next batch, in the other thread. `read` was the database's time at the monotonic instant `read_at`.
+
+    None where market buyers are among the commands: their funds must be locked before anything is decided.
+    """
+    commands = unpack(rows)
+    if market_buyers(commands):
+        return None
+    now = read + timedelta(seconds=time.monotonic() - read_at)
+    return _prepare(market, book, commands, {}, now, to)
+
+
+def _prepare(
+    market: Market, book: Book, commands: list[Waiting], spendable: dict[int, int], now: datetime, to: Dialect
+) -> _Prepared:
+    batch = decide(market, book, commands, spendable, settings.ENGINE_FILLS_PER_TRANSACTION)
+    settlement = write_settlement(batch, book.next_sequence, now, to)
+    is_full = len(commands) == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
+    return _Prepared(market, book, settlement, is_full, market_messages(batch, book, now))
 
 
 def _lock(symbol: str) -> OrderBook:
@@ -120,81 +225,10 @@ def _lock(symbol: str) -> OrderBook:
     return row
 
 
-def _clock(row: OrderBook) -> datetime:
-    """The database's clock, on which workers on several hosts agree.
+def _market(symbol: str) -> tuple[Market, datetime]:
+    """The market as it is now, and the database's clock, on which workers on several hosts agree.
 
     Asked after the lock: the statement that waits for it carries the time at which it began to wait.
     """
-    now: datetime = OrderBook.objects.filter(pk=row.pk).values_list(Now(), flat=True).get()
-    return now
-
-
-def _inbox(row: OrderBook) -> list[Command]:
-    """The next commands: first the one that is not finished, then by id.
-
-    Ids do not commit in order. A smaller one may show up between two transactions of a large taker, and must not
-    overtake it.
-    """
-    waiting = Command.objects.filter(market_id=row.market_id).order_by("id")
-    if row.unfinished_order_id is None:
-        return list(waiting[: settings.ENGINE_BATCH_SIZE])
-    unfinished = waiting.get(kind=CommandKind.NEW, order_id=row.unfinished_order_id)
-    return [unfinished, *waiting.exclude(id=unfinished.id)[: settings.ENGINE_BATCH_SIZE - 1]]
-
-
-def _decide(market: Market, book: Book, commands: Sequence[Command]) -> Batch:
-    """Apply the commands to the book in order, up to the transaction's limit of fills."""
-    batch = Batch(market)
-    orders = _orders(commands)
-    funds = _Funds(market, batch, orders.values())
-    for command in commands:
-        # A step makes two events at the most, a fill's.
-        steps = settings.ENGINE_FILLS_PER_TRANSACTION - len(batch.events) // 2
-        if steps <= 0:
-            break
-        outcome = _apply(market, book, command, orders.get(command.order_id), funds, steps)
-        batch.add(command, outcome)
-        if not outcome.finished:
-            break
-    return batch
-
-
-def _apply(
-    market: Market, book: Book, command: Command, order: CoreOrder | None, funds: "_Funds", steps: int
-) -> Outcome:
-    if command.kind == CommandKind.CANCEL:
-        return book.cancel(command.order_id)
-    assert order is not None, f"command {command.id} names order {command.order_id}, which does not exist"
-    if market.status != MarketStatus.TRADING and order.status is Status.PENDING:
-        return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
-    if _spends_available(order):
-        spendable = order.filled_notional + funds.available(order.user_id)
-        # A taker that goes on in a second transaction keeps its first budget: what it earned meanwhile, by trading with
-        # itself, must not depend on where the transactions were divided.
-        order.budget = spendable if order.budget is None else min(order.budget, spendable)
-    return book.place(order, max_steps=steps)
-
-
-def _orders(commands: Sequence[Command]) -> dict[int, CoreOrder]:
-    """The orders of the NEW commands, by id: a plain read under the book's lock."""
-    ids = [command.order_id for command in commands if command.kind == CommandKind.NEW]
-    rows = Order.objects.filter(id__in=ids).values_list(*books.CORE_COLUMNS)
-    return {row[0]: books.core_order(row) for row in rows}
-
-
-def _spends_available(order: CoreOrder) -> bool:
-    """A MARKET BUY by quantity froze nothing ahead: nobody knew its price."""
-    return order.type is OrderType.MARKET and order.side is Side.BUY and order.quantity is not None
-
-
-class _Funds:
-    """The available quote of the batch's market buyers, locked before anything is decided, as the batch changes it."""
-
-    def __init__(self, market: Market, batch: Batch, orders: Iterable[CoreOrder]) -> None:
-        self.currency = market.quote_id
-        self.batch = batch
-        keys = {(order.user_id, self.currency) for order in orders if _spends_available(order)}
-        self.locked = {key: to_units(balance.available) for key, balance in lock_balances(keys).items()}
-
-    def available(self, user_id: int) -> int:
-        return self.locked[user_id, self.currency] + self.batch.gained(user_id, self.currency)
+    market = Market.objects.annotate(now=Now()).get(symbol=symbol)
+    return market, market.now

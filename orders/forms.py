@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from exchange.errors import InvalidField, refuse
-from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Text
+from exchange.errors import ExchangeError, InvalidField, refuse
+from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from matching.core.types import OrderType, SelfTradePrevention, Side, TimeInForce
 from orders import rules
-from orders.services import NewOrder
+from orders.drafts import NewOrder
 
+BATCH_LIMIT = 100
 CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"
 
 
@@ -30,12 +31,18 @@ class OrderForm(Form):
     user_id = Identifier(required=False)
 
 
+class BatchForm(Form):
+    """POST /orders/batch."""
+
+    orders = Items(limit=BATCH_LIMIT)
+
+
 def read_order(data: dict[str, Any]) -> tuple[Market, NewOrder, int | None]:
     """The market, the order and the userId that was sent. Raises InvalidField or ValidationFailed.
 
     What comes back is well formed; whether it fits the market is asked by place_order.
     """
-    values, errors = OrderForm().parse(data)
+    values, errors = OrderForm.parse(data)
     errors += rules.missing_errors(values, set(data))
     errors += rules.shape_errors(values)
     market = find_market(values["symbol"]) if "symbol" in values else None
@@ -48,3 +55,18 @@ def read_order(data: dict[str, Any]) -> tuple[Market, NewOrder, int | None]:
     user_id = values.pop("user_id", None)
     del values["symbol"]
     return market, NewOrder(**values), user_id
+
+
+def read_batch(data: dict[str, Any]) -> list[tuple[Market, NewOrder, int | None] | ExchangeError]:
+    """Each order of a batch as read_order has it, or its refusal. Raises InvalidField or ValidationFailed."""
+    return [_read_item(position, item) for position, item in enumerate(BatchForm.read(data)["orders"])]
+
+
+def _read_item(position: int, item: Any) -> tuple[Market, NewOrder, int | None] | ExchangeError:
+    if not isinstance(item, dict):
+        field = f"orders[{position}]"
+        return InvalidField(field, "OBJECT_REQUIRED", f"{field} must be an object")
+    try:
+        return read_order(item)
+    except ExchangeError as error:
+        return error

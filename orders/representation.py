@@ -1,15 +1,15 @@
 """Orders, fills and timelines as clients see them, over REST and over the stream alike."""
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
-from exchange.amounts import plain, plain_or_none
-from exchange.errors import timestamp
+from exchange.amounts import plain, plain_or_none, plain_units
+from exchange.errors import ExchangeError, timestamp
 from markets.models import Trade
-from matching.core.money import DIGITS
+from matching.core.money import average_price, to_units
+from matching.core.types import Status
+from orders.drafts import Placed
 from orders.models import Order, OrderEvent
-
-_SMALLEST = Decimal(1).scaleb(-DIGITS)
 
 
 def represent_order(order: Order) -> dict[str, Any]:
@@ -26,7 +26,11 @@ def represent_order(order: Order) -> dict[str, Any]:
         "price": plain_or_none(order.price),
         "quantity": plain_or_none(order.quantity),
         "quoteQuantity": plain_or_none(order.quote_quantity),
-        **represent_progress(order.quantity, order.filled_quantity, order.filled_notional),
+        **represent_progress(
+            None if order.quantity is None else to_units(order.quantity),
+            to_units(order.filled_quantity),
+            to_units(order.filled_notional),
+        ),
         "status": order.status,
         "reason": order.reason,
         "active": order.active,
@@ -38,13 +42,12 @@ def represent_order(order: Order) -> dict[str, Any]:
     }
 
 
-def represent_progress(quantity: Decimal | None, filled: Decimal, filled_notional: Decimal) -> dict[str, Any]:
-    """How far an order got; the average price is rounded to eight places."""
-    average = (filled_notional / filled).quantize(_SMALLEST, ROUND_HALF_EVEN) if filled else None
+def represent_progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
+    """How far an order got, from units; the average price is rounded to eight places."""
     return {
-        "filledQuantity": plain(filled),
-        "remainingQuantity": None if quantity is None else plain(quantity - filled),
-        "averagePrice": plain_or_none(average),
+        "filledQuantity": plain_units(filled),
+        "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
+        "averagePrice": plain_units(average_price(filled_notional, filled)) if filled else None,
     }
 
 
@@ -75,6 +78,24 @@ def represent_event(event: OrderEvent) -> dict[str, Any]:
         "reason": event.reason,
         "createdAt": timestamp(event.created_at),
     }
+
+
+def represent_accepted(order: Order) -> dict[str, Any]:
+    """What was true when the order was stored, and is answered again whenever the request is repeated."""
+    return {
+        "orderId": order.id,
+        "clientOrderId": order.client_order_id,
+        "status": Status.PENDING.value,
+        "message": "Order accepted for processing",
+        "correlationId": order.correlation_id,
+    }
+
+
+def represent_result(result: Placed | ExchangeError) -> dict[str, Any]:
+    """What became of one order of a batch."""
+    if isinstance(result, ExchangeError):
+        return {"code": result.status, "error": result.error, "message": result.message, "data": result.data}
+    return {"code": 202, **represent_accepted(result.order), "replayed": result.replayed}
 
 
 def role(order: Order, trade: Trade) -> str:

@@ -1,5 +1,6 @@
 """What an order must be before it may be stored. Pure: values in, broken rules out."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -55,17 +56,18 @@ def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]
     return errors
 
 
-def market_errors(values: dict[str, Any], market: Market) -> list[InvalidField]:
-    """The market's own rules: tick, lot, least and most. `values` has the fields that were sent."""
+def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
+    """The market's own rules: tick, lot, least and most. What was not sent, or not readable, is missing or None."""
+    price, quantity, budget = values.get("price"), values.get("quantity"), values.get("quote_quantity")
     errors = []
-    if "price" in values:
-        errors += _price_errors(values["price"], market)
-    if "quantity" in values:
-        errors += _quantity_errors(values["quantity"], market)
-    if "quote_quantity" in values:
-        errors += _budget_errors(values["quote_quantity"], market)
-    if not errors and "price" in values and "quantity" in values:
-        errors += _notional_errors(values["price"] * values["quantity"], market, "quantity")
+    if price is not None:
+        errors += _price_errors(price, market)
+    if quantity is not None:
+        errors += _quantity_errors(quantity, market)
+    if budget is not None:
+        errors += _budget_errors(budget, market)
+    if not errors and price is not None and quantity is not None:
+        errors += _notional_errors(price * quantity, market, "quantity")
     return errors
 
 

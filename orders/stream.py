@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -13,78 +13,30 @@ from django.utils.module_loading import import_string
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
-from exchange.amounts import plain
-from exchange.errors import NotAuthenticated, NotYourAccount, UserNotFound, timestamp
+from exchange.errors import NotAuthenticated, NotYourAccount, UserNotFound
 from exchange.streams import Message, publish, redeem_ticket
 from exchange.streams.messages import RESET
 from exchange.streams.request import StreamRequest
 from exchange.streams.watch import Position
 from markets.models import Trade
 from orders import replay
-from orders.models import Order, OrderEvent
-from orders.representation import fee, represent_order, represent_progress, role
+from orders.models import OrderEvent
+from orders.telling import Step, order_channel, step_message, stored_steps
 from users.models import User
 
 logger = logging.getLogger(__name__)
 
 
-def order_channel(user_id: int) -> str:
-    return f"orders-{user_id}"
-
-
-def event_payload(order: Order, event: OrderEvent, trade: Trade | None) -> dict[str, Any]:
-    """The order's full state as of the event, so that to apply it twice is harmless."""
-    return _payload(represent_order(order), order, event, trade)
-
-
-def publish_order_events(
-    events: Sequence[OrderEvent], trades: Mapping[tuple[str, int], Trade], ahead: Sequence[Message] = ()
-) -> None:
+def publish_steps(steps: Iterable[Step], ahead: Sequence[Message] = ()) -> None:
     """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later.
 
     `ahead`: what else the batch tells, in the same round trip. It goes first, so that who heard the batch's last order
     event heard all of it: the streams' watch counts the order events and nothing else.
     """
     try:
-        publish([*ahead, *_messages(events, trades)])
+        publish([*ahead, *map(step_message, steps)])
     except Exception:
-        logger.exception("%d order events were not published", len(events))
-
-
-def _messages(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Message]:
-    events = list(events)
-    orders = Order.objects.in_bulk({event.order_id for event in events})
-    shared = {order_id: represent_order(order) for order_id, order in orders.items()}
-    messages = []
-    for event in events:
-        trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
-        data = _payload(shared[event.order_id], orders[event.order_id], event, trade)
-        messages.append(Message(order_channel(event.user_id), "order-status-update", data, event.event_id))
-    return messages
-
-
-def _payload(shared: dict[str, Any], order: Order, event: OrderEvent, trade: Trade | None) -> dict[str, Any]:
-    """What REST tells about the order, with everything that changes in its life as it was at the event."""
-    data = {
-        **shared,
-        **represent_progress(order.quantity, event.filled_quantity, event.filled_notional),
-        "status": event.status,
-        "reason": event.reason,
-        "active": event.active,
-        "updatedAt": timestamp(event.created_at),
-        "closedAt": None if event.active else timestamp(event.created_at),
-        "eventId": event.event_id,
-        "sequence": event.sequence,
-    }
-    if trade is not None:
-        data["lastTrade"] = {
-            "tradeId": trade.trade_id,
-            "price": plain(trade.price),
-            "quantity": plain(trade.quantity),
-            "role": role(order, trade),
-            "fee": plain(fee(order, trade)),
-        }
-    return data
+        logger.exception("a batch of order events was not published")
 
 
 class OrderJournal:
@@ -171,7 +123,7 @@ class OrderFeed:
             wanted = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
             for trade in Trade.objects.filter(market_id=symbol, sequence__in=wanted):
                 trades[symbol, trade.sequence] = trade
-        return _messages(events, trades)
+        return [step_message(step) for step in stored_steps(events, trades)]
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:

@@ -4,6 +4,7 @@ from orders import views
 
 urlpatterns = [
     path("orders", views.OrdersView.as_view()),
+    path("orders/batch", views.BatchView.as_view()),
     path("orders/client/<str:client_order_id>", views.ClientOrderView.as_view()),
     path("orders/<str:order_id>", views.OrderView.as_view()),
     path("orders/<str:order_id>/trades", views.FillsView.as_view()),

@@ -1,7 +1,6 @@
 """Orders over REST."""
 
 from functools import partial
-from typing import Any
 
 from django.db.models import Q, QuerySet
 from rest_framework.request import Request
@@ -9,17 +8,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from exchange.api import IsStaff, answer, body, caller_id, own_user_id
-from exchange.errors import InvalidField, MarketNotFound, OrderNotFound
+from exchange.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
 from exchange.forms import parse_id, printable
 from exchange.pages import read_page
 from exchange.streams import TICKET_SECONDS, issue_ticket, stats
-from markets.models import Trade
+from markets.models import Market, Trade
 from markets.services import find_market
 from matching.core.types import Status
 from orders import services
-from orders.forms import read_order
+from orders.batch import Asked, place_orders
+from orders.drafts import NewOrder
+from orders.forms import read_batch, read_order
 from orders.models import Order, OrderEvent
-from orders.representation import represent_event, represent_fill, represent_order
+from orders.representation import (
+    represent_accepted,
+    represent_event,
+    represent_fill,
+    represent_order,
+    represent_result,
+)
 from users.services import find_user
 
 
@@ -28,7 +35,10 @@ class OrdersView(APIView):
         market, wanted, user_id = read_order(body(request))
         placed = services.place_order(_account(request, user_id), market, wanted)
         return answer(
-            _accepted(placed.order), message="Order accepted for processing", code=202, replayed=placed.replayed
+            represent_accepted(placed.order),
+            message="Order accepted for processing",
+            code=202,
+            replayed=placed.replayed,
         )
 
     def get(self, request: Request) -> Response:
@@ -43,6 +53,13 @@ class OrdersView(APIView):
             raise MarketNotFound(f"there is no market {printable(symbol)}")
         cancelled = services.cancel_orders(_owner(request), symbol)
         return answer({"cancelled": cancelled}, message="Cancels accepted for processing", code=202)
+
+
+class BatchView(APIView):
+    def post(self, request: Request) -> Response:
+        asked = [_asked(request, each) for each in read_batch(body(request))]
+        results = [represent_result(result) for result in place_orders(asked)]
+        return answer({"results": results}, message="Batch processed", code=202)
 
 
 class OrderView(APIView):
@@ -93,12 +110,14 @@ class StreamStatsView(APIView):
 def own_order(request: Request, order_id: str) -> Order:
     """The order that the path names, the caller's own; staff see everybody's. Raises OrderNotFound."""
     wanted = _known_id(order_id)
-    if request.user.is_staff:
-        order = Order.objects.filter(id=wanted).first()
+    try:
+        return services.find_order(caller_id(request), wanted)
+    except OrderNotFound:
+        # Asked last: whether the caller is staff is another query.
+        order = Order.objects.filter(id=wanted).first() if request.user.is_staff else None
         if order is None:
-            raise OrderNotFound(f"there is no order {wanted}")
+            raise
         return order
-    return services.find_order(caller_id(request), wanted)
 
 
 def _known_id(order_id: str) -> int:
@@ -122,6 +141,17 @@ def _account(request: Request, asked_for: int | None) -> int:
     return user_id if user_id == caller_id(request) else find_user(user_id).id
 
 
+def _asked(request: Request, each: tuple[Market, NewOrder, int | None] | ExchangeError) -> Asked | ExchangeError:
+    """One order of a batch, with the account that it is for; or its refusal."""
+    if isinstance(each, ExchangeError):
+        return each
+    market, wanted, user_id = each
+    try:
+        return Asked(_account(request, user_id), market, wanted)
+    except ExchangeError as error:
+        return error
+
+
 def _filtered(request: Request) -> QuerySet[Order]:
     """The caller's orders, narrowed by the query. Raises InvalidField."""
     orders = Order.objects.filter(user_id=_owner(request))
@@ -138,14 +168,3 @@ def _filtered(request: Request) -> QuerySet[Order]:
             raise InvalidField("active", "INVALID_CHOICE", "active must be true or false")
         orders = orders.filter(active=query["active"] == "true")
     return orders
-
-
-def _accepted(order: Order) -> dict[str, Any]:
-    """What was true when the order was stored, and is answered again whenever the request is repeated."""
-    return {
-        "orderId": order.id,
-        "clientOrderId": order.client_order_id,
-        "status": Status.PENDING.value,
-        "message": "Order accepted for processing",
-        "correlationId": order.correlation_id,
-    }

@@ -6,6 +6,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from exchange.callers import forget_callers
+from markets.services import forget_markets
 from matching import books
 from tests.invariants import check_exchange
 from tests.world import World
@@ -27,6 +29,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     if uses_database:
         check_exchange()
     books._books.clear()
+    forget_markets()
+    forget_callers()
 
 
 @pytest.fixture

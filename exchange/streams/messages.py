@@ -1,12 +1,14 @@
-"""A message, as it crosses Redis in django-eventstream's format and as it reaches a client."""
+"""A message, as it crosses Redis (django-eventstream's fields, in bundles) and as it reaches a client."""
 
-import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
+import orjson
+
+logger = logging.getLogger(__name__)
 
 # django-eventstream's own: one Redis channel for everything.
 REDIS_CHANNEL = "events_channel"
@@ -34,32 +36,45 @@ class Heard:
     id: str | None
 
 
-def encode(message: Message) -> str:
-    """What is published; django-eventstream's own listener would understand it."""
-    fields = {
-        "channel": message.channel,
-        "event_type": message.type,
-        "data": data_text(message.data),
-        "pub_id": message.id,
-    }
-    return json.dumps(fields)
+def encode(messages: Sequence[Message]) -> bytes:
+    """What is published of a batch, as one Redis message: who listens pays for each message that Redis hands over."""
+    return orjson.dumps(
+        [
+            {
+                "channel": message.channel,
+                "event_type": message.type,
+                "data": data_text(message.data),
+                "pub_id": message.id,
+            }
+            for message in messages
+        ]
+    )
 
 
-def decode(raw: bytes | str) -> Heard | None:
-    """The published message, or None: whatever else is on the Redis channel must not end the stream of anybody."""
+def decode(raw: bytes | str) -> list[Heard]:
+    """The published messages, without what is malformed: it must not end the stream of anybody."""
     try:
-        fields = json.loads(raw)
-        channel, kind, data, message_id = (fields[name] for name in ("channel", "event_type", "data", "pub_id"))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        published = orjson.loads(raw)
+    except ValueError:
+        published = None
+    heard = [_heard(fields) for fields in published] if isinstance(published, list) else [None]
+    if None in heard:
+        logger.warning("ignored something malformed in a message of %d bytes", len(raw))
+    return [each for each in heard if each is not None]
+
+
+def _heard(fields: Any) -> Heard | None:
+    if not isinstance(fields, dict):
         return None
-    if not isinstance(channel, str) or not isinstance(kind, str):
+    channel, kind, data, message_id = map(fields.get, ("channel", "event_type", "data", "pub_id"))
+    if not isinstance(channel, str) or not isinstance(kind, str) or data is None:
         return None
     text = data if isinstance(data, str) else data_text(data)
     return Heard(channel, kind, text, None if message_id is None else str(message_id))
 
 
 def data_text(data: Any) -> str:
-    return json.dumps(data, cls=DjangoJSONEncoder, separators=(",", ":"))
+    return orjson.dumps(data).decode()
 
 
 def split_id(message_id: str | None) -> tuple[str, int] | None:

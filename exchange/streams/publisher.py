@@ -14,7 +14,7 @@ from exchange.streams.messages import REDIS_CHANNEL, Message, encode
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0
-PIPELINE_SIZE = 500
+BUNDLE_SIZE = 100
 
 
 def publish(messages: Iterable[Message]) -> None:
@@ -34,18 +34,16 @@ class Publisher:
         if time.monotonic() < self._quiet_until:
             return
         try:
-            encoded = [encode(message) for message in messages]
-            for batch in _batches(encoded, PIPELINE_SIZE):
-                self._send(batch)
+            self._send([encode(bundle) for bundle in _bundles(messages)])
         except Exception as error:
             self._failed(error)
         else:
             self._succeeded()
 
-    def _send(self, batch: tuple[str, ...]) -> None:
+    def _send(self, bundles: list[bytes]) -> None:
         with self._client.pipeline(transaction=False) as pipeline:
-            for text in batch:
-                pipeline.publish(REDIS_CHANNEL, text)
+            for bundle in bundles:
+                pipeline.publish(REDIS_CHANNEL, bundle)
             pipeline.execute()
 
     def _failed(self, error: Exception) -> None:
@@ -60,11 +58,11 @@ class Publisher:
         self._is_failing = False
 
 
-def _batches(items: list[str], size: int) -> Iterable[tuple[str, ...]]:
+def _bundles(messages: Iterable[Message]) -> Iterable[tuple[Message, ...]]:
     """itertools.batched, which Python 3.11 does not have yet."""
-    iterator = iter(items)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch
+    iterator = iter(messages)
+    while bundle := tuple(itertools.islice(iterator, BUNDLE_SIZE)):
+        yield bundle
 
 
 @functools.cache

@@ -78,22 +78,20 @@ class Subscription(RedisListener):  # type: ignore[misc]
                     raise RedisConnectionError(f"no answer to a ping in {PING_SECONDS} s")
                 await pubsub.ping()
             is_asked = message is None
-            if message is not None:
-                self._handle(message)
-            in_turn += 1
+            in_turn += self._handle(message) if message is not None else 1
             if in_turn >= MESSAGES_PER_TURN:
                 in_turn = 0
                 await asyncio.sleep(0)
 
-    def _handle(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> int:
+        """Take in what Redis sent; how many messages that was."""
         if message["type"] == "subscribe":
             # Only Redis's own confirmation counts: what is published from here on is heard.
             self.is_up = True
             self._tried.set()
             self._subscribed()
-        elif message["type"] == "message":
-            heard = decode(message["data"])
-            if heard is None:
-                logger.warning("ignored a malformed message of %d bytes", len(message["data"]))
-            else:
-                self._hear(heard)
+            return 1
+        bundle = decode(message["data"]) if message["type"] == "message" else []
+        for heard in bundle:
+            self._hear(heard)
+        return max(len(bundle), 1)

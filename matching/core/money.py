@@ -38,6 +38,12 @@ def notional(price: int, quantity: int) -> int:
     return value
 
 
+def average_price(total: int, quantity: int) -> int:
+    """What a unit of the asset cost on average: total / quantity in units, halves rounded to the even digit."""
+    average, rest = divmod(total * UNIT, quantity)
+    return average + (2 * rest > quantity or (2 * rest == quantity and average % 2))
+
+
 def fee(received: int, rate: int, step: int) -> int:
     """The fee on a received amount: received x rate, rounded up to a multiple of the asset's smallest step.
 

@@ -101,6 +101,8 @@ class Order:
     reason: Reason | None = None
     active: bool = True
     sequence: int | None = None
+    # Whatever the caller wants to find again with the order; the core neither reads nor changes it.
+    note: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from exchange.bulk import GuardFailed, update_rows
 from exchange.deadlocks import again_on_deadlock
 from exchange.errors import InsufficientFunds
 from markets.models import Asset
-from matching import books, queue, settlement
+from matching import books, queue, worker
 from matching.models import Command, CommandKind, OrderBook
 from orders.models import Order
 from tests.world import World, fund, outcome
@@ -60,7 +60,7 @@ def test_a_book_in_memory_never_outlives_an_interruption(transactional_db, world
         raise interruption
 
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "_clear_inbox", interrupt)
+        patch.setattr(worker, "clear_inbox", interrupt)
         with pytest.raises(interruption):
             world.match()
     assert books._books == {}
@@ -90,14 +90,14 @@ def test_guards_are_asked_row_by_row(world):
 
 def test_a_command_that_is_gone_throws_the_batch_away(transactional_db, world, monkeypatch):
     world.place(world.alice, "buy 1 @ 100")
-    real = settlement._clear_inbox
+    real = worker.clear_inbox
 
     def somebody_was_faster(commands):
         Command.objects.all().delete()
         real(commands)
 
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "_clear_inbox", somebody_was_faster)
+        patch.setattr(worker, "clear_inbox", somebody_was_faster)
         with pytest.raises(GuardFailed):
             world.match()
     world.match()

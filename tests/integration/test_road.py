@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import pytest
 
-from markets.models import Market
 from matching.models import Command
 from orders.models import Order
 from tests.world import World, fund, outcome, person, stored_rows
@@ -200,7 +199,7 @@ def test_a_sweep_is_finished_by_a_worker_that_starts_in_the_middle(world, settin
 
 def test_orders_of_a_market_that_stopped_are_rejected(world):
     waiting = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
-    Market.objects.update(status="HALTED")
+    world.staff.call("PATCH", "/markets/BTC-USD", {"status": "HALTED"})
     refused = world.place(world.alice, "buy 1 @ 100")
     assert (refused.status_code, refused.body["error"]) == (409, "MARKET_NOT_TRADING")
     world.match()

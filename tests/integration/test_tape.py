@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from markets.models import Candle, Interval
+from markets.models import Candle, Interval, Market
 from matching import worker
 from matching.ticker import read_ticker
 from tests.world import World, fund
@@ -26,7 +26,8 @@ def ago(monkeypatch):
     beginning = timezone.now()
 
     def set_back(**delta: int) -> None:
-        monkeypatch.setattr(worker, "_clock", lambda _row: beginning - timedelta(**delta))
+        now = beginning - timedelta(**delta)
+        monkeypatch.setattr(worker, "_market", lambda symbol: (Market.objects.get(symbol=symbol), now))
 
     return set_back
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from exchange.bulk import GuardFailed
 from exchange.checks import database_faults
-from matching import books, queue, settlement, worker
+from matching import books, queue, worker
 from matching.models import Command, OrderBook
 from orders.models import Order, OrderEvent
 from tests.world import World, outcome
@@ -82,13 +82,13 @@ def test_a_book_in_memory_that_lies_is_caught_by_the_guards(transactional_db, wo
 
 def test_a_token_that_moved_throws_the_batch_away(transactional_db, world, monkeypatch):
     world.place(world.alice, "buy 1 @ 100")
-    real = settlement._clear_inbox
+    real = worker.clear_inbox
 
     def meanwhile(commands):
         real(commands)
         OrderBook.objects.update(token="0" * 32)
 
-    monkeypatch.setattr(settlement, "_clear_inbox", meanwhile)
+    monkeypatch.setattr(worker, "clear_inbox", meanwhile)
     with pytest.raises(GuardFailed):
         world.match()
     assert Command.objects.count() == 1
@@ -99,14 +99,14 @@ def test_an_interrupted_batch_is_done_again_from_the_start(transactional_db, wor
     world.play(world.bob, "sell 1 @ 100")
     order_id = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
     failures = iter([OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout")])
-    real = settlement._clear_inbox
+    real = worker.clear_inbox
 
     def sometimes(commands):
         for error in failures:
             raise error
         real(commands)
 
-    monkeypatch.setattr(settlement, "_clear_inbox", sometimes)
+    monkeypatch.setattr(worker, "clear_inbox", sometimes)
     monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
     world.match()
     assert outcome(world.alice.get(f"/orders/{order_id}")) == "0 filled"
@@ -119,7 +119,7 @@ def test_a_database_that_stays_away_fails_no_order(transactional_db, world, monk
         raise OperationalError(2006, "Server has gone away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(settlement, "_clear_inbox", away)
+        patch.setattr(worker, "clear_inbox", away)
         patch.setattr(worker, "BACKOFF_SECONDS", 0)
         with pytest.raises(OperationalError):
             world.match()
@@ -133,15 +133,15 @@ def test_the_bells_flag_is_deleted_before_the_inbox_is_read(world, monkeypatch):
     cache.set(queue._bell(world.symbol), 1, 60)
     world.place(world.alice, "buy 1 @ 100")
     seen = []
-    real = worker._settle_batch
+    real = worker.read_inbox
 
-    def look(symbol):
-        seen.append(cache.get(queue._bell(symbol)))
-        return real(symbol)
+    def look(*arguments):
+        seen.append(cache.get(queue._bell(world.symbol)))
+        return real(*arguments)
 
-    monkeypatch.setattr(worker, "_settle_batch", look)
+    monkeypatch.setattr(worker, "read_inbox", look)
     world.match()
-    assert seen == [None, None]
+    assert seen == [None]
 
 
 def test_one_bell_serves_many_orders(world, monkeypatch):

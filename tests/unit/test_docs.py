@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exchange.errors import ExchangeError
-from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Text
+from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
 from matching.core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def sources() -> Iterator[Path]:
 def raised_codes() -> set[str]:
     """Codes of refusals, of fields, and those that are named where an InvalidField is made."""
     codes = {error.code for error in all_subclasses(ExchangeError)} - {"INVALID_FIELD", "CONFLICT", "INTERNAL_ERROR"}
-    for field in (Choice, DecimalText, Flag, Form, Identifier, Text):
+    for field in (Choice, DecimalText, Flag, Form, Identifier, Items, Text):
         codes |= {code.upper() for code in field.default_error_messages} - {"NULL", "REQUIRED", "INVALID"}
     for source in sources():
         codes |= set(re.findall(r'InvalidField\(\s*"[^"]+",\s*"([A-Z_]+)"', source.read_text()))

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from exchange.streams import Message, issue_ticket, redeem_ticket, watch
 from exchange.streams.hub import Hub
-from exchange.streams.messages import decode, encode, split_id
+from exchange.streams.messages import Heard, decode, encode, split_id
 from exchange.streams.publisher import Publisher
 from exchange.streams.request import StreamRequest
 from exchange.streams.watch import Position, Watch
@@ -29,22 +29,25 @@ LOCAL_CACHE = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemC
 
 def test_a_message_has_the_format_of_django_eventstream() -> None:
     told = Message("orders-1", "order-status-update", {"status": "OPEN"}, "BTC-USD-1")
-    assert json.loads(encode(told)) == {
+    fields = {
         "channel": "orders-1",
         "event_type": "order-status-update",
         "data": '{"status":"OPEN"}',
         "pub_id": "BTC-USD-1",
     }
-    heard = decode(encode(told))
-    assert heard is not None
-    assert (heard.channel, heard.type, heard.data, heard.id) == (
-        "orders-1", "order-status-update", '{"status":"OPEN"}', "BTC-USD-1",
-    )  # fmt: skip
+    assert json.loads(encode([told, told])) == [fields, fields]
+    heard = Heard("orders-1", "order-status-update", '{"status":"OPEN"}', "BTC-USD-1")
+    assert decode(encode([told, told])) == [heard, heard]
+
+
+def test_one_malformed_message_does_not_take_its_bundle_along() -> None:
+    told = encode([Message("orders-1", "order-status-update", {}, None)]).decode()
+    assert len(decode(f"[17, {told[1:-1]}, null]")) == 1
 
 
 @given(st.binary() | st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
 def test_junk_is_no_message(raw: bytes | str) -> None:
-    assert decode(raw) is None
+    assert decode(raw) == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_a_batch_is_one_round_trip() -> None:
     redis = FakeRedis()
     Publisher(redis).publish(Message("a", "b", {"n": n}) for n in range(300))  # type: ignore[arg-type]
     assert redis.attempts == 1
-    assert len(redis.published) == 300
+    assert [len(decode(bundle)) for bundle in redis.published] == [100, 100, 100]
 
 
 def test_an_outage_costs_one_attempt_a_second_and_one_warning(

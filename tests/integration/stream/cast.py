@@ -18,7 +18,8 @@ from exchange.streams.application import StreamApplication
 from exchange.streams.hub import Hub
 from markets.models import Asset, Market
 from orders.models import Order, OrderEvent
-from orders.stream import OrderJournal, open_order_feed, publish_order_events
+from orders.stream import OrderJournal, open_order_feed, publish_steps
+from orders.telling import stored_steps
 from scripts.servers import free_port
 from tests.integration.stream.client import StreamClient
 
@@ -66,7 +67,7 @@ class Cast:
         stored = OrderEvent.objects.filter(market_id=symbol, sequence__range=(sequences[0], sequences[-1]))
         events = list(stored.order_by("sequence"))
         if published:
-            publish_order_events(events, {})
+            publish_steps(stored_steps(events, {}))
         return events
 
     def order(self, user: Any, symbol: str = "BTC-USD") -> Order:

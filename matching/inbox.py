@@ -1,0 +1,60 @@
+"""What waits for a market's worker: its commands in order, each with the order that it brings."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from matching import books
+from matching.core.types import Order
+from matching.models import CommandKind
+
+_SELECT = (
+    f"SELECT c.id, c.kind, c.order_id, {books.columns('o')} FROM commands c"  # noqa: S608
+    " LEFT JOIN orders o ON c.kind = 'NEW' AND o.id = c.order_id WHERE c.market_id = %s"
+)
+
+
+class Waiting(NamedTuple):
+    """A command in the inbox. `order` is the order of a NEW command, None for any other."""
+
+    id: int
+    kind: str
+    order_id: int
+    order: Order | None
+
+
+# A command as it was read, with the columns of its order: what `unpack` takes.
+Row = tuple[Any, ...]
+
+
+def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) -> list[Row]:
+    """The next commands: first that of the taker that is not finished, then by id. A plain read under the book's lock.
+
+    Ids do not commit in order. A smaller one may show up between two transactions of a large taker, and must not
+    overtake it.
+    """
+    if unfinished_order_id is None:
+        return _read(f"{_SELECT} ORDER BY c.id LIMIT %s", symbol, limit)
+    unfinished = _read(f"{_SELECT} AND c.kind = 'NEW' AND c.order_id = %s", symbol, unfinished_order_id)
+    assert len(unfinished) == 1, f"order {unfinished_order_id} of {symbol} cannot go on: it has no command"
+    others = f"{_SELECT} AND c.id <> %s ORDER BY c.id LIMIT %s"
+    return [*unfinished, *_read(others, symbol, unfinished[0][0], limit - 1)]
+
+
+def unpack(rows: Iterable[Row]) -> list[Waiting]:
+    """The commands with their orders as the core knows them; apart from the reading, for it needs no database."""
+    return [_waiting(*row) for row in rows]
+
+
+def _read(query: str, *parameters: int | str) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
+def _waiting(command_id: int, kind: str, order_id: int, *columns: Any) -> Waiting:
+    if kind != CommandKind.NEW:
+        return Waiting(command_id, kind, order_id, None)
+    assert columns[0] is not None, f"command {command_id} names order {order_id}, which does not exist"
+    return Waiting(command_id, kind, order_id, books.core_order(columns))

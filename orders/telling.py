@@ -1,0 +1,184 @@
+"""What the stream tells of one step in an order's life: the same whether it comes from the engine or from its rows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from exchange.amounts import plain_units
+from exchange.errors import timestamp
+from exchange.streams import Message
+from markets.models import Trade
+from matching.core import types as core
+from matching.core.money import to_units
+from orders.models import Order, OrderEvent
+from orders.representation import fee, represent_progress, role
+
+ORDER_STATUS_UPDATE = "order-status-update"
+
+
+class Note(NamedTuple):
+    """What the engine keeps with an order for the sake of telling: matching does not need it."""
+
+    client_order_id: str | None
+    correlation_id: str
+    created_at: datetime
+
+
+class Fill(NamedTuple):
+    """An order's half of the trade that a step is about. Amounts in units."""
+
+    sequence: int
+    price: int
+    quantity: int
+    role: str
+    fee: int
+
+
+class Step(NamedTuple):
+    """An event with all that is known of its order. Amounts in units of 1e-8."""
+
+    sequence: int
+    order_id: int
+    client_order_id: str | None
+    user_id: int
+    symbol: str
+    side: str
+    type: str
+    time_in_force: str
+    post_only: bool
+    price: int | None
+    quantity: int | None
+    quote_quantity: int | None
+    filled: int
+    filled_notional: int
+    status: str
+    reason: str | None
+    active: bool
+    correlation_id: str
+    created_at: datetime
+    at: datetime
+    fill: Fill | None
+
+
+def order_channel(user_id: int) -> str:
+    return f"orders-{user_id}"
+
+
+def engine_step(symbol: str, event: core.Event, now: datetime) -> Step:
+    """The step that the engine just committed."""
+    order, note = event.order, event.order.note
+    assert isinstance(note, Note), order
+    return Step(
+        event.sequence,
+        order.id,
+        note.client_order_id,
+        order.user_id,
+        symbol,
+        order.side,
+        order.type,
+        order.time_in_force,
+        order.post_only,
+        order.price,
+        order.quantity,
+        # Of a MARKET BUY by quantity the budget is the engine's own limit and nobody's wish.
+        order.budget if order.quantity is None else None,
+        event.filled,
+        event.filled_notional,
+        event.status,
+        event.reason,
+        event.active,
+        note.correlation_id,
+        note.created_at,
+        now,
+        None if event.trade is None else _engine_fill(order, event.trade),
+    )
+
+
+def stored_steps(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Step]:
+    """The steps of events that were read from the database; `trades` by (symbol, sequence), as far as there are any."""
+    events = list(events)
+    orders = Order.objects.in_bulk({event.order_id for event in events})
+    return [_stored_step(orders[event.order_id], event, trades) for event in events]
+
+
+def represent_step(step: Step) -> dict[str, Any]:
+    """The order's full state as of the step, so that to apply it twice is harmless."""
+    instant = timestamp(step.at)
+    data = {
+        "orderId": step.order_id,
+        "clientOrderId": step.client_order_id,
+        "userId": step.user_id,
+        "symbol": step.symbol,
+        "side": step.side,
+        "type": step.type,
+        "timeInForce": step.time_in_force,
+        "postOnly": step.post_only,
+        "price": None if step.price is None else plain_units(step.price),
+        "quantity": None if step.quantity is None else plain_units(step.quantity),
+        "quoteQuantity": None if step.quote_quantity is None else plain_units(step.quote_quantity),
+        **represent_progress(step.quantity, step.filled, step.filled_notional),
+        "status": step.status,
+        "reason": step.reason,
+        "active": step.active,
+        "sequence": step.sequence,
+        "correlationId": step.correlation_id,
+        "createdAt": timestamp(step.created_at),
+        "updatedAt": instant,
+        "closedAt": None if step.active else instant,
+        "eventId": f"{step.symbol}-{step.sequence}",
+    }
+    if step.fill is not None:
+        data["lastTrade"] = _represent_fill(step.symbol, step.fill)
+    return data
+
+
+def step_message(step: Step) -> Message:
+    event_id = f"{step.symbol}-{step.sequence}"
+    return Message(order_channel(step.user_id), ORDER_STATUS_UPDATE, represent_step(step), event_id)
+
+
+def _represent_fill(symbol: str, fill: Fill) -> dict[str, str]:
+    return {
+        "tradeId": f"{symbol}-{fill.sequence}",
+        "price": plain_units(fill.price),
+        "quantity": plain_units(fill.quantity),
+        "role": fill.role,
+        "fee": plain_units(fill.fee),
+    }
+
+
+def _engine_fill(order: core.Order, trade: core.Trade) -> Fill:
+    paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
+    return Fill(trade.sequence, trade.price, trade.quantity, "TAKER" if order is trade.taker else "MAKER", paid)
+
+
+def _stored_step(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], Trade]) -> Step:
+    trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
+    return Step(
+        event.sequence,
+        order.id,
+        order.client_order_id,
+        order.user_id,
+        order.market_id,
+        order.side,
+        order.type,
+        order.time_in_force,
+        order.post_only,
+        None if order.price is None else to_units(order.price),
+        None if order.quantity is None else to_units(order.quantity),
+        None if order.quote_quantity is None else to_units(order.quote_quantity),
+        to_units(event.filled_quantity),
+        to_units(event.filled_notional),
+        event.status,
+        event.reason,
+        event.active,
+        order.correlation_id,
+        order.created_at,
+        event.created_at,
+        None if trade is None else _stored_fill(order, trade),
+    )
+
+
+def _stored_fill(order: Order, trade: Trade) -> Fill:
+    amounts = (to_units(trade.price), to_units(trade.quantity))
+    return Fill(trade.sequence, *amounts, role(order, trade), to_units(fee(order, trade)))
