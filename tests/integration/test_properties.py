@@ -41,6 +41,7 @@ class Engine(NamedTuple):
 
     batch_size: int
     fills_per_transaction: int
+    book_cache: bool = True
 
 
 class CancelMine(NamedTuple):
@@ -234,7 +235,12 @@ steps = st.one_of(
     st.builds(Restart, st.just(0)),
     *[st.builds(Drain)] * 3,
 )
-engines = st.builds(Engine, batch_size=st.sampled_from([1, 3, 200]), fills_per_transaction=st.sampled_from([1, 2, 500]))
+engines = st.builds(
+    Engine,
+    batch_size=st.sampled_from([1, 2, 7, 500]),
+    fills_per_transaction=st.sampled_from([1, 2, 500]),
+    book_cache=st.booleans(),
+)
 
 
 def play(grain: commands.Market, engine: Engine, stream: Iterable, count_money: bool = True) -> Beside:
@@ -242,6 +248,7 @@ def play(grain: commands.Market, engine: Engine, stream: Iterable, count_money: 
     with override_settings(
         ENGINE_BATCH_SIZE=engine.batch_size,
         ENGINE_FILLS_PER_TRANSACTION=engine.fills_per_transaction,
+        ENGINE_BOOK_CACHE=engine.book_cache,
         ENGINE_TIME_BOX_SECONDS=60,
     ):
         for step in (*stream, Drain()):
@@ -256,11 +263,24 @@ def test_any_short_stream(grain, engine, stream):
     play(grain, engine, stream, count_money=False)
 
 
-@pytest.mark.parametrize(("seed", "engine"), [(1, Engine(200, 500)), (2, Engine(3, 2)), (3, Engine(1, 1))])
-def test_a_longer_stream(seed, engine):
-    dice = random.Random(seed)
-    both = play(MARKETS[seed % len(MARKETS)], engine, [random_step(dice) for _ in range(200)])
+ENGINES = (Engine(500, 500), Engine(7, 500), Engine(7, 2), Engine(2, 500), Engine(1, 1), Engine(7, 500, False))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_longer_stream(engine):
+    """The same stream however it is cut into transactions, and with the book read anew for each of them."""
+    dice = random.Random(1)
+    both = play(MARKETS[1], engine, [random_step(dice) for _ in range(200)], count_money=False)
     assert len(both.twin.trades) > 20
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_backlog(engine):
+    """Nothing is matched until all of it waits: batch after batch is full, and decided ahead."""
+    dice = random.Random(2)
+    stream = [step for step in (random_step(dice) for _ in range(250)) if not isinstance(step, Drain | Deposit)]
+    both = play(MARKETS[1], engine, stream, count_money=False)
+    assert len(both.twin.trades) > 10
 
 
 def random_step(dice: random.Random) -> "commands.Command | CancelMine | Drain":

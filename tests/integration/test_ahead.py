@@ -1,0 +1,147 @@
+"""The next batch is decided while one is written; what no longer holds by then is never applied."""
+
+import pytest
+from django.db import OperationalError
+
+from exchange.bulk import GuardFailed
+from markets.models import Market
+from matching import worker
+from matching.models import Command, OrderBook
+from orders.models import Order
+from tests.world import World, fund, outcome
+
+
+@pytest.fixture
+def pairs(transactional_db, settings) -> World:
+    """Batches of two, and four orders waiting: Bob's two offers, then Alice takes one and a half of them."""
+    settings.ENGINE_BATCH_SIZE = 2
+    world = World.make()
+    for line in ("sell 1 @ 100", "sell 1 @ 101"):
+        world.place(world.bob, line)
+    for line in ("buy 1 @ 100", "buy 0.5 @ 101"):
+        world.place(world.alice, line)
+    return world
+
+
+@pytest.fixture
+def decided_ahead(monkeypatch) -> list[int]:
+    """How many commands each batch had that was decided ahead; 0 for one that had to be left to its turn."""
+    sizes: list[int] = []
+    real = worker._prepare_ahead
+
+    def prepare(*arguments):
+        prepared = real(*arguments)
+        sizes.append(0 if prepared is None else len(prepared.batch.done))
+        return prepared
+
+    monkeypatch.setattr(worker, "_prepare_ahead", prepare)
+    return sizes
+
+
+def before_lock(monkeypatch, turn: int, happen) -> None:
+    """Let something happen before the worker's n-th transaction has its lock."""
+    real, turns = worker._lock, iter(range(1, 100))
+
+    def lock(symbol):
+        if next(turns) == turn:
+            happen()
+        return real(symbol)
+
+    monkeypatch.setattr(worker, "_lock", lock)
+
+
+def outcomes() -> list[str]:
+    return [f"{order.filled_quantity.normalize():f} {order.status.lower()}" for order in Order.objects.order_by("id")]
+
+
+AS_USUAL = ["1 filled", "0.5 partially_filled", "1 filled", "0.5 filled"]
+
+
+def test_a_backlog_is_decided_ahead(pairs, decided_ahead):
+    run = pairs.match()
+    assert (run.commands, run.trades, run.batches) == (4, 2, 2)
+    assert decided_ahead == [2]
+    assert outcomes() == AS_USUAL
+
+
+def test_the_book_of_a_run_serves_the_next(pairs, monkeypatch):
+    pairs.match()
+    monkeypatch.setattr("matching.books.load", None)
+    assert outcome(pairs.play(pairs.alice, "buy 0.5 @ 101")) == "0 filled"
+
+
+def test_without_a_book_in_memory_nothing_is_decided_ahead(pairs, decided_ahead, settings):
+    settings.ENGINE_BOOK_CACHE = False
+    pairs.match()
+    assert decided_ahead == []
+    assert outcomes() == AS_USUAL
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_an_interruption_throws_away_what_was_decided(pairs, monkeypatch, turn):
+    real, turns = worker.store, iter(range(1, 100))
+
+    def interrupted(*arguments):
+        if next(turns) == turn:
+            raise OperationalError(1213, "Deadlock found")
+        return real(*arguments)
+
+    monkeypatch.setattr(worker, "store", interrupted)
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    pairs.match()
+    assert outcomes() == AS_USUAL
+
+
+def test_another_worker_in_between(pairs, monkeypatch):
+    before_lock(monkeypatch, 2, lambda: OrderBook.objects.update(token="0" * 32))
+    pairs.match()
+    assert outcomes() == AS_USUAL
+
+
+def test_a_market_halted_in_between(pairs, monkeypatch):
+    before_lock(monkeypatch, 2, lambda: Market.objects.update(status="HALTED"))
+    pairs.match()
+    assert outcomes() == ["0 open", "0 open", "0 rejected", "0 rejected"]
+    assert pairs.alice.get("/orders?limit=1")[0]["reason"] == "MARKET_HALTED"
+
+
+def test_a_command_gone_in_between(pairs, monkeypatch):
+    """Nobody takes a command away but with the token: the guard is the second line of defence."""
+    before_lock(monkeypatch, 2, lambda: Command.objects.order_by("-id").first().delete())
+    with pytest.raises(GuardFailed):
+        pairs.match()
+    assert outcomes() == ["0 open", "0 open", "0 pending", "0 pending"]
+    # It went inside of the transaction that found out, and came back with it.
+    pairs.match()
+    assert outcomes() == AS_USUAL
+
+
+def test_a_smaller_id_that_is_committed_late(pairs, monkeypatch):
+    late = pairs.place(pairs.bob, "sell 1 @ 99").body["data"]["orderId"]
+    command = Command.objects.get(order_id=late)
+    first = Command.objects.order_by("id").first()
+    assert first is not None
+    missing = Command(
+        id=first.id - 1, market_id=command.market_id, kind="NEW", order_id=late, created_at=command.created_at
+    )
+    command.delete()
+    before_lock(monkeypatch, 2, lambda: missing.save(force_insert=True))
+    assert pairs.match().commands == 5
+    assert outcomes() == [*AS_USUAL, "0 open"]
+
+
+def test_market_buyers_wait_for_their_funds_to_be_locked(pairs, decided_ahead):
+    fund(pairs.carol.user, USD="50.6")
+    bought = pairs.place(pairs.carol, "buy 1 @ market").body["data"]["orderId"]
+    pairs.place(pairs.carol, "buy 0.1 @ 1")
+    pairs.match()
+    assert decided_ahead == [2, 0]
+    assert outcome(pairs.carol.get(f"/orders/{bought}")) == "0.5 partially_filled no_liquidity"
+
+
+def test_a_taker_that_is_not_finished_goes_on_first(pairs, settings):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    pairs.place(pairs.alice, "buy 3 @ 102")
+    pairs.place(pairs.bob, "sell 1 @ 102")
+    pairs.match()
+    assert outcomes() == ["1 filled", "1 filled", "1 filled", "0.5 filled", "1.5 partially_filled", "1 filled"]
