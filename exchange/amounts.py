@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -33,8 +34,9 @@ def plain_or_none(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
 
 
+@lru_cache(maxsize=16_384)
 def plain_units(units: int) -> str:
-    """Units of 1e-8 as clients see the amount. Written for speed: every event told has half a dozen of them."""
+    """Units of 1e-8 as clients see the amount. Every event told has half a dozen of them, and most come again."""
     if units < 0:
         return f"-{plain_units(-units)}"
     whole, rest = divmod(units, UNIT)

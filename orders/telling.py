@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from exchange.amounts import plain_units
@@ -14,6 +15,8 @@ from orders.models import Order, OrderEvent
 from orders.representation import fee, represent_progress, role
 
 ORDER_STATUS_UPDATE = "order-status-update"
+# All events of a batch have one instant.
+_timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
 class Note(NamedTuple):
@@ -103,7 +106,7 @@ def stored_steps(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], 
 
 def represent_step(step: Step) -> dict[str, Any]:
     """The order's full state as of the step, so that to apply it twice is harmless."""
-    instant = timestamp(step.at)
+    instant = _timestamp(step.at)
     data = {
         "orderId": step.order_id,
         "clientOrderId": step.client_order_id,
@@ -122,7 +125,7 @@ def represent_step(step: Step) -> dict[str, Any]:
         "active": step.active,
         "sequence": step.sequence,
         "correlationId": step.correlation_id,
-        "createdAt": timestamp(step.created_at),
+        "createdAt": _timestamp(step.created_at),
         "updatedAt": instant,
         "closedAt": None if step.active else instant,
         "eventId": f"{step.symbol}-{step.sequence}",

@@ -14,5 +14,6 @@ lock() {
 lock requirements.lock pyproject.toml "$@"
 # Constrained, so that what is tested is what is run.
 lock requirements-dev.lock pyproject.toml --extra dev --constraint requirements.lock "$@"
+lock requirements-bench.lock pyproject.toml --extra dev --extra bench --constraint requirements-dev.lock "$@"
 echo 'mysqlclient>=2.2.4' | lock requirements-mysql.lock - "$@"
 echo 'mysqlclient-static>=2.3' | lock requirements-mysql-static.lock - "$@"

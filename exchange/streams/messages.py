@@ -3,8 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,8 +15,7 @@ REDIS_CHANNEL = "events_channel"
 RESET = "stream-reset"
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """What is told on one channel. `id` is "LOG-SEQUENCE" of what a journal keeps; "" makes a client forget its own."""
 
     channel: str
@@ -26,8 +24,7 @@ class Message:
     id: str | None = None
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(NamedTuple):
     """A message as it came from Redis; its data is still the text that the publisher encoded."""
 
     channel: str

@@ -34,6 +34,10 @@ from matching.core.types import (
 )
 
 _STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
+# What every order asks for, under names of this module: Python 3.11 looks a member up in its enumeration slowly.
+_BUY, _MARKET, _GTC, _FOK = Side.BUY, OrderType.MARKET, TimeInForce.GTC, TimeInForce.FOK
+_OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
+_SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
 
 
 class Book:
@@ -44,6 +48,7 @@ class Book:
         self.rules = rules
         self.next_sequence = next_sequence
         self.ladders = {side: Ladder(side) for side in Side}
+        self.opposite = {side: self.ladders[side.opposite] for side in Side}
         self.orders: dict[int, Order] = {}
         for order in sorted(resting, key=lambda order: order.sequence or 0):
             self._rest(order)
@@ -115,38 +120,44 @@ class Book:
 class _Placing:
     """One taker on its way through the book."""
 
+    __slots__ = ("book", "events", "opposite", "steps_left", "stopped", "taker", "trades")
+
     def __init__(self, book: Book, taker: Order, max_steps: int | None) -> None:
         assert taker.id not in book.orders and taker.active
         self.book = book
         self.taker = taker
         self.steps_left = max_steps
-        self.opposite = book.ladders[taker.side.opposite]
+        self.opposite = book.opposite[taker.side]
         self.events: list[Event] = []
         self.trades: list[Trade] = []
         # Why the taker stops before its quantity is filled; None while it may go on or rest.
         self.stopped: Reason | None = None
 
     def run(self) -> Outcome:
-        if self.taker.status is Status.PENDING and not self._admitted():
+        taker = self.taker
+        if (taker.post_only or taker.time_in_force is _FOK) and not self._admitted():
             return Outcome(self.events, self.trades)
-        while self._wants_more():
-            maker = self.opposite.best()
-            if maker is None or not self._crosses(maker):
+        while self.stopped is None and taker.filled != taker.quantity:
+            maker = self.opposite.met_by(taker.price)
+            if maker is None:
                 break
             if self.steps_left == 0:
                 return Outcome(self.events, self.trades, finished=False)
             if self.steps_left is not None:
                 self.steps_left -= 1
             self._meet(maker)
-        self._end()
+        if taker.active:
+            self._end()
         return Outcome(self.events, self.trades)
 
     def _admitted(self) -> bool:
-        """Refuse the orders that must not trade in part, or at all."""
-        taker, best = self.taker, self.opposite.best()
-        if taker.post_only and best is not None and self._crosses(best):
+        """Refuse the orders that must not trade in part, or at all; one that goes on was admitted before."""
+        taker = self.taker
+        if taker.status is not Status.PENDING:
+            return True
+        if taker.post_only and self.opposite.met_by(taker.price) is not None:
             self._close(Status.REJECTED, Reason.WOULD_TAKE)
-        elif taker.time_in_force is TimeInForce.FOK and not self._fillable():
+        elif taker.time_in_force is _FOK and not self._fillable():
             self._close(Status.EXPIRED, Reason.FOK_NOT_FILLABLE)
         return taker.active
 
@@ -168,25 +179,22 @@ class _Placing:
                 return True
         return False
 
-    def _wants_more(self) -> bool:
-        if self.stopped is not None or not self.taker.active:
-            return False
-        return self.taker.quantity is None or self.taker.filled < self.taker.quantity
-
     def _crosses(self, maker: Order) -> bool:
         assert maker.price is not None
         return self.opposite.accepts(self.taker.price, maker.price)
 
     def _is_own(self, maker: Order) -> bool:
         taker = self.taker
-        return maker.user_id == taker.user_id and taker.self_trade_prevention is not SelfTradePrevention.NONE
+        return maker.user_id == taker.user_id and taker.self_trade_prevention is not _NO_PREVENTION
 
     def _meet(self, maker: Order) -> None:
+        taker = self.taker
         assert maker.price is not None and maker.quantity is not None
         quantity = maker.quantity - maker.filled
-        if self.taker.quantity is not None:
-            quantity = min(quantity, self.taker.quantity - self.taker.filled)
-        quantity = min(quantity, self._affordable(maker.price, quantity))
+        if taker.quantity is not None and taker.quantity - taker.filled < quantity:
+            quantity = taker.quantity - taker.filled
+        if taker.budget is not None:
+            quantity = self._affordable(taker.budget, maker.price, quantity)
         if quantity == 0:
             # Before self-trade prevention: a taker whose budget is spent meets nobody, not even itself.
             self.stopped = Reason.INSUFFICIENT_FUNDS
@@ -202,12 +210,9 @@ class _Placing:
         if mode is not SelfTradePrevention.EXPIRE_MAKER:
             self.stopped = Reason.SELF_TRADE
 
-    def _affordable(self, price: int, quantity: int) -> int:
+    def _affordable(self, budget: int, price: int, quantity: int) -> int:
         """How much of the quantity the taker's budget still buys at the price, in whole lots."""
-        taker = self.taker
-        if taker.budget is None:
-            return quantity
-        left = taker.budget - taker.filled_notional
+        left = budget - self.taker.filled_notional
         if notional(price, quantity) <= left:
             return quantity
         lot = self.book.rules.lot_size
@@ -216,19 +221,15 @@ class _Placing:
     def _trade(self, maker: Order, price: int, quantity: int) -> None:
         book, taker = self.book, self.taker
         value = notional(price, quantity)
-        buyer, seller = (taker, maker) if taker.side is Side.BUY else (maker, taker)
+        if taker.side is _BUY:
+            buyer, buyer_rate, seller, seller_rate = taker, taker.taker_fee_rate, maker, maker.maker_fee_rate
+        else:
+            buyer, buyer_rate, seller, seller_rate = maker, maker.maker_fee_rate, taker, taker.taker_fee_rate
         unfrozen = min(value, buyer.frozen) if buyer.price is None else notional(buyer.price, quantity)
-        trade = Trade(
-            sequence=book.next_sequence,
-            maker=maker,
-            taker=taker,
-            price=price,
-            quantity=quantity,
-            notional=value,
-            buyer_fee=fee(quantity, _rate(buyer, taker), book.rules.base_step),
-            seller_fee=fee(value, _rate(seller, taker), book.rules.quote_step),
-            buyer_unfrozen=unfrozen,
-        )
+        buyer_fee = fee(quantity, buyer_rate, book.rules.base_step)
+        seller_fee = fee(value, seller_rate, book.rules.quote_step)
+        # By position: nine names would take as long again as the whole object.
+        trade = Trade(book.next_sequence, maker, taker, price, quantity, value, buyer_fee, seller_fee, unfrozen)
         self.trades.append(trade)
         buyer.frozen -= unfrozen
         seller.frozen -= quantity
@@ -243,22 +244,20 @@ class _Placing:
         order.filled += trade.quantity
         order.filled_notional += trade.notional
         order.active = order.filled != order.quantity
-        status = Status.PARTIALLY_FILLED if order.active else Status.FILLED
+        status = _PARTIALLY_FILLED if order.active else _FILLED
         self.events.append(self.book._event(order, status, trade))
 
     def _end(self) -> None:
         """The taker met all it could: rest what is left of it, or close it and say why."""
         taker = self.taker
-        if not taker.active:
-            return
-        if self.stopped is Reason.SELF_TRADE:
+        if self.stopped is _SELF_TRADE:
             self._close(Status.CANCELLED, Reason.SELF_TRADE)
-        elif taker.type is OrderType.MARKET:
+        elif taker.type is _MARKET:
             self._end_market()
-        elif taker.time_in_force is TimeInForce.GTC:
+        elif taker.time_in_force is _GTC:
             self.book._rest(taker)
             if not taker.filled:
-                self.events.append(self.book._event(taker, Status.OPEN))
+                self.events.append(self.book._event(taker, _OPEN))
         else:
             self._close(Status.PARTIALLY_FILLED if taker.filled else Status.EXPIRED, Reason.IOC_REMAINDER)
 
@@ -275,7 +274,3 @@ class _Placing:
 
     def _close(self, status: Status, reason: Reason | None) -> None:
         self.events.append(self.book._close(self.taker, status, reason))
-
-
-def _rate(order: Order, taker: Order) -> int:
-    return order.taker_fee_rate if order is taker else order.maker_fee_rate

@@ -1,0 +1,47 @@
+"""Run the benchmark on servers of its own: python -m bench [--database mysql|mariadb] [--only NAME ...] [--quick]"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from scripts.driver import provide_driver
+from scripts.folders import remove_abandoned, run_folder
+from scripts.packages import UnavailableError
+from scripts.servers import start_mariadb, start_mysql, start_redis
+
+STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--database", choices=STARTS, default="mysql")
+    options, others = parser.parse_known_args(arguments)
+    remove_abandoned()
+    try:
+        print(provide_driver(), flush=True)
+        with run_folder() as folder:
+            # Durable as shipped: flushed to the disk at each commit, binary log included.
+            with STARTS[options.database](folder, durable=True) as database, start_redis(folder / "redis") as redis:
+                environment = {
+                    "DEMO": "1",
+                    "DJANGO_SETTINGS_MODULE": "exchange.settings",
+                    "DATABASE_URL": database.url,
+                    "REDIS_URL": f"{redis.url}/1",
+                    "BROKER_URL": f"{redis.url}/0",
+                    "DATA_DIR": str(folder / "data"),
+                    "LOG_LEVEL": "ERROR",
+                    "RATE_LIMIT": "off",
+                    "BENCH_DATABASE": f"{database.kind} {database.version}",
+                    "BENCH_SERVERS": f"{database.pid} {redis.pid}",
+                }
+                command = [sys.executable, "-m", "bench.run", *others]
+                return subprocess.run(command, check=False, env=os.environ | environment).returncode
+    except UnavailableError as reason:
+        print(f"the benchmark needs a server that cannot be had here: {reason}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
