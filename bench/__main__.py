@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from scripts.driver import provide_driver
 from scripts.folders import remove_abandoned, run_folder
@@ -22,25 +23,29 @@ def main(arguments: Sequence[str]) -> int:
     try:
         print(provide_driver(), flush=True)
         with run_folder() as folder:
-            # Durable as shipped: flushed to the disk at each commit, binary log included.
-            with STARTS[options.database](folder, durable=True) as database, start_redis(folder / "redis") as redis:
-                environment = {
-                    "DEMO": "1",
-                    "DJANGO_SETTINGS_MODULE": "exchange.settings",
-                    "DATABASE_URL": database.url,
-                    "REDIS_URL": f"{redis.url}/1",
-                    "BROKER_URL": f"{redis.url}/0",
-                    "DATA_DIR": str(folder / "data"),
-                    "LOG_LEVEL": "ERROR",
-                    "RATE_LIMIT": "off",
-                    "BENCH_DATABASE": f"{database.kind} {database.version}",
-                    "BENCH_SERVERS": f"{database.pid} {redis.pid}",
-                }
-                command = [sys.executable, "-m", "bench.run", *others]
-                return subprocess.run(command, check=False, env=os.environ | environment).returncode
+            return _run(options.database, folder, others)
     except UnavailableError as reason:
         print(f"the benchmark needs a server that cannot be had here: {reason}", file=sys.stderr)
         return 1
+
+
+def _run(kind: str, folder: Path, others: Sequence[str]) -> int:
+    # Durable as shipped: flushed to the disk at each commit, binary log included.
+    with STARTS[kind](folder, durable=True) as database, start_redis(folder / "redis") as redis:
+        environment = {
+            "DEMO": "1",
+            "DJANGO_SETTINGS_MODULE": "exchange.settings",
+            "DATABASE_URL": database.url,
+            "REDIS_URL": f"{redis.url}/1",
+            "BROKER_URL": f"{redis.url}/0",
+            "DATA_DIR": str(folder / "data"),
+            "LOG_LEVEL": "ERROR",
+            "RATE_LIMIT": "off",
+            "BENCH_DATABASE": f"{database.kind} {database.version}",
+            "BENCH_SERVERS": f"{database.pid} {redis.pid}",
+        }
+        command = [sys.executable, "-m", "bench.run", *others]
+        return subprocess.run(command, check=False, env=os.environ | environment).returncode
 
 
 if __name__ == "__main__":

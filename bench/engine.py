@@ -82,6 +82,9 @@ def sweep(orders: int) -> Drained:
     stage = Stage("BTC-USD-SWEEP")
     makers = [place._replace(side="SELL", price=MIDDLE + place.key % 100) for place in ladder(orders)]
     stage.rest(makers)
+    # A worker that runs has the book in memory.
+    stage.queue([Place(key=0, user=1, side="BUY", price=1, quantity=1)])
+    drain_all(stage.symbol, "warm-up")
     everything = sum(maker.quantity for maker in makers)
     stage.queue([Place(key=0, user=0, side="BUY", price=2 * MIDDLE, quantity=everything)])
     return drain_all(stage.symbol, f"one taker, {orders} makers")

@@ -1,7 +1,7 @@
 """The floor: the rows that a drain wrote, written again by bare multi-row SQL with no engine at all.
 
-Every statement is prepared beforehand; only the database's own work is measured. The rows go to copies of the tables, in
-as many transactions as the drain made, through the same driver.
+Every statement is prepared beforehand; only the database's own work is measured. The rows go to copies of the tables,
+in as many transactions as the drain made, through the same driver.
 """
 
 import time
@@ -84,7 +84,8 @@ def _copy_tables(symbol: str) -> None:
         cursor.execute("INSERT INTO floor_balances SELECT * FROM balances")
         cursor.execute("INSERT INTO floor_orders SELECT * FROM orders WHERE market_id = %s", [symbol])
         cursor.execute(
-            "UPDATE floor_orders SET status = 'PENDING', active = 1, sequence = NULL, filled_quantity = 0, closed_at = NULL"
+            "UPDATE floor_orders SET status = 'PENDING', active = 1, sequence = NULL, filled_quantity = 0,"
+            " closed_at = NULL"
         )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from django.db import connection
 
-_TABLE = re.compile(r"(?:INTO|UPDATE|FROM|JOIN)\s+[`\"]?(orders|order_events|order_books|trades|ledger_entries|balances|commands|candles|markets)\b")
+_TABLE = re.compile(
+    r"(?:INTO|UPDATE|FROM|JOIN)\s+[`\"]?(orders|order_events|order_books|trades|ledger_entries|balances|commands|candles|markets)\b"
+)
 _VERB = re.compile(r"\s*(\w+)")
 
 

@@ -30,8 +30,7 @@ class Report:
     def write(self, path: Path) -> None:
         parts = [
             "# Results",
-            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}. Comparisons are made side by side in one run;"
-            " absolute figures hold for this machine and moment.",
+            f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}. Ratios are measured side by side in one run.",
             self._machine(),
             as_markdown(self.rows),
         ]
@@ -45,7 +44,7 @@ class Report:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         return (
             f"- {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB; {platform.system()} {platform.release()}\n"
-            f"- {self.database}, durable as shipped: flushed at each commit, binary log on; everything on this machine\n"
+            f"- {self.database}, durable as shipped (flushed at each commit, binary log on), on the same machine\n"
             f"- Python {platform.python_version()}, {packages}"
         )
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv and install one lock file into it: scripts/venv.sh requirements.lock | requirements-dev.lock
+# Make .venv and install one lock file into it: scripts/venv.sh requirements.lock | requirements-dev.lock | ...
 # Does nothing where that has been done for the same lock, Python and folder. PYTHON=... chooses the Python.
 set -eu
 cd "$(dirname "$0")/.."
@@ -90,6 +90,7 @@ rm -rf "$stamps"
 install
 mkdir "$stamps.new"
 stamp "$lock" >"$stamps.new/$lock"
-# The dev lock holds the other one with the same pins.
+# The dev lock holds the plain one with the same pins, and the benchmark's holds both.
 [ "$lock" = requirements.lock ] || stamp requirements.lock >"$stamps.new/requirements.lock"
+[ "$lock" != requirements-bench.lock ] || stamp requirements-dev.lock >"$stamps.new/requirements-dev.lock"
 mv "$stamps.new" "$stamps"
