@@ -30,8 +30,9 @@ def post_trades(market: Market, first: int, last: int) -> None:
     reference = "CONCAT('trade:', market_id, '-', sequence)" if is_mysql else "'trade:' || market_id || '-' || sequence"
     codes = {"base": market.base_id, "quote": market.quote_id}
     selects = [
-        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind, {amount} AS amount,"  # noqa: S608
-        f" {reference} AS reference, created_at FROM trades WHERE market_id = %s AND sequence BETWEEN %s AND %s"
+        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind,"  # noqa: S608
+        f" {amount} AS amount, {reference} AS reference, created_at FROM trades"
+        " WHERE market_id = %s AND sequence BETWEEN %s AND %s"
         for place, (account, _, kind, amount) in enumerate(_ENTRIES)
     ]
     parameters = [value for _, asset, _, _ in _ENTRIES for value in (codes[asset], market.symbol, first, last)]

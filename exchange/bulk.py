@@ -94,6 +94,15 @@ def execute(statements: Iterable[Statement]) -> None:
                 raise GuardFailed(f"{statement.table}: {cursor.rowcount} of {statement.rows} rows were as expected")
 
 
+def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[int]:
+    """Insert rows by one statement and return their ids, in the order given; MySQL tells of them only the first."""
+    [statement] = write_inserts(dialect(), model, fields, rows)
+    tells_all = connection.features.can_return_rows_from_bulk_insert
+    with connection.cursor() as cursor:
+        cursor.execute(f"{statement.sql} RETURNING id" if tells_all else statement.sql)
+        return [row_id for (row_id,) in cursor.fetchall()] if tells_all else [cursor.lastrowid]
+
+
 def update_rows(
     model: type[models.Model], *, key: str, guards: Sequence[str], fields: Sequence[str], rows: Rows
 ) -> None:

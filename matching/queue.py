@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from exchange.inserts import insert_rows
+from exchange.bulk import dialect, execute, write_inserts
 from matching.models import Command, CommandKind
 
 logger = logging.getLogger(__name__)
@@ -31,28 +31,23 @@ STALE_AFTER = timedelta(seconds=1)
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
     """Store a command for each (symbol, order id) in the caller's transaction, and ring their markets once it commits.
 
-    One statement, in the order given, and one bell for each market.
+    In the order given, with one bell for each market.
     """
     now = timezone.now()
     rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
-    insert_rows(Command, ("market", "kind", "order_id", "created_at"), rows)
+    execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))
     for symbol in sorted({symbol for symbol, _ in orders}):
         ring(symbol)
 
 
 def submit_cancels(symbol: str, order_ids: list[int]) -> None:
-    """Store a cancel for each of a market's orders that has none waiting: one statement, one bell."""
+    """Store a cancel for each of a market's orders that has none waiting, with one bell."""
     waiting = Command.objects.filter(kind=CommandKind.CANCEL, market_id=symbol)
     asked = set(waiting.filter(order_id__in=order_ids).values_list("order_id", flat=True))
-    now = timezone.now()
-    Command.objects.bulk_create(
-        [
-            Command(market_id=symbol, kind=CommandKind.CANCEL, order_id=order_id, created_at=now)
-            for order_id in order_ids
-            if order_id not in asked
-        ]
-    )
-    ring(symbol)
+    submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in order_ids if order_id not in asked])
+    # Though all of them wait already: their bell may have been lost.
+    if asked.issuperset(order_ids):
+        ring(symbol)
 
 
 def ring(symbol: str) -> None:

@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import Any
 
-from exchange.inserts import insert_rows
+from exchange.amounts import AmountField
+from exchange.bulk import insert_for_ids
+from matching.core.money import to_units
 from orders.models import Order
 
-_NAMES = [field.attname for field in Order._meta.concrete_fields if not field.primary_key]
-_values = itemgetter(*_NAMES)
+_FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
+_NAMES = [field.name for field in _FIELDS]
+_AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, AmountField)]
+_values = itemgetter(*(field.attname for field in _FIELDS))
 
 
 def insert_orders(orders: Sequence[Order]) -> None:
     """Store new orders in the order given, by one INSERT, in the caller's transaction; each has its id afterwards."""
-    ids = insert_rows(Order, _NAMES, [_values(order.__dict__) for order in orders])
+    ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
     if len(ids) < len(orders):
         ids = _read_ids(orders, ids[0])
     for order, order_id in zip(orders, ids, strict=True):
         order.id = order_id
+
+
+def _row(order: Order) -> list[Any]:
+    row = list(_values(order.__dict__))
+    for place in _AMOUNTS:
+        if row[place] is not None:
+            row[place] = to_units(row[place])
+    return row
 
 
 def _read_ids(orders: Sequence[Order], first: int) -> list[int]:
