@@ -97,7 +97,11 @@ class Connection(asyncio.Protocol):
         if end < 0 or self._answer is None:
             return
         head = bytes(self._received[:end]).lower()
-        if len(self._received) < end + 4 + _content_length(head):
+        length = _content_length(head)
+        if length is None:
+            self._answer.set_exception(LoadError(f"an answer of unknown length: {head!r}"))
+            return
+        if len(self._received) < end + 4 + length:
             return
         body = bytes(self._received[end + 4 :])
         self._received.clear()
@@ -220,11 +224,9 @@ class Pool:
         return Connection(self._port)
 
 
-def _content_length(head: bytes) -> int:
+def _content_length(head: bytes) -> int | None:
     _, found, rest = head.partition(b"\r\ncontent-length: ")
-    if not found:
-        raise LoadError(f"an answer of unknown length: {head!r}")
-    return int(rest.partition(b"\r\n")[0])
+    return int(rest.partition(b"\r\n")[0]) if found else None
 
 
 def _unchunk(received: bytearray) -> bytes:

@@ -10,6 +10,7 @@ nothing that would could ever pass.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, models
@@ -101,6 +102,11 @@ def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows)
     with connection.cursor() as cursor:
         cursor.execute(f"{statement.sql} RETURNING id" if tells_all else statement.sql)
         return [row_id for (row_id,) in cursor.fetchall()] if tells_all else [cursor.lastrowid]
+
+
+def stored_instant(instant: datetime) -> str:
+    """An instant as this thread's database takes it in a statement of our own."""
+    return str(connection.ops.adapt_datetimefield_value(instant))
 
 
 def update_rows(

@@ -17,6 +17,8 @@ class Batch:
     """What the commands of one transaction changed, in the order in which they were applied."""
 
     market: Market
+    # Whether the market took new orders when this was decided.
+    is_trading: bool = True
     done: list[Waiting] = field(default_factory=list)
     events: list[core.Event] = field(default_factory=list)
     trades: list[core.Trade] = field(default_factory=list)

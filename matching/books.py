@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from exchange.amounts import stored_units
 from markets.models import Market
+from matching.bookrow import BookRow
 from matching.core.book import Book
 from matching.core.money import DIGITS, to_units
 from matching.core.types import Order as CoreOrder
@@ -63,7 +64,7 @@ class _Cached:
 _books: dict[str, _Cached] = {}
 
 
-def trusted(row: OrderBook) -> Book:
+def trusted(row: BookRow) -> Book:
     """The book of a locked row: from memory if it carries the row's token, else rebuilt from the resting orders."""
     cached = _books.get(row.market_id)
     if cached is not None and cached.token == row.token:
@@ -72,7 +73,7 @@ def trusted(row: OrderBook) -> Book:
     return load(row)
 
 
-def load(row: OrderBook) -> Book:
+def load(row: BookRow | OrderBook) -> Book:
     """Rebuild a book from the database. Raises ValueError if it is crossed."""
     # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
     query = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS).query
@@ -81,7 +82,7 @@ def load(row: OrderBook) -> Book:
         return Book(_rules(row.market_id), row.next_sequence, map(core_order, cursor.fetchall()))
 
 
-def resting_orders(row: OrderBook) -> QuerySet[Order]:
+def resting_orders(row: BookRow | OrderBook) -> QuerySet[Order]:
     """What rests in the book: all that was applied and may still trade, but the taker that is on its way through it."""
     resting = Order.objects.filter(market_id=row.market_id, active=True, status__in=_RESTING)
     return resting if row.unfinished_order_id is None else resting.exclude(id=row.unfinished_order_id)

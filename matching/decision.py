@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from markets.models import Market, MarketStatus
+from markets.models import Market
 from matching.batch import Batch
 from matching.core.book import Book
 from matching.core.types import Order, OrderType, Outcome, Reason, Side, Status
@@ -12,9 +12,17 @@ from matching.inbox import Waiting
 Spendable = Mapping[int, int]
 
 
-def decide(market: Market, book: Book, commands: Sequence[Waiting], spendable: Spendable, most_fills: int) -> Batch:
+def decide(
+    market: Market,
+    book: Book,
+    commands: Sequence[Waiting],
+    *,
+    spendable: Spendable,
+    is_trading: bool,
+    most_fills: int,
+) -> Batch:
     """Apply the commands to the book in order, up to the transaction's limit of fills."""
-    batch = Batch(market)
+    batch = Batch(market, is_trading)
     for command in commands:
         # A step makes two events at the most, a fill's.
         steps = most_fills - len(batch.events) // 2
@@ -37,7 +45,7 @@ def _apply(batch: Batch, book: Book, command: Waiting, spendable: Spendable, ste
     order = command.order
     if order is None:
         return book.cancel(command.order_id)
-    if batch.market.status != MarketStatus.TRADING and order.status is Status.PENDING:
+    if not batch.is_trading and order.status is Status.PENDING:
         return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
     if _spends_available(order):
         available = spendable[order.user_id] + batch.gained(order.user_id, batch.market.quote_id)

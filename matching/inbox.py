@@ -42,6 +42,13 @@ def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) 
     return [*unfinished, *_read(others, symbol, unfinished[0][0], limit - 1)]
 
 
+def is_waiting(symbol: str) -> bool:
+    """Whether there is any command, without a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM commands WHERE market_id = %s LIMIT 1", (symbol,))
+        return cursor.fetchone() is not None
+
+
 def unpack(rows: Iterable[Row]) -> list[Waiting]:
     """The commands with their orders as the core knows them; apart from the reading, for it needs no database."""
     return [_waiting(*row) for row in rows]

@@ -9,14 +9,15 @@ from datetime import datetime
 
 from balances.ledger import post_trades
 from balances.services import settle
-from exchange.bulk import Dialect, GuardFailed, Statement, execute, write_deletes, write_inserts, write_updates
+from exchange.bulk import Dialect, Statement, execute, write_deletes, write_inserts, write_updates
 from markets import candles
 from markets.models import Trade
 from matching.batch import Batch
+from matching.bookrow import BookRow, renew_book
 from matching.core import types as core
 from matching.core.types import Status
 from matching.inbox import Waiting
-from matching.models import Command, OrderBook, new_token
+from matching.models import Command
 from orders.models import Order, OrderEvent
 
 ORDER_GUARDS = ("status", "filled_quantity")
@@ -89,7 +90,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
     )
 
 
-def store(row: OrderBook, settlement: Settlement) -> str:
+def store(row: BookRow, settlement: Settlement) -> str:
     """Write everything the batch changed inside the caller's transaction; return the book's new token.
 
     Raises GuardFailed or AssertionError when a row is not as the book in memory believed it to be.
@@ -102,12 +103,7 @@ def store(row: OrderBook, settlement: Settlement) -> str:
         post_trades(batch.market, batch.trades[0].sequence, batch.trades[-1].sequence)
         candles.record(batch.market, batch.trades, now)
     execute(settlement.events)
-    token = new_token()
-    renewed = OrderBook.objects.filter(market_id=row.market_id, token=row.token)
-    state = {"next_sequence": settlement.next_sequence, "unfinished_order_id": batch.unfinished_order_id}
-    if renewed.update(token=token, updated_at=now, **state) != 1:
-        raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
-    return token
+    return renew_book(row, settlement.next_sequence, batch.unfinished_order_id, now)
 
 
 def clear_inbox(commands: list[Waiting]) -> None:

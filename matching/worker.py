@@ -16,23 +16,23 @@ import logging
 import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models.functions import Now
 
 from balances.services import lock_balances
 from exchange.bulk import Dialect, dialect
 from exchange.streams import Message
-from markets.models import Market
+from markets.models import MarketStatus
+from markets.services import find_market
 from matching import books, queue
 from matching.aside import do_aside
 from matching.batch import Batch
+from matching.bookrow import BookRow, lock_book
 from matching.core.book import Book
 from matching.decision import decide, market_buyers
-from matching.inbox import Row, Waiting, read_inbox, unpack
-from matching.models import Command, OrderBook
+from matching.inbox import Row, is_waiting, read_inbox, unpack
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from matching.stream import market_messages
 from orders.stream import publish_steps
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.05
+_CLOCK = {"mysql": "CURRENT_TIMESTAMP(6)", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 
 
 @dataclass
@@ -75,7 +76,6 @@ def drain(symbol: str) -> Run:
 class _Prepared:
     """A batch that is decided and ready to be written, and what it will tell the public."""
 
-    market: Market
     book: Book
     settlement: Settlement
     is_full: bool
@@ -132,17 +132,17 @@ class _Drain:
 
     def _settle_batch(self) -> _Prepared | None:
         # A look without the lock: most bells that find nothing must not wait for the one that works.
-        if self.ahead is None and not Command.objects.filter(market_id=self.symbol).exists():
+        if self.ahead is None and not is_waiting(self.symbol):
             return None
         with transaction.atomic(durable=True):
-            row = _lock(self.symbol)
+            row = lock_book(self.symbol)
             locked_at = time.monotonic()
-            market, now = _market(self.symbol)
-            prepared = self._decided_ahead(row, market) or _decide_now(row, market, now)
+            is_trading, now = _status(self.symbol)
+            prepared = self._decided_ahead(row, is_trading) or _decide_now(row, is_trading, now)
             if prepared is None:
                 return None
             clear_inbox(prepared.batch.done)
-            self._look_ahead(prepared, market, now)
+            self._look_ahead(prepared, now)
             token = store(row, prepared.settlement)
         self.result.add(prepared.batch, time.monotonic() - locked_at)
         self.token = token
@@ -151,17 +151,17 @@ class _Drain:
             books.remember(self.symbol, token, prepared.book)
         return prepared
 
-    def _decided_ahead(self, row: OrderBook, market: Market) -> _Prepared | None:
+    def _decided_ahead(self, row: BookRow, is_trading: bool) -> _Prepared | None:
         """The batch decided ahead, if what it was decided upon still holds."""
         if self.ahead is None:
             return None
         prepared, self.ahead = self.ahead.result(), None
-        if prepared is not None and row.token == self.token and market.status == prepared.market.status:
+        if prepared is not None and row.token == self.token and is_trading == prepared.batch.is_trading:
             return prepared
         books.forget(self.symbol)
         return None
 
-    def _look_ahead(self, prepared: _Prepared, market: Market, now: datetime) -> None:
+    def _look_ahead(self, prepared: _Prepared, now: datetime) -> None:
         """Have the next batch decided while this one is written, if this one was full.
 
         Not after a taker that is not finished, which goes on with its money as it is stored.
@@ -170,7 +170,7 @@ class _Drain:
             return
         rows = read_inbox(self.symbol, settings.ENGINE_BATCH_SIZE)
         if rows:
-            self.ahead = do_aside(_prepare_ahead, market, prepared.book, rows, now, time.monotonic(), dialect())
+            self.ahead = do_aside(_prepare_ahead, prepared, rows, now, time.monotonic(), dialect())
 
     def _forget(self) -> None:
         if self.ahead is not None:
@@ -180,20 +180,29 @@ class _Drain:
         books.forget(self.symbol)
 
 
-def _decide_now(row: OrderBook, market: Market, now: datetime) -> _Prepared | None:
+def _decide_now(row: BookRow, is_trading: bool, now: datetime) -> _Prepared | None:
     book = books.trusted(row)
     commands = unpack(read_inbox(row.market_id, settings.ENGINE_BATCH_SIZE, row.unfinished_order_id))
     if not commands:
         books.remember(row.market_id, row.token, book)
         return None
+    # From memory: what matching needs of a market, but for its status, never changes.
+    market = find_market(row.market_id)
+    assert market is not None, row.market_id
     buyers = lock_balances((user_id, market.quote_id) for user_id in market_buyers(commands))
     spendable = {user_id: held.available for (user_id, _), held in buyers.items()}
-    return _prepare(market, book, commands, spendable, now, dialect())
+    batch = decide(
+        market,
+        book,
+        commands,
+        spendable=spendable,
+        is_trading=is_trading,
+        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
+    )
+    return _prepare(batch, book, len(commands), now, dialect())
 
 
-def _prepare_ahead(
-    market: Market, book: Book, rows: list[Row], read: datetime, read_at: float, to: Dialect
-) -> _Prepared | None:
+def _prepare_ahead(before: _Prepared, rows: list[Row], read: datetime, read_at: float, to: Dialect) -> _Prepared | None:
     """The next batch, in the other thread. `read` was the database's time at the monotonic instant `read_at`.
 
     None where market buyers are among the commands: their funds must be locked before anything is decided.
@@ -202,33 +211,30 @@ def _prepare_ahead(
     if market_buyers(commands):
         return None
     now = read + timedelta(seconds=time.monotonic() - read_at)
-    return _prepare(market, book, commands, {}, now, to)
+    batch = decide(
+        before.batch.market,
+        before.book,
+        commands,
+        spendable={},
+        is_trading=before.batch.is_trading,
+        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
+    )
+    return _prepare(batch, before.book, len(commands), now, to)
 
 
-def _prepare(
-    market: Market, book: Book, commands: list[Waiting], spendable: dict[int, int], now: datetime, to: Dialect
-) -> _Prepared:
-    batch = decide(market, book, commands, spendable, settings.ENGINE_FILLS_PER_TRANSACTION)
+def _prepare(batch: Batch, book: Book, commands: int, now: datetime, to: Dialect) -> _Prepared:
     settlement = write_settlement(batch, book.next_sequence, now, to)
-    is_full = len(commands) == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
-    return _Prepared(market, book, settlement, is_full, market_messages(batch, book, now))
+    is_full = commands == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
+    return _Prepared(book, settlement, is_full, market_messages(batch, book, now))
 
 
-def _lock(symbol: str) -> OrderBook:
-    """The book's row, locked."""
-    locked = OrderBook.objects.select_for_update().filter(market_id=symbol)
-    row = locked.first()
-    if row is None:
-        # The market's first order: whoever comes second waits for the row and finds it.
-        OrderBook.objects.bulk_create([OrderBook(market_id=symbol)], ignore_conflicts=True)
-        row = locked.get()
-    return row
-
-
-def _market(symbol: str) -> tuple[Market, datetime]:
-    """The market as it is now, and the database's clock, on which workers on several hosts agree.
+def _status(symbol: str) -> tuple[bool, datetime]:
+    """Whether the market takes new orders, and the database's clock, on which workers on several hosts agree.
 
     Asked after the lock: the statement that waits for it carries the time at which it began to wait.
     """
-    market = Market.objects.annotate(now=Now()).get(symbol=symbol)
-    return market, market.now
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT status, {_CLOCK[connection.vendor]} FROM markets WHERE symbol = %s", (symbol,))  # noqa: S608
+        status, now = cursor.fetchone()
+    # SQLite's clock is a text.
+    return status == MarketStatus.TRADING, datetime.fromisoformat(str(now)).replace(tzinfo=UTC)

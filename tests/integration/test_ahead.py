@@ -40,14 +40,14 @@ def decided_ahead(monkeypatch) -> list[int]:
 
 def before_lock(monkeypatch, turn: int, happen) -> None:
     """Let something happen before the worker's n-th transaction has its lock."""
-    real, turns = worker._lock, iter(range(1, 100))
+    real, turns = worker.lock_book, iter(range(1, 100))
 
     def lock(symbol):
         if next(turns) == turn:
             happen()
         return real(symbol)
 
-    monkeypatch.setattr(worker, "_lock", lock)
+    monkeypatch.setattr(worker, "lock_book", lock)
 
 
 def outcomes() -> list[str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from markets.models import Candle, Interval, Market
+from markets.models import Candle, Interval
 from matching import worker
 from matching.ticker import read_ticker
 from tests.world import World, fund
@@ -27,7 +27,7 @@ def ago(monkeypatch):
 
     def set_back(**delta: int) -> None:
         now = beginning - timedelta(**delta)
-        monkeypatch.setattr(worker, "_market", lambda symbol: (Market.objects.get(symbol=symbol), now))
+        monkeypatch.setattr(worker, "_status", lambda _symbol: (True, now))
 
     return set_back
 
