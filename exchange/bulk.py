@@ -7,6 +7,7 @@ Django's own adapter, a text only if it is a word of letters, digits and a few m
 nothing that would could ever pass.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def dialect() -> Dialect:
 
 def write_inserts(to: Dialect, model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[Statement]:
     """Insert rows of values for `fields`, in this order. Amounts are given in units, texts must be plain words."""
-    columns = _columns(model, fields)
+    columns = _columns(model, tuple(fields))
     table = _quoted(model._meta.db_table)
     head = f"INSERT INTO {table} ({', '.join(map(_name, columns))}) VALUES "  # noqa: S608
     return [Statement(head + ", ".join(_tuples(to, columns, chunk)), table, len(chunk)) for chunk in _chunks(rows)]
@@ -72,7 +73,7 @@ def write_updates(
     Each of `rows` holds the key's value, the guards' values and the fields' new values, in this order; amounts are
     given in units, texts must be plain words.
     """
-    conditions, assigned = _columns(model, (key, *guards)), _columns(model, fields)
+    conditions, assigned = _columns(model, (key, *guards)), _columns(model, tuple(fields))
     table = _quoted(model._meta.db_table)
     write = _UPDATES[to.name]
     written = ((_tuples(to, [*conditions, *assigned], chunk), len(chunk)) for chunk in _chunks(rows))
@@ -206,7 +207,8 @@ def _word(text: str) -> str:
     return f"'{text}'"
 
 
-def _columns(model: type[models.Model], names: Iterable[str]) -> list[Any]:
+@functools.cache
+def _columns(model: type[models.Model], names: tuple[str, ...]) -> list[Any]:
     return [_column(model._meta.get_field(name)) for name in names]
 
 

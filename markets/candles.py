@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from exchange.bulk import dialect, execute, update_rows, write_inserts
+from django.db import connection
+
+from exchange.amounts import stored_units
+from exchange.bulk import dialect, execute, stored_instant, update_rows, write_inserts
 from markets.models import Candle, Interval, Market
 from matching.core import types as core
-from matching.core.money import to_units
 
 _CHANGING = ("high", "low", "close", "volume", "quote_volume", "trades")
 
@@ -31,15 +33,25 @@ def record(market: Market, trades: Sequence[core.Trade], now: datetime) -> None:
     Only the worker that holds the book's row calls this, so reading and writing them cannot race.
     """
     batch = _summary(trades)
-    opens = {interval: opens_at(now, interval) for interval in Interval}
-    known = Candle.objects.filter(market=market, interval__in=opens, opens_at__in=set(opens.values()))
-    open_now = {
-        Interval(candle.interval): candle for candle in known if candle.opens_at == opens[Interval(candle.interval)]
-    }
-    rows = [(candle.id, *_extended(candle, batch)) for candle in open_now.values()]
+    opens = {interval.value: opens_at(now, interval) for interval in Interval}
+    open_now = _open_now(market.symbol, opens)
+    rows = [_extended(candle, batch) for candle in open_now.values()]
     update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
     new = [(market.symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
     execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
+
+
+def _open_now(symbol: str, opens: Mapping[int, datetime]) -> dict[int, tuple[Any, ...]]:
+    """The candles that are open, by interval, as the database gives them. In SQL: each batch that trades reads them."""
+    each = " OR ".join(["(`interval` = %s AND opens_at = %s)"] * len(opens))
+    keys = [part for interval, instant in opens.items() for part in (interval, stored_instant(instant))]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT `interval`, id, high, low, volume, quote_volume, trades FROM candles"  # noqa: S608
+            f" WHERE market_id = %s AND ({each})",
+            [symbol, *keys],
+        )
+        return {interval: tuple(figures) for interval, *figures in cursor.fetchall()}
 
 
 def opens_at(instant: datetime, interval: int) -> datetime:
@@ -80,15 +92,17 @@ def _summary(trades: Sequence[core.Trade]) -> _Summary:
     )
 
 
-def _extended(candle: Candle, batch: _Summary) -> tuple[int, ...]:
-    """The candle's changing figures, in units, with the batch's trades in them."""
+def _extended(candle: tuple[Any, ...], batch: _Summary) -> tuple[int, ...]:
+    """An open candle's id and changing figures, in units, with the batch's trades in them."""
+    candle_id, high, low, volume, quote_volume, trades = candle
     return (
-        max(to_units(candle.high), batch.high),
-        min(to_units(candle.low), batch.low),
+        candle_id,
+        max(stored_units(high), batch.high),
+        min(stored_units(low), batch.low),
         batch.close,
-        to_units(candle.volume) + batch.volume,
-        to_units(candle.quote_volume) + batch.quote_volume,
-        candle.trades + batch.trades,
+        stored_units(volume) + batch.volume,
+        stored_units(quote_volume) + batch.quote_volume,
+        trades + batch.trades,
     )
 
 
