@@ -71,7 +71,7 @@ def _batch(events: Rows, trades: Rows, ledger: Rows, orders: dict[int, Any], bal
 
 
 def _to_copy(statement: Statement) -> Statement:
-    copy = connection.ops.quote_name("floor_" + statement.table.strip('`"'))
+    copy = f"`floor_{statement.table.strip('`')}`"
     return statement._replace(sql=statement.sql.replace(statement.table, copy, 1))
 
 

@@ -135,7 +135,10 @@ class AmountSum(models.Sum):
 
 def stored_units(value: int | Decimal | str) -> int:
     """An amount as the database's driver gives it, in units: on SQLite an integer, or a text for a turnover."""
-    return value if isinstance(value, int) else to_units(Decimal(value))
+    if isinstance(value, int):
+        return value
+    # Most amounts of an order that is new are zero.
+    return to_units(Decimal(value)) if value else 0
 
 
 def _decimal_literal(units: int | None) -> str:

@@ -98,6 +98,7 @@ def execute(statements: Iterable[Statement]) -> None:
 
 def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[int]:
     """Insert rows by one statement and return their ids, in the order given; MySQL tells of them only the first."""
+    assert len(rows) <= ROWS_PER_STATEMENT, f"{len(rows)} rows need more than one statement"
     [statement] = write_inserts(dialect(), model, fields, rows)
     tells_all = connection.features.can_return_rows_from_bulk_insert
     with connection.cursor() as cursor:
@@ -222,7 +223,8 @@ def _column(field: Any) -> Any:
 
 
 def _quoted(name: str) -> str:
-    return connection.ops.quote_name(name)
+    # SQLite knows MySQL's quotes as well.
+    return f"`{name}`"
 
 
 def _name(column: Any) -> str:

@@ -20,15 +20,22 @@ def decide(
     spendable: Spendable,
     is_trading: bool,
     most_fills: int,
+    resumed_order_id: int | None = None,
 ) -> Batch:
-    """Apply the commands to the book in order, up to the transaction's limit of fills."""
+    """Apply the commands to the book in order, up to the transaction's limit of fills.
+
+    In a market that takes no new orders they are rejected, but for the taker that is already on its way.
+    """
     batch = Batch(market, is_trading)
     for command in commands:
         # A step makes two events at the most, a fill's.
         steps = most_fills - len(batch.events) // 2
         if steps <= 0:
             break
-        outcome = _apply(batch, book, command, spendable, steps)
+        if command.order is not None and not is_trading and command.order_id != resumed_order_id:
+            outcome = book.refuse(command.order, Status.REJECTED, Reason.MARKET_HALTED)
+        else:
+            outcome = _apply(batch, book, command, spendable, steps)
         batch.add(command, outcome)
         if not outcome.finished:
             break
@@ -45,8 +52,6 @@ def _apply(batch: Batch, book: Book, command: Waiting, spendable: Spendable, ste
     order = command.order
     if order is None:
         return book.cancel(command.order_id)
-    if not batch.is_trading and order.status is Status.PENDING:
-        return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
     if _spends_available(order):
         available = spendable[order.user_id] + batch.gained(order.user_id, batch.market.quote_id)
         budget = order.filled_notional + available

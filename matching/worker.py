@@ -17,6 +17,7 @@ import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -97,8 +98,9 @@ class _Drain:
         self.symbol = symbol
         self.result = Run(symbol)
         self.deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
-        # The token that the last batch wrote, and the batch decided ahead that counts on it.
-        self.token: str | None = None
+        # The last batch and the token that it wrote, and the batch decided ahead that counts on both.
+        self.last: _Prepared | None = None
+        self.token = ""
         self.ahead: Future[_Prepared | None] | None = None
         self.told: Future[None] | None = None
 
@@ -134,6 +136,9 @@ class _Drain:
         # A look without the lock: most bells that find nothing must not wait for the one that works.
         if self.ahead is None and not is_waiting(self.symbol):
             return None
+        if self.ahead is not None:
+            # Not under the lock: it may have to wait for a telling, and that for Redis.
+            wait([self.ahead])
         with transaction.atomic(durable=True):
             row = lock_book(self.symbol)
             locked_at = time.monotonic()
@@ -142,12 +147,12 @@ class _Drain:
             if prepared is None:
                 return None
             clear_inbox(prepared.batch.done)
-            self._look_ahead(prepared, now)
+            self._look_ahead(prepared, now, locked_at)
             token = store(row, prepared.settlement)
         self.result.add(prepared.batch, time.monotonic() - locked_at)
-        self.token = token
+        # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
+        self.last, self.token = prepared, token
         if self.ahead is None:
-            # Only now does the memory stand for what is stored. A book that was decided upon further does not.
             books.remember(self.symbol, token, prepared.book)
         return prepared
 
@@ -156,28 +161,34 @@ class _Drain:
         if self.ahead is None:
             return None
         prepared, self.ahead = self.ahead.result(), None
-        if prepared is not None and row.token == self.token and is_trading == prepared.batch.is_trading:
+        if prepared is None:
+            # Nothing was decided: the book is as the last batch left it.
+            assert self.last is not None
+            books.remember(self.symbol, self.token, self.last.book)
+        elif row.token == self.token and is_trading == prepared.batch.is_trading:
             return prepared
-        books.forget(self.symbol)
         return None
 
-    def _look_ahead(self, prepared: _Prepared, now: datetime) -> None:
+    def _look_ahead(self, prepared: _Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.
 
-        Not after a taker that is not finished, which goes on with its money as it is stored.
+        Not after a taker that is not finished, which goes on with its money as it is stored. `now` was the database's
+        time no earlier than the monotonic instant `read_at`.
         """
         if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or time.monotonic() > self.deadline:
             return
         rows = read_inbox(self.symbol, settings.ENGINE_BATCH_SIZE)
         if rows:
-            self.ahead = do_aside(_prepare_ahead, prepared, rows, now, time.monotonic(), dialect())
+            # From here on it stands for no token that was ever stored.
+            books.forget(self.symbol)
+            self.ahead = do_aside(_prepare_ahead, prepared, rows, now, read_at, dialect())
 
     def _forget(self) -> None:
-        if self.ahead is not None:
-            # It still changes the book that is thrown away.
-            wait([self.ahead])
-        self.ahead = self.token = None
         books.forget(self.symbol)
+        ahead, self.ahead, self.last = self.ahead, None, None
+        if ahead is not None:
+            # It still changes the book that is thrown away.
+            wait([ahead])
 
 
 def _decide_now(row: BookRow, is_trading: bool, now: datetime) -> _Prepared | None:
@@ -198,19 +209,21 @@ def _decide_now(row: BookRow, is_trading: bool, now: datetime) -> _Prepared | No
         spendable=spendable,
         is_trading=is_trading,
         most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
+        resumed_order_id=row.unfinished_order_id,
     )
     return _prepare(batch, book, len(commands), now, dialect())
 
 
 def _prepare_ahead(before: _Prepared, rows: list[Row], read: datetime, read_at: float, to: Dialect) -> _Prepared | None:
-    """The next batch, in the other thread. `read` was the database's time at the monotonic instant `read_at`.
+    """The next batch, in the other thread. `read` was the database's time no earlier than at `read_at`, of this clock.
 
-    None where market buyers are among the commands: their funds must be locked before anything is decided.
+    It ends before the first market buyer, whose funds must be locked before anything is decided; None if it is empty.
     """
-    commands = unpack(rows)
-    if market_buyers(commands):
+    commands = list(takewhile(lambda command: not market_buyers([command]), unpack(rows)))
+    if not commands:
         return None
-    now = read + timedelta(seconds=time.monotonic() - read_at)
+    # Never before the batch before, whose time may have been reckoned so too: a market's events do not go back in time.
+    now = max(before.settlement.now, read + timedelta(seconds=time.monotonic() - read_at))
     batch = decide(
         before.batch.market,
         before.book,

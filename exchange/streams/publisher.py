@@ -34,7 +34,13 @@ class Publisher:
         if time.monotonic() < self._quiet_until:
             return
         try:
-            self._send([encode(bundle) for bundle in _bundles(messages)])
+            bundles = [encode(bundle) for bundle in _bundles(messages)]
+        except Exception:
+            # A defect of ours, and not an outage: Redis has no part in it.
+            logger.exception("messages to the streams could not be written")
+            return
+        try:
+            self._send(bundles)
         except Exception as error:
             self._failed(error)
         else:

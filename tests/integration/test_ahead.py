@@ -1,7 +1,9 @@
 """The next batch is decided while one is written; what no longer holds by then is never applied."""
 
+import contextlib
+
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from exchange.bulk import GuardFailed
 from markets.models import Market
@@ -92,6 +94,39 @@ def test_an_interruption_throws_away_what_was_decided(pairs, monkeypatch, turn):
     assert outcomes() == AS_USUAL
 
 
+@pytest.mark.parametrize("interruption", [OperationalError(2013, "Lost connection"), KeyboardInterrupt(), SystemExit()])
+@pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("turn", [1, 2])
+def test_an_interrupted_commit(pairs, monkeypatch, turn, committed, interruption):
+    """Whether it took place or not, the next look at the database tells; nothing is applied twice."""
+    real, turns = connection.commit, iter(range(1, 100))
+
+    def commit():
+        is_struck = next(turns) == turn
+        if committed or not is_struck:
+            real()
+        if is_struck:
+            raise interruption
+
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt, SystemExit):
+        patch.setattr(connection, "commit", commit)
+        pairs.match()
+    pairs.match()
+    assert outcomes() == AS_USUAL
+
+
+def test_a_defect_in_the_other_thread_is_raised_in_this_one(pairs, monkeypatch):
+    real = worker._prepare_ahead
+    monkeypatch.setattr(worker, "_prepare_ahead", None)
+    with pytest.raises(TypeError):
+        pairs.match()
+    assert outcomes() == ["0 open", "0 open", "0 pending", "0 pending"]
+    monkeypatch.setattr(worker, "_prepare_ahead", real)
+    pairs.match()
+    assert outcomes() == AS_USUAL
+
+
 def test_another_worker_in_between(pairs, monkeypatch):
     before_lock(monkeypatch, 2, lambda: OrderBook.objects.update(token="0" * 32))
     pairs.match()
@@ -135,6 +170,7 @@ def test_market_buyers_wait_for_their_funds_to_be_locked(pairs, decided_ahead):
     bought = pairs.place(pairs.carol, "buy 1 @ market").body["data"]["orderId"]
     pairs.place(pairs.carol, "buy 0.1 @ 1")
     pairs.match()
+    # Of the two that are left the first is such a buyer.
     assert decided_ahead == [2, 0]
     assert outcome(pairs.carol.get(f"/orders/{bought}")) == "0.5 partially_filled no_liquidity"
 
@@ -145,3 +181,15 @@ def test_a_taker_that_is_not_finished_goes_on_first(pairs, settings):
     pairs.place(pairs.bob, "sell 1 @ 102")
     pairs.match()
     assert outcomes() == ["1 filled", "1 filled", "1 filled", "0.5 filled", "1.5 partially_filled", "1 filled"]
+
+
+def test_a_halt_lets_a_taker_finish_that_has_only_removed_its_own_orders(pairs, settings, monkeypatch):
+    """It has no fill yet, and its status is that of an order that was never applied."""
+    pairs.match()
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    for line in ("sell 0.5 @ 100.5", "sell 0.5 @ 100.6"):
+        pairs.play(pairs.alice, line)
+    taker = pairs.place(pairs.alice, "buy 1 @ 100.7", selfTradePrevention="EXPIRE_MAKER").body["data"]["orderId"]
+    before_lock(monkeypatch, 2, lambda: Market.objects.update(status="HALTED"))
+    pairs.match()
+    assert outcome(pairs.alice.get(f"/orders/{taker}")) == "1 open +"

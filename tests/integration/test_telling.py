@@ -1,0 +1,136 @@
+"""What the worker tells from memory is what a stream replays from the rows, and it is told in time and in order."""
+
+import random
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.test import override_settings
+
+from markets.models import Trade
+from matching import books, worker
+from matching.models import Command
+from orders import replay
+from orders.models import Order, OrderEvent
+from orders.telling import represent_step, stored_steps
+from tests.integration.test_properties import ENGINES, MARKETS, Deposit, Drain, play, random_step
+from tests.world import World
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[dict]:
+    steps: list[dict] = []
+    monkeypatch.setattr(worker, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
+    return steps
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_backlog", [False, True], ids=["in turns", "backlog"])
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_told_is_what_is_replayed(engine, is_backlog, told):
+    dice = random.Random(3)
+    stream = [random_step(dice) for _ in range(200)]
+    if is_backlog:
+        stream = [step for step in stream if not isinstance(step, Drain | Deposit)]
+    symbol = play(MARKETS[2], engine, stream, count_money=False).database.market.symbol
+    trades = {(trade.market_id, trade.sequence): trade for trade in Trade.objects.filter(market_id=symbol)}
+    events = OrderEvent.objects.filter(market_id=symbol).order_by("sequence")
+    assert len(told) > 20
+    assert told == [represent_step(step) for step in stored_steps(events, trades)]
+
+
+def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:
+    settings.ENGINE_BATCH_SIZE = 2
+    settings.ENGINE_TIME_BOX_SECONDS = 60
+    world = World.make()
+    for _ in range(orders):
+        world.place(world.alice, line)
+    return world
+
+
+def test_all_is_told_when_the_run_ends(transactional_db, settings, told):
+    assert backlog(settings, 6).match().commands == len(told) == 6
+
+
+@pytest.mark.parametrize("slow", [1, 99], ids=["one", "all"])
+def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypatch, slow):
+    """Redis does not answer: who resumes after any of the events is told all that come after it."""
+    world = backlog(settings, 12)
+    real, turns = worker.publish_steps, iter(range(100))
+
+    def publish(steps, ahead=()):
+        if next(turns) < slow:
+            time.sleep(0.25)
+        real(steps, ahead)
+
+    monkeypatch.setattr(worker, "publish_steps", publish)
+    world.match()
+    events = list(OrderEvent.objects.order_by("sequence"))
+    instants = [event.created_at for event in events]
+    assert instants == sorted(instants)
+    for event in events:
+        missed = replay.missed_events(world.alice.user.id, event.event_id)
+        assert [other.sequence for other in missed] == list(range(event.sequence + 1, 13))
+
+
+def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, settings, monkeypatch):
+    """It is committed while a batch takes long to be decided, and read with those after that."""
+    world = backlog(settings, 2)
+    decide, clear, placed = worker.decide, worker.clear_inbox, []
+
+    def slow(*arguments, **named):
+        if not placed:
+            time.sleep(0.2)
+        return decide(*arguments, **named)
+
+    def place_another(commands):
+        if not placed:
+            placed.append(world.place(world.alice, "buy 1 @ 101"))
+        clear(commands)
+
+    monkeypatch.setattr(worker, "decide", slow)
+    monkeypatch.setattr(worker, "clear_inbox", place_another)
+    world.match()
+    order = Order.objects.latest("id")
+    assert order.status == "OPEN"
+    assert timedelta(0) <= order.updated_at - order.created_at < timedelta(seconds=5)
+
+
+def test_market_buyers_do_not_cost_the_book(transactional_db, settings, monkeypatch):
+    world = backlog(settings, 0)
+    for _ in range(6):
+        world.place(world.alice, "buy 0.1 @ 100")
+        world.place(world.alice, "buy 0.1 @ market")
+    loads = []
+    real = books.load
+    monkeypatch.setattr(books, "load", lambda row: loads.append(row) or real(row))
+    assert world.match().commands == 12
+    assert len(loads) == 1
+
+
+def test_a_second_worker_really_matches_in_between(transactional_db, settings, monkeypatch):
+    """It applies a better offer that was committed late; what was decided ahead must not trade past it."""
+    world = backlog(settings, 0)
+    world.place(world.bob, "sell 1 @ 100")
+    world.place(world.bob, "sell 1 @ 101")
+    for line in ("buy 1 @ 100", "buy 0.5 @ 101"):
+        world.place(world.alice, line)
+    late = Command.objects.get(order_id=world.place(world.bob, "sell 1 @ 99").body["data"]["orderId"])
+    late.delete()
+    late.id = Command.objects.earliest("id").id - 1
+    real, first = worker.do_aside, [True]
+
+    def another_worker(function, *arguments):
+        if getattr(function, "__name__", "") == "tell" and first and first.pop():
+            with transaction.atomic():
+                late.save(force_insert=True)
+            limits = override_settings(ENGINE_BATCH_SIZE=1, ENGINE_TIME_BOX_SECONDS=-1)
+            with monkeypatch.context() as other, limits:
+                other.setattr(books, "_books", {})
+                assert worker._Drain(world.symbol).run().commands == 1
+        return real(function, *arguments)
+
+    monkeypatch.setattr(worker, "do_aside", another_worker)
+    world.match()
+    assert [trade.price for trade in Trade.objects.order_by("sequence")] == [99, 100]
