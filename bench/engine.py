@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from bench.flow import MIDDLE, Place, flow, ladder
 from bench.stage import Stage, waiting
-from matching import books
 from matching.worker import drain
 
 WARM_UP = 500
@@ -73,7 +72,6 @@ def by_depth(depths: Iterable[int], commands: int, rounds: int) -> dict[int, flo
     for _ in range(rounds):
         for depth, stage in stages.items():
             rates[depth].append(measure(stage, commands, f"{depth} resting").rate)
-            books.forget(stage.symbol)
     return {depth: median(found) for depth, found in rates.items()}
 
 

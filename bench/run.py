@@ -34,6 +34,7 @@ from bench.table import Row  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 BATCH_SIZES = {1: 300, 10: 1500, 50: 3000, 200: 5000, 500: 8000, 1000: 8000}
+SETTLE_SECONDS = 5
 DEPTHS = (100, 1_000, 10_000, 100_000)
 
 
@@ -116,6 +117,8 @@ class Bench:
         young = max(engine.measure(Stage(f"BTC-USD-YOUNG{turn}"), commands, "no past").rate for turn in range(3))
         stage = Stage("BTC-USD-OLD")
         give_history(stage, rows)
+        # What was put there is still being written to the disk.
+        time.sleep(SETTLE_SECONDS)
         old = max(engine.measure(stage, commands, "with a past").rate for _ in range(3))
         detail = f"{young:,.0f} and {old:,.0f} orders/s, the best of three each"
         name = f"history: {rows:,} closed orders and trades against none"
