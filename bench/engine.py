@@ -24,6 +24,7 @@ class Drained:
 
     commands: int
     trades: int
+    batches: int
     seconds: float
     longest_ms: float
 
@@ -34,16 +35,16 @@ class Drained:
 
 def drain_all(symbol: str, label: str) -> Drained:
     """Drain the market's inbox to its end, with a progress bar."""
-    commands = trades = 0
+    commands = trades = batches = 0
     longest = 0.0
     with tqdm(total=waiting(symbol), desc=label, unit="order", leave=False) as progress:
         began = time.perf_counter()
         while (run := drain(symbol)).batches:
-            commands, trades = commands + run.commands, trades + run.trades
+            commands, trades, batches = commands + run.commands, trades + run.trades, batches + run.batches
             longest = max(longest, run.longest_ms)
             progress.update(run.commands)
         seconds = time.perf_counter() - began
-    return Drained(commands, trades, seconds, longest)
+    return Drained(commands, trades, batches, seconds, longest)
 
 
 def measure(stage: Stage, commands: int, label: str) -> Drained:

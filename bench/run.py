@@ -53,7 +53,7 @@ class Bench:
         """The drain, the bare rows that it wrote, and the naive way, on the same stream."""
         stage, commands = Stage("BTC-USD"), 50_000 // self.size
         drained = engine.measure(stage, commands, "drain")
-        self.floor = commands / write_again(stage.symbol, commands // settings.ENGINE_BATCH_SIZE)
+        self.floor = commands / write_again(stage.symbol, drained.batches)
         self.naive = _naive_rate(600 // self.size)
         self.report.add(
             Row("drain, one symbol", drained.rate, "orders/s", 8000, detail=f"{drained.trades:,} trades"),

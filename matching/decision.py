@@ -8,6 +8,9 @@ from matching.core.book import Book
 from matching.core.types import Order, OrderType, Outcome, Reason, Side, Status
 from matching.inbox import Waiting
 
+# How many orders one taker meets in a transaction. Fewer than a batch may: each is a trade, the most there is to write,
+# and the book is locked meanwhile.
+LONGEST_SWEEP = 250
 # What market buyers may spend, in units, by user. It is locked before anything is decided.
 Spendable = Mapping[int, int]
 
@@ -29,9 +32,10 @@ def decide(
     batch = Batch(market, is_trading)
     for command in commands:
         # A step makes two events at the most, a fill's.
-        steps = most_fills - len(batch.events) // 2
-        if steps <= 0:
+        left = most_fills - len(batch.events) // 2
+        if left <= 0:
             break
+        steps = min(left, LONGEST_SWEEP)
         if command.order is not None and not is_trading and command.order_id != resumed_order_id:
             outcome = book.refuse(command.order, Status.REJECTED, Reason.MARKET_HALTED)
         else:
