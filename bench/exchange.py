@@ -77,9 +77,6 @@ class Exchange:
     def is_matching(self) -> bool:
         return "worker" in self._running
 
-    def stop_matching(self) -> None:
-        self._end("beat", "worker")
-
     def stop(self) -> None:
         self._end(*reversed(self._running))
 
