@@ -26,7 +26,7 @@ check: venv-dev ## format, lint, types and the layers of imports
 	DEMO=1 $(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-bench: venv-bench ## measure everything, in about three minutes: DB=mysql or mariadb, ARGS="--only drain"
+bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
 	@$(BIN)/python -m bench --database $(DB) $(ARGS)
 
 format: venv-dev ## let ruff format and fix
