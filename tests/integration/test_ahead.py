@@ -5,8 +5,9 @@ import contextlib
 import pytest
 from django.db import OperationalError, connection
 
+from balances.models import LedgerEntry
 from exchange.bulk import GuardFailed
-from markets.models import Market
+from markets.models import Market, Trade
 from matching import worker
 from matching.models import Command, OrderBook
 from orders.models import Order
@@ -64,6 +65,16 @@ def test_a_backlog_is_decided_ahead(pairs, decided_ahead):
     assert (run.commands, run.trades, run.batches) == (4, 2, 2)
     assert decided_ahead == [2]
     assert outcomes() == AS_USUAL
+
+
+def test_a_trades_entries_follow_each_other_in_the_ledger(pairs):
+    """A statement that is read by id tells one trade after the other, each amount before its fee."""
+    Order.objects.update(maker_fee_rate="0.001", taker_fee_rate="0.002")
+    pairs.match()
+    entries = LedgerEntry.objects.filter(reference__startswith="trade:").order_by("id").values_list("reference", "kind")
+    first, second = Trade.objects.order_by("sequence").values_list("sequence", flat=True)
+    kinds = ["TRADE"] * 4 + ["FEE"] * 4
+    assert list(entries) == [(f"trade:BTC-USD-{trade}", kind) for trade in (first, second) for kind in kinds]
 
 
 def test_the_book_of_a_run_serves_the_next(pairs, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cachetools import TTLCache
-from django.db import connection
+from django.db import connection, transaction
 
 from exchange import callers
 from markets import services as markets
@@ -194,6 +194,15 @@ def test_a_change_is_seen_at_once_where_it_was_made(world):
     assert world.place(world.alice, "buy 1 @ 1").status_code == 202
     world.staff.call("PATCH", "/markets/BTC-USD", {"minQuantity": "2"})
     assert world.place(world.alice, "buy 1 @ 1").body["error"] == "QUANTITY_TOO_SMALL"
+
+
+def test_what_others_remember_until_the_commit_is_forgotten_with_it(transactional_db, world):
+    """A request in another thread reads the market as it still is, after the change and before its commit."""
+    before = markets.read_market(world.symbol)
+    with transaction.atomic():
+        markets.change_market(markets.read_market(world.symbol), status="HALTED")
+        markets._markets[world.symbol] = before
+    assert markets.find_market(world.symbol).status == "HALTED"
 
 
 def test_a_change_that_is_refused_changes_nothing_that_is_remembered(world):
