@@ -17,7 +17,7 @@ from django.utils import timezone
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from exchange.amounts import amount as stored
 from exchange.amounts import plain, stored_units
-from exchange.bulk import GuardFailed, update_rows
+from exchange.bulk import GuardFailed, stored_instant, update_rows
 from exchange.deadlocks import again_on_deadlock
 from exchange.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from markets.models import Asset
@@ -25,7 +25,6 @@ from markets.services import known_asset
 from matching.core.money import MAX_AMOUNT, to_decimal
 
 _AVAILABLE: Any = Balance._meta.get_field("available")
-_UPDATED_AT: Any = Balance._meta.get_field("updated_at")
 _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
     " WHERE user_id = %s AND currency = %s AND available >= %s"
@@ -44,7 +43,7 @@ def freeze(user_id: int, currency: str, amount: Decimal) -> None:
     """Reserve available funds for an order. Raises InsufficientFunds, with nothing changed."""
     assert amount > 0, amount
     units = _AVAILABLE.get_db_prep_save(amount, connection)
-    now = _UPDATED_AT.get_db_prep_save(timezone.now(), connection)
+    now = stored_instant(timezone.now())
     with connection.cursor() as cursor:
         # In SQL: building Django's query for it takes four times as long, and this is done for every order.
         cursor.execute(_FREEZE, (units, units, now, user_id, currency, units))

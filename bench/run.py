@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 django.setup()
 
-from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from bench import engine  # noqa: E402
@@ -137,7 +136,6 @@ class Bench:
 
 
 def main(arguments: Sequence[str]) -> int:
-    settings.ENGINE_TIME_BOX_SECONDS = 1.0
     bench = Bench(Report(os.environ["BENCH_DATABASE"]), 1)
     steps: list[Callable[[], None]] = [
         bench.drain,

@@ -43,6 +43,11 @@ def plain_units(units: int) -> str:
     return f"{whole}.{rest:08d}".rstrip("0") if rest else str(whole)
 
 
+def plain_units_or_none(units: int | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if units is None else plain_units(units)
+
+
 class AmountField(_AmountBase):
     """An exact decimal with eight places: DECIMAL(20,8) on MySQL and MariaDB, an integer of 1e-8 units on SQLite.
 
@@ -139,6 +144,11 @@ def stored_units(value: int | Decimal | str) -> int:
         return value
     # Most amounts of an order that is new are zero.
     return to_units(Decimal(value)) if value else 0
+
+
+def units_or_none(value: int | Decimal | str | None) -> int | None:
+    """The same where there may be no amount."""
+    return None if value is None else stored_units(value)
 
 
 def _decimal_literal(units: int | None) -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from exchange.amounts import stored_units
+from exchange.amounts import stored_units, units_or_none
 from markets.models import Market
 from matching.bookrow import BookRow
 from matching.core.book import Book
@@ -136,14 +136,14 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         user_id=user_id,
         side=_SIDES[side],
         type=_TYPES[kind],
-        price=_units(price),
-        quantity=_units(quantity),
+        price=units_or_none(price),
+        quantity=units_or_none(quantity),
         time_in_force=_TIMES_IN_FORCE[time_in_force],
         post_only=bool(post_only),
         self_trade_prevention=_PREVENTIONS[self_trade_prevention],
         maker_fee_rate=_rate(maker_fee_rate),
         taker_fee_rate=_rate(taker_fee_rate),
-        budget=_units(budget if quote_quantity is None else quote_quantity),
+        budget=units_or_none(budget if quote_quantity is None else quote_quantity),
         filled=stored_units(filled_quantity),
         filled_notional=stored_units(filled_notional),
         frozen=stored_units(frozen),
@@ -160,10 +160,6 @@ def _rules(symbol: str) -> Rules:
         base_step=10 ** (DIGITS - market.base.scale),
         quote_step=10 ** (DIGITS - market.quote.scale),
     )
-
-
-def _units(amount: Any) -> int | None:
-    return None if amount is None else stored_units(amount)
 
 
 # A handful of rates serves all orders.

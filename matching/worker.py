@@ -133,12 +133,12 @@ class _Drain:
                 time.sleep(BACKOFF_SECONDS * attempt)
 
     def _settle_batch(self) -> _Prepared | None:
-        # A look without the lock: most bells that find nothing must not wait for the one that works.
-        if self.ahead is None and not is_waiting(self.symbol):
-            return None
         if self.ahead is not None:
             # Not under the lock: it may have to wait for a telling, and that for Redis.
             wait([self.ahead])
+        elif not is_waiting(self.symbol):
+            # Looked at without the lock: most bells that find nothing must not wait for the one that works.
+            return None
         with transaction.atomic(durable=True):
             row = lock_book(self.symbol)
             locked_at = time.monotonic()

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from exchange.amounts import plain, plain_or_none, plain_units
+from exchange.amounts import plain, plain_or_none, plain_units, units_or_none
 from exchange.errors import ExchangeError, timestamp
 from markets.models import Trade
 from matching.core.money import average_price, to_units
@@ -27,7 +27,7 @@ def represent_order(order: Order) -> dict[str, Any]:
         "quantity": plain_or_none(order.quantity),
         "quoteQuantity": plain_or_none(order.quote_quantity),
         **represent_progress(
-            None if order.quantity is None else to_units(order.quantity),
+            units_or_none(order.quantity),
             to_units(order.filled_quantity),
             to_units(order.filled_notional),
         ),

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from exchange.amounts import plain_units
+from exchange.amounts import plain_units, plain_units_or_none, units_or_none
 from exchange.errors import timestamp
 from exchange.streams import Message
 from markets.models import Trade
@@ -116,9 +116,9 @@ def represent_step(step: Step) -> dict[str, Any]:
         "type": step.type,
         "timeInForce": step.time_in_force,
         "postOnly": step.post_only,
-        "price": None if step.price is None else plain_units(step.price),
-        "quantity": None if step.quantity is None else plain_units(step.quantity),
-        "quoteQuantity": None if step.quote_quantity is None else plain_units(step.quote_quantity),
+        "price": plain_units_or_none(step.price),
+        "quantity": plain_units_or_none(step.quantity),
+        "quoteQuantity": plain_units_or_none(step.quote_quantity),
         **represent_progress(step.quantity, step.filled, step.filled_notional),
         "status": step.status,
         "reason": step.reason,
@@ -136,8 +136,8 @@ def represent_step(step: Step) -> dict[str, Any]:
 
 
 def step_message(step: Step) -> Message:
-    event_id = f"{step.symbol}-{step.sequence}"
-    return Message(order_channel(step.user_id), ORDER_STATUS_UPDATE, represent_step(step), event_id)
+    data = represent_step(step)
+    return Message(order_channel(step.user_id), ORDER_STATUS_UPDATE, data, data["eventId"])
 
 
 def _represent_fill(symbol: str, fill: Fill) -> dict[str, str]:
@@ -167,9 +167,9 @@ def _stored_step(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int
         order.type,
         order.time_in_force,
         order.post_only,
-        None if order.price is None else to_units(order.price),
-        None if order.quantity is None else to_units(order.quantity),
-        None if order.quote_quantity is None else to_units(order.quote_quantity),
+        units_or_none(order.price),
+        units_or_none(order.quantity),
+        units_or_none(order.quote_quantity),
         to_units(event.filled_quantity),
         to_units(event.filled_notional),
         event.status,
