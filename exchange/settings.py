@@ -221,6 +221,13 @@ ENGINE_FILLS_PER_TRANSACTION = env.int("ENGINE_FILLS_PER_TRANSACTION", default=5
 # "off" reads the book anew for each batch: slow, and the reference that the book in memory is tested against.
 ENGINE_BOOK_CACHE = choice("ENGINE_BOOK_CACHE", "on", _ON + _OFF) in _ON
 ENGINE_TIME_BOX_SECONDS = env.float("ENGINE_TIME_BOX_SECONDS", default=1.0)
+# The pauses between the attempts at a command that fails, before its order is given up.
+ENGINE_RETRY_MS = env.list("ENGINE_RETRY_MS", cast=int, default=[100, 200, 400])
+# A market in which so many orders fail one after the other is halted.
+ENGINE_HALT_AFTER_FAILURES = env.int("ENGINE_HALT_AFTER_FAILURES", default=5)
+# A market whose waiting commands are more than this, or older, takes no new orders for the moment.
+INTAKE_MAX_WAITING = env.int("INTAKE_MAX_WAITING", default=20_000)
+INTAKE_MAX_AGE_SECONDS = env.float("INTAKE_MAX_AGE_SECONDS", default=30.0)
 
 # Users and tokens.
 AUTH_USER_MODEL = "users.User"

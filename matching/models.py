@@ -1,12 +1,13 @@
-"""The engine's own rows: the book that is locked, and the inbox of commands."""
+"""The engine's own rows: the book that is locked, the inbox of commands, what switched the market, and what failed."""
 
 import secrets
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Index
 
 from exchange.amounts import KeyField
-from markets.models import Market
+from markets.models import Market, MarketStatus
 
 
 def new_token() -> str:
@@ -26,6 +27,10 @@ class OrderBook(models.Model):
     # The taker that is on its way through the book: it goes on first, though commands with smaller ids may have been
     # committed meanwhile, and it does not rest.
     unfinished_order_id = models.PositiveBigIntegerField(null=True)
+    # Where the market's own sequence has come to. Market.status, which intake goes by, may be ahead of it.
+    status = models.CharField(max_length=16, choices=MarketStatus.choices, default=MarketStatus.TRADING)
+    # How many orders failed one after the other, with none between them that did not.
+    failures = models.PositiveSmallIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -40,15 +45,26 @@ class CommandKind(models.TextChoices):
 
     NEW = "NEW"
     CANCEL = "CANCEL"
+    RESUME = "RESUME"
+    CANCEL_ONLY = "CANCEL_ONLY"
+    HALT = "HALT"
+
+
+# What a market is after the command. The others concern an order.
+SWITCHES = {
+    CommandKind.RESUME.value: MarketStatus.TRADING,
+    CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
+    CommandKind.HALT.value: MarketStatus.HALTED,
+}
 
 
 class Command(models.Model):
     """The inbox: stored with what it asks for, deleted in the transaction that applies it."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    kind = models.CharField(max_length=8, choices=CommandKind.choices)
-    # A plain id: orders stand above the engine's models.
-    order_id = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=16, choices=CommandKind.choices)
+    # A plain id: orders stand above the engine's models. None where the whole market is meant.
+    order_id = models.PositiveBigIntegerField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -56,4 +72,55 @@ class Command(models.Model):
         indexes = [Index(fields=["market", "id"], name="command_inbox")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.order_id}"
+        return f"{self.kind} {self.order_id or self.market_id}"
+
+
+class StatusChange(models.Model):
+    """A market was halted, resumed or restricted, at its place in the sequence: before the event of that number."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    status = models.CharField(max_length=16, choices=MarketStatus.choices)
+    sequence = models.PositiveBigIntegerField()
+    # Who did it: an operator's command, or the engine itself after too many failures.
+    reason = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "status_changes"
+        indexes = [Index(fields=["market", "sequence"], name="status_change_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.status} from {self.sequence}"
+
+
+class Resolution(models.TextChoices):
+    """What an operator did about a dead letter."""
+
+    REQUEUED = "REQUEUED"
+    RESOLVED = "RESOLVED"
+
+
+class DeadLetter(models.Model):
+    """A command that the engine could not apply, and why. Kept until an operator has dealt with it, and afterwards."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    kind = models.CharField(max_length=16, choices=CommandKind.choices)
+    order_id = models.PositiveBigIntegerField(null=True, db_index=True)
+    error = models.CharField(max_length=500)
+    traceback = models.TextField()
+    attempts = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField()
+    resolution = models.CharField(max_length=16, choices=Resolution.choices, null=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
+    # The order that was placed in its stead, where it was requeued.
+    successor_id = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        db_table = "dead_letters"
+        indexes = [Index(fields=["resolution", "id"], name="dead_letter_open")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.order_id or self.market_id}: {self.error}"
