@@ -63,7 +63,7 @@ def test_it_is_listed_with_its_error(failed, desk):
     letter = DeadLetter.objects.get()
     detail = desk.get(reverse("admin:matching_deadletter_change", args=[letter.id])).content.decode()
     assert "Traceback (most recent call last)" in detail
-    assert desk.get(f"{LIST}?q={letter.order_id}").content.decode().count("ZeroDivisionError") == 1
+    assert "ZeroDivisionError" in desk.get(f"{LIST}?q={letter.order_id}").content.decode()
 
 
 def test_requeued_it_is_a_new_order_of_the_same_terms(failed, desk):
