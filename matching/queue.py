@@ -10,11 +10,13 @@ from datetime import timedelta
 from functools import partial
 
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
+from exchange.breakers import ServerAway, breaker_of
 from exchange.bulk import dialect, execute, write_inserts
 from matching.models import Command, CommandKind
 
@@ -58,26 +60,39 @@ def ring(symbol: str) -> None:
 def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
-    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error.
+    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
+    is away, the sweeper rings.
     """
     try:
-        if _is_first(symbol):
-            current_app.send_task(
-                MATCH_TASK,
-                args=[symbol],
-                queue=queue_name(symbol),
-                expires=BELL_EXPIRES_SECONDS,
-                ignore_result=True,
-                retry=False,
-            )
+        broker = breaker_of(current_app.conf.broker_write_url)
+        # Asked first: a flag for a bell that then does not ring would keep the next one silent.
+        if not broker.is_open and _is_first(symbol):
+            with broker.calling():
+                _send(symbol)
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
+
+
+def _send(symbol: str) -> None:
+    current_app.send_task(
+        MATCH_TASK,
+        args=[symbol],
+        queue=queue_name(symbol),
+        expires=BELL_EXPIRES_SECONDS,
+        ignore_result=True,
+        retry=False,
+    )
 
 
 def _is_first(symbol: str) -> bool:
     """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
     try:
-        return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+        with breaker_of(settings.REDIS_URL).calling():
+            return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+    except ServerAway:
+        return True
     except Exception as error:
         logger.warning("bell flag of %s not set: %s", symbol, error)
         return True
@@ -90,7 +105,10 @@ def silence(symbol: str) -> None:
     forgetting would ring nobody.
     """
     try:
-        cache.delete(_bell(symbol))
+        with breaker_of(settings.REDIS_URL).calling():
+            cache.delete(_bell(symbol))
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
 
