@@ -72,7 +72,8 @@ class Breaker(CircuitBreakerListener):
         return context
 
     def failure(self, cb: CircuitBreaker, exc: BaseException) -> None:
-        self._reason = repr(exc)
+        # Not its repr: redis-py's holds no words.
+        self._reason = f"{type(exc).__name__}: {exc}"
 
     def state_change(self, cb: CircuitBreaker, old_state: Any, new_state: Any) -> None:
         if old_state.name == new_state.name:
@@ -119,7 +120,8 @@ def ask(url: str) -> None:
             ask_redis(client)
     else:
         with kombu.Connection(url, connect_timeout=TIMEOUT_SECONDS) as connection:
-            connection.connect()
+            # Not `connect`: that one tries again after two seconds.
+            connection.ensure_connection(max_retries=0)
 
 
 def ask_redis(client: Redis) -> None:

@@ -34,7 +34,7 @@ def stats() -> dict[str, int]:
     except ServerAway:
         counts = _counted_here()
     except RedisError as error:
-        logger.warning("Redis does not tell who is connected: %r", error)
+        logger.warning("Redis does not tell who is connected: %s", error)
         counts = _counted_here()
     return {
         "totalUsers": len(set().union(*counts)),

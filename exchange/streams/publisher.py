@@ -43,7 +43,7 @@ class Publisher:
         except ServerAway:
             pass
         except Exception as error:
-            logger.warning("publishing to the streams fails, they read the database instead: %r", error)
+            logger.warning("publishing to the streams fails, they read the database instead: %s", error)
 
     def _send(self, bundles: list[bytes]) -> None:
         with self._client.pipeline(transaction=False) as pipeline:

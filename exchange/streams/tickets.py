@@ -53,7 +53,7 @@ def _is_first_use(nonce: str) -> bool:
     except ServerAway:
         return True
     except Exception as error:
-        logger.warning("the cache does not tell whether a ticket was used: %r", error)
+        logger.warning("the cache does not tell whether a ticket was used: %s", error)
         return True
 
 
