@@ -9,6 +9,7 @@ from tests.live import Live
 
 
 def test_a_hundred_threads_with_one_reference(exchange: Live) -> None:
+    exchange.market()
     alice = exchange.trader("alice", USD="10000")
     assert exchange.staff is not None
     staff = exchange.staff
