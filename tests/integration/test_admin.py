@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from balances.models import Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
+from matching.models import DeadLetter
 from tests.world import World, stored_rows
 from users.models import User
 
