@@ -27,7 +27,7 @@ class Tape:
         self.candles_since: datetime | None = None
 
     def see(self, trade: TradeRow) -> None:
-        if not self.seen and not self.part.is_whole:
+        if not self.seen and self.part.first > 1:
             self.candles_since = trade.created_at
         self.seen += 1
         self._see_parties(trade)
@@ -101,7 +101,8 @@ class Tape:
     def _compare_candles(self) -> None:
         """Stored candles against the trades' own; what is left of either has no counterpart."""
         symbol, since = self.venue.symbol, self.candles_since
-        if not self.part.is_whole and since is None:
+        self.report.look([Check.CANDLES], 0)
+        if self.part.first > 1 and since is None:
             return
         later: dict[str, Any] = {} if since is None else {"opens_at__gt": since}
         looked = 0
