@@ -5,24 +5,30 @@ effect but delay: what is not rung is found by the sweeper.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
+from exchange.breakers import Breaker, ServerAway, breaker_of
 from exchange.bulk import dialect, execute, write_inserts
-from matching.models import Command, CommandKind
+from matching.models import SWITCHES, Command, CommandKind
 
 logger = logging.getLogger(__name__)
 
 MATCH_TASK = "matching.match"
 SWEEP_TASK = "matching.sweep"
+DEAD_LETTER_TASK = "matching.dead_letter"
 QUEUE_PREFIX = "orders."
+# Symbols are in upper case: no market's queue has this name.
+DEAD_LETTER_QUEUE = "orders.dlq"
 BELL_SECONDS = 1
 BELL_EXPIRES_SECONDS = 30
 STALE_AFTER = timedelta(seconds=1)
@@ -50,6 +56,13 @@ def submit_cancels(symbol: str, order_ids: list[int]) -> None:
         ring(symbol)
 
 
+def submit_switch(symbol: str, status: str) -> None:
+    """Store the command that makes the market this, behind what came before it, and ring."""
+    [kind] = [kind for kind, becomes in SWITCHES.items() if becomes == status]
+    Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
+    ring(symbol)
+
+
 def ring(symbol: str) -> None:
     """Queue a matching run for the symbol once the surrounding transaction commits, unless one is waiting."""
     transaction.on_commit(partial(ring_now, symbol), robust=True)
@@ -58,18 +71,15 @@ def ring(symbol: str) -> None:
 def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
-    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error.
+    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
+    is away, the sweeper rings.
     """
     try:
-        if _is_first(symbol):
-            current_app.send_task(
-                MATCH_TASK,
-                args=[symbol],
-                queue=queue_name(symbol),
-                expires=BELL_EXPIRES_SECONDS,
-                ignore_result=True,
-                retry=False,
-            )
+        # Asked first: a flag for a bell that then does not ring would keep the next one silent.
+        if not _broker().is_open and _is_first(symbol):
+            _send(MATCH_TASK, symbol, queue_name(symbol), expires=BELL_EXPIRES_SECONDS)
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
 
@@ -77,7 +87,10 @@ def ring_now(symbol: str) -> None:
 def _is_first(symbol: str) -> bool:
     """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
     try:
-        return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+        with breaker_of(settings.REDIS_URL).calling():
+            return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+    except ServerAway:
+        return True
     except Exception as error:
         logger.warning("bell flag of %s not set: %s", symbol, error)
         return True
@@ -90,18 +103,34 @@ def silence(symbol: str) -> None:
     forgetting would ring nobody.
     """
     try:
-        cache.delete(_bell(symbol))
+        with breaker_of(settings.REDIS_URL).calling():
+            cache.delete(_bell(symbol))
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
 
 
 def sweep() -> list[str]:
-    """Ring every market whose oldest command waits longer than a second; return their symbols."""
-    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
-    symbols = list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+    """Ring every market that was not heard; return their symbols."""
+    symbols = unheard()
     for symbol in symbols:
         ring_now(symbol)
     return symbols
+
+
+def unheard() -> list[str]:
+    """The markets whose oldest command waits longer than a second."""
+    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
+    return list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+
+
+def announce(letter: Mapping[str, Any]) -> None:
+    """Tell whoever listens to orders.dlq of a dead letter. Never raises: the row is the truth, this is for monitors."""
+    try:
+        _send(DEAD_LETTER_TASK, dict(letter), DEAD_LETTER_QUEUE)
+    except Exception as error:
+        logger.warning("dead letter %s not announced: %s", letter.get("id"), error)
 
 
 def queue_name(symbol: str) -> str:
@@ -111,3 +140,13 @@ def queue_name(symbol: str) -> str:
 
 def _bell(symbol: str) -> str:
     return f"bell:{symbol}"
+
+
+def _broker() -> Breaker:
+    return breaker_of(current_app.conf.broker_write_url)
+
+
+def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
+    """Raises ServerAway, at once while the broker is known to be away."""
+    with _broker().calling():
+        current_app.send_task(task, args=[argument], queue=queue, ignore_result=True, retry=False, **options)
