@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from chaos import kills
+from chaos import kills, outages
 from chaos.exchange import STARTS
 from chaos.killer import Sizes
 from chaos.report import Report
@@ -27,7 +27,7 @@ from scripts.driver import provide_driver
 from scripts.folders import remove_abandoned, run_folder
 from scripts.packages import UnavailableError
 
-PARTS = ("kills",)
+PARTS = ("kills", "outages")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,14 +60,22 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="write the report to this file too")
     for name in ("workers", "databases", "redis"):
         parser.add_argument(f"--{name}", type=int, help="how many kills of them, instead of the size's")
+    parser.add_argument("--rounds", type=int, help="of outages, each of three kinds")
     return parser.parse_args(arguments)
 
 
 def _run(part: str, options: argparse.Namespace) -> Report:
     with _kept_if_wrong(options.seed) as (folder, wrong):
-        report = kills.Kills(options.database, folder, options.seed, _kill_sizes(options)).run()
+        report = _part(part, options, folder)
         wrong.extend(report.wrong)
     return report
+
+
+def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
+    where = (options.database, folder, options.seed)
+    if part == "kills":
+        return kills.Kills(*where, _kill_sizes(options)).run()
+    return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()
 
 
 def _kill_sizes(options: argparse.Namespace) -> Sizes:

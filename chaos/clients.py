@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from chaos.flow import Flow
+from chaos.flow import BATCH_SIZES, Flow
 from tests.live import Trader
 
 TIMEOUT_SECONDS = 5
@@ -25,10 +25,10 @@ EXPECTED = {(409, "ORDER_CLOSED")}
 class Client:
     """One user's program, in a thread of its own. What it was told stays in `accepted`, by key."""
 
-    def __init__(self, trader: Trader, number: int, seed: int, pause: float) -> None:
+    def __init__(self, trader: Trader, number: int, seed: int, pause: float, batch_sizes: range = BATCH_SIZES) -> None:
         self.trader = trader
         self.random = Random(f"{seed}-client-{number}")
-        self.flow = Flow(self.random, f"c{number}")
+        self.flow = Flow(self.random, f"c{number}", batch_sizes)
         self.pause = pause
         self.accepted: dict[str, int] = {}
         self.counts: Counter[str] = Counter()

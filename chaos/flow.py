@@ -20,6 +20,7 @@ class Flow:
 
     random: Random
     client: str
+    batch_sizes: range = BATCH_SIZES
     _count: int = 0
     # Ids of orders that may still be cancelled.
     recent: list[int] = field(default_factory=list)
@@ -32,7 +33,11 @@ class Flow:
         if kind == "cancel-all":
             return "DELETE", f"/orders?symbol={self.random.choice(SYMBOLS)}", None
         if kind == "batch":
-            return "POST", "/orders/batch", {"orders": [self.order() for _ in range(self.random.choice(BATCH_SIZES))]}
+            return (
+                "POST",
+                "/orders/batch",
+                {"orders": [self.order() for _ in range(self.random.choice(self.batch_sizes))]},
+            )
         return "POST", "/orders", self.order()
 
     def order(self) -> dict[str, Any]:

@@ -108,9 +108,13 @@ class Trader:
     username: str
     token: str
 
+    @staticmethod
+    def http_client(url: str) -> httpx.Client:
+        return httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+
     @classmethod
     def register(cls, url: str, username: str, password: str = "correct horse") -> "Trader":
-        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        http = cls.http_client(url)
         body = {"username": username, "email": f"{username}@example.com", "password": password}
         answer = http.post("/users", json=body)
         assert answer.status_code == 201, answer.text
@@ -118,7 +122,7 @@ class Trader:
 
     @classmethod
     def sign_in(cls, url: str, username: str, password: str, user_id: int) -> "Trader":
-        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        http = cls.http_client(url)
         answer = http.post("/auth/token", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         token = answer.json()["data"]["accessToken"]
