@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from chaos import kills, outages
+from chaos import bells, kills, outages
 from chaos.exchange import STARTS
 from chaos.killer import Sizes
 from chaos.report import Report
@@ -27,7 +27,7 @@ from scripts.driver import provide_driver
 from scripts.folders import remove_abandoned, run_folder
 from scripts.packages import UnavailableError
 
-PARTS = ("kills", "outages")
+PARTS = ("kills", "outages", "bells")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,6 +61,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name in ("workers", "databases", "redis"):
         parser.add_argument(f"--{name}", type=int, help="how many kills of them, instead of the size's")
     parser.add_argument("--rounds", type=int, help="of outages, each of three kinds")
+    parser.add_argument("--count", type=int, help="of bells delivered")
     return parser.parse_args(arguments)
 
 
@@ -75,6 +76,8 @@ def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
     where = (options.database, folder, options.seed)
     if part == "kills":
         return kills.Kills(*where, _kill_sizes(options)).run()
+    if part == "bells":
+        return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
     return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()
 
 

@@ -1,0 +1,14 @@
+"""Sixty workers, five databases and ten Redis servers killed while clients trade: nothing lost, nothing doubled."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.kills import CI, Kills
+
+
+@pytest.mark.timeout(420)
+def test_kills_lose_nothing_and_double_nothing(kind: str, seed: int, tmp_path: Path) -> None:
+    report = Kills(kind, tmp_path, seed, CI).run()
+    print(report.text())
+    assert report.wrong == []
