@@ -43,6 +43,7 @@ def process(command_id: int) -> None:
     if command is None:
         return
     book, _ = OrderBook.objects.select_for_update().get_or_create(market_id=command.market_id)
+    assert command.order_id is not None, "the naive engine knows no halts"
     order = Order.objects.select_related("market__base", "market__quote").get(id=command.order_id)
     now = timezone.now()
     if command.kind == CommandKind.NEW:

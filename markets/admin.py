@@ -8,8 +8,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from exchange.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
-from markets import services
 from markets.models import Asset, Market, Trade
+from matching import switching
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ class MarketAdmin(CodedAdmin):
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """By the services. Of a market that is there, only what was changed is written: others may change the rest."""
         if change:
-            services.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
+            switching.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
         else:
             values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
-            services.create_market(**values)
+            switching.create_market(**values)
 
 
 @admin.register(Trade)

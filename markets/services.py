@@ -82,6 +82,12 @@ def change_market(market: Market, **fields: Any) -> Market:
     return market
 
 
+def set_status(symbol: str, status: str) -> None:
+    """What the market has become in its own sequence: for the worker, which holds the book's row."""
+    Market.objects.filter(symbol=symbol).update(status=status)
+    _forget_now_and_when_committed()
+
+
 def _forget_now_and_when_committed() -> None:
     """Once for this transaction's own eyes, once for what others read and remembered until its commit."""
     forget_markets()

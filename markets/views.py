@@ -16,6 +16,7 @@ from exchange.forms import parse_id, parse_limit, printable
 from markets import candles, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Candle, Interval, Market, Trade
+from matching import switching
 from matching.core.money import to_units
 
 # Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
@@ -29,7 +30,7 @@ class MarketsView(APIView):
         return answer([represent_market(market) for market in Market.objects.order_by("symbol")])
 
     def post(self, request: Request) -> Response:
-        market = services.create_market(**NewMarketForm().read(body(request)))
+        market = switching.create_market(**NewMarketForm().read(body(request)))
         return answer(represent_market(market), message="Market created", code=201)
 
 
@@ -40,7 +41,7 @@ class MarketView(APIView):
         return answer(represent_market(_present_market(symbol)))
 
     def patch(self, request: Request, symbol: str) -> Response:
-        changed = services.change_market(_present_market(symbol), **MarketChangeForm().read(body(request)))
+        changed = switching.change_market(_present_market(symbol), **MarketChangeForm().read(body(request)))
         return answer(represent_market(changed), message="Market changed")
 
 

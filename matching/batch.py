@@ -1,15 +1,24 @@
 """What the commands of one transaction changed, kept until it is written."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from django.utils.functional import cached_property
 
 from balances.services import Change
-from markets.models import Market
+from markets.models import Market, MarketStatus
 from matching.core import types as core
 from matching.core.types import Outcome
 from matching.inbox import Waiting
 from orders.services import frozen_currency
+
+
+class Switch(NamedTuple):
+    """The market's status changed, before the event with this sequence."""
+
+    status: str
+    sequence: int
+    reason: str
 
 
 @dataclass
@@ -17,8 +26,9 @@ class Batch:
     """What the commands of one transaction changed, in the order in which they were applied."""
 
     market: Market
-    # Whether the market took new orders when this was decided.
-    is_trading: bool = True
+    # What the market is after what was applied so far.
+    status: str = MarketStatus.TRADING
+    switches: list[Switch] = field(default_factory=list)
     done: list[Waiting] = field(default_factory=list)
     events: list[core.Event] = field(default_factory=list)
     trades: list[core.Trade] = field(default_factory=list)
@@ -40,6 +50,12 @@ class Batch:
             if event.released:
                 frozen = frozen_currency(self.market, event.order.side)
                 self._change(event.order.user_id, frozen, event.released, -event.released)
+
+    def switch(self, status: str, sequence: int, reason: str) -> None:
+        """Change the market's status here; a market that has it already is left as it is."""
+        if status != self.status:
+            self.switches.append(Switch(status, sequence, reason))
+        self.status = status
 
     def gained(self, user_id: int, currency: str) -> int:
         """How much the batch changed a user's available funds so far, in units."""

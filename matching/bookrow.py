@@ -11,10 +11,13 @@ from django.db import connection
 from exchange.bulk import GuardFailed, stored_instant
 from matching.models import OrderBook, new_token
 
-_SELECT = "SELECT market_id, token, next_sequence, unfinished_order_id FROM order_books WHERE market_id = %s"
+_SELECT = (
+    "SELECT market_id, token, next_sequence, unfinished_order_id, status, failures FROM order_books"
+    " WHERE market_id = %s"
+)
 _RENEW = (
-    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, updated_at = %s"
-    " WHERE market_id = %s AND token = %s"
+    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, status = %s, failures = %s,"
+    " updated_at = %s WHERE market_id = %s AND token = %s"
 )
 
 
@@ -25,6 +28,8 @@ class BookRow(NamedTuple):
     token: str
     next_sequence: int
     unfinished_order_id: int | None
+    status: str
+    failures: int
 
 
 def lock_book(symbol: str) -> BookRow:
@@ -38,12 +43,12 @@ def lock_book(symbol: str) -> BookRow:
     return row
 
 
-def renew_book(row: BookRow, next_sequence: int, unfinished_order_id: int | None, now: datetime) -> str:
-    """Write the book's state under a new token, and return that. Raises GuardFailed if the old one is gone."""
+def renew_book(row: BookRow, now: datetime) -> str:
+    """Write the row's new state under a new token, and return that. Raises GuardFailed if the row's token is gone."""
     token = new_token()
+    state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
     with connection.cursor() as cursor:
-        state = (token, next_sequence, unfinished_order_id, stored_instant(now))
-        cursor.execute(_RENEW, (*state, row.market_id, row.token))
+        cursor.execute(_RENEW, (token, *state, row.market_id, row.token))
         if cursor.rowcount != 1:
             raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
     return token

@@ -73,13 +73,21 @@ def trusted(row: BookRow) -> Book:
     return load(row)
 
 
+class BrokenBook(Exception):
+    """The resting orders make no book. No order in the inbox has a part in that: the market must stop."""
+
+
 def load(row: BookRow | OrderBook) -> Book:
-    """Rebuild a book from the database. Raises ValueError if it is crossed."""
+    """Rebuild a book from the database. Raises BrokenBook if it is crossed."""
     # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
     query = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS).query
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
-        return Book(_rules(row.market_id), row.next_sequence, map(core_order, cursor.fetchall()))
+        resting = cursor.fetchall()
+    try:
+        return Book(rules(row.market_id), row.next_sequence, map(core_order, resting))
+    except ValueError as error:
+        raise BrokenBook(f"{row.market_id}: {error}") from error
 
 
 def resting_orders(row: BookRow | OrderBook) -> QuerySet[Order]:
@@ -153,7 +161,8 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
     )
 
 
-def _rules(symbol: str) -> Rules:
+def rules(symbol: str) -> Rules:
+    """What the core needs to know of the market."""
     market = Market.objects.select_related("base", "quote").get(symbol=symbol)
     return Rules(
         lot_size=to_units(market.lot_size),

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from markets.models import Market
+from markets.models import Market, MarketStatus
 from matching.batch import Batch
 from matching.core.book import Book
 from matching.core.types import Order, OrderType, Outcome, Reason, Side, Status
 from matching.inbox import Waiting
+from matching.models import SWITCHES
 
 # How many orders one taker meets in a transaction. Fewer than a batch may: each is a trade, the most there is to write,
 # and the book is locked meanwhile.
@@ -21,25 +22,21 @@ def decide(
     commands: Sequence[Waiting],
     *,
     spendable: Spendable,
-    is_trading: bool,
+    status: str,
     most_fills: int,
-    resumed_order_id: int | None = None,
 ) -> Batch:
     """Apply the commands to the book in order, up to the transaction's limit of fills.
 
-    In a market that takes no new orders they are rejected, but for the taker that is already on its way.
+    `status` is what the market was before them. A market that is not trading rejects new orders; a switch never comes
+    between two steps of one taker, for a taker that is not finished goes before any other command.
     """
-    batch = Batch(market, is_trading)
+    batch = Batch(market, status)
     for command in commands:
         # A step makes two events at the most, a fill's.
         left = most_fills - len(batch.events) // 2
         if left <= 0:
             break
-        steps = min(left, LONGEST_SWEEP)
-        if command.order is not None and not is_trading and command.order_id != resumed_order_id:
-            outcome = book.refuse(command.order, Status.REJECTED, Reason.MARKET_HALTED)
-        else:
-            outcome = _apply(batch, book, command, spendable, steps)
+        outcome = _apply(batch, book, command, spendable, min(left, LONGEST_SWEEP))
         batch.add(command, outcome)
         if not outcome.finished:
             break
@@ -53,9 +50,14 @@ def market_buyers(commands: Iterable[Waiting]) -> set[int]:
 
 
 def _apply(batch: Batch, book: Book, command: Waiting, spendable: Spendable, steps: int) -> Outcome:
+    if command.kind in SWITCHES:
+        batch.switch(SWITCHES[command.kind], book.next_sequence, "by an operator")
+        return Outcome([], [])
     order = command.order
     if order is None:
         return book.cancel(command.order_id)
+    if batch.status != MarketStatus.TRADING:
+        return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
     if _spends_available(order):
         available = spendable[order.user_id] + batch.gained(order.user_id, batch.market.quote_id)
         budget = order.filled_notional + available

@@ -5,9 +5,10 @@ effect but delay: what is not rung is found by the sweeper.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celery import current_app
 from django.core.cache import cache
@@ -16,13 +17,16 @@ from django.db.models import Min
 from django.utils import timezone
 
 from exchange.bulk import dialect, execute, write_inserts
-from matching.models import Command, CommandKind
+from matching.models import SWITCHES, Command, CommandKind
 
 logger = logging.getLogger(__name__)
 
 MATCH_TASK = "matching.match"
 SWEEP_TASK = "matching.sweep"
+DEAD_LETTER_TASK = "matching.dead_letter"
 QUEUE_PREFIX = "orders."
+# Symbols are in upper case: no market's queue has this name.
+DEAD_LETTER_QUEUE = "orders.dlq"
 BELL_SECONDS = 1
 BELL_EXPIRES_SECONDS = 30
 STALE_AFTER = timedelta(seconds=1)
@@ -48,6 +52,13 @@ def submit_cancels(symbol: str, order_ids: list[int]) -> None:
     # Though all of them wait already: their bell may have been lost.
     if asked.issuperset(order_ids):
         ring(symbol)
+
+
+def submit_switch(symbol: str, status: str) -> None:
+    """Store the command that makes the market this, behind what came before it, and ring."""
+    [kind] = [kind for kind, becomes in SWITCHES.items() if becomes == status]
+    Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
+    ring(symbol)
 
 
 def ring(symbol: str) -> None:
@@ -96,12 +107,27 @@ def silence(symbol: str) -> None:
 
 
 def sweep() -> list[str]:
-    """Ring every market whose oldest command waits longer than a second; return their symbols."""
-    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
-    symbols = list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+    """Ring every market that was not heard; return their symbols."""
+    symbols = unheard()
     for symbol in symbols:
         ring_now(symbol)
     return symbols
+
+
+def unheard() -> list[str]:
+    """The markets whose oldest command waits longer than a second."""
+    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
+    return list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+
+
+def announce(letter: Mapping[str, Any]) -> None:
+    """Tell whoever listens to orders.dlq of a dead letter. Never raises: the row is the truth, this is for monitors."""
+    try:
+        current_app.send_task(
+            DEAD_LETTER_TASK, args=[dict(letter)], queue=DEAD_LETTER_QUEUE, ignore_result=True, retry=False
+        )
+    except Exception as error:
+        logger.warning("dead letter %s not announced: %s", letter.get("id"), error)
 
 
 def queue_name(symbol: str) -> str:

@@ -9,15 +9,16 @@ from datetime import datetime
 
 from balances.ledger import post_trades
 from balances.services import settle
-from exchange.bulk import Dialect, Statement, execute, write_deletes, write_inserts, write_updates
+from exchange.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from markets import candles
 from markets.models import Trade
+from markets.services import set_status
 from matching.batch import Batch
 from matching.bookrow import BookRow, renew_book
 from matching.core import types as core
 from matching.core.types import Status
 from matching.inbox import Waiting
-from matching.models import Command
+from matching.models import Command, StatusChange
 from orders.models import Order, OrderEvent
 
 ORDER_GUARDS = ("status", "filled_quantity")
@@ -90,10 +91,11 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
     )
 
 
-def store(row: BookRow, settlement: Settlement) -> str:
+def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     """Write everything the batch changed inside the caller's transaction; return the book's new token.
 
-    Raises GuardFailed or AssertionError when a row is not as the book in memory believed it to be.
+    `failures`: how many orders have failed one after the other by now. Raises GuardFailed or AssertionError when a row
+    is not as the book in memory believed it to be.
     """
     batch, now = settlement.batch, settlement.now
     settle(batch.changes, now)
@@ -103,12 +105,28 @@ def store(row: BookRow, settlement: Settlement) -> str:
         post_trades(batch.market, batch.trades[0].sequence, batch.trades[-1].sequence)
         candles.record(batch.market, batch.trades, now)
     execute(settlement.events)
-    return renew_book(row, settlement.next_sequence, batch.unfinished_order_id, now)
+    if batch.switches:
+        _switch_market(batch, now)
+    after = row._replace(
+        next_sequence=settlement.next_sequence,
+        unfinished_order_id=batch.unfinished_order_id,
+        status=batch.status,
+        failures=failures,
+    )
+    return renew_book(after, now)
 
 
 def clear_inbox(commands: list[Waiting]) -> None:
     """Take the batch's commands out of the inbox. Raises GuardFailed if another worker did."""
     execute(write_deletes(Command, [command.id for command in commands]))
+
+
+def _switch_market(batch: Batch, now: datetime) -> None:
+    symbol = batch.market.symbol
+    rows = [(symbol, *switch, now) for switch in batch.switches]
+    execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
+    # Intake was told when the command was given; of several commands the last one that was applied counts.
+    set_status(symbol, batch.status)
 
 
 def _order_rows(events: Iterable[core.Event], now: datetime) -> list[tuple[object, ...]]:

@@ -1,45 +1,67 @@
-"""Which queues a worker listens to: its markets' own, and those of markets that open while it runs."""
+"""Which markets a worker serves: it hears their bells, and looks after them where no bell is heard."""
 
 import logging
+import time
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from exchange.checks import database_faults
 from markets.models import Market
 from matching import queue
+from matching.lookout import Lookout
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
 
 
-class MarketSubscription(bootsteps.StartStopStep):
-    """Subscribe the worker to the queues of its markets.
+class Served:
+    """The markets of a worker: those of its -Q, or all that there are.
 
-    A worker started with `-Q orders.BTC-USD` serves that market; one started without -Q serves them all and looks for
-    new ones every second. Both also take the sweeper's turns.
+    With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.shared_queues = {app.conf.task_default_queue, queue.DEAD_LETTER_QUEUE}
+        chosen = set(app.amqp.queues.consume_from)
+        self.serves_all = chosen <= {app.conf.task_default_queue}
+        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - self.shared_queues}
+        self.last: set[str] = self.own
+
+    def symbols(self) -> set[str]:
+        if self.serves_all:
+            try:
+                self.last = set(Market.objects.values_list("symbol", flat=True))
+            except DatabaseError as error:
+                # The database is away; what is served stays so, and the next look is a second off.
+                logger.warning("markets could not be read: %s", error)
+                connection.close()
+        return self.last
+
+
+class MarketSubscription(bootsteps.StartStopStep):
+    """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
+
+    All workers also take the sweeper's turns, and say which commands were given up.
     """
 
     requires = (Tasks,)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         super().__init__(consumer, **kwargs)
-        self.sweep_queue = consumer.app.conf.task_default_queue
-        chosen = set(consumer.app.amqp.queues.consume_from) - {self.sweep_queue}
-        self.serves_all = not chosen
-        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen}
+        self.served = Served(consumer.app)
         self.subscribed: set[str] = set()
         self.timer_entry: Any = None
 
     def start(self, consumer: Any) -> None:
         """Called at boot and again after each reconnection to the broker, with no queue subscribed."""
-        _assert_fit(consumer)
         self.subscribed.clear()
-        consumer.add_task_queue(self.sweep_queue)
+        for name in sorted(self.served.shared_queues):
+            consumer.add_task_queue(name)
         self.look(consumer)
         self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
 
@@ -50,30 +72,53 @@ class MarketSubscription(bootsteps.StartStopStep):
 
     def look(self, consumer: Any) -> None:
         """Subscribe to the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
-        for symbol in sorted(self._served() - self.subscribed):
+        for symbol in sorted(self.served.symbols() - self.subscribed):
             consumer.add_task_queue(queue.queue_name(symbol))
             self.subscribed.add(symbol)
             queue.silence(symbol)
             queue.ring_now(symbol)
 
-    def _served(self) -> set[str]:
-        if not self.serves_all:
-            return self.own
-        try:
-            return set(Market.objects.values_list("symbol", flat=True))
-        except DatabaseError as error:
-            # The database is away; what is subscribed stays so, and the next look is a second off.
-            logger.warning("markets could not be read: %s", error)
-            connection.close()
-            return self.subscribed.copy()
+
+class MarketLookout(bootsteps.StartStopStep):
+    """The worker's own eyes, from its start to its end, whether there is a broker or not."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self.lookout: Lookout | None = None
+
+    def start(self, worker: Any) -> None:
+        """Called once, before the worker looks for its broker."""
+        _assert_fit(worker.pool)
+        self.lookout = Lookout(Served(worker.app).symbols)
+        self.lookout.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.lookout is not None:
+            self.lookout.stop()
+            self.lookout = None
+
+    terminate = stop
 
 
-def _assert_fit(consumer: Any) -> None:
+def _assert_fit(pool: Any) -> None:
     """Refuse to match on a database or in a pool in which matching would be wrong."""
-    faults = database_faults()
-    pool = type(consumer.pool).__module__
-    processes = getattr(consumer.pool, "num_processes", 1)
-    if not pool.endswith((".solo", ".prefork")) or processes != 1:
-        faults.append(f"pool {pool} with {processes} processes: a market is matched by one at a time (-P solo -c 1)")
+    faults = _faults()
+    kind = type(pool).__module__
+    processes = getattr(pool, "num_processes", 1)
+    if not kind.endswith((".solo", ".prefork")) or processes != 1:
+        faults.append(f"pool {kind} with {processes} processes: a market is matched by one at a time (-P solo -c 1)")
     if faults:
         raise ImproperlyConfigured("; ".join(faults))
+
+
+def _faults() -> list[str]:
+    """What is wrong with the database, as soon as it answers."""
+    while True:
+        try:
+            return database_faults()
+        except OperationalError as error:
+            logger.warning("waiting for the database: %s", error)
+            connection.close()
+            time.sleep(LOOK_EVERY_SECONDS)

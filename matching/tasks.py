@@ -1,18 +1,21 @@
 """Celery's entry points."""
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
 from celery import current_app, shared_task
 
-from matching import queue, worker
-from matching.subscription import MarketSubscription
+from matching import lookout, queue
+from matching.subscription import MarketLookout, MarketSubscription
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name=queue.MATCH_TASK, ignore_result=True)
 def match(symbol: str) -> dict[str, Any]:
     """A bell rang: apply the symbol's waiting commands."""
-    return asdict(worker.drain(symbol))
+    return asdict(lookout.match(symbol))
 
 
 @shared_task(name=queue.SWEEP_TASK, ignore_result=True)
@@ -21,4 +24,11 @@ def sweep() -> list[str]:
     return queue.sweep()
 
 
+@shared_task(name=queue.DEAD_LETTER_TASK, ignore_result=True)
+def dead_letter(letter: dict[str, Any]) -> None:
+    """A command was given up: say so where the logs of this worker are read."""
+    logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
+
+
 current_app.steps["consumer"].add(MarketSubscription)
+current_app.steps["worker"].add(MarketLookout)

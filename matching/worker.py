@@ -16,34 +16,28 @@ import logging
 import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from balances.services import lock_balances
-from exchange.bulk import Dialect, dialect
-from exchange.streams import Message
-from markets.models import MarketStatus
-from markets.services import find_market
+from exchange.bulk import dialect
+from exchange.outages import is_outage
 from matching import books, queue
 from matching.aside import do_aside
 from matching.batch import Batch
 from matching.bookrow import BookRow, lock_book
-from matching.core.book import Book
-from matching.decision import decide, market_buyers
-from matching.inbox import Row, is_waiting, read_inbox, unpack
-from matching.settlement import Settlement, clear_inbox, store, write_settlement
-from matching.stream import market_messages
-from orders.stream import publish_steps
-from orders.telling import engine_step
+from matching.failure import give_up, halt
+from matching.inbox import Row, is_waiting, read_inbox
+from matching.preparation import Prepared, database_time, prepare, prepare_ahead
+from matching.settlement import clear_inbox, store
+from matching.suspicion import Suspicion
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.05
-_CLOCK = {"mysql": "CURRENT_TIMESTAMP(6)", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 
 
 @dataclass
@@ -73,22 +67,11 @@ def drain(symbol: str) -> Run:
     return _Drain(symbol).run()
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A batch that is decided and ready to be written, and what it will tell the public."""
+class _Ahead(NamedTuple):
+    """A batch that is being decided ahead, and the commands that it was given."""
 
-    book: Book
-    settlement: Settlement
-    is_full: bool
-    public: list[Message]
-
-    @property
-    def batch(self) -> Batch:
-        return self.settlement.batch
-
-    def tell(self) -> None:
-        batch, now = self.batch, self.settlement.now
-        publish_steps((engine_step(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
+    prepared: Future[Prepared | None]
+    rows: list[Row]
 
 
 class _Drain:
@@ -99,10 +82,13 @@ class _Drain:
         self.result = Run(symbol)
         self.deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
         # The last batch and the token that it wrote, and the batch decided ahead that counts on both.
-        self.last: _Prepared | None = None
+        self.last: Prepared | None = None
         self.token = ""
-        self.ahead: Future[_Prepared | None] | None = None
+        self.ahead: _Ahead | None = None
         self.told: Future[None] | None = None
+        # The commands of the batch in hand, and what is known of those that failed.
+        self.rows: list[Row] = []
+        self.suspicion = Suspicion()
 
     def run(self) -> Run:
         try:
@@ -116,138 +102,120 @@ class _Drain:
                 wait([self.told])
         return self.result
 
-    def _settle_next(self) -> _Prepared | None:
-        """One batch, done again from the start when the database interrupted it; an outage never fails an order."""
-        attempt = 0
+    def _settle_next(self) -> Prepared | None:
+        """One batch, done again from the start when it was interrupted; an outage never fails an order."""
+        interruptions = 0
         while True:
-            attempt += 1
             try:
                 return self._settle_batch()
             except BaseException as error:
                 # The book in memory may hold what was never committed.
                 self._forget()
                 connection.close_if_unusable_or_obsolete()
-                if not isinstance(error, OperationalError) or attempt == ATTEMPTS:
+                if not isinstance(error, Exception):
                     raise
-                logger.warning("batch of %s interrupted (attempt %d): %s", self.symbol, attempt, error)
-                time.sleep(BACKOFF_SECONDS * attempt)
+                interruptions += is_outage(error)
+                if interruptions == ATTEMPTS:
+                    raise
+                given_up = self._try_again(error, interruptions)
+            if given_up is not None:
+                return given_up
 
-    def _settle_batch(self) -> _Prepared | None:
+    def _settle_batch(self) -> Prepared | None:
+        self.rows = []
         if self.ahead is not None:
             # Not under the lock: it may have to wait for a telling, and that for Redis.
-            wait([self.ahead])
+            wait([self.ahead.prepared])
         elif not is_waiting(self.symbol):
             # Looked at without the lock: most bells that find nothing must not wait for the one that works.
             return None
         with transaction.atomic(durable=True):
             row = lock_book(self.symbol)
             locked_at = time.monotonic()
-            is_trading, now = _status(self.symbol)
-            prepared = self._decided_ahead(row, is_trading) or _decide_now(row, is_trading, now)
+            now = database_time()
+            prepared = self._decided_ahead(row) or self._decided_now(row, now)
             if prepared is None:
                 return None
             clear_inbox(prepared.batch.done)
             self._look_ahead(prepared, now, locked_at)
             token = store(row, prepared.settlement)
         self.result.add(prepared.batch, time.monotonic() - locked_at)
+        self.suspicion.settled(len(prepared.batch.done))
         # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
         self.last, self.token = prepared, token
         if self.ahead is None:
             books.remember(self.symbol, token, prepared.book)
         return prepared
 
-    def _decided_ahead(self, row: BookRow, is_trading: bool) -> _Prepared | None:
+    def _decided_ahead(self, row: BookRow) -> Prepared | None:
         """The batch decided ahead, if what it was decided upon still holds."""
         if self.ahead is None:
             return None
-        prepared, self.ahead = self.ahead.result(), None
+        (future, self.rows), self.ahead = self.ahead, None
+        prepared = future.result()
         if prepared is None:
             # Nothing was decided: the book is as the last batch left it.
             assert self.last is not None
             books.remember(self.symbol, self.token, self.last.book)
-        elif row.token == self.token and is_trading == prepared.batch.is_trading:
+        elif row.token == self.token:
             return prepared
         return None
 
-    def _look_ahead(self, prepared: _Prepared, now: datetime, read_at: float) -> None:
+    def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
+        limit = self.suspicion.limit(settings.ENGINE_BATCH_SIZE)
+        self.rows = read_inbox(self.symbol, limit, row.unfinished_order_id)
+        return prepare(row, self.rows, now) if self.rows else None
+
+    def _look_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.
 
-        Not after a taker that is not finished, which goes on with its money as it is stored. `now` was the database's
-        time no earlier than the monotonic instant `read_at`.
+        Not after a taker that is not finished, which goes on with its money as it is stored, and not while a command is
+        looked for that fails. `now` was the database's time no earlier than the monotonic instant `read_at`.
         """
-        if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or time.monotonic() > self.deadline:
+        if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or self.suspicion.suspects:
+            return
+        if time.monotonic() > self.deadline:
             return
         rows = read_inbox(self.symbol, settings.ENGINE_BATCH_SIZE)
         if rows:
             # From here on it stands for no token that was ever stored.
             books.forget(self.symbol)
-            self.ahead = do_aside(_prepare_ahead, prepared, rows, now, read_at, dialect())
+            self.ahead = _Ahead(do_aside(prepare_ahead, prepared, rows, now, read_at, dialect()), rows)
 
     def _forget(self) -> None:
         books.forget(self.symbol)
         ahead, self.ahead, self.last = self.ahead, None, None
         if ahead is not None:
             # It still changes the book that is thrown away.
-            wait([ahead])
+            wait([ahead.prepared])
 
+    def _try_again(self, error: Exception, interruptions: int) -> Prepared | None:
+        """Wait for an outage to pass; of a batch that fails by itself find the command that does it, and give it up."""
+        if is_outage(error):
+            logger.warning("batch of %s interrupted (attempt %d): %s", self.symbol, interruptions, error)
+            time.sleep(BACKOFF_SECONDS * interruptions)
+            return None
+        if isinstance(error, books.BrokenBook):
+            halt(self.symbol, error)
+        if isinstance(error, books.BrokenBook) or not self.rows:
+            raise error
+        self.suspicion.failed(len(self.rows))
+        logger.warning("batch of %s failed with %d commands: %r", self.symbol, len(self.rows), error)
+        if len(self.rows) > 1:
+            return None
+        pauses = settings.ENGINE_RETRY_MS
+        if self.suspicion.attempts <= len(pauses):
+            time.sleep(pauses[self.suspicion.attempts - 1] / 1000)
+            return None
+        return self._give_up(error)
 
-def _decide_now(row: BookRow, is_trading: bool, now: datetime) -> _Prepared | None:
-    book = books.trusted(row)
-    commands = unpack(read_inbox(row.market_id, settings.ENGINE_BATCH_SIZE, row.unfinished_order_id))
-    if not commands:
-        books.remember(row.market_id, row.token, book)
-        return None
-    # From memory: what matching needs of a market, but for its status, never changes.
-    market = find_market(row.market_id)
-    assert market is not None, row.market_id
-    buyers = lock_balances((user_id, market.quote_id) for user_id in market_buyers(commands))
-    spendable = {user_id: held.available for (user_id, _), held in buyers.items()}
-    batch = decide(
-        market,
-        book,
-        commands,
-        spendable=spendable,
-        is_trading=is_trading,
-        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
-        resumed_order_id=row.unfinished_order_id,
-    )
-    return _prepare(batch, book, len(commands), now, dialect())
-
-
-def _prepare_ahead(before: _Prepared, rows: list[Row], read: datetime, read_at: float, to: Dialect) -> _Prepared | None:
-    """The next batch, in the other thread. `read` was the database's time no earlier than at `read_at`, of this clock.
-
-    It ends before the first market buyer, whose funds must be locked before anything is decided; None if it is empty.
-    """
-    commands = list(takewhile(lambda command: not market_buyers([command]), unpack(rows)))
-    if not commands:
-        return None
-    # Never before the batch before, whose time may have been reckoned so too: a market's events do not go back in time.
-    now = max(before.settlement.now, read + timedelta(seconds=time.monotonic() - read_at))
-    batch = decide(
-        before.batch.market,
-        before.book,
-        commands,
-        spendable={},
-        is_trading=before.batch.is_trading,
-        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
-    )
-    return _prepare(batch, before.book, len(commands), now, to)
-
-
-def _prepare(batch: Batch, book: Book, commands: int, now: datetime, to: Dialect) -> _Prepared:
-    settlement = write_settlement(batch, book.next_sequence, now, to)
-    is_full = commands == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
-    return _Prepared(book, settlement, is_full, market_messages(batch, book, now))
-
-
-def _status(symbol: str) -> tuple[bool, datetime]:
-    """Whether the market takes new orders, and the database's clock, on which workers on several hosts agree.
-
-    Asked after the lock: the statement that waits for it carries the time at which it began to wait.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT status, {_CLOCK[connection.vendor]} FROM markets WHERE symbol = %s", (symbol,))  # noqa: S608
-        status, now = cursor.fetchone()
-    # SQLite's clock is a text.
-    return status == MarketStatus.TRADING, datetime.fromisoformat(str(now)).replace(tzinfo=UTC)
+    def _give_up(self, error: Exception) -> Prepared | None:
+        command_id, attempts = self.rows[0][0], self.suspicion.attempts
+        self.suspicion.settled(1)
+        try:
+            return give_up(self.symbol, command_id, error, attempts)
+        except Exception as worse:
+            if not is_outage(worse):
+                # Not even its funds can be released: what is stored contradicts itself.
+                halt(self.symbol, worse)
+            raise

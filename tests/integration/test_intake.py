@@ -178,9 +178,11 @@ def test_who_becomes_staff_is_staff_at_once(world):
 
 
 def test_a_market_that_another_process_halted_rejects(world):
-    """Intake may accept for another second; the worker reads the status itself."""
+    """Intake may accept for another second; the command is in the market's own sequence."""
     world.place(world.alice, "buy 1 @ 1")
-    Market.objects.update(status="HALTED")
+    before = markets.find_market(world.symbol)
+    world.switch("HALTED")
+    markets._markets[world.symbol] = before
     accepted = world.place(world.alice, "buy 1 @ 100")
     assert accepted.status_code == 202
     assert world.carol.get("/markets/BTC-USD")["status"] == "HALTED"

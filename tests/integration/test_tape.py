@@ -27,7 +27,7 @@ def ago(monkeypatch):
 
     def set_back(**delta: int) -> None:
         now = beginning - timedelta(**delta)
-        monkeypatch.setattr(worker, "_status", lambda _symbol: (True, now))
+        monkeypatch.setattr(worker, "database_time", lambda: now)
 
     return set_back
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import override_settings
 
 from markets.models import Trade
-from matching import books, worker
+from matching import books, preparation, worker
 from matching.models import Command
 from orders import replay
 from orders.models import Order, OrderEvent
@@ -21,7 +21,7 @@ from tests.world import World
 @pytest.fixture
 def told(monkeypatch) -> list[dict]:
     steps: list[dict] = []
-    monkeypatch.setattr(worker, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
+    monkeypatch.setattr(preparation, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
     return steps
 
 
@@ -57,14 +57,14 @@ def test_all_is_told_when_the_run_ends(transactional_db, settings, told):
 def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypatch, slow):
     """Redis does not answer: who resumes after any of the events is told all that come after it."""
     world = backlog(settings, 12)
-    real, turns = worker.publish_steps, iter(range(100))
+    real, turns = preparation.publish_steps, iter(range(100))
 
     def publish(steps, ahead=()):
         if next(turns) < slow:
             time.sleep(0.25)
         real(steps, ahead)
 
-    monkeypatch.setattr(worker, "publish_steps", publish)
+    monkeypatch.setattr(preparation, "publish_steps", publish)
     world.match()
     events = list(OrderEvent.objects.order_by("sequence"))
     instants = [event.created_at for event in events]
@@ -77,7 +77,7 @@ def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypa
 def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, settings, monkeypatch):
     """It is committed while a batch takes long to be decided, and read with those after that."""
     world = backlog(settings, 2)
-    decide, clear, placed = worker.decide, worker.clear_inbox, []
+    decide, clear, placed = preparation.decide, worker.clear_inbox, []
 
     def slow(*arguments, **named):
         if not placed:
@@ -89,7 +89,7 @@ def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, sett
             placed.append(world.place(world.alice, "buy 1 @ 101"))
         clear(commands)
 
-    monkeypatch.setattr(worker, "decide", slow)
+    monkeypatch.setattr(preparation, "decide", slow)
     monkeypatch.setattr(worker, "clear_inbox", place_another)
     world.match()
     order = Order.objects.latest("id")

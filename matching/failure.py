@@ -1,0 +1,94 @@
+"""What becomes of a command that cannot be applied, and of a market whose rows contradict each other.
+
+A broken order must not stop its market: it is given up, alone. A broken invariant must: nothing is matched upon it.
+"""
+
+import logging
+import traceback
+
+from django.conf import settings
+from django.db import transaction
+
+from exchange.bulk import dialect
+from exchange.metrics import DEAD_LETTERS
+from markets.models import MarketStatus
+from matching import books, queue
+from matching.batch import Batch
+from matching.bookrow import lock_book
+from matching.core.book import Book
+from matching.core.types import Outcome, Reason, Status
+from matching.inbox import Waiting, read_inbox, unpack
+from matching.models import DeadLetter
+from matching.preparation import Prepared, database_time, known_market
+from matching.settlement import clear_inbox, store, write_settlement
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ERROR = 500
+
+
+def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Prepared | None:
+    """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released.
+
+    Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns what is to be
+    told; None if another worker dealt with the command meanwhile.
+    """
+    with transaction.atomic(durable=True):
+        row = lock_book(symbol)
+        rows = read_inbox(symbol, 1, row.unfinished_order_id)
+        if not rows or rows[0][0] != command_id:
+            return None
+        [command] = unpack(rows)
+        batch = Batch(known_market(symbol), row.status)
+        # An empty one: nothing is matched, and the real one may be what fails.
+        book = Book(books.rules(symbol), row.next_sequence)
+        batch.add(command, _refused(book, command))
+        failures = row.failures + 1
+        if failures >= settings.ENGINE_HALT_AFTER_FAILURES:
+            batch.switch(MarketStatus.HALTED, book.next_sequence, f"{failures} orders failed one after the other")
+        settlement = write_settlement(batch, book.next_sequence, database_time(), dialect())
+        clear_inbox(batch.done)
+        store(row, settlement, failures)
+        letter = _keep(command, settlement.batch, error, attempts)
+    _announce(letter, error)
+    if batch.switches:
+        logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
+    # Depth is not told: nothing of this was ever in the book.
+    return Prepared(book, settlement, is_full=False, public=[])
+
+
+def halt(symbol: str, error: Exception) -> None:
+    """Stop a market that contradicts itself. Its inbox is left as it is, for when it has been repaired."""
+    with transaction.atomic(durable=True):
+        row = lock_book(symbol)
+        if row.status != MarketStatus.HALTED:
+            batch = Batch(known_market(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
+            batch.switch(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
+            store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
+    logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
+
+
+def _refused(book: Book, command: Waiting) -> Outcome:
+    if command.order is None:
+        # A cancel that fails leaves its order as it is, a switch its market.
+        return Outcome([], [])
+    return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
+
+
+def _keep(command: Waiting, batch: Batch, error: Exception, attempts: int) -> DeadLetter:
+    return DeadLetter.objects.create(
+        market=batch.market,
+        kind=command.kind,
+        order_id=command.order_id,
+        error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
+        traceback="".join(traceback.format_exception(error)),
+        attempts=attempts,
+        created_at=database_time(),
+    )
+
+
+def _announce(letter: DeadLetter, error: Exception) -> None:
+    DEAD_LETTERS.labels(letter.market_id).inc()
+    logger.error("%s of %s was given up, dead letter %d", letter, letter.market_id, letter.pk, exc_info=error)
+    told = {"id": letter.pk, "symbol": letter.market_id, "kind": letter.kind, "orderId": letter.order_id}
+    queue.announce({**told, "error": letter.error, "attempts": letter.attempts})

@@ -1,0 +1,28 @@
+"""Finding the one command that makes its batch fail, by halving."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Suspicion:
+    """How many commands at the head of the inbox are suspected, and how often the last one left was tried.
+
+    New commands may slip in between them: the count is a guide to how much to try at once, and proves nothing.
+    """
+
+    suspects: int = 0
+    attempts: int = 0
+
+    def limit(self, full: int) -> int:
+        """How many commands the next batch may take."""
+        return max(1, self.suspects // 2) if self.suspects else full
+
+    def failed(self, commands: int) -> None:
+        """A batch of so many commands failed."""
+        self.suspects = commands
+        self.attempts = self.attempts + 1 if commands == 1 else 0
+
+    def settled(self, commands: int) -> None:
+        """So many commands were applied, or given up: it was none of them, or it is over."""
+        self.suspects = max(0, self.suspects - commands)
+        self.attempts = 0

@@ -1,0 +1,221 @@
+"""A broken order fails alone; a broken invariant, or one failure after the other, stops the market."""
+
+import pytest
+from django.db import DataError, OperationalError
+
+from balances.models import Balance
+from exchange.outages import is_outage
+from matching import queue, worker
+from matching.books import BrokenBook
+from matching.core.book import Book
+from matching.models import DeadLetter, OrderBook, StatusChange
+from matching.suspicion import Suspicion
+from orders.models import Order, OrderEvent
+from tests.world import World, outcome
+
+POISON = 13
+
+
+@pytest.fixture
+def poisoned(transactional_db, monkeypatch, settings) -> World:
+    """An exchange whose engine breaks on every order for 13 of anything, with pauses too short to wait for."""
+    settings.ENGINE_RETRY_MS = [0, 0, 0]
+    real = Book.place
+
+    def place(self, taker, max_steps=None):
+        if taker.quantity == POISON * 100_000_000:
+            raise ZeroDivisionError("an order that nobody thought of")
+        return real(self, taker, max_steps)
+
+    monkeypatch.setattr(Book, "place", place)
+    return World.make()
+
+
+def stories() -> list[str]:
+    return [f"{order.side.lower()} {order.status.lower()}" for order in Order.objects.order_by("id")]
+
+
+def test_a_poison_order_fails_alone(poisoned):
+    poisoned.place(poisoned.bob, "sell 1 @ 100")
+    poison = poisoned.place(poisoned.alice, "buy 13 @ 100").body["data"]["orderId"]
+    poisoned.place(poisoned.alice, "buy 1 @ 100")
+    poisoned.match()
+    assert stories() == ["sell filled", "buy failed", "buy filled"]
+    assert outcome(poisoned.alice.get(f"/orders/{poison}")) == "13 failed internal_error"
+    assert poisoned.alice.holds("USD") == "9900 0"
+    timeline = poisoned.alice.get(f"/orders/{poison}/events")
+    assert [step["status"] for step in timeline] == ["FAILED"]
+
+
+def test_it_leaves_a_dead_letter_with_its_traceback(poisoned):
+    order_id = poisoned.place(poisoned.alice, "buy 13 @ 100").body["data"]["orderId"]
+    poisoned.match()
+    letter = DeadLetter.objects.get()
+    assert (letter.kind, letter.order_id, letter.market_id, letter.attempts) == ("NEW", order_id, "BTC-USD", 4)
+    assert letter.error == "ZeroDivisionError: an order that nobody thought of"
+    assert "in place" in letter.traceback
+    assert letter.resolution is None
+
+
+def test_it_is_announced_and_counted_and_logged(poisoned, monkeypatch, caplog):
+    told = []
+    monkeypatch.setattr(queue, "announce", told.append)
+    poisoned.place(poisoned.alice, "buy 13 @ 100")
+    poisoned.match()
+    [letter] = told
+    assert (letter["symbol"], letter["error"].partition(":")[0]) == ("BTC-USD", "ZeroDivisionError")
+    assert [record.levelname for record in caplog.records if "dead letter" in record.message] == ["ERROR"]
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_wherever_it_stands_its_neighbours_go_on(poisoned, place):
+    for number in range(7):
+        poisoned.place(poisoned.alice, "buy 13 @ 1" if number == place else "buy 1 @ 1")
+    poisoned.match()
+    assert stories() == ["buy failed" if number == place else "buy open" for number in range(7)]
+
+
+def test_the_culprit_is_found_in_few_transactions(poisoned, monkeypatch):
+    tries = []
+    real = worker.read_inbox
+    monkeypatch.setattr(worker, "read_inbox", lambda *arguments: tries.append(arguments[1]) or real(*arguments))
+    for number in range(64):
+        poisoned.place(poisoned.alice, "buy 13 @ 1" if number == 40 else "buy 1 @ 1")
+    poisoned.match()
+    assert len(tries) <= 14, tries
+
+
+def test_an_order_that_the_database_refuses_fails_alone(poisoned, monkeypatch):
+    """The core has no objection; its row does not fit."""
+    real = worker.store
+
+    def store(row, settlement):
+        if any(event.order.quantity == 700_000_000 for event in settlement.batch.events):
+            raise DataError(1264, "Out of range value for column 'price'")
+        return real(row, settlement)
+
+    monkeypatch.setattr(worker, "store", store)
+    for line in ("buy 1 @ 1", "buy 7 @ 1", "buy 1 @ 1"):
+        poisoned.place(poisoned.alice, line)
+    poisoned.match()
+    assert stories() == ["buy open", "buy failed", "buy open"]
+
+
+def test_a_taker_that_fails_on_its_way_keeps_what_it_traded(poisoned, monkeypatch, settings):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    for _ in range(3):
+        poisoned.play(poisoned.bob, "sell 1 @ 100")
+    taker = poisoned.place(poisoned.alice, "buy 3 @ 101").body["data"]["orderId"]
+    real = Book.place
+
+    def place(self, order, max_steps=None):
+        if order.filled:
+            raise ZeroDivisionError
+        return real(self, order, max_steps)
+
+    monkeypatch.setattr(Book, "place", place)
+    poisoned.match()
+    assert outcome(poisoned.alice.get(f"/orders/{taker}")) == "2 failed internal_error"
+    assert (poisoned.alice.holds("USD"), poisoned.alice.holds("BTC")) == ("9900 0", "1 0")
+    assert OrderBook.objects.get().unfinished_order_id is None
+
+
+def test_a_cancel_that_fails_leaves_its_order_resting(poisoned, monkeypatch):
+    order = poisoned.play(poisoned.alice, "buy 1 @ 100")["orderId"]
+    poisoned.alice.call("DELETE", f"/orders/{order}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Book, "cancel", None)
+        poisoned.match()
+    assert outcome(poisoned.alice.get(f"/orders/{order}")) == "1 open +"
+    assert (DeadLetter.objects.get().kind, DeadLetter.objects.get().order_id) == ("CANCEL", order)
+
+
+def test_five_failures_in_a_row_halt_the_market(poisoned, caplog):
+    for _ in range(7):
+        poisoned.place(poisoned.alice, "buy 13 @ 1")
+    poisoned.match()
+    assert stories() == ["buy failed"] * 5 + ["buy rejected"] * 2
+    assert poisoned.carol.get("/markets/BTC-USD")["status"] == "HALTED"
+    assert "market BTC-USD is halted: 5 orders failed one after the other" in caplog.text
+    change = StatusChange.objects.get()
+    assert (change.status, change.sequence) == ("HALTED", 6)
+    poisoned.switch("TRADING")
+    assert outcome(poisoned.play(poisoned.alice, "buy 1 @ 1")) == "1 open +"
+
+
+def test_failures_with_a_success_between_them_halt_nothing(poisoned):
+    for _ in range(6):
+        poisoned.place(poisoned.alice, "buy 13 @ 1")
+        poisoned.match()
+        poisoned.play(poisoned.alice, "buy 1 @ 1")
+    assert OrderBook.objects.get().status == "TRADING"
+
+
+def test_failures_are_counted_over_all_workers(poisoned):
+    for _ in range(5):
+        poisoned.place(poisoned.alice, "buy 13 @ 1")
+        poisoned.match()
+    assert OrderBook.objects.get().status == "HALTED"
+
+
+def test_funds_that_cannot_be_released_stop_the_market(poisoned, caplog):
+    """Not the order is broken but what is stored: nothing is matched upon it."""
+    poisoned.place(poisoned.alice, "buy 13 @ 1")
+    mine = Balance.objects.filter(user=poisoned.alice.user, currency="USD")
+    mine.update(frozen=5)
+    with pytest.raises(AssertionError, match="frozen would be"):
+        poisoned.match()
+    assert "an invariant is broken" in caplog.text
+    assert (OrderBook.objects.get().status, stories()) == ("HALTED", ["buy pending"])
+    mine.update(frozen=13)
+    poisoned.match()
+    assert stories() == ["buy rejected"]
+
+
+def test_a_crossed_book_stops_the_market_and_fails_nobody(poisoned, monkeypatch):
+    poisoned.play(poisoned.alice, "buy 1 @ 100")
+    resting = poisoned.play(poisoned.bob, "sell 1 @ 101")["orderId"]
+    Order.objects.filter(id=resting).update(price=99)
+    OrderBook.objects.update(token="0" * 32)
+    waiting = poisoned.place(poisoned.alice, "buy 1 @ 1").body["data"]["orderId"]
+    with pytest.raises(BrokenBook, match="crossed"):
+        poisoned.match()
+    assert outcome(poisoned.alice.get(f"/orders/{waiting}")) == "1 pending +"
+    assert poisoned.carol.get("/markets/BTC-USD")["status"] == "HALTED"
+    Order.objects.filter(id=resting).update(price=101)
+    poisoned.switch("TRADING")
+    poisoned.match()
+    assert OrderEvent.objects.count() == 3
+
+
+def test_halving():
+    suspicion = Suspicion()
+    assert suspicion.limit(500) == 500
+    suspicion.failed(500)
+    assert suspicion.limit(500) == 250
+    suspicion.settled(250)
+    assert suspicion.limit(500) == 125
+    suspicion.failed(125)
+    assert suspicion.limit(500) == 62
+    suspicion.failed(1)
+    suspicion.failed(1)
+    assert (suspicion.limit(500), suspicion.attempts) == (1, 2)
+    suspicion.settled(1)
+    assert suspicion.limit(500) == 500
+
+
+@pytest.mark.parametrize("code", [1205, 1213, 1020, 2002, 2006, 2013, 1040, 1053, 1114, 1290, 1836, 1146, 3024])
+def test_an_outage_is_told_from_a_defect(code):
+    assert is_outage(OperationalError(code, "whatever"))
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError(1292, "Incorrect value"), DataError(1264, "Out of range"), ZeroDivisionError()]
+)
+def test_a_defect_is_told_from_an_outage(error):
+    assert not is_outage(error)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), OperationalError("database is locked")])
+def test_sockets_and_locks_are_outages(error):
+    assert is_outage(error)
