@@ -1,17 +1,29 @@
-"""The engine's rows in the admin, to look at: which market is how far, and what is waiting for its worker."""
+"""The engine's rows in the admin: which market is how far, what waits for its worker, and what was given up."""
 
-from django.contrib import admin
-from django.db.models import Q
+from collections.abc import Callable
 
-from exchange.admin import ReadOnlyAdmin, numbers
-from matching.models import Command, OrderBook
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from exchange.admin import NOTHING, ReadOnlyAdmin, numbers
+from exchange.errors import ExchangeError
+from matching import deadletters
+from matching.deadletters import NotSafe
+from matching.models import Command, DeadLetter, OrderBook, StatusChange
+
+DEAL_PERMISSION = "matching.change_deadletter"
 
 
 @admin.register(OrderBook)
 class OrderBookAdmin(ReadOnlyAdmin):
-    list_display = ("market", "next_sequence", "updated_at")
+    list_display = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
     # Not the token: it is the engine's own.
-    fields = ("market", "next_sequence", "updated_at")
+    fields = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
+    list_filter = ("status",)
     ordering = ("market",)
     search_help_text = "A symbol, exactly."
 
@@ -27,3 +39,77 @@ class CommandAdmin(ReadOnlyAdmin):
 
     def find(self, word: str) -> Q:
         return Q(order_id__in=numbers(word)) | Q(market_id=word)
+
+
+@admin.register(StatusChange)
+class StatusChangeAdmin(ReadOnlyAdmin):
+    list_display = ("id", "market", "status", "sequence", "reason", "created_at")
+    list_filter = ("status", "market", "created_at")
+    search_help_text = "A symbol, exactly."
+
+    def find(self, word: str) -> Q:
+        return Q(market_id=word)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    """Those who may change dead letters may have them tried again or put them aside; nobody edits them."""
+
+    list_display = (
+        "id",
+        "market",
+        "kind",
+        "order",
+        "error",
+        "attempts",
+        "created_at",
+        "resolution",
+        "successor",
+    )
+    list_filter = (("resolution", admin.EmptyFieldListFilter), "resolution", "market", "kind", "created_at")
+    list_select_related = ("resolved_by",)
+    readonly_fields = ("order", "successor")
+    actions = ("requeue", "resolve")  # type: ignore[assignment]
+    search_help_text = "The id of a dead letter or of an order, or a symbol, exactly; several words narrow."
+
+    @admin.display
+    def order(self, letter: DeadLetter) -> str:
+        return _order_link(letter.order_id)
+
+    @admin.display(description="placed again as")
+    def successor(self, letter: DeadLetter) -> str:
+        return _order_link(letter.successor_id)
+
+    @admin.action(description="Requeue: try it again, where that is safe", permissions=["deal"])
+    def requeue(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        _deal_with(request, letters, deadletters.requeue)
+
+    @admin.action(description="Resolve: nothing is left to do", permissions=["deal"])
+    def resolve(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        _deal_with(request, letters, deadletters.resolve)
+
+    def has_deal_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(DEAL_PERMISSION)
+
+    def find(self, word: str) -> Q:
+        return Q(id__in=numbers(word)) | Q(order_id__in=numbers(word)) | Q(market_id=word)
+
+
+def _order_link(order_id: int | None) -> SafeString:
+    if order_id is None:
+        return SafeString(NOTHING)
+    return format_html('<a href="{}">{}</a>', reverse("admin:orders_order_change", args=[order_id]), order_id)
+
+
+def _deal_with(request: HttpRequest, letters: QuerySet[DeadLetter], deal: Callable[[int, int], DeadLetter]) -> None:
+    """Each for itself: what is not safe is told, and does not keep the others waiting."""
+    assert request.user.pk is not None, "the admin lets nobody in who is not signed in"
+    for letter_id in letters.order_by("id").values_list("id", flat=True):
+        try:
+            letter = deal(letter_id, int(request.user.pk))
+        except NotSafe as error:
+            messages.error(request, str(error))
+        except ExchangeError as error:
+            messages.error(request, f"dead letter {letter_id}: {error.message}")
+        else:
+            messages.success(request, f"Dead letter {letter.pk} is {letter.resolution}.")

@@ -216,6 +216,19 @@ def test_redis_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
     assert alice.holds("BTC") == "3 0"
 
 
+def test_matching_goes_on_without_redis(exchange, symbol, alice, bob):
+    """No bell is heard, and none is rung: the worker looks for commands by itself."""
+    bob.played(symbol, "sell 5 @ 100")
+    exchange.redis.kill()
+    try:
+        placed = [alice.place(symbol, "buy 0.1 @ 100") for _ in range(10)]
+        for order_id in placed:
+            assert outcome(alice.settled(order_id)) == "0 filled"
+    finally:
+        exchange.redis.start()
+    assert outcome(alice.played(symbol, "buy 0.1 @ 100")) == "0 filled"
+
+
 def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
     bob.played(symbol, "sell 5 @ 100")
     placed = []
