@@ -41,8 +41,13 @@ def wait_until_idle(exchange: Exchange, seconds: float = DRAIN_SECONDS) -> float
 
 
 def waiting_commands(exchange: Exchange) -> int:
-    """Asked of the database itself: REST shows orders that wait, but not their cancels."""
-    count = "from matching.models import Command; print(Command.objects.count())"
+    """REST shows orders that wait, but not their cancels."""
+    return _count(exchange, "Command")
+
+
+def _count(exchange: Exchange, model: str) -> int:
+    """Asked of the database itself."""
+    count = f"from matching.models import {model}; print({model}.objects.count())"
     return int(exchange.live.manage("shell", "-v", "0", "-c", count))
 
 
@@ -57,6 +62,8 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
         status = exchange.live.staff.get(f"/markets/{symbol}")["status"]
         if status != "TRADING":
             findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
+    if letters := _count(exchange, "DeadLetter"):
+        findings.wrong.append(f"{letters} dead letters: an outage must not make a command fail")
     for command in audit_commands():
         _audit(exchange, command, findings)
     return findings

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from scripts.process import Process, Server
+from scripts.process import Process, Server, last_words
 from scripts.servers import start_mariadb, start_mysql, start_redis
 from tests.live import WORKER, Live, Trader, prepare_exchange
 
@@ -73,12 +73,13 @@ class Exchange:
         with redis.Redis(port=self.redis.port) as client:
             client.flushall()
 
-    def raise_ended(self) -> list[str]:
-        """Start again what ended by itself, as a supervisor would; the names."""
+    def raise_ended(self) -> list[tuple[str, str]]:
+        """Start again what ended by itself, as a supervisor would; the names, and the last that each of them said."""
         ended = [process for process in self.processes if process.has_ended]
+        said = [(process.name, last_words(process.log)) for process in ended]
         for process in ended:
             process.start()
-        return [process.name for process in ended]
+        return said
 
 
 @contextmanager

@@ -186,8 +186,8 @@ class Killer:
     def _tick(self) -> None:
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
-        for name in self.exchange.raise_ended():
-            self.ended_by_themselves[name] += 1
+        for name, why in self.exchange.raise_ended():
+            self.ended_by_themselves[f"{name} ({why})"] += 1
             self._ready.discard(name)
         self.show(self.last)
         time.sleep(TICK_SECONDS)

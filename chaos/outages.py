@@ -107,6 +107,8 @@ class Outages:
             equal_at, differences = wait_until_equal(view, back_at + CATCH_UP_SECONDS)
             self.caught_up.setdefault(kind, []).append(equal_at - back_at)
             self.wrong += [f"{CATCH_UP_SECONDS} s after Redis was {kind}: {what}" for what in differences]
+        # Nobody killed them, and without Redis they have something to do.
+        self.wrong += [f"{name} ended when Redis was {kind}: {why}" for name, why in exchange.raise_ended()]
         self.standstills[kind] = watch.recoveries.get(kind, [])
 
     def _report(self, exchange: Exchange) -> Report:

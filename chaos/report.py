@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-SHOWN = 40
+SHOWN, SHOWN_CHARACTERS = 20, 1500
 
 
 @dataclass
@@ -20,5 +20,9 @@ class Report:
         lines = [f"## {self.title}", "", *(f"- {name}: {fact}" for name, fact in self.facts), ""]
         if not self.wrong:
             return "\n".join([*lines, "Nothing was wrong.", ""])
-        lines += [f"{len(self.wrong)} things were wrong:", "", *(f"- {what}" for what in self.wrong[:SHOWN])]
+        lines += [
+            f"{len(self.wrong)} things were wrong:",
+            "",
+            *(f"- {what[:SHOWN_CHARACTERS]}" for what in self.wrong[:SHOWN]),
+        ]
         return "\n".join([*lines, *(["- ..."] if len(self.wrong) > SHOWN else []), ""])
