@@ -6,10 +6,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from audit.inspection import check_exchange
 from exchange.callers import forget_callers
 from markets.services import forget_markets
 from matching import books
-from tests.invariants import check_exchange
 from tests.world import World
 from users.models import User
 

@@ -12,7 +12,7 @@ from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, T
 from matching.core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "demo", "scripts")
+PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "audit", "demo", "scripts")
 API = (ROOT / "docs" / "api.md").read_text()
 
 
