@@ -60,6 +60,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="write the report to this file too")
     for name in ("workers", "databases", "redis"):
         parser.add_argument(f"--{name}", type=int, help="how many kills of them, instead of the size's")
+    parser.add_argument("--quick-audits", type=int, help="how many during the kills")
     parser.add_argument("--rounds", type=int, help="of outages, each of three kinds")
     parser.add_argument("--count", type=int, help="of bells delivered")
     return parser.parse_args(arguments)
@@ -75,7 +76,8 @@ def _run(part: str, options: argparse.Namespace) -> Report:
 def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
     where = (options.database, folder, options.seed)
     if part == "kills":
-        return kills.Kills(*where, _kill_sizes(options)).run()
+        audits = kills.QUICK_AUDITS[options.size] if options.quick_audits is None else options.quick_audits
+        return kills.Kills(*where, _kill_sizes(options), audits).run()
     if part == "bells":
         return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
     return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()

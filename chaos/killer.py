@@ -69,7 +69,7 @@ class Killer:
             # The last one may find that a pair was killed already.
             if kind != "worker" or self.kills["worker"] < sizes.workers:
                 getattr(self, f"_kill_{kind}")()
-        self._wait_until(lambda: not self._due and not self._down)
+        self.wait_until(lambda: not self._due and not self._down)
         self._wait(1)
 
     def _kill_worker(self) -> None:
@@ -89,10 +89,10 @@ class Killer:
     def _chosen_worker(self) -> tuple[str, Process]:
         workers = [(symbol, worker) for symbol, pair in self.exchange.workers.items() for worker in pair]
         if self.random.random() >= STARTING_SHARE:
-            self._wait_until(lambda: any(self._is_ready(worker) for _, worker in workers))
+            self.wait_until(lambda: any(self._is_ready(worker) for _, worker in workers))
             workers = [(symbol, worker) for symbol, worker in workers if self._is_ready(worker)]
         else:
-            self._wait_until(lambda: any(worker.running for _, worker in workers))
+            self.wait_until(lambda: any(worker.running for _, worker in workers))
             workers = [(symbol, worker) for symbol, worker in workers if worker.running]
         return self.random.choice(workers)
 
@@ -107,7 +107,7 @@ class Killer:
         again = self.random.random() < KILLED_IN_RECOVERY_SHARE
         self._later(self.random.uniform(0, 1), database.launch)
         if again:
-            self._wait_until(lambda: database.pid is not None)
+            self.wait_until(lambda: database.pid is not None)
             # Long before it answers: it reads its log then.
             self._wait(self.random.uniform(0.1, 0.8))
             self._take_down(database, "database in recovery")
@@ -116,7 +116,7 @@ class Killer:
 
     def _kill_redis(self) -> None:
         redis = self.exchange.redis
-        self._wait_until(lambda: "redis" not in self._down)
+        self.wait_until(lambda: "redis" not in self._down)
         if self.random.random() < FLUSH_SHARE:
             self.exchange.flush_redis()
             self.kills["redis flushed"] += 1
@@ -137,7 +137,7 @@ class Killer:
 
     def _kill_alone(self, name: str) -> None:
         process = self.exchange.live.processes[name]
-        self._wait_until(lambda: process.running is not None)
+        self.wait_until(lambda: process.running is not None)
         process.end(signal.SIGKILL)
         self.kills[name] += 1
         self._tell(name)
@@ -145,7 +145,7 @@ class Killer:
 
     def _take_down(self, server: Server, kind: str) -> None:
         if kind in ("database", "redis"):
-            self._wait_until(lambda: kind not in self._down)
+            self.wait_until(lambda: kind not in self._down)
             self._down.add(kind)
         if kind.startswith("database"):
             self.watch.forget_open()
@@ -177,10 +177,11 @@ class Killer:
         while time.monotonic() < until:
             self._tick()
 
-    def _wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, otherwise: str = "") -> None:
+        """The same until it is true. Raises AssertionError."""
+        deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"not back after {PATIENCE_SECONDS} s; last: {self.last}"
+            assert time.monotonic() < deadline, f"{otherwise or 'not back'} after {seconds} s; last: {self.last}"
             self._tick()
 
     def _tick(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from chaos.auditor import Auditor, auditing
 from chaos.checks import Findings, check, wait_until_idle
 from chaos.clients import Client, placed, total, trading
 from chaos.exchange import Exchange, running_exchange
@@ -15,6 +16,9 @@ from chaos.watch import Watch, in_words
 
 CLIENTS = 6
 CLIENT_PAUSE_SECONDS = 0.05
+# The quick audits that the kills left undone are done while only the clients are at work.
+AUDITS_SECONDS = 300
+QUICK_AUDITS = {"ci": 20, "full": 1000}
 CI = Sizes(workers=60, databases=5, redis=10, others=2, pause_seconds=0.7)
 FULL = Sizes(workers=1000, databases=50, redis=100, others=20, pause_seconds=0.9)
 
@@ -27,6 +31,7 @@ class Kills:
     folder: Path
     seed: int
     sizes: Sizes
+    quick_audits: int
 
     def run(self) -> Report:
         with running_exchange(self.database, self.folder) as exchange:
@@ -36,12 +41,14 @@ class Kills:
                 for number, trader in enumerate(exchange.traders(CLIENTS))
             ]
             started = time.monotonic()
-            with Watch(exchange.live.url) as watch:
-                killer = self._kill(exchange, watch, clients)
+            with Watch(exchange.live.url) as watch, auditing(exchange, self.quick_audits) as auditor:
+                killer = self._kill(exchange, watch, clients, auditor)
             seconds = time.monotonic() - started
-            return self._report(exchange, watch, killer, clients, seconds)
+            report = self._report(exchange, watch, killer, clients, seconds)
+            auditor.report_to(report)
+            return report
 
-    def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client]) -> Killer:
+    def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: Auditor) -> Killer:
         def done() -> int:
             # Those in the middle of a recovery come on top of the plan.
             return killer.kills.total() - killer.kills["database in recovery"]
@@ -54,6 +61,7 @@ class Kills:
         with Progress("kills", planned, done, facts) as progress, trading(clients):
             killer = Killer(exchange, watch, Random(f"{self.seed}-kills"), progress.show)
             killer.run(sizes)
+            killer.wait_until(lambda: auditor.is_done, AUDITS_SECONDS, "the quick audits did not end")
         return killer
 
     def _report(
