@@ -7,6 +7,7 @@ the logs and the database's data kept, if anything was wrong.
 """
 
 import argparse
+import platform
 import secrets
 import signal
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -37,12 +39,14 @@ def main(arguments: Sequence[str]) -> int:
     remove_abandoned()
     print(f"seed {options.seed}", flush=True)
     try:
-        print(provide_driver(), flush=True)
+        driver = provide_driver()
         reports = [_run(part, options) for part in ([options.part] if options.part else PARTS)]
     except UnavailableError as reason:
         print(f"this needs a server that cannot be had here: {reason}", file=sys.stderr)
         return 1
-    text = "\n".join(["# The chaos run", "", *(report.text() for report in reports)])
+    versions = f"Python {platform.python_version()}, Django {version('django')}, Celery {version('celery')}"
+    head = ["# The chaos run", "", f"Seed {options.seed}, size {options.size}; {driver}; {versions}.", ""]
+    text = "\n".join([*head, *(report.text() for report in reports)])
     print(f"\n{text}", flush=True)
     if options.output:
         options.output.write_text(text)

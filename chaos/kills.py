@@ -80,6 +80,7 @@ class Kills:
         report_clients(report, exchange, clients)
         for kind, recoveries in sorted(watch.recoveries.items()):
             report.add(f"matched again after: {kind}", in_words(recoveries))
+        report.add("not measured, for another kill came first", str(watch.dropped))
         report.add("nothing waited any more", "never" if idle_after is None else f"{idle_after:.1f} s after the last")
         report_findings(report, findings)
         report.add("zero losses bound, at 95 %", bounds(killer))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import median
 from types import TracebackType
@@ -31,7 +32,7 @@ class Watch:
     url: str
     sequences: dict[str, int] = field(default_factory=dict)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
-    trades: int = 0
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         self._open: list[Outage] = []
@@ -50,14 +51,29 @@ class Watch:
         self._thread.join()
 
     def began(self, kind: str, *symbols: str) -> None:
-        """From now on, until an order is matched that was not when this was called."""
+        """From now on, until an order is matched that was not when this was called.
+
+        What was still being measured for these markets would from here on measure this outage too, and is dropped.
+        """
+        affected = symbols or SYMBOLS
         with self._lock:
-            self._open += [Outage(kind, symbol, time.monotonic()) for symbol in symbols or SYMBOLS]
+            self._drop(affected)
+            self._open += [Outage(kind, symbol, time.monotonic()) for symbol in affected]
+
+    def unmatched(self) -> list[str]:
+        """The markets in which nothing was matched since the last outage began."""
+        with self._lock:
+            return [outage.symbol for outage in self._open]
 
     def forget_open(self) -> None:
-        """Something else was taken away meanwhile: what is measured now would say nothing of its own kind."""
+        """Something was taken away without which nothing can be measured."""
         with self._lock:
-            self._open.clear()
+            self._drop(SYMBOLS)
+
+    def _drop(self, symbols: Collection[str]) -> None:
+        kept = [outage for outage in self._open if outage.symbol not in symbols]
+        self.dropped += len(self._open) - len(kept)
+        self._open = kept
 
     def _run(self) -> None:
         with httpx.Client(base_url=f"{self.url}/api/v1", timeout=2, trust_env=False) as http:
