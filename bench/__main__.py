@@ -39,6 +39,9 @@ def _run(kind: str, folder: Path, others: Sequence[str]) -> int:
             "REDIS_URL": f"{redis.url}/1",
             "BROKER_URL": f"{redis.url}/0",
             "DATA_DIR": str(folder / "data"),
+            # Intake is measured without a worker: nothing takes away what waits.
+            "INTAKE_MAX_WAITING": "10000000",
+            "INTAKE_MAX_AGE_SECONDS": "86400",
             "LOG_LEVEL": "ERROR",
             "RATE_LIMIT": "off",
             "BENCH_DATABASE": f"{database.kind} {database.version}",

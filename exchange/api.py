@@ -25,8 +25,6 @@ from exchange.json import MAX_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 1
-
 
 class TokenAuthentication(JWTAuthentication):
     """`Authorization: Bearer <access token>`."""
@@ -87,8 +85,8 @@ def answer_error(error: Exception, _context: Any) -> Response | None:
     response = Response(error_body(refusal), status=refusal.status)
     if refusal.status == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="api"'
-    if refusal.status == status.HTTP_503_SERVICE_UNAVAILABLE:
-        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if refusal.retry_after_seconds is not None:
+        response["Retry-After"] = str(refusal.retry_after_seconds)
     return response
 
 

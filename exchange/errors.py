@@ -16,6 +16,7 @@ ExchangeError
 +-- UnsupportedMediaType ........ 415
 +-- KeyReused ................... 422  the same key with another body
 +-- TooManyRequests ............. 429
++-- MarketBusy .................. 503  known: nothing was stored
 +-- Unavailable ................. 503  unknown: repeat with the same key
 """
 
@@ -28,6 +29,8 @@ class ExchangeError(Exception):
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
+    # When it makes sense to come again, where a client should.
+    retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)
@@ -197,6 +200,15 @@ class ReferenceReused(KeyReused):
 class TooManyRequests(ExchangeError):
     code = "TOO_MANY_REQUESTS"
     status = 429
+    retry_after_seconds = 1
+
+
+class MarketBusy(ExchangeError):
+    """Too much waits for the market's worker. Unlike with other answers of 503 it is known that nothing was stored."""
+
+    code = "MARKET_BUSY"
+    status = 503
+    retry_after_seconds = 5
 
 
 class Unavailable(ExchangeError):
@@ -204,6 +216,7 @@ class Unavailable(ExchangeError):
 
     code = "UNAVAILABLE"
     status = 503
+    retry_after_seconds = 1
 
 
 def timestamp(instant: datetime | None = None) -> str:

@@ -11,11 +11,13 @@ from functools import partial
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
+from exchange.breakers import Breaker, ServerAway, breaker_of
 from exchange.bulk import dialect, execute, write_inserts
 from matching.models import SWITCHES, Command, CommandKind
 
@@ -69,18 +71,15 @@ def ring(symbol: str) -> None:
 def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
-    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error.
+    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
+    is away, the sweeper rings.
     """
     try:
-        if _is_first(symbol):
-            current_app.send_task(
-                MATCH_TASK,
-                args=[symbol],
-                queue=queue_name(symbol),
-                expires=BELL_EXPIRES_SECONDS,
-                ignore_result=True,
-                retry=False,
-            )
+        # Asked first: a flag for a bell that then does not ring would keep the next one silent.
+        if not _broker().is_open and _is_first(symbol):
+            _send(MATCH_TASK, symbol, queue_name(symbol), expires=BELL_EXPIRES_SECONDS)
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
 
@@ -88,7 +87,10 @@ def ring_now(symbol: str) -> None:
 def _is_first(symbol: str) -> bool:
     """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
     try:
-        return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+        with breaker_of(settings.REDIS_URL).calling():
+            return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+    except ServerAway:
+        return True
     except Exception as error:
         logger.warning("bell flag of %s not set: %s", symbol, error)
         return True
@@ -101,7 +103,10 @@ def silence(symbol: str) -> None:
     forgetting would ring nobody.
     """
     try:
-        cache.delete(_bell(symbol))
+        with breaker_of(settings.REDIS_URL).calling():
+            cache.delete(_bell(symbol))
+    except ServerAway:
+        pass
     except Exception as error:
         logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
 
@@ -123,9 +128,7 @@ def unheard() -> list[str]:
 def announce(letter: Mapping[str, Any]) -> None:
     """Tell whoever listens to orders.dlq of a dead letter. Never raises: the row is the truth, this is for monitors."""
     try:
-        current_app.send_task(
-            DEAD_LETTER_TASK, args=[dict(letter)], queue=DEAD_LETTER_QUEUE, ignore_result=True, retry=False
-        )
+        _send(DEAD_LETTER_TASK, dict(letter), DEAD_LETTER_QUEUE)
     except Exception as error:
         logger.warning("dead letter %s not announced: %s", letter.get("id"), error)
 
@@ -137,3 +140,13 @@ def queue_name(symbol: str) -> str:
 
 def _bell(symbol: str) -> str:
     return f"bell:{symbol}"
+
+
+def _broker() -> Breaker:
+    return breaker_of(current_app.conf.broker_write_url)
+
+
+def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
+    """Raises ServerAway, at once while the broker is known to be away."""
+    with _broker().calling():
+        current_app.send_task(task, args=[argument], queue=queue, ignore_result=True, retry=False, **options)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from exchange.amounts import plain_or_none
 from exchange.errors import ClientOrderIdReused, MarketNotTrading, refuse
 from markets.models import Market, MarketStatus
+from matching.backlog import refuse_when_busy
 from orders.models import Order
 from orders.rules import market_errors
 
@@ -64,11 +65,13 @@ def draft_order(user_id: int, market: Market, wanted: NewOrder, now: datetime, c
 
 
 def refuse_by_market(market: Market, wanted: NewOrder) -> None:
-    """What the market says to a new order. Raises MarketNotTrading, InvalidField, ValidationFailed."""
+    """What the market says to a new order. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
     amounts = {"price": wanted.price, "quantity": wanted.quantity, "quote_quantity": wanted.quote_quantity}
     refuse(market_errors(amounts, market))
+    # Last: what breaks a rule need not come again.
+    refuse_when_busy(market.symbol)
 
 
 def replay(earlier: Order, draft: Order) -> Placed:

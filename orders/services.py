@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from balances.services import freeze
 from exchange.deadlocks import again_on_deadlock
-from exchange.errors import InvalidField, MarketNotTrading, OrderClosed, OrderNotFound, ValidationFailed
+from exchange.errors import InvalidField, MarketBusy, MarketNotTrading, OrderClosed, OrderNotFound, ValidationFailed
 from markets.models import Market
 from matching.models import CommandKind
 from matching.queue import submit, submit_cancels
@@ -19,9 +19,9 @@ def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: 
     """Store an order with its reserved funds and its command, and ring its market.
 
     The balance's row is changed last, so that it is locked for as short as can be: the worker may be waiting for it.
-    Raises ClientOrderIdReused, MarketNotTrading, InvalidField, ValidationFailed, InsufficientFunds; nothing is stored
-    then. A key that is known answers first, for the market's rules may have changed since. It is not looked for
-    beforehand: the insert tells.
+    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds; nothing
+    is stored then. A key that is known answers first, for the market's rules may have changed since. It is not looked
+    for beforehand: the insert tells.
     """
     order = draft_order(user_id, market, wanted, timezone.now(), correlation_id)
     try:
@@ -31,7 +31,7 @@ def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: 
             submit(CommandKind.NEW, [(market.symbol, order.id)])
             if order.frozen:
                 freeze(user_id, frozen_currency(market, wanted.side), order.frozen)
-    except (IntegrityError, InvalidField, MarketNotTrading, ValidationFailed):
+    except (IntegrityError, InvalidField, MarketBusy, MarketNotTrading, ValidationFailed):
         earlier = _stored_under_its_key(order)
         if earlier is None:
             raise

@@ -7,9 +7,11 @@ from django.conf import settings
 from django.test import Client
 
 from audit.inspection import check_exchange
+from exchange.breakers import forget_breakers
 from exchange.callers import forget_callers
 from markets.services import forget_markets
 from matching import books
+from matching.backlog import forget_backlogs
 from tests.world import World
 from users.models import User
 
@@ -31,6 +33,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     books._books.clear()
     forget_markets()
     forget_callers()
+    forget_backlogs()
+    forget_breakers()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from django.conf import settings
 from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
 
-from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, TooManyRequests, Unavailable, error_body
+from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
 from exchange.streams.hub import Feed, Hub
 from exchange.streams.messages import RESET, Message, data_text
 from exchange.streams.request import StreamRequest
@@ -237,7 +237,7 @@ async def _refuse(send: Send, refusal: ExchangeError) -> None:
         headers.append((b"www-authenticate", b'Bearer realm="api"'))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", b"GET"))
-    if isinstance(refusal, TooManyRequests | Unavailable):
-        headers.append((b"retry-after", b"1"))
+    if refusal.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -85,8 +85,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
         return self._subscription.is_up
 
     def connections(self) -> Mapping[str, int]:
-        """How many streams each user has open here."""
-        return Counter(str(feed.user_id) for feed in self._streams.values() if feed.user_id is not None)
+        """How many streams each user has open here. Other threads ask too: they count a copy, made in one go."""
+        return Counter(str(feed.user_id) for feed in tuple(self._streams.values()) if feed.user_id is not None)
 
     def join(self, feed: Feed) -> Listener:
         """Register a stream; from here on it hears. Refuses one too many of a user, or of all that are public."""

@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
 
-from exchange.streams.connection import async_redis_options, redis_options
+from exchange.breakers import ServerAway
+from exchange.streams.connection import async_redis_options, redis_options, streams_breaker
 
 logger = logging.getLogger(__name__)
 
@@ -20,23 +22,43 @@ EXPIRY_SECONDS = 15
 SETTLING_SECONDS = 0.2
 
 
+# What this process counts itself, for as long as Redis does not tell of the others.
+_here: dict[str, Callable[[], Mapping[str, int]]] = {}
+
+
 def stats() -> dict[str, int]:
-    """How many users have how many streams open, over all processes. Raises redis.RedisError if Redis is away."""
-    with Redis(**redis_options(), decode_responses=True) as client:
-        processes = sorted(client.smembers(PROCESSES_KEY))
-        told = client.mget([_key(process) for process in processes]) if processes else []
-        gone = [process for process, text in zip(processes, told, strict=True) if text is None]
-        if gone:
-            client.srem(PROCESSES_KEY, *gone)
-    counts = [json.loads(text) for text in told if text is not None]
+    """How many users have how many streams open, over all processes; while Redis is away, in this one."""
+    try:
+        with streams_breaker().calling():
+            counts = _told()
+    except ServerAway:
+        counts = _counted_here()
+    except RedisError as error:
+        logger.warning("Redis does not tell who is connected: %s", error)
+        counts = _counted_here()
     return {
         "totalUsers": len(set().union(*counts)),
         "totalConnections": sum(sum(count.values()) for count in counts),
     }
 
 
+def _told() -> Sequence[Mapping[str, int]]:
+    """What each process told of itself. Raises redis.RedisError."""
+    with Redis(**redis_options(), decode_responses=True) as client:
+        processes = sorted(client.smembers(PROCESSES_KEY))
+        told = client.mget([_key(process) for process in processes]) if processes else []
+        gone = [process for process, text in zip(processes, told, strict=True) if text is None]
+        if gone:
+            client.srem(PROCESSES_KEY, *gone)
+    return [json.loads(text) for text in told if text is not None]
+
+
+def _counted_here() -> Sequence[Mapping[str, int]]:
+    return [connections() for connections in tuple(_here.values())]
+
+
 class Presence:
-    """Tells Redis the connections of this process."""
+    """Tells Redis the connections of this process. `connections` is called from other threads too."""
 
     def __init__(self, connections: Callable[[], Mapping[str, int]]) -> None:
         self._connections = connections
@@ -49,6 +71,7 @@ class Presence:
     async def run(self) -> None:
         """Tell until cancelled, and at the end that nobody is left."""
         client = AsyncRedis(**async_redis_options())
+        _here[self._process] = self._connections
         try:
             while True:
                 await asyncio.sleep(SETTLING_SECONDS)
@@ -60,6 +83,7 @@ class Presence:
                 except TimeoutError:
                     pass
         finally:
+            del _here[self._process]
             await self._leave(client)
 
     async def _tell(self, client: AsyncRedis) -> None:

@@ -3,17 +3,16 @@
 import functools
 import itertools
 import logging
-import time
 from collections.abc import Iterable
 
 from redis import Redis
 
-from exchange.streams.connection import redis_options
+from exchange.breakers import ServerAway
+from exchange.streams.connection import redis_options, streams_breaker
 from exchange.streams.messages import REDIS_CHANNEL, Message, encode
 
 logger = logging.getLogger(__name__)
 
-QUIET_SECONDS = 1.0
 BUNDLE_SIZE = 100
 
 
@@ -23,15 +22,14 @@ def publish(messages: Iterable[Message]) -> None:
 
 
 class Publisher:
-    """Sends to Redis, and keeps quiet for a second after a failure: an outage costs one timeout a second."""
+    """Sends to Redis, through its breaker: an outage costs one timeout, and is logged there."""
 
     def __init__(self, client: "Redis") -> None:
         self._client = client
-        self._quiet_until = 0.0
-        self._is_failing = False
 
     def publish(self, messages: Iterable[Message]) -> None:
-        if time.monotonic() < self._quiet_until:
+        breaker = streams_breaker()
+        if breaker.is_open:
             return
         try:
             bundles = [encode(bundle) for bundle in _bundles(messages)]
@@ -40,28 +38,18 @@ class Publisher:
             logger.exception("messages to the streams could not be written")
             return
         try:
-            self._send(bundles)
+            with breaker.calling():
+                self._send(bundles)
+        except ServerAway:
+            pass
         except Exception as error:
-            self._failed(error)
-        else:
-            self._succeeded()
+            logger.warning("publishing to the streams fails, they read the database instead: %s", error)
 
     def _send(self, bundles: list[bytes]) -> None:
         with self._client.pipeline(transaction=False) as pipeline:
             for bundle in bundles:
                 pipeline.publish(REDIS_CHANNEL, bundle)
             pipeline.execute()
-
-    def _failed(self, error: Exception) -> None:
-        self._quiet_until = time.monotonic() + QUIET_SECONDS
-        if not self._is_failing:
-            logger.warning("publishing to the streams fails, they read the database instead: %r", error)
-        self._is_failing = True
-
-    def _succeeded(self) -> None:
-        if self._is_failing:
-            logger.warning("publishing to the streams works again")
-        self._is_failing = False
 
 
 def _bundles(messages: Iterable[Message]) -> Iterable[tuple[Message, ...]]:

@@ -139,9 +139,11 @@ class Database:
 class Beside:
     """The database and the twin, told the same."""
 
+    twin_class = NaiveExchange
+
     def __init__(self, grain: commands.Market, count_money: bool) -> None:
         self.grain, self.database, self.count_money = grain, Database(grain), count_money
-        self.twin = NaiveExchange(Decimal(grain.lot), Decimal(grain.base_step), Decimal(grain.quote_step))
+        self.twin = self.twin_class(Decimal(grain.lot), Decimal(grain.base_step), Decimal(grain.quote_step))
         for who in CAST:
             self._deposit(who)
 

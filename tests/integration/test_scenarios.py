@@ -1,6 +1,9 @@
 """The scenarios of the system that this one replaces, and those it failed: over HTTP, matched by the real worker."""
 
+import os
 import secrets
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -227,6 +230,23 @@ def test_matching_goes_on_without_redis(exchange, symbol, alice, bob):
     finally:
         exchange.redis.start()
     assert outcome(alice.played(symbol, "buy 0.1 @ 100")) == "0 filled"
+
+
+def test_redis_frozen_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
+    """Web, worker and beat go on without it, and with it again once it answers."""
+    bob.played(symbol, "sell 5 @ 100")
+    os.kill(exchange.redis.pid, signal.SIGSTOP)
+    try:
+        placed = [alice.place(symbol, "buy 0.1 @ 100") for _ in range(10)]
+        began = time.monotonic()
+        placed += [alice.place(symbol, "buy 0.1 @ 100") for _ in range(10)]
+        assert time.monotonic() - began < 2, "only the first waited for Redis"
+        for order_id in placed:
+            assert outcome(alice.settled(order_id)) == "0 filled"
+    finally:
+        os.kill(exchange.redis.pid, signal.SIGCONT)
+    assert outcome(alice.played(symbol, "buy 1 @ 100")) == "0 filled"
+    assert alice.holds("BTC") == "3 0"
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):

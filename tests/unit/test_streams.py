@@ -3,23 +3,29 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.core.cache import cache
 from django.test import RequestFactory, override_settings
 from django_eventstream.utils import get_channelmanager
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError
 
-from exchange.streams import Message, issue_ticket, redeem_ticket, watch
+from exchange import breakers
+from exchange.streams import TICKET_SECONDS, Message, issue_ticket, redeem_ticket, tickets, watch
+from exchange.streams.connection import streams_breaker
 from exchange.streams.hub import Hub
 from exchange.streams.messages import Heard, decode, encode, split_id
 from exchange.streams.publisher import Publisher
 from exchange.streams.request import StreamRequest
 from exchange.streams.watch import Position, Watch
+from tests.live import wait_for
 
 LOCAL_CACHE = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -88,13 +94,33 @@ def test_nobody_reads_a_channel_that_he_names() -> None:
 
 
 @override_settings(CACHES=LOCAL_CACHE)
-def test_a_ticket_is_good_once_and_for_seconds() -> None:
-    ticket = issue_ticket(7)
+def test_a_ticket_is_good_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket, late = issue_ticket(7), issue_ticket(7)
     assert redeem_ticket(ticket + "x") is None
     assert redeem_ticket(ticket) == 7
     assert redeem_ticket(ticket) is None
     assert not any(ticket in key for key in cache._cache)
-    assert issue_ticket(7) != issue_ticket(7)
+    assert ticket != late
+    now = time.time()
+    monkeypatch.setattr("django.core.signing.time.time", lambda: now + TICKET_SECONDS + 1)
+    assert redeem_ticket(late) is None
+
+
+@override_settings(CACHES=LOCAL_CACHE)
+def test_a_used_ticket_is_useless_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = issue_ticket(7)
+    assert redeem_ticket(ticket) == 7
+    monkeypatch.setattr(tickets, "_used", {})
+    assert redeem_ticket(ticket) is None
+
+
+def test_nobody_makes_a_ticket() -> None:
+    """Not from another's, and not from what else is signed with the same secret."""
+    mine, his = (signing.dumps([user_id, "nonce"], salt=tickets.SALT) for user_id in (7, 8))
+    forged = his.partition(":")[0] + ":" + mine.partition(":")[2]
+    for text in (forged, signing.dumps([8, "nonce"]), "", ":", "a:b:c", "\x00\xff", "\ud800", "x" * 100_000):
+        assert redeem_ticket(text) is None
+    assert redeem_ticket(mine) == 7
 
 
 # ------------------------------------------------------------------------------------------------- publishing
@@ -105,6 +131,7 @@ class FakeRedis:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.refusal: Exception | None = None
         self.attempts = 0
         self.published: list[str] = []
         self._waiting: list[str] = []
@@ -120,9 +147,14 @@ class FakeRedis:
     def execute(self) -> None:
         self.attempts += 1
         waiting, self._waiting = self._waiting, []
+        self.ask()
+        if self.refusal:
+            raise self.refusal
+        self.published += waiting
+
+    def ask(self) -> None:
         if self.is_down:
             raise RedisConnectionError("down")
-        self.published += waiting
 
 
 def test_a_batch_is_one_round_trip() -> None:
@@ -132,24 +164,32 @@ def test_a_batch_is_one_round_trip() -> None:
     assert [len(decode(bundle)) for bundle in redis.published] == [100, 100, 100]
 
 
-def test_an_outage_costs_one_attempt_a_second_and_one_warning(
+def test_an_outage_costs_one_attempt_and_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("exchange.streams.publisher.time.monotonic", lambda: now)
     redis = FakeRedis()
+    monkeypatch.setattr("exchange.streams.connection._ask", redis.ask)
+    monkeypatch.setattr(breakers, "FIRST_PAUSE_SECONDS", 0.01)
     publisher = Publisher(redis)  # type: ignore[arg-type]
     redis.is_down = True
     for _ in range(30):
         publisher.publish([Message("a", "b", {})])
-        now += 0.1
-    assert redis.attempts == 3
+    assert redis.attempts == 1
     assert len(caplog.records) == 1
     redis.is_down = False
-    now += 1
+    wait_for(lambda: streams_breaker().is_open, lambda is_open: not is_open)
     publisher.publish([Message("a", "b", {})])
     assert len(redis.published) == 1
-    assert "works again" in caplog.messages[-1]
+    assert len(caplog.records) == 2
+    assert "answers again" in caplog.messages[-1]
+
+
+def test_a_refusal_of_redis_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    redis = FakeRedis()
+    redis.refusal = NoPermissionError("this user may not publish")
+    Publisher(redis).publish([Message("a", "b", {})])  # type: ignore[arg-type]
+    assert "may not publish" in caplog.messages[-1]
+    assert not streams_breaker().is_open
 
 
 def test_nothing_that_is_published_can_raise() -> None:

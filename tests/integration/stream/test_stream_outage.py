@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.test import override_settings
 from redis import Redis
 
-from exchange.streams import stats
+from exchange.asgi import ORDER_STATUS_PATH
+from exchange.streams import issue_ticket, stats
 from exchange.streams.connection import redis_options
 from exchange.streams.messages import REDIS_CHANNEL
 from orders import replay
@@ -18,7 +20,7 @@ from orders.models import OrderEvent
 from orders.stream import publish_steps
 from orders.telling import stored_steps
 from scripts.servers import Server
-from tests.integration.stream.cast import Cast, opened, until_true
+from tests.integration.stream.cast import Cast, connect, opened, until_true
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,6 +75,20 @@ def test_a_stream_opens_without_redis(cast: Cast, redis: Server, port: int) -> N
         event = cast.tell(cast.alice)
         assert client.ids(1) == [event.event_id]
         redis.start()
+
+
+def test_without_redis_a_ticket_is_good_once_and_a_process_counts_itself(cast: Cast, redis: Server, port: int) -> None:
+    redis.kill()
+    # The cache is another server here; as if it were the same one.
+    with override_settings(REDIS_URL=f"{redis.url}/1"):
+        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(cast.alice.pk)}"
+        with connect(port, path=path) as client, opened(port, cast.bob):
+            assert client.status == 200
+            with connect(port, path=path) as again:
+                assert again.status == 401
+            assert until_true(lambda: stats() == {"totalUsers": 2, "totalConnections": 2})
+        assert until_true(lambda: stats()["totalConnections"] == 0)
+    redis.start()
 
 
 def test_a_frozen_redis_is_noticed(cast: Cast, redis: Server, port: int) -> None:

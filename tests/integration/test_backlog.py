@@ -1,0 +1,116 @@
+"""A market whose worker does not keep up takes no new orders for the moment, and says so."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from matching import backlog
+from matching.models import Command
+from orders.models import Order
+from tests.integration.test_intake import statements
+from tests.tape import parse
+from tests.world import World, stored_rows
+
+
+@pytest.fixture
+def busy(world: World, settings: Any) -> World:
+    """As many of Alice's orders wait as may, and one more."""
+    settings.INTAKE_MAX_WAITING = 2
+    for number in range(3):
+        place(world, clientOrderId=f"k-{number}")
+    backlog.forget_backlogs()
+    return world
+
+
+def place(world: World, line: str = "buy 1 @ 100", **more: Any) -> Any:
+    return world.place(world.alice, line, **more)
+
+
+def test_a_full_inbox_refuses_new_orders_and_stores_nothing(busy):
+    before = stored_rows()
+    answer = place(busy)
+    assert (answer.status_code, answer.body["error"], answer["Retry-After"]) == (503, "MARKET_BUSY", "5")
+    assert answer.body["data"] == {"symbol": busy.symbol, "waiting": 3, "maxWaiting": 2}
+    assert "nothing was stored" in answer.body["message"]
+    assert stored_rows() == before
+    assert busy.alice.holds("USD") == "9700 300"
+
+
+def test_an_old_command_refuses_new_orders(world, settings):
+    place(world)
+    Command.objects.update(created_at=timezone.now() - timedelta(seconds=29))
+    backlog.forget_backlogs()
+    assert place(world).status_code == 202
+    Command.objects.update(created_at=timezone.now() - timedelta(seconds=31))
+    backlog.forget_backlogs()
+    answer = place(world)
+    assert (answer.status_code, answer.body["error"], answer["Retry-After"]) == (503, "MARKET_BUSY", "5")
+    assert answer.body["data"] == {"symbol": world.symbol, "oldestSeconds": 31, "maxAgeSeconds": 30}
+
+
+def test_a_known_key_answers_though_the_market_is_busy(busy):
+    again = place(busy, clientOrderId="k-1")
+    assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
+    other = place(busy, "buy 2 @ 100", clientOrderId="k-1")
+    assert (other.status_code, other.body["error"]) == (422, "CLIENT_ORDER_ID_REUSED")
+    assert place(busy, clientOrderId="k-9").status_code == 503
+
+
+def test_what_breaks_a_rule_need_not_come_again(busy):
+    assert place(busy, "buy 1 @ 100.001").body["error"] == "PRICE_OFF_TICK"
+
+
+def test_cancels_are_taken_and_orders_again_once_it_is_drained(busy):
+    first, second = Order.objects.order_by("id")[:2]
+    assert busy.alice.call("DELETE", f"/orders/{first.id}").status_code == 202
+    assert busy.alice.call("DELETE", "/orders").status_code == 202
+    assert Command.objects.count() == 6
+    backlog.forget_backlogs()
+    assert place(busy).status_code == 503
+    busy.match()
+    backlog.forget_backlogs()
+    assert place(busy).status_code == 202
+    assert busy.alice.get(f"/orders/{second.id}")["status"] == "CANCELLED"
+
+
+def test_each_order_of_a_batch_is_refused_in_its_place(busy):
+    orders = [parse("buy 1 @ 100").body(busy.symbol, clientOrderId=key) for key in ("k-0", "n-0", "k-2", "n-1")]
+    before = stored_rows()
+    answer = busy.alice.call("POST", "/orders/batch", {"orders": orders})
+    assert answer.status_code == 202
+    told = [result.get("error", result.get("replayed")) for result in answer.body["data"]["results"]]
+    assert told == [True, "MARKET_BUSY", True, "MARKET_BUSY"]
+    assert answer.body["data"]["results"][1]["code"] == 503
+    assert stored_rows() == before
+
+
+def test_other_markets_go_on(busy):
+    body = {"symbol": "ETH-USD", "base": "ETH", "quote": "USD", "tickSize": "0.01", "lotSize": "0.01"}
+    assert busy.staff.call("POST", "/markets", body).status_code == 201
+    order = parse("buy 1 @ 100").body("ETH-USD")
+    assert busy.alice.call("POST", "/orders", order).status_code == 202
+
+
+def test_the_inbox_is_looked_at_twice_a_second_at_most(world):
+    place(world)
+    with statements() as seen:
+        place(world)
+    assert "SELECT commands" not in seen
+    backlog.forget_backlogs()
+    with statements() as seen:
+        backlog.refuse_when_busy(world.symbol)
+        backlog.refuse_when_busy(world.symbol)
+    assert len(seen) == 2, "the oldest, and how many"
+
+
+def test_no_more_is_counted_than_matters(world, settings):
+    settings.INTAKE_MAX_WAITING = 5
+    for _ in range(5):
+        place(world)
+    rows = [Command(market_id=world.symbol, kind="CANCEL", order_id=1, created_at=timezone.now()) for _ in range(20)]
+    Command.objects.bulk_create(rows)
+    backlog.forget_backlogs()
+    assert backlog.find_backlog(world.symbol).waiting == 6
+    Command.objects.filter(kind="CANCEL").delete()

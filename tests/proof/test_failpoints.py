@@ -1,0 +1,152 @@
+"""Struck at any statement of the drain or of the intake, in any way, nothing is lost and nothing is doubled."""
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from markets.models import Trade
+from matching.models import Command, DeadLetter
+from matching.worker import drain
+from orders.models import Order
+from tests.failpoints import BLOWS, KILL, Blow, count, struck
+from tests.tape import parse
+from tests.world import Person, World, fund, person
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(300),
+    # The child of a fork only works on the database and is killed, whatever threads its parent had.
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+_numbers = itertools.count(1)
+ALL = [*BLOWS, KILL]
+
+
+class Desk:
+    """A buyer and a seller of their own in the one market, so that cases need not wait for one another to be undone."""
+
+    def __init__(self, world: World) -> None:
+        number = next(_numbers)
+        self.world = world
+        self.buyer, self.seller = person(f"buyer-{number}"), person(f"seller-{number}")
+        fund(self.buyer.user, USD="1000")
+        fund(self.seller.user, BTC="10")
+
+    def place(self, who: Person, line: str, **more: Any) -> Any:
+        return who.call("POST", "/orders", parse(line).body(self.world.symbol, **more))
+
+    def queue(self) -> None:
+        """Six commands for three batches: offers, takers, a cancel, and one who spends what is there."""
+        for line in ("sell 1 @ 100", "sell 1 @ 101"):
+            self.place(self.seller, line)
+        self.place(self.buyer, "buy 1.5 @ 101")
+        resting = self.place(self.buyer, "buy 0.2 @ 50").body["data"]["orderId"]
+        self.buyer.call("DELETE", f"/orders/{resting}")
+        self.place(self.buyer, "buy 0.5 @ market")
+
+    def told(self) -> list[str]:
+        orders = Order.objects.filter(user__in=[self.buyer.user, self.seller.user]).order_by("id")
+        return [f"{order.filled_quantity.normalize():f} {order.status.lower()}" for order in orders]
+
+    def check(self) -> None:
+        assert self.told() == ["1 filled", "1 filled", "1.5 filled", "0 cancelled", "0.5 filled"]
+        assert (self.buyer.holds("USD"), self.buyer.holds("BTC")) == ("799 0", "2 0")
+        assert (self.seller.holds("USD"), self.seller.holds("BTC")) == ("201 0", "8 0")
+        assert Trade.objects.filter(buyer_id=self.buyer.user.id).count() == 3
+
+
+@pytest.fixture
+def world(settings) -> World:
+    settings.ENGINE_BATCH_SIZE = 2
+    settings.ENGINE_RETRY_MS = [0, 0, 0]
+    return World.make()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr("matching.worker.BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("exchange.deadlocks.BACKOFF_SECONDS", 0)
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+def test_the_drain(world, blow):
+    def work() -> None:
+        drain(world.symbol)
+
+    # Twice: the first trades of an hour also make its candles.
+    points = 0
+    for _ in range(2):
+        desk = Desk(world)
+        desk.queue()
+        points = count(work)
+        desk.check()
+    assert points > 45
+    for turn in list(range(1, points + 1)) * TIMES:
+        desk = Desk(world)
+        desk.queue()
+        struck(work, turn, blow)
+        drain(world.symbol)
+        desk.check()
+    assert not Command.objects.exists()
+    assert not DeadLetter.objects.exists()
+
+
+def place(desk: Desk, key: str) -> Any:
+    return desk.place(desk.buyer, "buy 1 @ 100", clientOrderId=key)
+
+
+def place_batch(desk: Desk, key: str) -> Any:
+    lines = ("buy 1 @ 60", "buy 1 @ 40")
+    bodies = [parse(line).body(desk.world.symbol, clientOrderId=f"{key}-{n}") for n, line in enumerate(lines)]
+    return desk.buyer.call("POST", "/orders/batch", {"orders": bodies})
+
+
+def deposit(desk: Desk, key: str) -> Any:
+    body = {"userId": desk.buyer.user.id, "currency": "USD", "amount": "-100", "reason": "test", "reference": key}
+    return desk.world.staff.call("POST", "/balances/update", body)
+
+
+def cancel_everything(desk: Desk, key: str) -> Any:
+    return desk.buyer.call("DELETE", "/orders")
+
+
+# Their own statements and their commit; who is asking is read beforehand, in some.
+LEAST = {place: 4, place_batch: 5, deposit: 8, cancel_everything: 1}
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+@pytest.mark.parametrize(
+    ("call", "after"),
+    [(place, "900 100"), (place_batch, "900 100"), (deposit, "900 0"), (cancel_everything, "1000 0")],
+    ids=["an order", "a batch", "a transfer", "cancels"],
+)
+def test_the_intake(world, blow, call, after):
+    """Whatever the client was told, it repeats the request with the same key and has what it asked for, once."""
+    call(Desk(world), "warm")
+    counted = Desk(world)
+    points = count(lambda: call(counted, "counted"))
+    assert points >= LEAST[call]
+    for turn in list(range(1, points + 1)) * TIMES:
+        desk = Desk(world)
+        key = f"key-{next(_numbers)}"
+        answer = _struck_call(call, desk, key, turn, blow)
+        assert answer is None or answer in (200, 202, 500, 503), answer
+        again = call(desk, key)
+        assert again.status_code in (200, 202), again.body
+        drain(world.symbol)
+        assert desk.buyer.holds("USD") == after
+        if call is cancel_everything:
+            continue
+        world.staff.call("DELETE", f"/orders?userId={desk.buyer.user.id}")
+        drain(world.symbol)
+
+
+def _struck_call(call: Callable[[Desk, str], Any], desk: Desk, key: str, turn: int, blow: Blow) -> int | None:
+    """The status of the answer; None where whoever was asked died."""
+    answer = struck(lambda: call(desk, key), turn, blow)
+    return None if blow is KILL else answer.status_code
