@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q
 
 from audit.checks import Check
-from audit.findings import Report
+from audit.findings import MOST_OF_A_CHECK, Report
 from audit.ground import Ground
 from audit.rows import BalanceRow, chunks, fetch, read
 from balances.models import Balance, HouseAccount
@@ -64,43 +64,47 @@ def _check_reserved(report: Report, reserved: Amounts) -> None:
             report.add(Check.FROZEN, "reserved without a balance", rows, plain_units(amount), "no balance")
 
 
-def check_some_balances(report: Report, ground: Ground, pairs: Iterable[tuple[int, str]], reserved: Amounts) -> None:
-    """The balances of a few (user, currency), their entries added up by the database; and that none is negative."""
-    wanted, looked = set(pairs) | reserved.keys(), 0
+def check_some_balances(report: Report, ground: Ground, moved: set[tuple[int, str]], reserved: Amounts) -> None:
+    """The balances whose money moved beside their entries, which the database adds up; those that orders reserve; and
+    that none is negative.
+    """
     frozen = dict(reserved)
-    for users in chunks(sorted({user_id for user_id, _ in wanted})):
-        posted = _posted(users, {currency for _, currency in wanted})
+    looked = moved | reserved.keys()
+    for users in chunks(sorted({user_id for user_id, _ in looked})):
+        posted = _posted(pair for pair in moved if pair[0] in set(users))
         rows = Balance.objects.filter(user__in=users).values_list(*BalanceRow._fields)
         for balance in fetch(rows, BalanceRow):
             key = (balance.user_id, balance.currency_id)
-            if key in wanted:
-                looked += 1
-                _check_balance(report, ground, balance, posted.pop(key, 0), frozen.pop(key, 0))
-        for user_id, currency in posted.keys() & wanted:
-            if posted[user_id, currency]:
-                rows_of = [f"balance {user_id} {currency}"]
-                amount = plain_units(posted[user_id, currency])
-                report.add(Check.LEDGER, "entries without a balance", rows_of, amount, "no balance")
+            if key in looked:
+                total = posted.pop(key, 0) if key in moved else balance.available + balance.frozen
+                _check_balance(report, ground, balance, total, frozen.pop(key, 0))
+        for (user_id, currency), total in posted.items():
+            if total:
+                names = [f"balance {user_id} {currency}"]
+                report.add(Check.LEDGER, "entries without a balance", names, plain_units(total), "no balance")
     _check_reserved(report, frozen)
-    negative = Balance.objects.filter(Q(available__lt=0) | Q(frozen__lt=0)).exclude(
-        user__in={user for user, _ in wanted}
-    )
-    for balance in fetch(negative.values_list(*BalanceRow._fields)[:100], BalanceRow):
-        report.add(Check.NEGATIVE, "available and frozen", [balance.name], "0 or more")
-    report.look((Check.LEDGER, Check.NEGATIVE, Check.FROZEN), looked)
+    negative = Balance.objects.filter(Q(available__lt=0) | Q(frozen__lt=0)).values_list(*BalanceRow._fields)
+    for balance in fetch(negative[:MOST_OF_A_CHECK], BalanceRow):
+        if (balance.user_id, balance.currency_id) not in looked:
+            report.add(Check.NEGATIVE, "available and frozen", [balance.name], "0 or more")
+    report.look([Check.LEDGER], len(moved))
+    report.look((Check.NEGATIVE, Check.FROZEN), len(looked))
 
 
-def _posted(users: list[int], currencies: Iterable[str]) -> dict[tuple[int, str], int]:
-    """The sums of these users' entries."""
-    codes = sorted(currencies)
+def _posted(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """The sums of these accounts' entries."""
+    keys = sorted(pairs)
+    if not keys:
+        return {}
     # SQLite's integers would overflow on the way: there, whole units and the rest are added apart.
     amount = f"SUM(amount / {UNIT}), SUM(amount % {UNIT})" if connection.vendor == "sqlite" else "SUM(amount), 0"
-    places = [", ".join(["%s"] * len(values)) for values in (users, codes)]
+    places = ", ".join(["(%s, %s)"] * len(keys))
+    values = "VALUES " if connection.vendor == "sqlite" else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT account, currency, {amount.replace('%', '%%')} FROM ledger_entries"  # noqa: S608
-            f" WHERE account IN ({places[0]}) AND currency IN ({places[1]}) GROUP BY account, currency",
-            [*users, *codes],
+            f" WHERE (account, currency) IN ({values}{places}) GROUP BY account, currency",
+            [part for key in keys for part in key],
         )
         return {(account, code): _units(whole, rest) for account, code, whole, rest in cursor.fetchall()}
 

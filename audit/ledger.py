@@ -162,6 +162,8 @@ def entries_since(oldest: datetime) -> Iterator[EntryRow]:
         rows = LedgerEntry.objects.order_by("-id").values_list(*EntryRow._fields)
         found = fetch((rows if last is None else rows.filter(id__lt=last))[:CHUNK], EntryRow)
         yield from found
-        if len(found) < CHUNK or all(entry.created_at < bound for entry in found):
+        if len(found) < CHUNK:
             return
         last = found[-1].id
+        if LedgerEntry.objects.values_list("created_at", flat=True).get(id=last) < bound:
+            return

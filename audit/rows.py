@@ -93,7 +93,6 @@ class EntryRow(NamedTuple):
     kind: str
     amount: int
     reference: str
-    created_at: datetime
 
 
 class BalanceRow(NamedTuple):

@@ -33,14 +33,18 @@ def _of_sqlite() -> Iterator[None]:
     mode = wrapper.transaction_mode
     # BEGIN IMMEDIATE, as everybody else begins, would keep the worker out.
     wrapper.transaction_mode = "DEFERRED"
+    _set_query_only("ON")
     try:
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
+        with transaction.atomic(durable=True):
             # A deferred transaction begins with the first thing that it reads.
-            cursor.execute("SELECT COUNT(*) FROM sqlite_master")
-            cursor.execute("PRAGMA query_only = ON")
-            try:
-                yield
-            finally:
-                cursor.execute("PRAGMA query_only = OFF")
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT COUNT(*) FROM sqlite_master")
+            yield
     finally:
         wrapper.transaction_mode = mode
+        _set_query_only("OFF")
+
+
+def _set_query_only(word: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA query_only = {word}")

@@ -1,11 +1,12 @@
 """A small exchange on which something of everything has happened: what an audit has to look at."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 
 from django.db.models import F
 from django.utils import timezone
 
+from audit.checks import Check
 from audit.findings import Report
 from audit.ground import survey
 from audit.inspection import Positions, inspect_all, inspect_recent
@@ -117,14 +118,18 @@ class Traded:
         )
 
 
-def full() -> Report:
-    report = Report()
+# How long a command waits depends on the machine.
+UNTIMED = (Check.SERVED,)
+
+
+def full(left_out: Container[Check] = UNTIMED) -> Report:
+    report = Report(left_out=left_out)
     inspect_all(report, timezone.now())
     return report
 
 
-def quick(since: Positions | None = None) -> Report:
-    report = Report()
+def quick(since: Positions | None = None, left_out: Container[Check] = UNTIMED) -> Report:
+    report = Report(left_out=left_out)
     inspect_recent(report, timezone.now(), since or Positions.of(None))
     return report
 

@@ -12,16 +12,18 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from audit import run
+from audit import holdings, run
 from audit.checks import NOT_IN_QUICK, REPLAYED, Check
 from audit.findings import MOST_OF_A_CHECK, Report
 from audit.inspection import Positions
 from audit.models import AuditRun
+from audit.rows import BalanceRow
+from balances.models import LedgerEntry, Transfer
 from exchange.amounts import amount as stored
 from matching.models import Command, OrderBook
 from orders.models import Order
 from tests.traded import Traded, checks, full, quick, told
-from tests.world import World, stored_rows
+from tests.world import World, fund, stored_rows
 
 pytestmark = pytest.mark.django_db
 MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")]
@@ -30,6 +32,11 @@ MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")
 @pytest.fixture
 def traded(db: None) -> Traded:
     return Traded()
+
+
+def since(traded: Traded, first: int) -> Positions:
+    """As if the last clean run had seen all events before this number, and all transfers."""
+    return Positions({traded.symbol: first}, Transfer.objects.count(), timezone.now().isoformat())
 
 
 def corrupt() -> None:
@@ -114,7 +121,7 @@ def test_quick_looks_at_what_happened_since_the_last_clean_run(traded):
     call_command("audit", "--full")
     call_command("audit", "--quick")
     first, second = AuditRun.objects.order_by("id")
-    assert second.positions == first.positions
+    assert second.positions == {**first.positions, "at": second.positions["at"]}
     assert second.looked[Check.DENSE] == 0 < first.looked[Check.DENSE]
     traded.world.play(traded.world.carol, "buy 0.1 @ 89.5")
     call_command("audit", "--quick")
@@ -126,23 +133,48 @@ def test_quick_begins_anywhere(traded):
     """Wherever the last run ended, or the limit cuts: no false alarm."""
     after_the_last = OrderBook.objects.get(market=traded.symbol).next_sequence
     for first in range(1, after_the_last + 1):
-        report = quick(Positions({traded.symbol: first}, 1))
+        report = quick(since(traded, first))
         assert checks(report) == set(), (first, told([report]))
-    assert checks(quick(Positions({traded.symbol: after_the_last + 1}, 1))) == {Check.NEXT}
+    assert checks(quick(since(traded, after_the_last + 1))) == {Check.NEXT}
 
 
 def test_quick_finds_what_is_recent(traded):
-    since = Positions({traded.symbol: traded.order("bid").sequence}, 10**6)
+    late = since(traded, traded.order("bid").sequence)
     with transaction.atomic():
         corrupt()
-        assert checks(quick(since)) == {Check.RESERVE, Check.FROZEN}
+        assert checks(quick(late)) == {Check.RESERVE, Check.FROZEN}
         transaction.set_rollback(True)
+
+
+def test_quick_sees_a_transfer_that_came_since(traded):
+    call_command("audit", "--full")
+    fund(traded.world.carol.user, BTC="1")
+    with transaction.atomic():
+        LedgerEntry.objects.order_by("-id").first().delete()
+        assert {Check.TRANSFER, Check.JOURNAL} <= checks(quick(Positions.of(AuditRun.objects.get().positions)))
+        transaction.set_rollback(True)
+
+
+def test_an_entry_that_nothing_caused(traded):
+    entry = LedgerEntry.objects.order_by("id").first()
+    for amount in (entry.amount, -entry.amount):
+        entry.pk, entry.amount, entry.reference = None, amount, "a favour"
+        entry.save(force_insert=True)
+    assert checks(full()) == {Check.CAUSE}
+    LedgerEntry.objects.filter(reference="a favour").delete()
+
+
+def test_a_negative_balance():
+    """The database refuses it, so the check is asked by itself."""
+    report = Report()
+    holdings._check_balance(report, mock.Mock(), BalanceRow(1, 1, "USD", -1, 1), 0, 1)
+    assert checks(report) == {Check.NEGATIVE}
 
 
 def test_a_command_that_waits_too_long(traded):
     with transaction.atomic():
         Command.objects.update(created_at=timezone.now() - timedelta(seconds=11))
-        assert checks(full()) == checks(quick()) == {Check.SERVED}
+        assert checks(full(left_out=())) == checks(quick(left_out=())) == {Check.SERVED}
         transaction.set_rollback(True)
 
 

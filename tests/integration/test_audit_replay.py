@@ -10,10 +10,14 @@ from django.test import override_settings
 from django.utils import timezone
 
 from audit.checks import Check
+from audit.inspection import Positions
 from balances.models import Balance
 from exchange.amounts import amount as stored
+from markets.models import Market
+from markets.services import forget_markets
 from matching import books
-from matching.models import Command, DeadLetter, OrderBook
+from matching.core.book import Book
+from matching.models import Command, DeadLetter, OrderBook, StatusChange
 from matching.worker import _Drain
 from orders.models import Order, OrderEvent
 from tests.commands import MARKETS
@@ -42,13 +46,17 @@ def test_a_random_stream(seed, grain, engine):
     assert checks(report) == set(), told([report])
     assert report.looked[Check.REPLAY_TRADES] == len(both.twin.trades)
     assert checks(quick()) == set()
+    last = OrderBook.objects.get(market=both.database.market).next_sequence
+    for first in range(2, last, last // 10):
+        part = quick(Positions({both.database.market.symbol: first}, 0, timezone.now().isoformat()))
+        assert checks(part) == set(), (first, told([part]))
 
 
 @override_settings(ENGINE_BATCH_SIZE=3, ENGINE_FILLS_PER_TRANSACTION=1, ENGINE_TIME_BOX_SECONDS=60)
 def test_between_any_two_transactions():
     """A taker that is on its way through the book has done what it has done so far, and no audit is alarmed."""
     dice, both = random.Random(15), Beside(MARKETS[1], count_money=False)
-    stream = [step for step in (random_step(dice) for _ in range(150)) if not isinstance(step, Drain)]
+    stream = [step for step in (random_step(dice) for _ in range(90)) if not isinstance(step, Drain)]
     symbol, unfinished = both.database.market.symbol, 0
     for step in stream:
         both.play(step)
@@ -58,6 +66,44 @@ def test_between_any_two_transactions():
         reports = full(), quick(), replay(symbol)
         assert checks(*reports) == set(), told(reports)
     assert unfinished > 3
+
+
+def test_what_the_engine_does_in_a_market_that_stops(world: World):
+    """Orders before, behind and after the halt, as the engine itself writes them."""
+    world.place(world.bob, "sell 1 @ 100")
+    world.place(world.alice, "buy 0.5 @ 100")
+    world.switch("HALTED")
+    # Intake has not noticed yet.
+    Market.objects.update(status="TRADING")
+    forget_markets()
+    world.place(world.alice, "buy 0.5 @ 100")
+    world.match()
+    assert list(Order.objects.order_by("id").values_list("status", flat=True))[1:] == ["FILLED", "REJECTED"]
+    world.switch("TRADING")
+    world.match()
+    world.play(world.alice, "buy 0.5 @ 100")
+    reports = full(), quick(), replay()
+    assert checks(*reports) == set(), told(reports)
+    assert StatusChange.objects.count() == 2
+
+
+def test_what_the_engine_gives_up(transactional_db, world, monkeypatch, settings):
+    settings.ENGINE_RETRY_MS = [0, 0]
+    real = Book.place
+
+    def place(self, taker, max_steps=None):
+        if taker.quantity == 13 * 100_000_000:
+            raise ZeroDivisionError("an order that nobody thought of")
+        return real(self, taker, max_steps)
+
+    monkeypatch.setattr(Book, "place", place)
+    for line in ("buy 1 @ 90", "buy 13 @ 91", "buy 1 @ 92"):
+        world.place(world.alice, line)
+    world.match()
+    world.play(world.bob, "sell 2 @ 90")
+    assert Order.objects.filter(status="FAILED").count() == DeadLetter.objects.count() == 1
+    reports = full(), quick(), replay()
+    assert checks(*reports) == set(), told(reports)
 
 
 @pytest.fixture

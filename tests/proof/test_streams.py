@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import DataError
 
+from audit.naive import NaiveExchange, NaiveOrder
 from exchange.errors import InsufficientFunds
 from matching import preparation, worker
 from matching.core.book import Book
@@ -24,7 +25,6 @@ from orders.models import Order as DatabaseOrder
 from tests import commands
 from tests.commands import MARKETS, Place
 from tests.integration.test_properties import Beside, CancelMine, Drain, Engine
-from tests.naive import NaiveExchange, NaiveOrder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
 

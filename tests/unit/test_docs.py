@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.checks import Check
 from exchange.errors import ExchangeError
 from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
 from matching.core.types import Reason, Status
@@ -51,6 +52,11 @@ def test_every_documented_error_code_exists():
 @pytest.mark.parametrize("word", [*Status, *Reason])
 def test_every_status_and_reason_is_documented(word):
     assert word.value in API
+
+
+def test_every_check_of_the_audit_is_documented():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", (ROOT / "docs" / "audit.md").read_text(), re.MULTILINE)
+    assert rows == [(check.value, check.sentence) for check in Check]
 
 
 def test_decisions_are_dated():

@@ -40,8 +40,9 @@ class Command(BaseCommand):
         try:
             keep(result)
         except Error as error:
-            # A read-only account may audit too.
-            self.stderr.write(f"the result was not stored: {error}")
+            # A read-only account may audit too. What could not run says only why.
+            if result.report is not None:
+                self.stderr.write(f"the result was not stored: {error}")
         if result.report is None:
             raise CommandError(f"audit could not run: {result.error}", returncode=Outcome.NOT_RUN)
         self.stdout.write(json.dumps(result.represent()) if options["json"] else table(result))
