@@ -12,6 +12,7 @@ from balances.models import Balance
 from balances.services import lock_balances
 from matching import queue
 from tests.world import World, fund
+from users.models import User
 
 
 def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
@@ -46,7 +47,11 @@ def test_a_bell_that_was_not_acknowledged_does_not_end_its_worker(monkeypatch):
 def test_a_strangers_balance_is_not_waited_for(transactional_db, bystanders):
     """However small the table: MySQL, left to itself, reads all of it and waits for every row."""
     world = World.make()
-    Balance.objects.bulk_create([Balance(user_id=1000 + number, currency_id="USD") for number in range(bystanders)])
+    User.objects.bulk_create(
+        [User(username=f"bystander-{number}", email=f"{number}@example.com") for number in range(bystanders)]
+    )
+    people = User.objects.filter(username__startswith="bystander-")
+    Balance.objects.bulk_create([Balance(user=one, currency_id="USD") for one in people])
     fund(world.carol.user, USD="1")
     held, release = threading.Event(), threading.Event()
 
@@ -67,7 +72,7 @@ def test_a_strangers_balance_is_not_waited_for(transactional_db, bystanders):
         if connection.vendor == "mysql":
             began = time.monotonic()
             with transaction.atomic():
-                keys = [(world.alice.user.id, "USD"), (world.bob.user.id, "BTC"), (1000, "USD")]
+                keys = [(world.alice.user.id, "USD"), (world.bob.user.id, "BTC"), (people[0].id, "USD")]
                 assert lock_balances(keys).keys() == set(keys)
             assert time.monotonic() - began < 1.5
     finally:
