@@ -1,10 +1,11 @@
 """What others hold, and what is away, must not hold up the rest."""
 
+import secrets
 import threading
 import time
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from django.db import connection, transaction
 
 from balances.models import Balance
@@ -24,6 +25,22 @@ def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
     began = time.monotonic()
     queue.ring_now(world.symbol)
     assert time.monotonic() - began < 1.5
+
+
+def test_a_bell_that_was_not_acknowledged_does_not_end_its_worker(monkeypatch):
+    """A freeze of Redis swallows the acknowledgement, then Redis is killed: nothing is put back, for nothing can be."""
+    name = f"orders.test-{secrets.token_hex(4)}"
+    with current_app.connection() as broker:
+        bells = broker.SimpleQueue(name)
+        bells.put({})
+        bells.get(timeout=5)
+        bells.channel.queue_delete(name)
+
+        def fail(*_: object) -> None:
+            raise AttributeError("there is no connection any more")
+
+        monkeypatch.setattr(bells.channel.qos, "restore_unacked", fail)
+        bells.channel.close()
 
 
 @pytest.mark.parametrize("bystanders", [3, 60])
