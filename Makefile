@@ -29,7 +29,7 @@ check: venv-dev ## format, lint, types and the layers of imports
 bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
 	@$(BIN)/python -m bench --database $(DB) $(ARGS)
 
-chaos: venv-dev ## kill everything for about 35 minutes while it trades: DB=mysql or mariadb, ARGS="kills --seed 7"
+chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB=mysql or mariadb, ARGS="kills --seed 7"
 	@$(BIN)/python -m chaos --database $(DB) $(ARGS)
 
 format: venv-dev ## let ruff format and fix

@@ -1,6 +1,6 @@
 """Kill the exchange while it trades, and prove that nothing is lost:
 
-    python -m chaos [kills|outages|bells] [--database mysql|mariadb] [--size ci|full] [--seed N] [--output FILE]
+    python -m chaos [kills|outages|bells|proof] [--database mysql|mariadb] [--size ci|full] [--seed N] [--output FILE]
 
 Without a part all are run, one after the other. It starts and stops its own servers. Exit code 1, with the folder of
 the logs and the database's data kept, if anything was wrong.
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from chaos import bells, kills, outages
+from chaos import bells, kills, outages, proof
 from chaos.exchange import STARTS
 from chaos.killer import Sizes
 from chaos.report import Report
@@ -29,7 +29,7 @@ from scripts.driver import provide_driver
 from scripts.folders import remove_abandoned, run_folder
 from scripts.packages import UnavailableError
 
-PARTS = ("kills", "outages", "bells")
+PARTS = ("kills", "outages", "bells", "proof")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,6 +67,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick-audits", type=int, help="how many during the kills")
     parser.add_argument("--rounds", type=int, help="of outages, each of three kinds")
     parser.add_argument("--count", type=int, help="of bells delivered")
+    parser.add_argument("--times", type=int, help="that each test of tests/proof does its work")
     return parser.parse_args(arguments)
 
 
@@ -82,6 +83,8 @@ def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
     if part == "kills":
         audits = kills.QUICK_AUDITS[options.size] if options.quick_audits is None else options.quick_audits
         return kills.Kills(*where, _kill_sizes(options), audits).run()
+    if part == "proof":
+        return proof.Proof(options.database, options.times or proof.TIMES[options.size]).run()
     if part == "bells":
         return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
     return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()
