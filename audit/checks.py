@@ -91,7 +91,7 @@ class Check(StrEnum):
         "A command names an order of its market, and NEW one that is not yet applied.",
     )
     FAILED = "failed-has-a-dead-letter", "dead letters", "An order is FAILED exactly if a dead letter says why."
-    SERVED = "inbox-is-served", "commands", "No command of a trading market waits for more than 10 seconds."
+    SERVED = "inbox-is-served", "commands", "No command waits for longer than INTAKE_MAX_AGE_SECONDS."
     ROWS = "rows-point-at-rows", "rows", "What a row names exists, also where no constraint says so."
 
     # The replay.

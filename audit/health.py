@@ -26,7 +26,7 @@ def live(_: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(_: HttpRequest) -> JsonResponse:
-    """503 only without the database. Without Redis matching goes on, by the sweeper; it is told and no more."""
+    """503 only without the database. Redis away is told and no more: matching goes on by the workers' lookout."""
     state: dict[str, Any] = {"status": OK, "database": OK, "redis": _redis()}
     try:
         state |= {"oldestCommandSeconds": _oldest_command_seconds(), "lastAudit": _last_audit()}

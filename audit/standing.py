@@ -4,18 +4,18 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from itertools import pairwise
 
+from django.conf import settings
+
 from audit.checks import Check
 from audit.findings import Report
 from audit.ground import Ground, Venue
 from audit.part import Part
 from audit.rows import CommandRow, OrderRow
 from exchange.amounts import plain_units
-from markets.models import MarketStatus
 from matching.core.money import UNIT
 from matching.core.types import Status
 from matching.models import SWITCHES, CommandKind
 
-SERVED_WITHIN = timedelta(seconds=10)
 _MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 # What (user id, currency) has frozen for active orders.
 Reserved = defaultdict[tuple[int, str], int]
@@ -35,10 +35,22 @@ def check_standing(report: Report, ground: Ground, part: Part, reserved: Reserve
     check_status(report, ground, part.venue)
 
 
+def _check_inbox(report: Report, ground: Ground, venue: Venue) -> None:
+    """Halted markets too: there cancels are applied and orders refused, unless the market is broken."""
+    report.look([Check.SERVED], len(venue.commands))
+    longest = timedelta(seconds=settings.INTAKE_MAX_AGE_SECONDS)
+    late = [f"command {command.id}" for command in venue.commands if ground.now - command.created_at > longest]
+    if late:
+        oldest = min(command.created_at for command in venue.commands)
+        waited = (ground.now - oldest).total_seconds()
+        limit = f"{settings.INTAKE_MAX_AGE_SECONDS:g} s"
+        report.add(Check.SERVED, f"{venue.symbol} is not served", late, limit, f"{waited:.0f} s")
+
+
 def check_status(report: Report, ground: Ground, venue: Venue) -> None:
     """The market, its book and what switched it agree; and its inbox is served."""
     report.look((Check.STATUS, Check.CHANGES), 1)
-    report.look([Check.SERVED], len(venue.commands))
+    _check_inbox(report, ground, venue)
     rows = [f"market {venue.symbol}"]
     for before, after in pairwise(venue.changes):
         if before.sequence > after.sequence:
@@ -57,18 +69,6 @@ def check_status(report: Report, ground: Ground, venue: Venue) -> None:
     is_switching = any(command.kind in SWITCHES for command in venue.commands)
     if venue.status != venue.book.status and not is_switching:
         report.add(Check.STATUS, "market and book differ", rows, venue.book.status, venue.status)
-    oldest = min((command.created_at for command in venue.commands), default=ground.now)
-    if venue.book.status == MarketStatus.TRADING and ground.now - oldest > SERVED_WITHIN:
-        late = [
-            f"command {command.id}" for command in venue.commands if ground.now - command.created_at > SERVED_WITHIN
-        ]
-        report.add(
-            Check.SERVED,
-            f"{venue.symbol} is not served",
-            late,
-            "10 s",
-            f"{(ground.now - oldest).total_seconds():.1f} s",
-        )
 
 
 def _check_order(report: Report, order: OrderRow) -> None:

@@ -119,6 +119,10 @@ def transfer(
     return made, made is not wanted
 
 
+class Overdrawn(Exception):
+    """A balance would fall below zero: what is stored contradicts itself, for funds are frozen before they move."""
+
+
 class Held(NamedTuple):
     """A balance's row, locked; its amounts in units of 1e-8."""
 
@@ -130,7 +134,7 @@ class Held(NamedTuple):
 def settle(changes: Mapping[tuple[int, str], Change], now: datetime) -> None:
     """Move the money of a batch inside the caller's transaction; `post_trades` writes down why.
 
-    Raises AssertionError if a balance would fall below zero: the whole batch must be thrown away then.
+    Raises Overdrawn if a balance would fall below zero: the whole batch must be thrown away then.
     """
     touched = {key: change for key, change in changes.items() if change.available or change.frozen}
     balances = lock_balances(touched)
@@ -139,8 +143,8 @@ def settle(changes: Mapping[tuple[int, str], Change], now: datetime) -> None:
         balance = balances[key]
         available = balance.available + change.available
         frozen = balance.frozen + change.frozen
-        assert available >= 0, f"balance {key}: available would be {available}"
-        assert frozen >= 0, f"balance {key}: frozen would be {frozen}"
+        if available < 0 or frozen < 0:
+            raise Overdrawn(f"balance {key}: available would be {available}, frozen would be {frozen}")
         rows.append((balance.id, available, frozen, now))
     update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
 

@@ -206,7 +206,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
     "socket_keepalive": True,
     "priority_steps": [0],
-    # One try: a bell that cannot be rung at once is left to the sweeper. By default a request would wait six seconds.
+    # One try: a bell that cannot be rung at once is left to the lookout. By default a request would wait six seconds.
     "max_retries": 0,
     "interval_start": 0,
     "interval_step": 0,

@@ -23,7 +23,7 @@ _lock = threading.Lock()
 def find_market(symbol: str) -> Market | None:
     """The market with its assets as it was within the last second, or None. Shared by threads: never to be changed.
 
-    A status that is out of date is harmless at intake: the worker reads the market itself, under the book's lock.
+    A status that is out of date is harmless at intake: the engine goes by the commands in the market's own sequence.
     """
     with _lock:
         remembered = _markets.get(symbol)

@@ -5,6 +5,7 @@ telling of a batch once it is committed.
 """
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,10 @@ def do_aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Fut
 
 @functools.cache
 def _thread() -> ThreadPoolExecutor:
-    """Made at the first use: a thread does not survive the fork of a prefork pool."""
+    """Made at the first use."""
     sys.setswitchinterval(SWITCH_SECONDS)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+
+
+# A thread does not survive a fork: what the child gave to its parent's would never be done.
+os.register_at_fork(after_in_child=_thread.cache_clear)

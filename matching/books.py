@@ -78,16 +78,17 @@ class BrokenBook(Exception):
 
 
 def load(row: BookRow | OrderBook) -> Book:
-    """Rebuild a book from the database. Raises BrokenBook if it is crossed."""
+    """Rebuild a book from the database. Raises BrokenBook if it is crossed, or if a row makes no order."""
     # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
     query = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS).query
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
+    market_rules = rules(row.market_id)
     try:
-        return Book(rules(row.market_id), row.next_sequence, map(core_order, resting))
-    except ValueError as error:
-        raise BrokenBook(f"{row.market_id}: {error}") from error
+        return Book(market_rules, row.next_sequence, map(core_order, resting))
+    except Exception as error:
+        raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
 
 
 def resting_orders(row: BookRow | OrderBook) -> QuerySet[Order]:

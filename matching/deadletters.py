@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.db import transaction
 from django.utils import timezone
 
+from exchange.deadlocks import again_on_deadlock
 from markets.services import read_market
 from matching.core.types import Status
 from matching.models import CommandKind, DeadLetter, Resolution
@@ -32,6 +33,7 @@ def resolve(letter_id: int, operator_id: int) -> DeadLetter:
     return _deal_with(letter_id, operator_id, Resolution.RESOLVED, lambda _: None)
 
 
+@again_on_deadlock
 @transaction.atomic
 def _deal_with(
     letter_id: int, operator_id: int, resolution: Resolution, act: Callable[[DeadLetter], int | None]

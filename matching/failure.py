@@ -12,13 +12,14 @@ from django.db import transaction
 from exchange.bulk import dialect
 from exchange.metrics import DEAD_LETTERS
 from markets.models import MarketStatus
+from markets.services import set_status
 from matching import books, queue
 from matching.batch import Batch
 from matching.bookrow import lock_book
 from matching.core.book import Book
 from matching.core.types import Outcome, Reason, Status
 from matching.inbox import Waiting, read_inbox, unpack
-from matching.models import DeadLetter
+from matching.models import SWITCHES, DeadLetter
 from matching.preparation import Prepared, database_time, known_market
 from matching.settlement import clear_inbox, store, write_settlement
 
@@ -42,7 +43,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         batch = Batch(known_market(symbol), row.status)
         # An empty one: nothing is matched, and the real one may be what fails.
         book = Book(books.rules(symbol), row.next_sequence)
-        batch.add(command, _refused(book, command))
+        batch.add(command, _refused(batch, book, command))
         failures = row.failures + 1
         if failures >= settings.ENGINE_HALT_AFTER_FAILURES:
             batch.switch(MarketStatus.HALTED, book.next_sequence, f"{failures} orders failed one after the other")
@@ -61,16 +62,25 @@ def halt(symbol: str, error: Exception) -> None:
     """Stop a market that contradicts itself. Its inbox is left as it is, for when it has been repaired."""
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
-        if row.status != MarketStatus.HALTED:
+        is_news = row.status != MarketStatus.HALTED
+        if is_news:
             batch = Batch(known_market(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
             batch.switch(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
-    logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
+        else:
+            # Somebody resumed it without repairing it: intake goes by this, and the command will not be applied.
+            set_status(symbol, MarketStatus.HALTED)
+    if is_news:
+        logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
+    else:
+        logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
 
 
-def _refused(book: Book, command: Waiting) -> Outcome:
+def _refused(batch: Batch, book: Book, command: Waiting) -> Outcome:
+    """What giving the command up does: its order fails; a cancel leaves its order as it is; a switch needs no book."""
+    if command.kind in SWITCHES:
+        batch.switch(SWITCHES[command.kind], book.next_sequence, "by an operator")
     if command.order is None:
-        # A cancel that fails leaves its order as it is, a switch its market.
         return Outcome([], [])
     return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
 

@@ -32,12 +32,13 @@ def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) 
     """The next commands: first that of the taker that is not finished, then by id. A plain read under the book's lock.
 
     Ids do not commit in order. A smaller one may show up between two transactions of a large taker, and must not
-    overtake it.
+    overtake it. Raises BrokenBook if that taker has no command.
     """
     if unfinished_order_id is None:
         return _read(f"{_SELECT} ORDER BY c.id LIMIT %s", symbol, limit)
     unfinished = _read(f"{_SELECT} AND c.kind = 'NEW' AND c.order_id = %s", symbol, unfinished_order_id)
-    assert len(unfinished) == 1, f"order {unfinished_order_id} of {symbol} cannot go on: it has no command"
+    if len(unfinished) != 1:
+        raise books.BrokenBook(f"order {unfinished_order_id} of {symbol} cannot go on: it has no command")
     others = f"{_SELECT} AND c.id <> %s ORDER BY c.id LIMIT %s"
     return [*unfinished, *_read(others, symbol, unfinished[0][0], limit - 1)]
 

@@ -1,18 +1,21 @@
 """A worker that hears no bell: once a second it looks for commands by itself, whatever became of the broker."""
 
+import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection
 
 from django.db import close_old_connections, connection
 
-from exchange.outages import is_outage
 from matching import queue, worker
 from matching.worker import Run
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
+
+STOP_SECONDS = 10.0
 
 # A worker matches one market at a time, whoever woke it: the lookout must not work beside a task of its own process.
 _turn = threading.Lock()
@@ -41,7 +44,8 @@ class Lookout:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        # Not for ever: a database that is frozen would keep the worker from ending, and the thread ends with it.
+        self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -55,20 +59,17 @@ class Lookout:
     def look(self) -> bool:
         """Drain each served market whose commands have waited too long, and say whether there was any.
 
-        What fails is tried again in a second.
+        What fails is tried again in a second, and keeps no other market waiting.
         """
         try:
             close_old_connections()
             served = self._served()
-            runs = [self._drain(symbol) for symbol in queue.unheard() if symbol in served]
-            return any(run is not None and run.commands for run in runs)
+            symbols = [symbol for symbol in queue.unheard() if symbol in served]
         except Exception as error:
-            if is_outage(error):
-                logger.warning("the lookout could not look: %s", error)
-            else:
-                logger.exception("the lookout failed, it goes on")
-            connection.close()
+            _give_connection_up("the lookout could not look", error)
             return False
+        runs = [self._drain(symbol) for symbol in symbols]
+        return any(run is not None and run.commands for run in runs)
 
     def _drain(self, symbol: str) -> Run | None:
         # A worker that is busy has heard its bells.
@@ -76,7 +77,26 @@ class Lookout:
             return None
         try:
             run = worker.drain(symbol)
+        except Exception as error:
+            _give_connection_up(f"{symbol} could not be drained", error)
+            return None
         finally:
             _turn.release()
         logger.info("unheard: %d commands of %s", run.commands, symbol)
         return run
+
+
+def _give_connection_up(what: str, error: Exception) -> None:
+    """Say what happened, without its traceback once a second, and begin the next look with a new connection."""
+    logger.warning("%s: %s: %s", what, type(error).__name__, error)
+    with contextlib.suppress(Exception):
+        connection.close()
+
+
+def _take_new_turn() -> None:
+    global _turn  # noqa: PLW0603
+    _turn = threading.Lock()
+
+
+# A forked process has none of its parent's threads: whoever held the turn at that moment will never give it back.
+os.register_at_fork(after_in_child=_take_new_turn)

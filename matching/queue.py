@@ -1,7 +1,7 @@
 """The one door to the engine: a command row in the inbox, and the doorbell that says there is one.
 
 The row is the truth. The Celery message carries no order and may be lost, doubled, late or out of order without any
-effect but delay: what is not rung is found by the sweeper.
+effect but delay: what is not rung is found by the sweeper, and by the workers' own lookout.
 """
 
 import logging
@@ -72,7 +72,7 @@ def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
     Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
-    is away, the sweeper rings.
+    is away the workers look for themselves.
     """
     try:
         # Asked first: a flag for a bell that then does not ring would keep the next one silent.
@@ -81,7 +81,7 @@ def ring_now(symbol: str) -> None:
     except ServerAway:
         pass
     except Exception as error:
-        logger.warning("bell for %s not rung, the sweeper will: %s", symbol, error)
+        logger.warning("bell for %s not rung, it will be looked for: %s", symbol, error)
 
 
 def _is_first(symbol: str) -> bool:

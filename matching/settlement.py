@@ -94,8 +94,8 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
 def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     """Write everything the batch changed inside the caller's transaction; return the book's new token.
 
-    `failures`: how many orders have failed one after the other by now. Raises GuardFailed or AssertionError when a row
-    is not as the book in memory believed it to be.
+    `failures`: how many orders have failed one after the other by now. Raises GuardFailed or Overdrawn when a row is
+    not as the book in memory believed it to be.
     """
     batch, now = settlement.batch, settlement.now
     settle(batch.changes, now)

@@ -6,30 +6,31 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
+from celery.worker.state import maybe_shutdown
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection
 
 from exchange.checks import database_faults
 from markets.models import Market
 from matching import queue
-from matching.lookout import Lookout
+from matching.lookout import LOOK_EVERY_SECONDS, Lookout
 
 logger = logging.getLogger(__name__)
-
-LOOK_EVERY_SECONDS = 1.0
 
 
 class Served:
     """The markets of a worker: those of its -Q, or all that there are.
 
-    With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up.
+    With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up. One that
+    serves them all says that too; one that serves a market leaves it to whoever is meant to hear it.
     """
 
     def __init__(self, app: Any) -> None:
-        self.shared_queues = {app.conf.task_default_queue, queue.DEAD_LETTER_QUEUE}
+        sweeps = app.conf.task_default_queue
         chosen = set(app.amqp.queues.consume_from)
-        self.serves_all = chosen <= {app.conf.task_default_queue}
-        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - self.shared_queues}
+        self.serves_all = chosen <= {sweeps}
+        self.other_queues = {sweeps} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
+        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {sweeps, queue.DEAD_LETTER_QUEUE}}
         self.last: set[str] = self.own
 
     def symbols(self) -> set[str]:
@@ -46,7 +47,7 @@ class Served:
 class MarketSubscription(bootsteps.StartStopStep):
     """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
 
-    All workers also take the sweeper's turns, and say which commands were given up.
+    All workers also take the sweeper's turns.
     """
 
     requires = (Tasks,)
@@ -60,7 +61,7 @@ class MarketSubscription(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Called at boot and again after each reconnection to the broker, with no queue subscribed."""
         self.subscribed.clear()
-        for name in sorted(self.served.shared_queues):
+        for name in sorted(self.served.other_queues):
             consumer.add_task_queue(name)
         self.look(consumer)
         self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
@@ -122,3 +123,5 @@ def _faults() -> list[str]:
             logger.warning("waiting for the database: %s", error)
             connection.close()
             time.sleep(LOOK_EVERY_SECONDS)
+            # Celery's own loop, which would heed a signal, has not begun yet.
+            maybe_shutdown()

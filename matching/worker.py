@@ -22,8 +22,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection, transaction
 
+from balances.services import Overdrawn
 from exchange.bulk import dialect
 from exchange.outages import is_outage
+from markets.models import MarketStatus
 from matching import books, queue
 from matching.aside import do_aside
 from matching.batch import Batch
@@ -89,6 +91,7 @@ class _Drain:
         # The commands of the batch in hand, and what is known of those that failed.
         self.rows: list[Row] = []
         self.suspicion = Suspicion()
+        self.is_halted = False
 
     def run(self) -> Run:
         try:
@@ -132,6 +135,7 @@ class _Drain:
         with transaction.atomic(durable=True):
             row = lock_book(self.symbol)
             locked_at = time.monotonic()
+            self.is_halted = row.status == MarketStatus.HALTED
             now = database_time()
             prepared = self._decided_ahead(row) or self._decided_now(row, now)
             if prepared is None:
@@ -199,11 +203,12 @@ class _Drain:
             halt(self.symbol, error)
         if isinstance(error, books.BrokenBook) or not self.rows:
             raise error
-        self.suspicion.failed(len(self.rows))
+        self.suspicion.failed([row[0] for row in self.rows])
         logger.warning("batch of %s failed with %d commands: %r", self.symbol, len(self.rows), error)
         if len(self.rows) > 1:
             return None
-        pauses = settings.ENGINE_RETRY_MS
+        # A market that is halted already may be broken for long, and others wait for this worker.
+        pauses = [] if self.is_halted else settings.ENGINE_RETRY_MS
         if self.suspicion.attempts <= len(pauses):
             time.sleep(pauses[self.suspicion.attempts - 1] / 1000)
             return None
@@ -212,10 +217,16 @@ class _Drain:
     def _give_up(self, error: Exception) -> Prepared | None:
         command_id, attempts = self.rows[0][0], self.suspicion.attempts
         self.suspicion.settled(1)
+        if isinstance(error, Overdrawn) and not self.is_halted:
+            # No order's fault: what is stored contradicts itself. Once halted, orders are refused, each by itself.
+            halt(self.symbol, error)
+            raise error
         try:
-            return give_up(self.symbol, command_id, error, attempts)
+            given_up = give_up(self.symbol, command_id, error, attempts)
         except Exception as worse:
             if not is_outage(worse):
-                # Not even its funds can be released: what is stored contradicts itself.
+                # Not even its funds can be released.
                 halt(self.symbol, worse)
             raise
+        self.result.commands += given_up is not None
+        return given_up

@@ -1,11 +1,12 @@
 """A broken order fails alone; a broken invariant, or one failure after the other, stops the market."""
 
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DatabaseError, DataError, OperationalError, connection
 
 from audit.models import Mode, Outcome
 from audit.run import audit
 from balances.models import Balance
+from balances.services import Overdrawn
 from exchange.outages import is_outage
 from matching import queue, worker
 from matching.books import BrokenBook
@@ -166,13 +167,61 @@ def test_funds_that_cannot_be_released_stop_the_market(poisoned, caplog):
     poisoned.place(poisoned.alice, "buy 13 @ 1")
     mine = Balance.objects.filter(user=poisoned.alice.user, currency="USD")
     mine.update(frozen=5)
-    with pytest.raises(AssertionError, match="frozen would be"):
+    with pytest.raises(Overdrawn, match="frozen would be"):
         poisoned.match()
     assert "an invariant is broken" in caplog.text
     assert (OrderBook.objects.get().status, stories()) == ("HALTED", ["buy pending"])
     mine.update(frozen=13)
     poisoned.match()
     assert stories() == ["buy rejected"]
+
+
+def test_a_makers_balance_that_lies_stops_the_market_and_fails_no_taker(poisoned):
+    poisoned.play(poisoned.bob, "sell 1 @ 100")
+    his = Balance.objects.filter(user=poisoned.bob.user, currency="BTC")
+    his.update(frozen=0)
+    poisoned.place(poisoned.alice, "buy 1 @ 100")
+    with pytest.raises(Overdrawn):
+        poisoned.match()
+    his.update(frozen=1)
+    assert (OrderBook.objects.get().status, stories()) == ("HALTED", ["sell open", "buy pending"])
+
+
+def test_a_row_that_makes_no_order_stops_the_market_and_fails_nobody(poisoned):
+    resting = poisoned.play(poisoned.bob, "sell 1 @ 100")["orderId"]
+    Order.objects.filter(id=resting).update(price=None)
+    OrderBook.objects.update(token="0" * 32)
+    poisoned.place(poisoned.alice, "buy 1 @ 1")
+    with pytest.raises(BrokenBook):
+        poisoned.match()
+    Order.objects.filter(id=resting).update(price=100)
+    assert (OrderBook.objects.get().status, stories()) == ("HALTED", ["sell open", "buy pending"])
+
+
+def test_a_market_that_is_resumed_and_still_broken_stays_halted(poisoned, caplog):
+    """For intake too: what it took would wait for nobody knows how long."""
+    resting = poisoned.play(poisoned.bob, "sell 1 @ 100")["orderId"]
+    Order.objects.filter(id=resting).update(price=None)
+    OrderBook.objects.update(token="0" * 32)
+    poisoned.place(poisoned.alice, "buy 1 @ 1")
+    for _ in range(2):
+        with pytest.raises(BrokenBook):
+            poisoned.match()
+        assert poisoned.carol.get("/markets/BTC-USD")["status"] == "HALTED"
+        poisoned.switch("TRADING")
+    assert [record.levelname for record in caplog.records if "invariant" in record.message] == ["CRITICAL", "ERROR"]
+    Order.objects.filter(id=resting).update(price=100)
+    poisoned.match()
+    assert poisoned.carol.get("/markets/BTC-USD")["status"] == "TRADING"
+
+
+def test_a_switch_that_fails_is_carried_out_alone(poisoned, monkeypatch):
+    """It needs no book; and intake has been told already."""
+    poisoned.play(poisoned.bob, "sell 1 @ 100")
+    poisoned.switch("HALTED")
+    monkeypatch.setattr("matching.worker.prepare", None)
+    poisoned.match()
+    assert (OrderBook.objects.get().status, DeadLetter.objects.get().kind) == ("HALTED", "HALT")
 
 
 def test_a_crossed_book_stops_the_market_and_fails_nobody(poisoned, monkeypatch):
@@ -214,17 +263,27 @@ def test_a_taker_on_its_way_through_a_broken_market_ends_there(poisoned, setting
 def test_halving():
     suspicion = Suspicion()
     assert suspicion.limit(500) == 500
-    suspicion.failed(500)
+    suspicion.failed(range(500))
     assert suspicion.limit(500) == 250
     suspicion.settled(250)
     assert suspicion.limit(500) == 125
-    suspicion.failed(125)
+    suspicion.failed(range(250, 375))
     assert suspicion.limit(500) == 62
-    suspicion.failed(1)
-    suspicion.failed(1)
+    suspicion.failed([7])
+    suspicion.failed([7])
     assert (suspicion.limit(500), suspicion.attempts) == (1, 2)
+    suspicion.failed([6])  # a smaller id, committed meanwhile
+    assert suspicion.attempts == 1
     suspicion.settled(1)
     assert suspicion.limit(500) == 500
+
+
+@pytest.mark.django_db
+def test_a_table_that_is_missing_is_an_outage():
+    """Whatever class the driver gives it: every order would fail."""
+    with pytest.raises(DatabaseError) as caught, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM tomorrows_table")
+    assert is_outage(caught.value)
 
 
 @pytest.mark.parametrize("code", [1205, 1213, 1020, 2002, 2006, 2013, 1040, 1053, 1114, 1290, 1836, 1146, 3024])

@@ -1,0 +1,96 @@
+"""A worker that hears no bell: what it looks after by itself, and what must not stop it."""
+
+import os
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from markets.services import create_market
+from matching import aside, lookout, worker
+from matching.lookout import Lookout
+from matching.models import Command, OrderBook
+from orders.models import Order
+from tests.tape import parse
+from tests.world import World, outcome
+
+LONG_AGO = timedelta(seconds=5)
+
+
+@pytest.fixture
+def unheard(transactional_db) -> World:
+    """Alice's bid waits, and nobody was told."""
+    world = World.make()
+    world.place(world.alice, "buy 1 @ 100")
+    Command.objects.update(created_at=timezone.now() - LONG_AGO)
+    return world
+
+
+def look(*symbols: str) -> bool:
+    return Lookout(lambda: symbols).look()
+
+
+def test_it_drains_what_nobody_was_told_of(unheard):
+    assert look("BTC-USD")
+    assert Order.objects.get().status == "OPEN"
+    assert not look("BTC-USD")
+
+
+def test_it_leaves_other_workers_markets_alone(unheard):
+    assert not look("ETH-USD")
+    assert Order.objects.get().status == "PENDING"
+
+
+def test_what_is_new_is_left_to_its_bell(unheard):
+    Command.objects.update(created_at=timezone.now())
+    assert not look("BTC-USD")
+
+
+def test_a_worker_at_work_is_not_disturbed(unheard):
+    with lookout._turn:
+        assert not look("BTC-USD")
+
+
+def test_a_broken_market_keeps_no_other_waiting(unheard):
+    """Its inbox stays, so it comes first in every look."""
+    create_market(symbol="AAA-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    body = parse("buy 1 @ 1").body("AAA-USD")
+    broken = unheard.alice.call("POST", "/orders", body).body["data"]["orderId"]
+    OrderBook.objects.create(market_id="AAA-USD", unfinished_order_id=999)
+    Command.objects.update(created_at=timezone.now() - LONG_AGO)
+    assert look("AAA-USD", "BTC-USD")
+    assert {order.market_id: order.status for order in Order.objects.all()} == {"BTC-USD": "OPEN", "AAA-USD": "PENDING"}
+    assert OrderBook.objects.get(market_id="AAA-USD").status == "HALTED"
+    OrderBook.objects.filter(market_id="AAA-USD").update(unfinished_order_id=None)
+    worker.drain("AAA-USD")
+    assert outcome(unheard.alice.get(f"/orders/{broken}")) == "1 rejected market_halted"
+
+
+def test_a_database_that_is_away_is_looked_for_again(unheard, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("matching.queue.unheard", None)
+        assert not look("BTC-USD")
+    assert look("BTC-USD")
+
+
+def test_what_is_given_up_was_work(unheard, monkeypatch, settings):
+    """Without it a backlog would wait a second for each order that fails."""
+    settings.ENGINE_RETRY_MS = []
+    monkeypatch.setattr(worker, "prepare", None)
+    assert look("BTC-USD")
+    assert Order.objects.get().status == "FAILED"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_takes_its_turn_and_has_a_thread_of_its_own(transactional_db):
+    """Celery forks a new child from a parent in whose threads anything may be going on."""
+    aside.do_aside(int).result(5)
+    connections.close_all()
+    with lookout._turn:
+        child = os.fork()
+        if child == 0:
+            is_well = lookout._turn.acquire(timeout=1) and aside.do_aside(int).result(5) == 0
+            os._exit(0 if is_well else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
