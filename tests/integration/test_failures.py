@@ -47,6 +47,16 @@ def test_a_poison_order_fails_alone(poisoned):
     assert [step["status"] for step in timeline] == ["FAILED"]
 
 
+def test_what_another_worker_dealt_with_is_not_given_up(poisoned, monkeypatch):
+    """Two workers found the same culprit; the second finds its neighbour in its place."""
+    real = worker.give_up
+    monkeypatch.setattr(worker, "give_up", lambda *found: real(*found) and real(*found))
+    poisoned.place(poisoned.alice, "buy 13 @ 1")
+    poisoned.place(poisoned.alice, "buy 1 @ 1")
+    poisoned.match()
+    assert stories() == ["buy failed", "buy open"]
+
+
 def test_it_leaves_a_dead_letter_with_its_traceback(poisoned):
     order_id = poisoned.place(poisoned.alice, "buy 13 @ 100").body["data"]["orderId"]
     poisoned.match()

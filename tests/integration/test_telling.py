@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 
 from markets.models import Trade
@@ -51,6 +51,23 @@ def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:
 
 def test_all_is_told_when_the_run_ends(transactional_db, settings, told):
     assert backlog(settings, 6).match().commands == len(told) == 6
+
+
+def test_what_was_not_committed_is_not_told(transactional_db, settings, monkeypatch, told):
+    """A commit that fails has told nobody; done again, the batch is told once."""
+    world = backlog(settings, 2)
+    real, turns = connection.commit, iter(range(100))
+
+    def commit():
+        if next(turns) == 0:
+            raise OperationalError(1213, "Deadlock found")
+        real()
+
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "commit", commit)
+        world.match()
+    assert len(told) == OrderEvent.objects.count() == 2
 
 
 @pytest.mark.parametrize("slow", [1, 99], ids=["one", "all"])
