@@ -28,6 +28,8 @@ SLOTS = 2
 TEST_SECONDS, RUN_SECONDS = 20, 90
 # Logical databases of the tests' Redis; the tests of this process use the first two.
 FIRST_REDIS = 4
+# All others are left out: to import them takes longer than most of the tests.
+PLUGINS = ("-p", "pytest_django.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
 # So fails what is not there at all: nothing was proved about what it should do.
 _SLIPS = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "UnboundLocalError")
 
@@ -151,13 +153,13 @@ def apply(patch: Path, to: Path) -> None:
 def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verdict:
     """pytest in a process of its own, with the same interpreter."""
     report = copy / "report.xml"
-    options = ["-q", "-p", "no:cacheprovider", "--create-db", f"--timeout={TEST_SECONDS}", f"--junitxml={report}"]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
+    options = ["-q", "--create-db", f"--timeout={TEST_SECONDS}", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *PLUGINS, *options, *tests]
     try:
         ended = subprocess.run(
             command,
             cwd=copy,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
