@@ -1,4 +1,4 @@
-"""Middleware of the pages, the admin above all, that an API request has no use for: it signs in by a token."""
+"""Middleware of the pages, the admin above all, that other requests have no use for."""
 
 from typing import Any
 
@@ -9,16 +9,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
-API = "/api/"
+# An API request signs in by its token, and whoever asks for the exchange's health does not sign in at all.
+WITHOUT_SESSION = ("/api/", "/health/")
 
 
 class _PagesOnly:
-    """Steps aside where the path is the API's."""
+    """Steps aside where nobody signs in by a session."""
 
     get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(API):
+        if request.path_info.startswith(WITHOUT_SESSION):
             response: HttpResponseBase = self.get_response(request)
             return response
         return super().__call__(request)  # type: ignore[misc, no-any-return]
@@ -38,4 +39,4 @@ class Messages(_PagesOnly, MessageMiddleware):
 
 class Csrf(_PagesOnly, CsrfViewMiddleware):
     def process_view(self, request: HttpRequest, *view: Any) -> Any:
-        return None if request.path_info.startswith(API) else super().process_view(request, *view)
+        return None if request.path_info.startswith(WITHOUT_SESSION) else super().process_view(request, *view)

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "balances",
     "orders",
     "matching",
+    "audit",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

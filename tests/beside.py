@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
+from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from matching.core.book import Book
 from matching.core.money import to_decimal, to_units
 from matching.core.types import (
@@ -21,7 +22,6 @@ from matching.core.types import (
     Trade,
 )
 from tests.commands import CAST, Cancel, CancelAll, Command, Deposit, Market, Place, Restart, naive_order
-from tests.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from tests.tape import reserve
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.naive import NaiveOrder
+from audit.naive import NaiveOrder
 
 CAST = ("alice", "bob", "carol", "dave")
 

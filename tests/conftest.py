@@ -6,12 +6,12 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from audit.inspection import check_exchange
 from exchange.breakers import forget_breakers
 from exchange.callers import forget_callers
 from markets.services import forget_markets
 from matching import books
 from matching.backlog import forget_backlogs
-from tests.invariants import check_exchange
 from tests.world import World
 from users.models import User
 

@@ -39,7 +39,7 @@ def _counted(live: Live) -> Iterator[Live]:
     try:
         yield live
         wait_for(lambda: live.manage("shell", "-v", "0", "-c", WAITING), lambda printed: printed.strip() == "0")
-        live.manage("shell", "-v", "0", "-c", "from tests.invariants import check_exchange; check_exchange()")
+        live.manage("shell", "-v", "0", "-c", "from audit.inspection import check_exchange; check_exchange()")
     finally:
         live.stop()
 

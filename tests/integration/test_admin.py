@@ -10,9 +10,11 @@ from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from balances.models import Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
+from matching.models import DeadLetter
 from tests.world import World, stored_rows
 from users.models import User
 
@@ -247,7 +249,15 @@ def _a_row(world: World, model: type[Model]) -> Model:
     """A row of the kind, as the exchange makes it; the last order keeps waiting."""
     world.play(world.bob, "sell 2 @ 100")
     world.play(world.alice, "buy 1 @ 100")
+    for status in ("HALTED", "TRADING"):
+        world.switch(status)
+    world.match()
     world.place(world.alice, "buy 1 @ 90")
+    if model is DeadLetter:
+        # Of a halt that could not be applied: every order's failure is the audit's business.
+        return DeadLetter.objects.create(
+            market=world.market, kind="HALT", error="x", traceback="x", attempts=4, created_at=timezone.now()
+        )
     row = model.objects.first()
     assert row is not None
     return row

@@ -15,6 +15,8 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.inspection import check_exchange
+from audit.naive import BASE, QUOTE, ZERO, NaiveExchange, NaiveOrder, NaiveTrade
 from balances.models import Balance, HouseAccount, LedgerEntry
 from balances.services import transfer
 from exchange.errors import InsufficientFunds, OrderClosed
@@ -27,8 +29,6 @@ from orders.models import Order, OrderEvent
 from orders.services import NewOrder, cancel_order, cancel_orders, place_order
 from tests import commands
 from tests.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
-from tests.invariants import check_exchange
-from tests.naive import BASE, QUOTE, ZERO, NaiveExchange, NaiveOrder, NaiveTrade
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -139,9 +139,11 @@ class Database:
 class Beside:
     """The database and the twin, told the same."""
 
+    twin_class = NaiveExchange
+
     def __init__(self, grain: commands.Market, count_money: bool) -> None:
         self.grain, self.database, self.count_money = grain, Database(grain), count_money
-        self.twin = NaiveExchange(Decimal(grain.lot), Decimal(grain.base_step), Decimal(grain.quote_step))
+        self.twin = self.twin_class(Decimal(grain.lot), Decimal(grain.base_step), Decimal(grain.quote_step))
         for who in CAST:
             self._deposit(who)
 

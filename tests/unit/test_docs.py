@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from audit.checks import Check
 from exchange.errors import ExchangeError
 from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
 from matching.core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "demo", "scripts")
+PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "audit", "demo", "scripts")
 API = (ROOT / "docs" / "api.md").read_text()
 
 
@@ -51,6 +52,11 @@ def test_every_documented_error_code_exists():
 @pytest.mark.parametrize("word", [*Status, *Reason])
 def test_every_status_and_reason_is_documented(word):
     assert word.value in API
+
+
+def test_every_check_of_the_audit_is_documented():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", (ROOT / "docs" / "audit.md").read_text(), re.MULTILINE)
+    assert rows == [(check.value, check.sentence) for check in Check]
 
 
 def test_decisions_are_dated():

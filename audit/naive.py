@@ -1,7 +1,8 @@
 """The naive twin: an exchange of one market, written from docs/api.md alone and sharing no code with the core.
 
 A plain list of resting orders, filtered and sorted again for every fill, and Decimals in two dictionaries. Too slow to
-use and too simple to be wrong: what the engine does must be what this does.
+use and too simple to be wrong: what the engine does must be what this does. Tests play beside it, and a replay gives it
+again what a market was once given.
 """
 
 from collections import defaultdict
@@ -25,6 +26,17 @@ class NaiveTrade(NamedTuple):
     seller_fee: Decimal
 
 
+class NaiveEvent(NamedTuple):
+    """One step in an order's life and how it is left; a fill says which trade of `trades` it was, counted from 0."""
+
+    order: int
+    status: str
+    reason: str | None
+    active: bool
+    filled: Decimal
+    trade: int | None
+
+
 @dataclass(eq=False)
 class NaiveOrder:
     id: int
@@ -33,6 +45,7 @@ class NaiveOrder:
     price: Decimal | None = None  # None is MARKET
     quantity: Decimal | None = None  # None is a MARKET BUY by budget
     budget: Decimal | None = None
+    purse: Decimal | None = None  # what a MARKET BUY by quantity may spend; None is what its owner has when it begins
     time_in_force: str = "GTC"
     post_only: bool = False
     stp: str = "EXPIRE_TAKER"
@@ -53,6 +66,11 @@ class NaiveOrder:
         return QUOTE if self.is_buy else BASE
 
     @property
+    def limit(self) -> Decimal:
+        assert self.price is not None
+        return self.price
+
+    @property
     def rest(self) -> Decimal:
         return Decimal("Infinity") if self.quantity is None else self.quantity - self.filled
 
@@ -63,7 +81,7 @@ class NaiveOrder:
             return ZERO
         if self.budget is not None:
             return self.budget - self.spent
-        return self.rest * (self.price if self.is_buy else 1)
+        return self.rest * (self.limit if self.is_buy else 1)
 
 
 class NaiveExchange:
@@ -75,6 +93,10 @@ class NaiveExchange:
         self.orders: dict[int, NaiveOrder] = {}
         self.resting: list[NaiveOrder] = []  # in the order of arrival, which is their time priority
         self.trades: list[NaiveTrade] = []
+        self.events: list[NaiveEvent] = []
+        self.is_trading = True
+        # For a replay: a taker that has come so far, counted in events of the market, is left where it is.
+        self.stops_at: int | None = None
         self.queue: list[tuple[str, NaiveOrder]] = []
 
     def deposit(self, user: object, asset: str, amount: Decimal) -> None:
@@ -92,12 +114,18 @@ class NaiveExchange:
     def cancel(self, order_id: int) -> None:
         self.queue.append(("cancel", self.orders[order_id]))
 
+    def fail(self, order_id: int) -> None:
+        """The engine gave the order up, wherever it was: its funds are released."""
+        self.queue.append(("fail", self.orders[order_id]))
+
     def drain(self) -> None:
         """Apply what is queued, in order, as the worker does."""
         while self.queue:
             verb, order = self.queue.pop(0)
             if verb == "place":
                 self._match(order)
+            elif verb == "fail":
+                self._close(order, "FAILED", "INTERNAL_ERROR")
             elif order in self.resting:
                 self._close(order, "CANCELLED", "USER_CANCELLED")
 
@@ -112,14 +140,22 @@ class NaiveExchange:
         self._unfreeze(order, order.frozen)
         order.status, order.reason, order.active = status, reason, False
         self.resting = [other for other in self.resting if other is not order]
+        self._tell(order)
+
+    def _tell(self, order: NaiveOrder, trade: int | None = None) -> None:
+        self.events.append(NaiveEvent(order.id, order.status, order.reason, order.active, order.filled, trade))
+
+    @property
+    def _has_to_stop(self) -> bool:
+        return self.stops_at is not None and len(self.events) >= self.stops_at
 
     def _crossing(self, taker: NaiveOrder) -> list[NaiveOrder]:
         """Whom the taker may trade with, best price first and the earliest first at one price (sorting is stable)."""
         sign = 1 if taker.is_buy else -1
         others = [maker for maker in self.resting if maker.side != taker.side]
         if taker.price is not None:
-            others = [maker for maker in others if maker.price * sign <= taker.price * sign]
-        return sorted(others, key=lambda maker: maker.price * sign)
+            others = [maker for maker in others if maker.limit * sign <= taker.price * sign]
+        return sorted(others, key=lambda maker: maker.limit * sign)
 
     def _fillable(self, taker: NaiveOrder) -> bool:
         found = ZERO
@@ -131,29 +167,44 @@ class NaiveExchange:
         return found >= taker.rest
 
     def _match(self, taker: NaiveOrder) -> None:
-        if taker.post_only and self._crossing(taker):
-            return self._close(taker, "REJECTED", "WOULD_TAKE")
-        if taker.time_in_force == "FOK" and not self._fillable(taker):
-            return self._close(taker, "EXPIRED", "FOK_NOT_FILLABLE")
+        refusal = self._refusal(taker)
+        if refusal is not None:
+            return self._close(taker, *refusal)
         # A MARKET BUY by quantity may spend what its owner has when the matching begins, and not what it earns by it.
-        purse = self.available[taker.user, QUOTE] if taker.budget is None else taker.budget
-        while makers := self._crossing(taker):
-            maker = makers[0]
-            quantity = min(taker.rest, maker.rest)
-            if taker.price is None and taker.is_buy:
-                quantity = min(quantity, (purse - taker.spent) // (maker.price * self.lot) * self.lot)
-            if quantity == 0:
-                return self._out_of_funds(taker)
-            if maker.user == taker.user and taker.stp != "NONE":
-                if taker.stp != "EXPIRE_TAKER":
-                    self._close(maker, "CANCELLED", "SELF_TRADE")
-                if taker.stp in EXPIRES_TAKER:
-                    return self._close(taker, "CANCELLED", "SELF_TRADE")
-                continue
+        purse = taker.purse if taker.budget is None else taker.budget
+        if purse is None:
+            purse = self.available[taker.user, QUOTE]
+        while taker.active and not self._has_to_stop:
+            makers = self._crossing(taker)
+            if not makers:
+                return self._no_more_to_take(taker)
+            self._meet(taker, makers[0], purse)
+        return None
+
+    def _refusal(self, taker: NaiveOrder) -> tuple[str, str] | None:
+        if not self.is_trading:
+            return "REJECTED", "MARKET_HALTED"
+        if taker.post_only and self._crossing(taker):
+            return "REJECTED", "WOULD_TAKE"
+        if taker.time_in_force == "FOK" and not self._fillable(taker):
+            return "EXPIRED", "FOK_NOT_FILLABLE"
+        return None
+
+    def _meet(self, taker: NaiveOrder, maker: NaiveOrder, purse: Decimal) -> None:
+        quantity = min(taker.rest, maker.rest)
+        if taker.price is None and taker.is_buy:
+            quantity = min(quantity, (purse - taker.spent) // (maker.limit * self.lot) * self.lot)
+        if quantity == 0:
+            self._out_of_funds(taker)
+        elif maker.user == taker.user and taker.stp != "NONE":
+            if taker.stp != "EXPIRE_TAKER":
+                self._close(maker, "CANCELLED", "SELF_TRADE")
+            if taker.stp in EXPIRES_TAKER:
+                self._close(taker, "CANCELLED", "SELF_TRADE")
+        else:
             self._trade(taker, maker, quantity)
-            if taker.rest == 0 or taker.spent == taker.budget:
-                return self._close(taker, "FILLED")
-        return self._no_more_to_take(taker)
+            if taker.spent == taker.budget and not self._has_to_stop:
+                self._close(taker, "FILLED")
 
     def _out_of_funds(self, taker: NaiveOrder) -> None:
         if taker.budget is not None and taker.filled:
@@ -166,11 +217,13 @@ class NaiveExchange:
         elif taker.time_in_force == "IOC":
             self._close(taker, "PARTIALLY_FILLED" if taker.filled else "EXPIRED", "IOC_REMAINDER")
         else:
-            taker.status = "PARTIALLY_FILLED" if taker.filled else "OPEN"
             self.resting.append(taker)
+            if not taker.filled:
+                taker.status = "OPEN"
+                self._tell(taker)
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder, quantity: Decimal) -> None:
-        price, cost = maker.price, maker.price * quantity
+        price, cost = maker.limit, maker.limit * quantity
         buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
         rates = {taker: taker.taker_rate, maker: maker.maker_rate}
         buyer_fee = self._fee(BASE, quantity * rates[buyer])
@@ -190,6 +243,8 @@ class NaiveExchange:
         self.available[buyer.user, BASE] += quantity - buyer_fee
         self.available[seller.user, QUOTE] += cost - seller_fee
         self.trades.append(NaiveTrade(buyer.id, seller.id, price, quantity, buyer_fee, seller_fee))
+        for order in (taker, maker):
+            self._tell(order, len(self.trades) - 1)
 
     def _fee(self, asset: str, exact: Decimal) -> Decimal:
         fee = (exact / self.steps[asset]).to_integral_value(ROUND_CEILING) * self.steps[asset]

@@ -1,0 +1,111 @@
+"""What must be true of the stored exchange whenever no transaction is open: one name and one sentence for each rule."""
+
+from enum import StrEnum
+
+
+class Check(StrEnum):
+    """An invariant: its stable name, what it is counted in, and the sentence that it proves."""
+
+    counted: str
+    sentence: str
+
+    def __new__(cls, name: str, counted: str, sentence: str) -> "Check":
+        check = str.__new__(cls, name)
+        check._value_ = name
+        check.counted, check.sentence = counted, sentence
+        return check
+
+    # Money.
+    JOURNAL = "journal-sums-to-zero", "ledger entries", "The entries of each reference sum to zero in each currency."
+    CAUSE = "entry-has-its-cause", "ledger entries", "Each entry names a trade or a transfer, and a user or the house."
+    LEDGER = "balance-is-its-ledger", "balances", "Available and frozen together are the sum of the ledger entries."
+    NEGATIVE = "balance-not-negative", "balances", "Nobody owns less than nothing, available or frozen."
+    FROZEN = "frozen-is-reserved", "balances", "What is frozen is what the user's active orders reserve."
+    SUPPLY = "supply-is-owned", "assets", "Users and fees own the asset's supply, which is what came in from outside."
+    TRANSFER = "transfer-is-posted", "transfers", "Each transfer has its two entries, and no other."
+    POSTED = "trade-is-posted", "trades", "A trade's entries say who gave what to whom, and what fees were taken."
+
+    # Orders and what became of them.
+    RESERVE = (
+        "order-reserves-its-rest",
+        "orders",
+        "An active order has frozen what it may still spend; a closed one nothing.",
+    )
+    END = (
+        "order-end-is-marked",
+        "orders",
+        "An order is active until it has a final status or a reason, and closed_at from then on.",
+    )
+    STATE = "order-is-its-last-event", "orders", "An order is as its last event left it; one without events is PENDING."
+    BIRTH = (
+        "sequence-is-first-event",
+        "orders",
+        "An order's sequence, its time priority, is the number of its first event.",
+    )
+    TRADED = "filled-is-traded", "orders", "What an order has filled is the sum of its trades."
+    DENSE = "sequence-is-dense", "events", "A market's events are numbered from 1 without a gap."
+    NEXT = "next-sequence-follows", "order books", "A book's next sequence is the one after its market's last event."
+    LIFECYCLE = (
+        "lifecycle-is-legal",
+        "events",
+        "Each event leads where the lifecycle allows; nothing follows an order's end.",
+    )
+    FILLS = (
+        "fills-are-trades",
+        "events",
+        "What an event fills is its trade, and each trade has its taker's and its maker's event.",
+    )
+
+    # Trades.
+    PARTIES = (
+        "trade-names-its-orders",
+        "trades",
+        "A trade is between a buy and a sell of its market and their users, price times quantity.",
+    )
+    LIMITS = "price-within-limits", "trades", "A trade happens at the maker's price and within the taker's limit."
+    FEES = (
+        "fee-is-rounded-up",
+        "trades",
+        "A fee is the order's own rate of what was received, rounded up at the asset's scale.",
+    )
+    SELF = "no-self-trade", "trades", "Nobody trades with themselves, unless the taker's mode is NONE."
+    CANDLES = "candle-is-its-trades", "candles", "Each candle is the sum of the trades of its own time."
+
+    # Markets and their engine.
+    CROSSED = "book-not-crossed", "markets", "The best bid is below the best ask."
+    HALTED = "halted-market-rests", "events", "Nothing trades and nothing opens while the market takes no orders."
+    STATUS = (
+        "status-is-the-books",
+        "markets",
+        "A market's status is its book's, unless a command that switches it waits.",
+    )
+    CHANGES = (
+        "status-is-the-last-change",
+        "markets",
+        "The book's status is the last change's, and changes stand in order.",
+    )
+    PENDING = "pending-has-its-command", "orders", "Each PENDING order has exactly one NEW command waiting."
+    COMMAND = (
+        "command-has-its-order",
+        "commands",
+        "A command names an order of its market, and NEW one that is not yet applied.",
+    )
+    FAILED = "failed-has-a-dead-letter", "dead letters", "An order is FAILED exactly if a dead letter says why."
+    SERVED = "inbox-is-served", "commands", "No command of a trading market waits for more than 10 seconds."
+    ROWS = "rows-point-at-rows", "rows", "What a row names exists, also where no constraint says so."
+
+    # The replay.
+    REPLAY_EVENTS = "replay-events", "events", "The naive twin tells the same events in the same order."
+    REPLAY_TRADES = (
+        "replay-trades",
+        "trades",
+        "The naive twin makes the same trades, in price-time priority, at the same fees.",
+    )
+    REPLAY_ORDERS = "replay-orders", "orders", "The naive twin leaves every order in the same state."
+    REPLAY_BOOK = "replay-book", "resting orders", "The naive twin's book holds the same orders in the same priority."
+    REPLAY_BALANCES = "replay-balances", "balances", "With the naive twin's trades, everybody owns what is stored."
+
+
+REPLAYED = tuple(check for check in Check if check.startswith("replay-"))
+# What only the sum of everything can tell.
+NOT_IN_QUICK = (Check.SUPPLY,)

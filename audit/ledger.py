@@ -1,0 +1,169 @@
+"""The ledger beside what caused it: trades, transfers and balances. Each entry is read once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from audit.checks import Check
+from audit.findings import Report
+from audit.ground import Ground, Venue
+from audit.rows import CHUNK, EntryRow, TradeRow, TransferRow, fetch
+from balances.models import EntryKind, HouseAccount, LedgerEntry
+from exchange.amounts import plain_units
+
+K = TypeVar("K")
+# What one reference still owes the ledger: by account, currency and kind. All zero once its entries were seen.
+Owed = dict[tuple[int, str, str], int]
+FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
+TRADE, FEE = EntryKind.TRADE.value, EntryKind.FEE.value
+
+
+class Trades:
+    """A market's trades in order, read as far as the ledger has come."""
+
+    def __init__(self, venue: Venue, trades: Iterator[TradeRow]) -> None:
+        self.venue, self.trades, self.looked = venue, trades, 0
+        self.next = next(trades, None)
+
+    def until(self, sequence: int | None) -> Iterator[TradeRow]:
+        """The trades not yet read up to a number; all of them for None."""
+        while self.next is not None and (sequence is None or self.next.sequence <= sequence):
+            self.looked += 1
+            yield self.next
+            self.next = next(self.trades, None)
+
+
+class Ledger:
+    """Takes what each trade and transfer must have posted, then what was posted; what is left over is wrong.
+
+    A market's entries stand in the order of its trades, so little is owed at any time and the memory stays small.
+    `since` says from which trade of each market on the ledger is looked at; earlier ones are let pass.
+    """
+
+    def __init__(
+        self, report: Report, ground: Ground, trades: Iterable[Trades], since: Mapping[str, int] | None = None
+    ):
+        self.report, self.ground, self.since = report, ground, since
+        self.trades = {each.venue.symbol: each for each in trades}
+        self.owed: dict[str, Owed] = {}
+        self.journals: dict[str, dict[str, int]] = {}
+        self.accounts: defaultdict[tuple[int, str], int] = defaultdict(int)
+        self.entries = self.transfers = 0
+
+    def expect_transfer(self, transfer: TransferRow) -> None:
+        self.transfers += 1
+        name = f"transfer {transfer.reference}"
+        self.ground.account(transfer.user_id, transfer.currency_id, name)
+        if transfer.operator_id is not None:
+            self.ground.user(transfer.operator_id, name)
+        kind = (EntryKind.DEPOSIT if transfer.amount > 0 else EntryKind.WITHDRAWAL).value
+        owed = {
+            (transfer.user_id, transfer.currency_id, kind): transfer.amount,
+            (EXTERNAL, transfer.currency_id, kind): -transfer.amount,
+        }
+        self.owed[f"transfer:{transfer.reference}"] = owed
+
+    def see(self, entry: EntryRow) -> None:
+        cause, _, key = entry.reference.partition(":")
+        if cause == "trade" and not self._expect_trades(entry, key):
+            return
+        if cause == "transfer" and self.since is not None and entry.reference not in self.owed:
+            return
+        self.entries += 1
+        name = f"entry {entry.id}"
+        self.ground.account(entry.account, entry.currency_id, name)
+        self.accounts[entry.account, entry.currency_id] += entry.amount
+        _subtract(self.journals, entry.reference, entry.currency_id, -entry.amount)
+        if cause in ("trade", "transfer"):
+            _subtract(self.owed, entry.reference, (entry.account, entry.currency_id, entry.kind), entry.amount)
+        else:
+            self.report.add(Check.CAUSE, f"reference {entry.reference}", [name], "a trade or a transfer", "neither")
+
+    def finish(self) -> None:
+        for trades in self.trades.values():
+            for trade in trades.until(None):
+                self._expect_trade(trades.venue, trade)
+        for reference, sums in self.journals.items():
+            actual = " ".join(f"{plain_units(amount)} {currency}" for currency, amount in sums.items())
+            self.report.add(Check.JOURNAL, reference, [reference], 0, actual)
+        for reference, owed in self.owed.items():
+            if any(owed.values()):
+                check = Check.TRANSFER if reference.startswith("transfer:") else Check.POSTED
+                self.report.add(
+                    check, "the ledger has not what it must", [reference], "nothing missing", _missing(owed)
+                )
+        self.report.look((Check.JOURNAL, Check.CAUSE), self.entries)
+        self.report.look([Check.TRANSFER], self.transfers)
+        self.report.look([Check.POSTED], sum(trades.looked for trades in self.trades.values()))
+
+    def _expect_trades(self, entry: EntryRow, key: str) -> bool:
+        """Read the market's trades as far as this entry's. False for an entry that is not looked at."""
+        symbol, _, number = key.rpartition("-")
+        if symbol not in self.trades or not number.isdecimal():
+            if self.since is None or symbol not in self.ground.venues:
+                self.report.add(Check.CAUSE, f"reference {entry.reference}", [f"entry {entry.id}"], "a trade", "none")
+            return False
+        if self.since is not None and int(number) < self.since[symbol]:
+            return False
+        trades = self.trades[symbol]
+        for trade in trades.until(int(number)):
+            self._expect_trade(trades.venue, trade)
+        return True
+
+    def _expect_trade(self, venue: Venue, trade: TradeRow) -> None:
+        owed: Owed = {}
+        for asset, kind, giver, taker, amount in (
+            (venue.base, TRADE, trade.seller_id, trade.buyer_id, trade.quantity),
+            (venue.quote, TRADE, trade.buyer_id, trade.seller_id, trade.notional),
+            (venue.base, FEE, trade.buyer_id, FEES, trade.buyer_fee),
+            (venue.quote, FEE, trade.seller_id, FEES, trade.seller_fee),
+        ):
+            for account, change in ((giver, -amount), (taker, amount)):
+                key = (account, asset, kind)
+                owed[key] = owed.get(key, 0) + change
+        reference = f"trade:{venue.symbol}-{trade.sequence}"
+        known = self.owed.setdefault(reference, owed)
+        if known is not owed:
+            # Entries came before their trade.
+            for key, amount in owed.items():
+                known[key] = known.get(key, 0) + amount
+
+
+def _subtract(totals: dict[str, dict[K, int]], reference: str, key: K, amount: int) -> None:
+    """Take the amount off; a reference of which nothing is left is forgotten."""
+    parts = totals.setdefault(reference, {})
+    rest = parts.get(key, 0) - amount
+    if rest:
+        parts[key] = rest
+        return
+    parts.pop(key, None)
+    if not any(parts.values()):
+        del totals[reference]
+
+
+def _missing(owed: Owed) -> str:
+    parts = [
+        f"{plain_units(amount)} {currency} {kind} of {account}"
+        for (account, currency, kind), amount in owed.items()
+        if amount
+    ]
+    return f"missing (or, negative, too much): {', '.join(parts)}"
+
+
+def entries_since(oldest: datetime) -> Iterator[EntryRow]:
+    """The entries from an instant on, newest first.
+
+    Ids and times do not rise together exactly: a transaction may commit later than one with larger ids. None takes
+    minutes.
+    """
+    bound, last = oldest - timedelta(minutes=2), None
+    while True:
+        rows = LedgerEntry.objects.order_by("-id").values_list(*EntryRow._fields)
+        found = fetch((rows if last is None else rows.filter(id__lt=last))[:CHUNK], EntryRow)
+        yield from found
+        if len(found) < CHUNK:
+            return
+        last = found[-1].id
+        if LedgerEntry.objects.values_list("created_at", flat=True).get(id=last) < bound:
+            return

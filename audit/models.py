@@ -1,0 +1,43 @@
+"""What each audit found, kept."""
+
+from django.db import models
+
+
+class Mode(models.TextChoices):
+    """How much was looked at."""
+
+    QUICK = "QUICK"
+    FULL = "FULL"
+    REPLAY = "REPLAY"
+
+
+class Outcome(models.IntegerChoices):
+    """The command's exit code."""
+
+    CLEAN = 0, "clean"
+    FINDINGS = 1, "findings"
+    NOT_RUN = 2, "could not run"
+
+
+class AuditRun(models.Model):
+    """One run of `manage.py audit`.
+
+    `looked` counts what each check looked at. `positions` is how far it looked; the next quick audit goes on from those
+    of the last clean one. Of the findings at most a thousand are kept; `found` says how many there were.
+    """
+
+    mode = models.CharField(max_length=8, choices=Mode.choices)
+    started_at = models.DateTimeField()
+    seconds = models.FloatField()
+    outcome = models.PositiveSmallIntegerField(choices=Outcome.choices)
+    looked = models.JSONField(default=dict)
+    positions = models.JSONField(null=True)
+    findings = models.JSONField(default=list)
+    found = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=500, default="")
+
+    class Meta:
+        db_table = "audit_runs"
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.started_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,211 @@
+"""Rows as the audit reads them: plain tuples, amounts as integers of 1e-8, in chunks along a key.
+
+Django builds the statement; its own conversion of each value would take most of the time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from django.db import connection
+from django.db.models import DateTimeField, Model, QuerySet
+
+from balances.models import Balance, LedgerEntry, Transfer
+from exchange.amounts import AmountField, stored_units
+from markets.models import Candle, Trade
+from matching.core.types import Status
+from matching.models import Command
+from orders.models import Order, OrderEvent
+
+CHUNK = 5_000
+# How many keys a statement may list.
+KEYS = 500
+FIRST = -1
+
+_RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
+
+
+class OrderRow(NamedTuple):
+    id: int
+    user_id: int
+    side: str
+    type: str
+    time_in_force: str
+    post_only: int
+    self_trade_prevention: str
+    price: int | None
+    quantity: int | None
+    quote_quantity: int | None
+    filled_quantity: int
+    filled_notional: int
+    frozen: int
+    budget: int | None
+    maker_fee_rate: int
+    taker_fee_rate: int
+    status: str
+    reason: str | None
+    active: int
+    sequence: int | None
+    closed_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        return f"order {self.id}"
+
+    @property
+    def rests(self) -> bool:
+        return bool(self.active) and self.status in _RESTING and self.type == "LIMIT"
+
+
+class EventRow(NamedTuple):
+    sequence: int
+    order_id: int
+    user_id: int
+    status: str
+    reason: str | None
+    active: int
+    filled_quantity: int
+    filled_notional: int
+    trade_sequence: int | None
+
+
+class TradeRow(NamedTuple):
+    sequence: int
+    buy_order_id: int
+    sell_order_id: int
+    buyer_id: int
+    seller_id: int
+    taker_side: str
+    price: int
+    quantity: int
+    notional: int
+    buyer_fee: int
+    seller_fee: int
+    created_at: datetime
+
+
+class EntryRow(NamedTuple):
+    id: int
+    account: int
+    currency_id: str
+    kind: str
+    amount: int
+    reference: str
+
+
+class BalanceRow(NamedTuple):
+    id: int
+    user_id: int
+    currency_id: str
+    available: int
+    frozen: int
+
+    @property
+    def name(self) -> str:
+        return f"balance {self.user_id} {self.currency_id}"
+
+
+class TransferRow(NamedTuple):
+    id: int
+    reference: str
+    user_id: int
+    currency_id: str
+    amount: int
+    operator_id: int | None
+    created_at: datetime
+
+
+class CandleRow(NamedTuple):
+    id: int
+    interval: int
+    opens_at: datetime
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    quote_volume: int
+    trades: int
+
+
+class CommandRow(NamedTuple):
+    id: int
+    market_id: str
+    kind: str
+    order_id: int | None
+    created_at: datetime
+
+
+_MODELS: dict[type, type[Model]] = {
+    OrderRow: Order,
+    EventRow: OrderEvent,
+    TradeRow: Trade,
+    EntryRow: LedgerEntry,
+    BalanceRow: Balance,
+    TransferRow: Transfer,
+    CandleRow: Candle,
+    CommandRow: Command,
+}
+Row = TypeVar("Row", bound=tuple[Any, ...])
+T = TypeVar("T")
+
+
+def read(shape: type[Row], *, by: str = "id", after: int = FIRST, **conditions: Any) -> Iterator[Row]:
+    """Every row that meets the conditions, in the order of a key that is unique among them, after a value of it."""
+    model: Any = _MODELS[shape]
+    columns: tuple[str, ...] = shape._fields  # type: ignore[attr-defined]
+    place = columns.index(by)
+    while True:
+        rows = model.objects.filter(**conditions, **{f"{by}__gt": after}).order_by(by).values_list(*columns)
+        found = fetch(rows[:CHUNK], shape)
+        yield from found
+        if len(found) < CHUNK:
+            return
+        after = found[-1][place]
+
+
+def fetch(rows: QuerySet[Any, Any], shape: type[Row]) -> list[Row]:
+    """The rows of a query whose columns are the shape's."""
+    return list(map(_reader(shape), fetch_plain(rows)))
+
+
+def fetch_plain(rows: QuerySet[Any, Any]) -> Sequence[tuple[Any, ...]]:
+    """The rows of a query as the driver gives them."""
+    with connection.cursor() as cursor:
+        cursor.execute(*rows.query.sql_with_params())
+        rows_found: Sequence[tuple[Any, ...]] = cursor.fetchall()
+    return rows_found
+
+
+def chunks(keys: Iterable[T]) -> Iterator[list[T]]:
+    """The keys, as many at a time as a statement may list."""
+    rest = iter(keys)
+    while chunk := list(islice(rest, KEYS)):
+        yield chunk
+
+
+def instant(value: datetime | str) -> datetime:
+    """A stored time; SQLite's is a text."""
+    return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=32)
+def _reader(shape: Any) -> Callable[[tuple[Any, ...]], Any]:
+    """What makes the shape of a row as the driver gives it."""
+    fields = [_MODELS[shape]._meta.get_field(name) for name in shape._fields]
+    amounts = [place for place, field in enumerate(fields) if isinstance(field, AmountField)]
+    times = [place for place, field in enumerate(fields) if isinstance(field, DateTimeField)]
+
+    def convert(values: tuple[Any, ...]) -> Any:
+        cells = list(values)
+        for place in amounts:
+            if (cell := cells[place]) is not None:
+                cells[place] = stored_units(cell)
+        for place in times:
+            if (cell := cells[place]) is not None:
+                cells[place] = instant(cell)
+        return shape._make(cells)
+
+    return convert

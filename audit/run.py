@@ -1,0 +1,125 @@
+"""One audit from its snapshot to its row: what `manage.py audit` runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from audit.checks import REPLAYED, Check
+from audit.findings import Report
+from audit.ground import survey
+from audit.inspection import Positions, inspect_all, inspect_recent
+from audit.models import AuditRun, Mode, Outcome
+from audit.replay import Replay
+from audit.snapshot import one_snapshot
+from exchange.errors import timestamp
+
+KEPT_FINDINGS = 1_000
+ALL = "all"
+
+
+class UnknownSymbol(Exception):
+    """There is no such market to replay."""
+
+
+@dataclass
+class Result:
+    """What an audit came to. Without a report it could not run, and `error` says why."""
+
+    mode: Mode
+    started_at: datetime
+    seconds: float
+    report: Report | None = None
+    positions: Positions | None = None
+    error: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.report is None:
+            return Outcome.NOT_RUN
+        return Outcome.FINDINGS if self.report.findings else Outcome.CLEAN
+
+    @property
+    def looked(self) -> dict[str, int]:
+        return (
+            {check.value: self.report.looked[check] for check in Check if check in self.report.looked}
+            if self.report
+            else {}
+        )
+
+    def represent(self) -> dict[str, Any]:
+        assert self.report is not None
+        return {
+            "mode": self.mode.value.lower(),
+            "startedAt": timestamp(self.started_at),
+            "seconds": self.seconds,
+            "looked": self.looked,
+            "findings": [finding.represent() for finding in self.report.findings],
+            "found": self.report.total,
+            "exitCode": self.outcome.value,
+        }
+
+
+def audit(mode: Mode, symbols: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> Result:
+    """Look, in one snapshot. Never raises what went wrong: a result without a report says it."""
+    began, clock = timezone.now(), time.monotonic()
+    try:
+        report = Report(tell=tell)
+        with one_snapshot():
+            positions = _LOOK[mode](report, timezone.now(), symbols)
+    except Exception as error:
+        result = Result(mode, began, 0, error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+    else:
+        result = Result(mode, began, 0, report, positions)
+    result.seconds = round(time.monotonic() - clock, 3)
+    return result
+
+
+def keep(result: Result) -> None:
+    """Store what the audit found. Raises what the database raises."""
+    findings = result.report.findings[:KEPT_FINDINGS] if result.report else []
+    AuditRun.objects.create(
+        mode=result.mode,
+        started_at=result.started_at,
+        seconds=result.seconds,
+        outcome=result.outcome,
+        looked=result.looked,
+        positions=result.positions and result.positions._asdict(),
+        findings=[finding.represent() for finding in findings],
+        found=result.report.total if result.report else 0,
+        error=result.error[:500],
+    )
+
+
+def last_run() -> AuditRun | None:
+    return AuditRun.objects.defer("findings", "looked", "positions").order_by("-id").first()
+
+
+def _look_at_all(report: Report, now: datetime, _: Sequence[str]) -> Positions:
+    return inspect_all(report, now)
+
+
+def _look_at_recent(report: Report, now: datetime, _: Sequence[str]) -> Positions:
+    clean = AuditRun.objects.filter(outcome=Outcome.CLEAN, positions__isnull=False).order_by("-id")
+    return inspect_recent(report, now, Positions.of(clean.values_list("positions", flat=True).first()))
+
+
+def _play_again(report: Report, now: datetime, symbols: Sequence[str]) -> None:
+    ground = survey(report, now)
+    report.look(REPLAYED, 0)
+    unknown = sorted(set(symbols) - ground.venues.keys() - {ALL})
+    if unknown:
+        raise UnknownSymbol(", ".join(unknown))
+    for symbol in sorted(ground.venues) if ALL in symbols else dict.fromkeys(symbols):
+        report.tell(f"market {symbol}")
+        Replay(report, ground, ground.venues[symbol]).run()
+
+
+_LOOK: dict[Mode, Callable[[Report, datetime, Sequence[str]], Positions | None]] = {
+    Mode.QUICK: _look_at_recent,
+    Mode.FULL: _look_at_all,
+    Mode.REPLAY: _play_again,
+}

@@ -1,0 +1,185 @@
+"""Markets played again from their rows: whatever happened and wherever it was cut off, the naive twin agrees."""
+
+import random
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.db.models import F
+from django.test import override_settings
+from django.utils import timezone
+
+from audit.checks import Check
+from audit.inspection import Positions
+from balances.models import Balance
+from exchange.amounts import amount as stored
+from markets.models import Market
+from markets.services import forget_markets
+from matching import books
+from matching.core.book import Book
+from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from matching.worker import _Drain
+from orders.models import Order, OrderEvent
+from tests.commands import MARKETS
+from tests.integration.test_properties import Beside, Drain, Engine, play, random_step
+from tests.traded import Traded, checks, full, quick, replay, told
+from tests.world import World, fund
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("seed", "grain", "engine"),
+    [
+        (11, MARKETS[0], Engine(500, 500)),
+        (12, MARKETS[1], Engine(7, 2)),
+        (13, MARKETS[2], Engine(2, 500)),
+        (14, MARKETS[1], Engine(500, 500, False)),
+    ],
+    ids=str,
+)
+def test_a_random_stream(seed, grain, engine):
+    dice = random.Random(seed)
+    both = play(grain, engine, [random_step(dice) for _ in range(250)], count_money=False)
+    assert len(both.twin.trades) > 20
+    report = replay(both.database.market.symbol)
+    assert checks(report) == set(), told([report])
+    assert report.looked[Check.REPLAY_TRADES] == len(both.twin.trades)
+    assert checks(quick()) == set()
+    last = OrderBook.objects.get(market=both.database.market).next_sequence
+    for first in range(2, last, last // 10):
+        part = quick(Positions({both.database.market.symbol: first}, 0, timezone.now().isoformat()))
+        assert checks(part) == set(), (first, told([part]))
+
+
+@override_settings(ENGINE_BATCH_SIZE=3, ENGINE_FILLS_PER_TRANSACTION=1, ENGINE_TIME_BOX_SECONDS=60)
+def test_between_any_two_transactions():
+    """A taker that is on its way through the book has done what it has done so far, and no audit is alarmed."""
+    dice, both = random.Random(15), Beside(MARKETS[1], count_money=False)
+    stream = [step for step in (random_step(dice) for _ in range(90)) if not isinstance(step, Drain)]
+    symbol, unfinished = both.database.market.symbol, 0
+    for step in stream:
+        both.play(step)
+    run = _Drain(symbol)
+    while run._settle_next():
+        unfinished += OrderBook.objects.get(market=symbol).unfinished_order_id is not None
+        reports = full(), quick(), replay(symbol)
+        assert checks(*reports) == set(), told(reports)
+    assert unfinished > 3
+
+
+def test_what_the_engine_does_in_a_market_that_stops(world: World):
+    """Orders before, behind and after the halt, as the engine itself writes them."""
+    world.place(world.bob, "sell 1 @ 100")
+    world.place(world.alice, "buy 0.5 @ 100")
+    world.switch("HALTED")
+    # Intake has not noticed yet.
+    Market.objects.update(status="TRADING")
+    forget_markets()
+    world.place(world.alice, "buy 0.5 @ 100")
+    world.match()
+    assert list(Order.objects.order_by("id").values_list("status", flat=True))[1:] == ["FILLED", "REJECTED"]
+    world.switch("TRADING")
+    world.match()
+    world.play(world.alice, "buy 0.5 @ 100")
+    reports = full(), quick(), replay()
+    assert checks(*reports) == set(), told(reports)
+    assert StatusChange.objects.count() == 2
+
+
+def test_what_the_engine_gives_up(transactional_db, world, monkeypatch, settings):
+    settings.ENGINE_RETRY_MS = [0, 0]
+    real = Book.place
+
+    def place(self, taker, max_steps=None):
+        if taker.quantity == 13 * 100_000_000:
+            raise ZeroDivisionError("an order that nobody thought of")
+        return real(self, taker, max_steps)
+
+    monkeypatch.setattr(Book, "place", place)
+    for line in ("buy 1 @ 90", "buy 13 @ 91", "buy 1 @ 92"):
+        world.place(world.alice, line)
+    world.match()
+    world.play(world.bob, "sell 2 @ 90")
+    assert Order.objects.filter(status="FAILED").count() == DeadLetter.objects.count() == 1
+    reports = full(), quick(), replay()
+    assert checks(*reports) == set(), told(reports)
+
+
+@pytest.fixture
+def on_its_way(world: World) -> Order:
+    """Alice's taker has removed one resting order of her own and met one of Bob's; another one is still ahead."""
+    fund(world.alice.user, BTC="3")
+    world.play(world.alice, "sell 1 @ 99")
+    world.play(world.bob, "sell 1 @ 100")
+    world.play(world.bob, "sell 1 @ 100")
+    world.place(world.alice, "buy 3 @ 100 expire-maker", clientOrderId="taker")
+    return Order.objects.get(client_order_id="taker")
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_taker_that_failed_on_its_way(world, on_its_way, steps):
+    """After its first step it has no event of its own yet."""
+    with override_settings(ENGINE_FILLS_PER_TRANSACTION=1):
+        run = _Drain(world.symbol)
+        for _ in range(steps):
+            run._settle_next()
+    on_its_way.refresh_from_db()
+    assert on_its_way.status == ("PENDING" if steps == 1 else "PARTIALLY_FILLED")
+    assert checks(full(), quick(), replay()) == set()
+    give_up(on_its_way)
+    reports = full(), quick(), replay()
+    assert checks(*reports) == set(), told(reports)
+
+
+def give_up(order: Order) -> None:
+    """Fail an order by hand, in every row that says so."""
+    book, now = OrderBook.objects.get(market=order.market), timezone.now()
+    Command.objects.filter(order_id=order.id).delete()
+    mine = Balance.objects.filter(user=order.user_id, currency="USD")
+    mine.update(available=F("available") + stored(order.frozen), frozen=F("frozen") - stored(order.frozen))
+    end = {"status": "FAILED", "reason": "INTERNAL_ERROR", "active": False}
+    sequence = order.sequence or book.next_sequence
+    Order.objects.filter(id=order.id).update(**end, frozen=Decimal(0), sequence=sequence, closed_at=now)
+    filled = {"filled_quantity": order.filled_quantity, "filled_notional": order.filled_notional}
+    fields = {"market_id": order.market_id, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
+    OrderEvent.objects.create(**fields, **end, **filled, created_at=now)
+    state = {"next_sequence": book.next_sequence + 1, "unfinished_order_id": None}
+    OrderBook.objects.filter(market=order.market).update(**state)
+    books.forget(order.market_id)
+    letter = {"error": "by hand", "traceback": "", "attempts": 4, "created_at": now}
+    DeadLetter.objects.create(market_id=order.market_id, kind="NEW", order_id=order.id, **letter)
+
+
+def test_an_order_whose_budget_was_forgotten(db):
+    """What it was allowed to spend is the one thing that the rows must remember for a replay."""
+    world = World.make()
+    world.play(world.bob, "sell 5 @ 3000")
+    order = world.play(world.alice, "buy 5 @ market")
+    assert (order["status"], order["reason"]) == ("PARTIALLY_FILLED", "INSUFFICIENT_FUNDS")
+    assert checks(replay()) == set()
+    with transaction.atomic():
+        Order.objects.filter(id=order["orderId"]).update(budget=None)
+        assert checks(replay()) == {Check.REPLAY_EVENTS}
+        transaction.set_rollback(True)
+
+
+def test_a_balance_is_what_the_twins_trades_leave(db):
+    traded = Traded()
+    with transaction.atomic():
+        mine = Balance.objects.filter(user=traded.world.carol.user, currency="USD")
+        mine.update(available=F("available") + stored(Decimal("0.00000001")))
+        assert checks(replay()) == {Check.REPLAY_BALANCES}
+        transaction.set_rollback(True)
+
+
+def test_the_book_stands_in_the_twins_order(db):
+    world = World.make()
+    for _ in range(2):
+        world.play(world.alice, "buy 1 @ 90")
+    first, second = Order.objects.order_by("id")
+    with transaction.atomic():
+        for order, sequence in ((first, 2), (second, 1)):
+            Order.objects.filter(id=order.id).update(sequence=sequence)
+        assert checks(replay()) == {Check.REPLAY_BOOK}
+        transaction.set_rollback(True)

@@ -1,0 +1,85 @@
+"""GET /health/live and /health/ready: what somebody who does not sign in may know."""
+
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, transaction
+from django.db.models import F
+from django.test import Client, override_settings
+
+from audit import health
+from exchange.amounts import amount as stored
+from orders.models import Order
+from tests.world import World
+
+pytestmark = pytest.mark.django_db
+
+
+def ready() -> tuple[int, dict]:
+    response = Client().get("/health/ready")
+    return response.status_code, response.json()
+
+
+def test_live(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        response = Client().get("/health/live")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert "Cookie" not in response.headers.get("Vary", "")
+
+
+def test_an_idle_exchange(django_assert_num_queries):
+    with django_assert_num_queries(2):
+        status, state = ready()
+    assert status == 200
+    assert state == {
+        "status": "ok",
+        "database": "ok",
+        "redis": "ok",
+        "oldestCommandSeconds": None,
+        "lastAudit": None,
+    }
+
+
+def test_the_oldest_command(world: World):
+    world.place(world.alice, "buy 1 @ 90")
+    _, state = ready()
+    assert 0 <= state["oldestCommandSeconds"] < 60
+
+
+def test_the_last_audit_and_no_details(world: World):
+    world.play(world.alice, "buy 1 @ 90")
+    with transaction.atomic():
+        Order.objects.update(frozen=F("frozen") + stored(Decimal(1)))
+        with pytest.raises(SystemExit):
+            call_command("audit", "--quick")
+        status, state = ready()
+        assert status == 200
+        assert state["lastAudit"].keys() == {"mode", "at", "findings"}
+        assert (state["lastAudit"]["mode"], state["lastAudit"]["findings"]) == ("quick", 2)
+        transaction.set_rollback(True)
+
+
+def test_an_audit_that_could_not_run_does_not_look_clean(world: World):
+    with pytest.raises(CommandError):
+        call_command("audit", "--replay", "DOGE-USD")
+    assert ready()[1]["lastAudit"]["findings"] is None
+
+
+def test_without_redis_it_is_ready():
+    with override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": 1}):
+        status, state = ready()
+    assert (status, state["status"], state["redis"]) == (200, "ok", "away")
+
+
+def test_without_a_database_it_is_not():
+    with mock.patch.object(health.Command, "objects") as commands:
+        commands.order_by.side_effect = OperationalError("gone")
+        status, state = ready()
+    assert (status, state["status"], state["database"]) == (503, "unavailable", "away")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_they_are_only_read(path):
+    assert Client().post(path).status_code == 405

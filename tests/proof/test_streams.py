@@ -1,0 +1,187 @@
+"""Long random streams through the services and the worker, beside the independent matcher, however the work is cut.
+
+Fifty thousand commands; PROOF_TIMES multiplies them.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import DataError
+
+from audit.naive import NaiveExchange, NaiveOrder
+from exchange.errors import InsufficientFunds
+from matching import preparation, worker
+from matching.core.book import Book
+from matching.core.money import to_units
+from matching.core.types import Order
+from matching.models import DeadLetter, OrderBook
+from orders.batch import Asked, place_orders
+from orders.drafts import NewOrder, Placed
+from orders.models import Order as DatabaseOrder
+from tests import commands
+from tests.commands import MARKETS, Place
+from tests.integration.test_properties import Beside, CancelMine, Drain, Engine
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
+
+TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+# Fewer where each command is a transaction of its own, or reads the whole book.
+COMMANDS = {
+    Engine(1, 500): 2_000,
+    Engine(2, 2): 2_000,
+    Engine(7, 500): 6_000,
+    Engine(500, 500): 17_000,
+    Engine(1, 500, False): 1_000,
+    Engine(2, 2, False): 1_000,
+    Engine(7, 500, False): 4_000,
+    Engine(500, 500, False): 17_000,
+}
+STREAM = 1_000
+AT_ONCE = 100
+
+Step = commands.Command | CancelMine | Drain
+
+
+class InBulk(Beside):
+    """Orders that follow one another are placed by one request; all is compared at the end and not at each turn."""
+
+    def __init__(self, grain: commands.Market) -> None:
+        super().__init__(grain, count_money=False)
+        self.waiting: list[NaiveOrder] = []
+
+    def play(self, command: Step) -> None:
+        is_other = bool(self.waiting) and _rates(self.waiting[0]) != _rates(command)
+        if is_other or not isinstance(command, Place) or len(self.waiting) == AT_ONCE:
+            self._place_all()
+        if isinstance(command, Place):
+            self.waiting.append(commands.naive_order(command, self.grain))
+        elif isinstance(command, Drain):
+            self.twin.drain()
+            self.database.drain()
+        else:
+            super().play(command)
+
+    def _place_all(self) -> None:
+        market = self.database.market
+        orders, self.waiting = self.waiting, []
+        if not orders:
+            return
+        market.maker_fee_rate, market.taker_fee_rate = orders[0].maker_rate, orders[0].taker_rate
+        results = place_orders(
+            [Asked(self.database.users[str(order.user)], market, _wanted(order)) for order in orders]
+        )
+        for order, result in zip(orders, results, strict=True):
+            is_placed = isinstance(result, Placed)
+            assert is_placed or isinstance(result, InsufficientFunds), result
+            if isinstance(result, Placed):
+                order.id = result.order.id
+            assert self.twin.place(order) == is_placed
+
+
+def _rates(order: object) -> tuple[str, str]:
+    return str(getattr(order, "maker_rate", "")), str(getattr(order, "taker_rate", ""))
+
+
+def _wanted(order: NaiveOrder) -> NewOrder:
+    return NewOrder(
+        side=order.side,
+        type="MARKET" if order.price is None else "LIMIT",
+        price=order.price,
+        quantity=order.quantity,
+        quote_quantity=order.budget,
+        time_in_force=order.time_in_force,
+        post_only=order.post_only,
+        self_trade_prevention=order.stp,
+    )
+
+
+def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
+    """The worker runs when there is a batch or so for it; fees change now and then: most orders come by the dozen."""
+    rates: dict[str, str] = {}
+    for number in range(length):
+        if number % 100 == 0:
+            rates = {name: dice.choice(commands.RATES[:4]) for name in ("maker_rate", "taker_rate")}
+        throw = dice.random() * min(batch_size, 200)
+        if throw < 0.4:
+            yield Drain()
+        elif dice.random() < 0.01:
+            yield CancelMine(dice.choice(commands.CAST))
+        else:
+            step = commands.random_command(dice)
+            yield step._replace(**rates) if isinstance(step, Place) else step
+
+
+@pytest.fixture(autouse=True)
+def unhindered(settings, monkeypatch):
+    """No bells, for nobody hears them, and no pauses."""
+    settings.ENGINE_TIME_BOX_SECONDS = 60
+    settings.ENGINE_RETRY_MS = []
+    monkeypatch.setattr(worker.queue, "ring_now", lambda _symbol: None)
+    monkeypatch.setattr(worker.queue, "silence", lambda _symbol: None)
+
+
+@pytest.mark.parametrize("engine", COMMANDS, ids=str)
+def test_a_long_stream(engine, settings):
+    settings.ENGINE_BATCH_SIZE, settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = engine
+    trades = 0
+    for seed in range(COMMANDS[engine] * TIMES // STREAM):
+        dice = random.Random(f"{engine} {seed}")
+        both = InBulk(MARKETS[seed % len(MARKETS)])
+        for step in (*stream(dice, engine.batch_size, STREAM), Drain()):
+            both.play(step)
+        both.compare()
+        trades += len(both.twin.trades)
+    assert trades > COMMANDS[engine] // 20
+
+
+class Poisoned(NaiveExchange):
+    """The twin of an engine that breaks on some orders: they fail, and nothing else happens."""
+
+    def _match(self, taker: NaiveOrder) -> None:
+        if taker.quantity == self.lot * POISON_LOTS and taker.stp == POISON_PREVENTION:
+            self._close(taker, "FAILED", "INTERNAL_ERROR")
+        else:
+            super()._match(taker)
+
+
+# Together about one order in a hundred.
+POISON_LOTS, POISON_PREVENTION = 2, "EXPIRE_BOTH"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings):
+    """They break the core, or their rows do not fit: a hundred among eleven thousand fail, each alone."""
+    settings.ENGINE_BATCH_SIZE = 100
+    grain = MARKETS[0]
+    poison = to_units(Decimal(grain.lot)) * POISON_LOTS
+    place, write = Book.place, preparation.write_settlement
+
+    def is_poison(order: Order, side: str) -> bool:
+        is_meant = order.quantity == poison and order.self_trade_prevention == POISON_PREVENTION
+        return is_meant and order.side == side
+
+    def break_on_bids(self: Book, taker: Order, max_steps: int | None = None) -> Any:
+        if is_poison(taker, "BUY"):
+            raise ZeroDivisionError("no bid of this kind")
+        return place(self, taker, max_steps)
+
+    def break_on_offers(batch: Any, *arguments: Any) -> Any:
+        if any(is_poison(command.order, "SELL") for command in batch.done if command.order):
+            raise DataError(1264, "no offer of this kind")
+        return write(batch, *arguments)
+
+    monkeypatch.setattr(Book, "place", break_on_bids)
+    monkeypatch.setattr(preparation, "write_settlement", break_on_offers)
+    monkeypatch.setattr(Beside, "twin_class", Poisoned)
+    for seed in range(11 * TIMES):
+        both = InBulk(grain)
+        for step in (*stream(random.Random(seed), 100, STREAM), Drain()):
+            both.play(step)
+        both.compare()
+    failed = DatabaseOrder.objects.filter(status="FAILED", filled_quantity=0, frozen=0).count()
+    assert failed == DeadLetter.objects.count() >= 100 * TIMES
+    assert {row.status for row in OrderBook.objects.all()} == {"TRADING"}
