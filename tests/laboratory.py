@@ -110,10 +110,13 @@ class Laboratory:
     def _examine(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
         copy = self.folder / name
         copy_product(copy)
-        if patch is not None:
-            apply(patch, copy)
-        with self._slot() as environment:
-            return run_tests(copy, tests, environment)
+        try:
+            if patch is not None:
+                apply(patch, copy)
+            with self._slot() as environment:
+                return run_tests(copy, tests, environment)
+        finally:
+            shutil.rmtree(copy)
 
     @contextmanager
     def _slot(self) -> Iterator[dict[str, str]]:
