@@ -25,7 +25,7 @@ HOME = Path(__file__).resolve().parent.parent
 PATCHES = HOME / "tests" / "mutants"
 SLOTS = 2
 # One test, and all that are run on one mutant.
-TEST_SECONDS, RUN_SECONDS = 20, 90
+TEST_SECONDS, RUN_SECONDS = 60, 240
 # Logical databases of the tests' Redis; the tests of this process use the first two.
 FIRST_REDIS = 4
 # All others are left out: to import them takes longer than most of the tests.

@@ -14,7 +14,7 @@ UNTOUCHED = "untouched"
 
 Verdicts = dict[str, "Future[Verdict]"]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def can_show(mutant: Mutant) -> bool:
