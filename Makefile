@@ -6,7 +6,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench format lock clean venv venv-dev venv-bench
+.PHONY: help demo run test check bench chaos format lock clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ check: venv-dev ## format, lint, types and the layers of imports
 
 bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
 	@$(BIN)/python -m bench --database $(DB) $(ARGS)
+
+chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB=mysql or mariadb, ARGS="kills --seed 7"
+	@$(BIN)/python -m chaos --database $(DB) $(ARGS)
 
 format: venv-dev ## let ruff format and fix
 	$(BIN)/python -m ruff format .

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_safe
 
 from audit.models import Outcome
 from audit.run import last_run
+from exchange.breakers import ServerAway
 from exchange.errors import timestamp
-from exchange.streams.connection import redis_options
+from exchange.streams.connection import redis_options, streams_breaker
 from matching.models import Command
 
 OK, AWAY = "ok", "away"
@@ -51,11 +52,9 @@ def _last_audit() -> dict[str, Any] | None:
 
 
 def _redis() -> str:
-    client = redis.Redis(**redis_options())
     try:
-        client.ping()
-    except redis.RedisError:
+        with streams_breaker().calling(), redis.Redis(**redis_options()) as client:
+            client.ping()
+    except (ServerAway, redis.RedisError):
         return AWAY
-    finally:
-        client.close()
     return OK

@@ -118,6 +118,10 @@ class NaiveExchange:
         """The engine gave the order up, wherever it was: its funds are released."""
         self.queue.append(("fail", self.orders[order_id]))
 
+    def refuse(self, order_id: int) -> None:
+        """The market was halted while the order was on its way through the book."""
+        self.queue.append(("refuse", self.orders[order_id]))
+
     def drain(self) -> None:
         """Apply what is queued, in order, as the worker does."""
         while self.queue:
@@ -126,6 +130,8 @@ class NaiveExchange:
                 self._match(order)
             elif verb == "fail":
                 self._close(order, "FAILED", "INTERNAL_ERROR")
+            elif verb == "refuse":
+                self._close(order, "CANCELLED" if order.filled else "REJECTED", "MARKET_HALTED")
             elif order in self.resting:
                 self._close(order, "CANCELLED", "USER_CANCELLED")
 

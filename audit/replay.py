@@ -50,8 +50,8 @@ class Replay:
         self.twin = NaiveExchange(*steps)
         self.switches = deque(venue.changes)
         self.rich: set[int] = set()
-        # Where each order that failed did so: the number of events before it.
-        self.failures = {event.order_id: at for at, event in enumerate(self.events) if event.status == Status.FAILED}
+        # Where orders failed or were refused, some on their way through the book: the number of events before that.
+        self.stops = {event.order_id: at for at, event in enumerate(self.events) if _stops(event)}
 
     def run(self) -> None:
         with localcontext(_EXACT):
@@ -97,6 +97,8 @@ class Replay:
                 self._bring(order)
                 self.twin.queue.clear()
             self.twin.fail(order.id)
+        elif event.reason == Reason.MARKET_HALTED and order.id in self.twin.orders:
+            self.twin.refuse(order.id)
         elif event.reason == Reason.USER_CANCELLED and order.id in self.twin.orders:
             self.twin.cancel(order.id)
         else:
@@ -123,7 +125,7 @@ class Replay:
             self.rich.add(order.user_id)
             for asset in (BASE, QUOTE):
                 self.twin.deposit(order.user_id, asset, RICHES)
-        self.twin.stops_at = self.failures.get(order.id)
+        self.twin.stops_at = self.stops.get(order.id)
         if order.id == self.venue.unfinished:
             self.twin.stops_at = len(self.events)
         accepted = self.twin.place(_naive(order))
@@ -220,6 +222,10 @@ class Replay:
         """Whether an entry is of one of this market's trades. Symbols may end in digits: only the last ones count."""
         symbol, _, number = reference.removeprefix("trade:").rpartition("-")
         return reference.startswith("trade:") and symbol == self.venue.symbol and number.isdecimal()
+
+
+def _stops(event: EventRow) -> bool:
+    return event.status == Status.FAILED or event.reason == Reason.MARKET_HALTED
 
 
 def _naive(order: OrderRow) -> NaiveOrder:

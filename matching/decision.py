@@ -27,8 +27,9 @@ def decide(
 ) -> Batch:
     """Apply the commands to the book in order, up to the transaction's limit of fills.
 
-    `status` is what the market was before them. A market that is not trading rejects new orders; a switch never comes
-    between two steps of one taker, for a taker that is not finished goes before any other command.
+    `status` is what the market was before them. A market that is not trading rejects new orders. An operator's switch
+    never comes between two steps of one taker, for a taker that is not finished goes before any other command; that of
+    a broken market does.
     """
     batch = Batch(market, status)
     for command in commands:
@@ -57,7 +58,7 @@ def _apply(batch: Batch, book: Book, command: Waiting, spendable: Spendable, ste
     if order is None:
         return book.cancel(command.order_id)
     if batch.status != MarketStatus.TRADING:
-        return book.refuse(order, Status.REJECTED, Reason.MARKET_HALTED)
+        return book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, Reason.MARKET_HALTED)
     if _spends_available(order):
         available = spendable[order.user_id] + batch.gained(order.user_id, batch.market.quote_id)
         budget = order.filled_notional + available

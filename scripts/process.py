@@ -1,4 +1,4 @@
-"""A server of our own as a process: start, stop, kill, start again; gone with whoever started it."""
+"""Servers and programs of our own as processes: start, stop, kill, start again; gone with whoever started them."""
 
 import ctypes
 import functools
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,16 @@ class Server:
 
     def start(self) -> Self:
         """Start, or start again on the same data and port; returns once the server answers."""
+        self.launch()
+        try:
+            self.version = self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def launch(self) -> None:
+        """As `start`, but returns at once: the server does not answer yet, and may be killed before it does."""
         assert self.process is None or self.process.poll() is not None, f"{self.kind} runs already"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -60,12 +70,19 @@ class Server:
                 # Safe enough beside threads: one system call through a library that is loaded already.
                 preexec_fn=functools.partial(die_with_parent, self.death_signal),  # noqa: PLW1509
             )
+
+    @property
+    def has_ended(self) -> bool:
+        """By itself: nobody stopped or killed it."""
+        return self.process is not None and self.process.poll() is not None
+
+    @property
+    def answers(self) -> bool:
         try:
-            self.version = self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
-        return self
+            self.ask_version(HOST, self.port)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
@@ -100,6 +117,56 @@ class Server:
         process.send_signal(with_signal)
         try:
             process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Process:
+    """A program of the exchange's own, with a log that is added to at each start."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path
+    running: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _said_before: int = 0
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._said_before = log.tell()
+            self.running = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # As a server: Ctrl-C goes to whoever started it, which ends it in order.
+                process_group=0,
+                preexec_fn=die_with_parent,  # noqa: PLW1509
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """By itself: nobody asked it to."""
+        return self.running is not None and self.running.poll() is not None
+
+    def said(self, words: str) -> bool:
+        """Whether it has logged the words since it was last started."""
+        with self.log.open("rb") as log:
+            log.seek(self._said_before)
+            return words.encode() in log.read()
+
+    def end(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10) -> None:
+        process, self.running = self.running, None
+        if process is None:
+            return
+        process.send_signal(with_signal)
+        try:
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

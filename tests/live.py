@@ -3,7 +3,6 @@
 import itertools
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from scripts.process import Server, die_with_parent
+from scripts.process import Process, Server
 from scripts.servers import free_port
 from tests.integration.stream.client import StreamClient
 from tests.tape import parse
@@ -23,39 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 20
 CELERY = (sys.executable, "-m", "celery", "-A", "exchange")
 WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
-
-
-@dataclass
-class Process:
-    """One of the exchange's processes, ended with the tests at the latest."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: dict[str, str]
-    log: Path
-    running: "subprocess.Popen[bytes] | None" = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,  # noqa: PLW1509
-            )
-
-    def end(self, with_signal: signal.Signals = signal.SIGTERM) -> None:
-        if self.running is None:
-            return
-        self.running.send_signal(with_signal)
-        try:
-            self.running.wait(10)
-        except subprocess.TimeoutExpired:
-            self.running.kill()
-            self.running.wait()
-        self.running = None
 
 
 @dataclass
@@ -70,11 +36,25 @@ class Live:
     staff: "Trader | None" = None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    def run(self, name: str, *command: str) -> Process:
-        process = Process(name, command, self.environment, self.folder / f"{name}.log")
+    def run(self, name: str, *command: str, **environment: str) -> Process:
+        process = Process(name, command, {**self.environment, **environment}, ROOT, self.folder / f"{name}.log")
         process.start()
         self.processes[name] = process
         return process
+
+    def run_web(self) -> None:
+        """Start REST and streams, and sign in as staff; returns once they answer."""
+        web = ("uvicorn", "exchange.asgi:application", "--port", str(self.port), "--log-level", "warning")
+        self.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
+        wait_for(lambda: _answers(self.url), bool)
+        self.staff = Trader.sign_in(self.url, "staff", "correct horse", 0)
+
+    def run_beat(self) -> None:
+        self.run("beat", *CELERY, "beat", "--schedule", str(self.folder / "beat"), "--loglevel", "WARNING")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     def manage(self, *arguments: str, **environment: str) -> str:
         command = (sys.executable, "manage.py", *arguments)
@@ -103,7 +83,7 @@ class Live:
         headers = {"Authorization": f"Bearer {trader.token}"} | (
             {"Last_Event_ID": last_event_id} if last_event_id else {}
         )
-        return StreamClient(int(self.url.rpartition(":")[2]), "/api/v1/stream/order-status", **headers)
+        return StreamClient(self.port, "/api/v1/stream/order-status", **headers)
 
     def market(self, **fields: str) -> str:
         """A new market of BTC against USD, for one test alone."""
@@ -128,9 +108,13 @@ class Trader:
     username: str
     token: str
 
+    @staticmethod
+    def http_client(url: str) -> httpx.Client:
+        return httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+
     @classmethod
     def register(cls, url: str, username: str, password: str = "correct horse") -> "Trader":
-        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        http = cls.http_client(url)
         body = {"username": username, "email": f"{username}@example.com", "password": password}
         answer = http.post("/users", json=body)
         assert answer.status_code == 201, answer.text
@@ -138,7 +122,7 @@ class Trader:
 
     @classmethod
     def sign_in(cls, url: str, username: str, password: str, user_id: int) -> "Trader":
-        http = httpx.Client(base_url=f"{url}/api/v1", timeout=PATIENCE_SECONDS)
+        http = cls.http_client(url)
         answer = http.post("/auth/token", json={"username": username, "password": password})
         assert answer.status_code == 200, answer.text
         token = answer.json()["data"]["accessToken"]
@@ -195,9 +179,16 @@ def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
 
     It needs a Redis of its own: a channel is heard in all of a server's databases, other tests' too.
     """
-    port = free_port()
-    environment = {
-        **os.environ,
+    live = prepare_exchange(folder, database_url, redis)
+    live.run("worker", *WORKER)
+    live.run_beat()
+    live.run_web()
+    return live
+
+
+def prepare_exchange(folder: Path, database_url: str, redis: Server, **environment: str) -> Live:
+    """A migrated database with a staff user; nothing runs yet."""
+    settings = {
         "DATA_DIR": str(folder),
         "DATABASE_URL": database_url,
         "BROKER_URL": f"{redis.url}/0",
@@ -205,15 +196,9 @@ def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
         "RATE_LIMIT": "off",
         "DJANGO_SUPERUSER_PASSWORD": "correct horse",
     }
-    live = Live(f"http://127.0.0.1:{port}", environment, folder, redis)
+    live = Live(f"http://127.0.0.1:{free_port()}", {**os.environ, **settings, **environment}, folder, redis)
     live.manage("migrate", "--verbosity", "0")
     live.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
-    web = ("uvicorn", "exchange.asgi:application", "--port", str(port), "--log-level", "warning")
-    live.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
-    live.run("worker", *WORKER)
-    live.run("beat", *CELERY, "beat", "--schedule", str(folder / "beat"), "--loglevel", "WARNING")
-    wait_for(lambda: _answers(live.url), bool)
-    live.staff = Trader.sign_in(live.url, "staff", "correct horse", 0)
     return live
 
 

@@ -3,15 +3,18 @@
 import pytest
 from django.db import DataError, OperationalError
 
+from audit.models import Mode, Outcome
+from audit.run import audit
 from balances.models import Balance
 from exchange.outages import is_outage
 from matching import queue, worker
 from matching.books import BrokenBook
 from matching.core.book import Book
+from matching.failure import halt
 from matching.models import DeadLetter, OrderBook, StatusChange
 from matching.suspicion import Suspicion
 from orders.models import Order, OrderEvent
-from tests.world import World, outcome
+from tests.world import World, fund, outcome
 
 POISON = 13
 
@@ -196,6 +199,26 @@ def test_a_crossed_book_stops_the_market_and_fails_nobody(poisoned, monkeypatch)
     poisoned.switch("TRADING")
     poisoned.match()
     assert OrderEvent.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "end"), [(False, "1 cancelled market_halted"), (True, "2 rejected market_halted")], ids=["filled", "not"]
+)
+def test_a_taker_on_its_way_through_a_broken_market_ends_there(poisoned, settings, own, end):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    settings.ENGINE_TIME_BOX_SECONDS = -1
+    fund(poisoned.alice.user, BTC="2")
+    for _ in range(2):
+        poisoned.play(poisoned.alice if own else poisoned.bob, "sell 1 @ 100")
+    taker = poisoned.place(poisoned.alice, "buy 2 @ 100 expire-maker").body["data"]["orderId"]
+    poisoned.match()
+    halt(poisoned.symbol, ZeroDivisionError())
+    poisoned.switch("TRADING")
+    for _ in range(3):
+        poisoned.match()
+    assert outcome(poisoned.alice.get(f"/orders/{taker}")) == end
+    assert audit(Mode.REPLAY, [poisoned.symbol]).outcome == Outcome.CLEAN
+    assert OrderBook.objects.get().status == "TRADING"
 
 
 def test_halving():

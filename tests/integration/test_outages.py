@@ -1,16 +1,18 @@
 """What others hold, and what is away, must not hold up the rest."""
 
+import secrets
 import threading
 import time
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from django.db import connection, transaction
 
 from balances.models import Balance
 from balances.services import lock_balances
 from matching import queue
 from tests.world import World, fund
+from users.models import User
 
 
 def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
@@ -25,11 +27,31 @@ def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
     assert time.monotonic() - began < 1.5
 
 
+def test_a_bell_that_was_not_acknowledged_does_not_end_its_worker(monkeypatch):
+    """A freeze of Redis swallows the acknowledgement, then Redis is killed: nothing is put back, for nothing can be."""
+    name = f"orders.test-{secrets.token_hex(4)}"
+    with current_app.connection() as broker:
+        bells = broker.SimpleQueue(name)
+        bells.put({})
+        bells.get(timeout=5)
+        bells.channel.queue_delete(name)
+
+        def fail(*_: object) -> None:
+            raise AttributeError("there is no connection any more")
+
+        monkeypatch.setattr(bells.channel.qos, "restore_unacked", fail)
+        bells.channel.close()
+
+
 @pytest.mark.parametrize("bystanders", [3, 60])
 def test_a_strangers_balance_is_not_waited_for(transactional_db, bystanders):
     """However small the table: MySQL, left to itself, reads all of it and waits for every row."""
     world = World.make()
-    Balance.objects.bulk_create([Balance(user_id=1000 + number, currency_id="USD") for number in range(bystanders)])
+    User.objects.bulk_create(
+        [User(username=f"bystander-{number}", email=f"{number}@example.com") for number in range(bystanders)]
+    )
+    people = User.objects.filter(username__startswith="bystander-")
+    Balance.objects.bulk_create([Balance(user=one, currency_id="USD") for one in people])
     fund(world.carol.user, USD="1")
     held, release = threading.Event(), threading.Event()
 
@@ -50,7 +72,7 @@ def test_a_strangers_balance_is_not_waited_for(transactional_db, bystanders):
         if connection.vendor == "mysql":
             began = time.monotonic()
             with transaction.atomic():
-                keys = [(world.alice.user.id, "USD"), (world.bob.user.id, "BTC"), (1000, "USD")]
+                keys = [(world.alice.user.id, "USD"), (world.bob.user.id, "BTC"), (people[0].id, "USD")]
                 assert lock_balances(keys).keys() == set(keys)
             assert time.monotonic() - began < 1.5
     finally:

@@ -15,14 +15,15 @@ from tests.failpoints import BLOWS, KILL, Blow, count, struck
 from tests.tape import parse
 from tests.world import Person, World, fund, person
 
+TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300 * TIMES),
     # The child of a fork only works on the database and is killed, whatever threads its parent had.
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 _numbers = itertools.count(1)
 ALL = [*BLOWS, KILL]
 

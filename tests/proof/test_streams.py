@@ -26,9 +26,10 @@ from tests import commands
 from tests.commands import MARKETS, Place
 from tests.integration.test_properties import Beside, CancelMine, Drain, Engine
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
-
 TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600 * TIMES)]
+
 # Fewer where each command is a transaction of its own, or reads the whole book.
 COMMANDS = {
     Engine(1, 500): 2_000,

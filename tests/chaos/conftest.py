@@ -1,0 +1,51 @@
+"""What each chaos test needs: the kind of database of this leg, and a seed."""
+
+import os
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pytest
+
+from chaos.report import Report
+from scripts.handshake import database_version
+from scripts.packages import UnavailableError
+
+# Another each time: what fails is to be found, and its report names the seed.
+SEED = int(os.environ.get("CHAOS_SEED", "0")) or int.from_bytes(os.urandom(2), "big")
+
+
+@pytest.fixture
+def kind() -> str:
+    """Of the leg's kind another server is started: its own is hasty, and other tests need it alive."""
+    address = urlsplit(os.environ.get("DATABASE_URL", ""))
+    if address.scheme != "mysql" or address.hostname is None:
+        pytest.skip("the embedded database has no server to be killed")
+    return "mariadb" if "MariaDB" in database_version(address.hostname, address.port or 3306) else "mysql"
+
+
+@pytest.fixture
+def seed() -> int:
+    print(f"seed {SEED}: CHAOS_SEED={SEED} repeats it")
+    return SEED
+
+
+class Part(Protocol):
+    """One of the chaos run's parts."""
+
+    def run(self) -> Report: ...
+
+
+@pytest.fixture
+def proves() -> Callable[[Part], None]:
+    """Run the part and print its report; it fails with all that was wrong."""
+
+    def prove(part: Part) -> None:
+        try:
+            report = part.run()
+        except UnavailableError as reason:
+            pytest.skip(f"no server to be killed can be had here: {reason}")
+        print(report.text())
+        assert report.wrong == []
+
+    return prove

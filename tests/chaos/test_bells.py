@@ -1,0 +1,16 @@
+"""Two thousand bells lost, doubled, shuffled and late: each order is applied once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaos.bells import COUNTS, Bells
+from tests.chaos.conftest import Part
+
+
+@pytest.mark.timeout(240)
+def test_bells_that_are_tampered_with_change_nothing(
+    proves: Callable[[Part], None], kind: str, seed: int, tmp_path: Path
+) -> None:
+    proves(Bells(kind, tmp_path, seed, COUNTS["ci"]))

@@ -1,0 +1,16 @@
+"""Redis frozen, flushed and killed while clients listen: what they believe is what REST says, five seconds later."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaos.outages import ROUNDS, Outages
+from tests.chaos.conftest import Part
+
+
+@pytest.mark.timeout(240)
+def test_streams_catch_up_after_each_outage(
+    proves: Callable[[Part], None], kind: str, seed: int, tmp_path: Path
+) -> None:
+    proves(Outages(kind, tmp_path, seed, ROUNDS["ci"]))
