@@ -17,7 +17,7 @@ from tests.world import World, fund, outcome
 @pytest.fixture
 def pairs(transactional_db, settings) -> World:
     """Batches of two, and four orders waiting: Bob's two offers, then Alice takes one and a half of them."""
-    settings.ENGINE_BATCH_SIZE = 2
+    settings.ENGINE_BATCH_SIZE, settings.ENGINE_TIME_BOX_SECONDS = 2, 60
     world = World.make()
     for line in ("sell 1 @ 100", "sell 1 @ 101"):
         world.place(world.bob, line)

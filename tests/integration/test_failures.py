@@ -22,7 +22,7 @@ POISON = 13
 @pytest.fixture
 def poisoned(transactional_db, monkeypatch, settings) -> World:
     """An exchange whose engine breaks on every order for 13 of anything, with pauses too short to wait for."""
-    settings.ENGINE_RETRY_MS = [0, 0, 0]
+    settings.ENGINE_RETRY_MS, settings.ENGINE_TIME_BOX_SECONDS = [0, 0, 0], 60
     real = Book.place
 
     def place(self, taker, max_steps=None):
