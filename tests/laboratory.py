@@ -30,8 +30,9 @@ TEST_SECONDS, RUN_SECONDS = 60, 240
 FIRST_REDIS = 4
 # All others are left out: to import them takes longer than most of the tests.
 PLUGINS = ("-p", "pytest_django.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
-# So fails what is not there at all: nothing was proved about what it should do.
-_SLIPS = ("NameError", "ImportError", "ModuleNotFoundError", "SyntaxError", "UnboundLocalError")
+# Any other exception may be a slip of the mutant's, or the test's own.
+_ASSERTED = ("assert ", "AssertionError", "Failed: DID NOT RAISE")
+_COUNT = 'failed on teardown with "'
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,15 @@ class Laboratory:
     def _slot(self) -> Iterator[dict[str, str]]:
         slot = self._slots.get()
         try:
+            address, mark, query = self.database_url.partition("?")
             redis = urlsplit(self.redis_url)
             yield {
-                "DATABASE_URL": urlsplit(self.database_url)._replace(path=self._database(slot)).geturl(),
+                "DATABASE_URL": f"{address}_mutant{slot}{mark}{query}",
                 "REDIS_URL": redis._replace(path=f"/{FIRST_REDIS + slot}").geturl(),
                 "DATA_DIR": str(self.folder / f"data-{slot}"),
             }
         finally:
             self._slots.put(slot)
-
-    def _database(self, slot: int) -> str:
-        return f"{urlsplit(self.database_url).path}_mutant{slot}"
 
 
 def copy_product(to: Path) -> None:
@@ -193,11 +192,14 @@ def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
     """Those of its tests that noticed. An import that fails or a test that cannot be set up is no notice."""
     if verdict.code != 1:
         return []
-    noticed = [test for test in mutant.killers if any(map(_is_notice, verdict.failed.get(test, ())))]
+    noticed = [test for test in mutant.killers if _is_notice(verdict.failed.get(test, []))]
     return noticed + [test for test in mutant.hangs if verdict.failed.get(test)]
 
 
-def _is_notice(message: str) -> bool:
-    """The money is counted at the end of each test: that complaint counts, too."""
-    said = message.removeprefix('failed on teardown with "')
-    return not said.startswith(("failed on setup", "collection failure", "Failed: Timeout", *_SLIPS))
+def _is_notice(complaints: list[str]) -> bool:
+    """Something was asserted and was not so: in a test, or in the count of the money after one that passed."""
+    counts = [complaint for complaint in complaints if complaint.startswith(_COUNT)]
+    said = [complaint for complaint in complaints if complaint not in counts]
+    if said:
+        return any(complaint.startswith(_ASSERTED) for complaint in said)
+    return any(complaint.removeprefix(_COUNT).startswith(_ASSERTED) for complaint in counts)
