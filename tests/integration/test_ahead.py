@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from balances.models import LedgerEntry
 from markets.models import Trade
@@ -17,8 +18,10 @@ from tests.world import World, fund, outcome
 @pytest.fixture
 def pairs(transactional_db, settings) -> World:
     """Batches of two, and four orders waiting: Bob's two offers, then Alice takes one and a half of them."""
-    settings.ENGINE_BATCH_SIZE = 2
+    settings.ENGINE_BATCH_SIZE, settings.ENGINE_TIME_BOX_SECONDS = 2, 60
     world = World.make()
+    # So that there is an id before theirs.
+    Command.objects.create(market_id=world.symbol, kind="RESUME", created_at=timezone.now()).delete()
     for line in ("sell 1 @ 100", "sell 1 @ 101"):
         world.place(world.bob, line)
     for line in ("buy 1 @ 100", "buy 0.5 @ 101"):

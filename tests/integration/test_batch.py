@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from balances import services as balances
 from exchange.json import MAX_BYTES
 from markets.services import create_market
 from matching import queue
@@ -312,6 +313,17 @@ def test_batches_that_race_for_the_same_funds(transactional_db):
     assert set(results) == {"accepted", "INSUFFICIENT_FUNDS"}
     assert results.count("accepted") == Order.objects.count() == Command.objects.count() == 100
     assert world.alice.holds("USD") == "0 10000"
+
+
+def test_balances_are_changed_in_one_order_whatever_was_asked_first(world, monkeypatch):
+    """Of two batches that lock the same balances one waits for the other, and never each for each."""
+    fund(world.alice.user, BTC="2")
+    changed = []
+    real = balances.freeze
+    monkeypatch.setattr(balances, "freeze", lambda *one: changed.append(one[1]) or real(*one))
+    send(world, world.alice, "buy 1 @ 1", "sell 1 @ 9")
+    send(world, world.alice, "sell 1 @ 9", "buy 1 @ 1")
+    assert changed == ["BTC", "USD"] * 2
 
 
 def test_the_same_batch_sent_by_several_at_once(transactional_db):

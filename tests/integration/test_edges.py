@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from balances.services import transfer
 from exchange.bulk import GuardFailed, update_rows
@@ -90,6 +90,23 @@ def test_guards_are_asked_row_by_row(world):
     assert Order.objects.filter(correlation_id="x").count() == 1
 
 
+def test_a_statement_that_reaches_further_than_meant_is_refused(world):
+    """Its key finds two rows where it was to find one."""
+    for price in (10, 11):
+        world.play(world.alice, f"buy 1 @ {price}")
+    with pytest.raises(GuardFailed, match="2 of 1"):
+        update_rows(Order, key="user", guards=[], fields=["correlation_id"], rows=[(world.alice.user.id, "x")])
+
+
+def test_a_host_whose_clock_is_behind_overtakes_nobody(world):
+    """The cancel came after its order, though the clock of the host that took it says otherwise."""
+    order_id = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
+    world.alice.call("DELETE", f"/orders/{order_id}")
+    Command.objects.filter(kind="CANCEL").update(created_at="2026-01-01T00:00:00Z")
+    world.match()
+    assert outcome(world.alice.get(f"/orders/{order_id}")) == "1 cancelled user_cancelled"
+
+
 def test_a_command_that_is_gone_throws_the_batch_away(transactional_db, world, monkeypatch, caplog):
     world.place(world.alice, "buy 1 @ 100")
     real = worker.clear_inbox
@@ -159,6 +176,20 @@ def test_a_lost_deadlock_is_tried_again(transactional_db, code, calls):
     else:
         assert lose_twice() == "won"
     assert len(made) == calls
+
+
+def test_a_deadlock_inside_a_transaction_is_its_owners(transactional_db):
+    """What the owner did before it is gone as well: only the owner can do all of it again."""
+    made = []
+
+    @again_on_deadlock
+    def lose() -> None:
+        made.append(1)
+        raise OperationalError(1213, "lost")
+
+    with pytest.raises(OperationalError), transaction.atomic():
+        lose()
+    assert len(made) == 1
 
 
 def test_a_cancel_that_waits_is_not_stored_again(world):

@@ -23,7 +23,7 @@ POISON = 13
 @pytest.fixture
 def poisoned(transactional_db, monkeypatch, settings) -> World:
     """An exchange whose engine breaks on every order for 13 of anything, with pauses too short to wait for."""
-    settings.ENGINE_RETRY_MS = [0, 0, 0]
+    settings.ENGINE_RETRY_MS, settings.ENGINE_TIME_BOX_SECONDS = [0, 0, 0], 60
     real = Book.place
 
     def place(self, taker, max_steps=None):
@@ -49,6 +49,16 @@ def test_a_poison_order_fails_alone(poisoned):
     assert poisoned.alice.holds("USD") == "9900 0"
     timeline = poisoned.alice.get(f"/orders/{poison}/events")
     assert [step["status"] for step in timeline] == ["FAILED"]
+
+
+def test_what_another_worker_dealt_with_is_not_given_up(poisoned, monkeypatch):
+    """Two workers found the same culprit; the second finds its neighbour in its place."""
+    real = worker.give_up
+    monkeypatch.setattr(worker, "give_up", lambda *found: real(*found) and real(*found))
+    poisoned.place(poisoned.alice, "buy 13 @ 1")
+    poisoned.place(poisoned.alice, "buy 1 @ 1")
+    poisoned.match()
+    assert stories() == ["buy failed", "buy open"]
 
 
 def test_it_leaves_a_dead_letter_with_its_traceback(poisoned):

@@ -5,12 +5,13 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
+from django.utils import timezone
 
 from markets.models import Trade
 from matching import books, preparation, worker
-from matching.models import Command
+from matching.models import Command, OrderBook
 from orders import replay
 from orders.models import Order, OrderEvent
 from orders.telling import represent_step, stored_steps
@@ -51,6 +52,23 @@ def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:
 
 def test_all_is_told_when_the_run_ends(transactional_db, settings, told):
     assert backlog(settings, 6).match().commands == len(told) == 6
+
+
+def test_what_was_not_committed_is_not_told(transactional_db, settings, monkeypatch, told):
+    """A commit that fails has told nobody; done again, the batch is told once."""
+    world = backlog(settings, 2)
+    real, turns = connection.commit, iter(range(100))
+
+    def commit():
+        if next(turns) == 0:
+            raise OperationalError(1213, "Deadlock found")
+        real()
+
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "commit", commit)
+        world.match()
+    assert len(told) == OrderEvent.objects.count() == 2
 
 
 @pytest.mark.parametrize("slow", [1, 99], ids=["one", "all"])
@@ -109,16 +127,8 @@ def test_market_buyers_do_not_cost_the_book(transactional_db, settings, monkeypa
     assert len(loads) == 1
 
 
-def test_a_second_worker_really_matches_in_between(transactional_db, settings, monkeypatch):
-    """It applies a better offer that was committed late; what was decided ahead must not trade past it."""
-    world = backlog(settings, 0)
-    world.place(world.bob, "sell 1 @ 100")
-    world.place(world.bob, "sell 1 @ 101")
-    for line in ("buy 1 @ 100", "buy 0.5 @ 101"):
-        world.place(world.alice, line)
-    late = Command.objects.get(order_id=world.place(world.bob, "sell 1 @ 99").body["data"]["orderId"])
-    late.delete()
-    late.id = Command.objects.earliest("id").id - 1
+def in_between(monkeypatch, world: World, late: Command) -> None:
+    """Another worker applies a command that was committed late, before the second batch of this one."""
     real, first = worker.do_aside, [True]
 
     def another_worker(function, *arguments):
@@ -132,5 +142,39 @@ def test_a_second_worker_really_matches_in_between(transactional_db, settings, m
         return real(function, *arguments)
 
     monkeypatch.setattr(worker, "do_aside", another_worker)
+
+
+def two_batches(settings) -> tuple[World, Command]:
+    """Bob's two offers, then Alice, who takes one and a half of them; and a command whose id is smaller than theirs."""
+    world = backlog(settings, 1)
+    early = Command.objects.get()
+    world.alice.call("DELETE", f"/orders/{early.order_id}")
+    world.match()
+    for line in ("sell 1 @ 100", "sell 1 @ 101"):
+        world.place(world.bob, line)
+    for line in ("buy 1 @ 100", "buy 0.5 @ 101"):
+        world.place(world.alice, line)
+    return world, early
+
+
+def test_a_second_worker_really_matches_in_between(transactional_db, settings, monkeypatch):
+    """It applies a better offer that was committed late; what was decided ahead must not trade past it."""
+    world, early = two_batches(settings)
+    late = Command.objects.get(order_id=world.place(world.bob, "sell 1 @ 99").body["data"]["orderId"])
+    late.delete()
+    late.id = early.id
+    in_between(monkeypatch, world, late)
     world.match()
     assert [trade.price for trade in Trade.objects.order_by("sequence")] == [99, 100]
+
+
+def test_a_second_worker_halts_the_market_in_between(transactional_db, settings, monkeypatch):
+    """A halt makes no event, so no number tells: what was decided ahead must not trade after it, nor undo it."""
+    world, early = two_batches(settings)
+    in_between(monkeypatch, world, Command(id=early.id, market_id=world.symbol, kind="HALT", created_at=timezone.now()))
+    world.match()
+    assert not Trade.objects.exists()
+    assert [order.status for order in Order.objects.filter(user=world.alice.user).order_by("id")[1:]] == [
+        "REJECTED"
+    ] * 2
+    assert OrderBook.objects.get().status == "HALTED"

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from exchange.checks import database_faults
+from markets.models import Trade
 from matching import books, queue, worker
 from matching.models import Command, OrderBook
 from orders.models import Order, OrderEvent
@@ -60,6 +61,19 @@ def test_a_book_with_another_token_is_read_again(world):
     world.play(world.alice, "buy 1 @ 100")
     books._books[world.symbol] = copy
     assert outcome(world.play(world.alice, "buy 1 @ 100")) == "1 open +"
+
+
+def test_a_history_that_was_lost_is_not_matched_upon(world):
+    """After a failover another worker wrote as many events as were lost. No count tells one history from the other."""
+    world.play(world.bob, "sell 1 @ 100")
+    before = transaction.savepoint()
+    world.play(world.alice, "buy 1 @ 50")
+    transaction.savepoint_rollback(before)
+    lost = books._books.pop(world.symbol)
+    world.play(world.bob, "sell 1 @ 99")
+    books._books[world.symbol] = lost
+    world.play(world.alice, "buy 1 @ 100")
+    assert Trade.objects.get().price == 99
 
 
 def test_a_book_in_memory_that_lies_is_caught_by_the_guards(transactional_db, world, settings):
@@ -175,6 +189,14 @@ def test_the_sweeper_rings_markets_that_were_not_heard(world, monkeypatch):
     assert queue.sweep() == []
     Command.objects.update(created_at="2026-01-01T00:00:00Z")
     assert queue.sweep() == [world.symbol] == rung
+
+
+def test_a_market_is_unheard_however_many_come_after(world):
+    """Orders keep coming and none of their bells rings: the first of them must not wait for the last."""
+    for _ in range(3):
+        world.place(world.alice, "buy 1 @ 100")
+    Command.objects.filter(id=Command.objects.earliest("id").id).update(created_at="2026-01-01T00:00:00Z")
+    assert queue.unheard() == [world.symbol]
 
 
 def test_a_run_without_commands_takes_no_lock(world, django_assert_num_queries):
