@@ -15,6 +15,8 @@ from chaos.watch import in_words
 from scripts.process import Process
 from tests.live import ROOT
 
+# How many must have looked for the run to say anything. How many can depends on the machine.
+LEAST = 10
 # The codes of manage.py audit.
 CLEAN, FINDINGS = 0, 1
 # True while everything that serves a market is dead: that is what the killer is for, and what the alarm is for.
@@ -41,14 +43,14 @@ class Auditor:
         looked = [audit for audit in said if audit["outcome"] in (CLEAN, FINDINGS)]
         findings = [finding for audit in looked for finding in audit["findings"]]
         alarms = [finding for finding in findings if finding["check"] != NOT_SERVED]
-        report.add("quick audits meanwhile", f"{len(looked)}, {len(alarms)} false alarms")
+        report.add("quick audits meanwhile", f"{len(looked)} of {self.count} wanted, {len(alarms)} false alarms")
         report.add("quick audits that said a market was not served", str(len(findings) - len(alarms)))
         report.add("quick audits tried while there was no database", str(len(said) - len(looked)))
         if looked:
             report.add("time of a quick audit", in_words([audit["seconds"] for audit in looked]))
         report.wrong += [f"a quick audit's false alarm: {alarm}" for alarm in alarms]
-        if len(looked) < self.count:
-            report.wrong.append(f"only {len(looked)} of {self.count} quick audits could look: {said[-1:]}")
+        if len(looked) < min(self.count, LEAST):
+            report.wrong.append(f"only {len(looked)} quick audits could look: {said[-1:]}")
 
 
 @contextmanager

@@ -184,6 +184,12 @@ class Killer:
             assert time.monotonic() < deadline, f"{otherwise or 'not back'} after {seconds} s; last: {self.last}"
             self._tick()
 
+    def linger(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Keep everything running until the condition holds, or for so long."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            self._tick()
+
     def _tick(self) -> None:
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
