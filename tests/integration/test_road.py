@@ -183,7 +183,7 @@ def test_a_sweep_larger_than_one_transaction_goes_on_where_it_stopped(world, set
     assert outcome(world.alice.get(f"/orders/{placed[1]}")) == "1 open +"
 
 
-def test_a_sweep_is_finished_by_a_worker_that_starts_in_the_middle(world, settings, monkeypatch):
+def test_a_sweep_is_finished_by_a_worker_that_starts_in_the_middle(transactional_db, world, settings, monkeypatch):
     """The book rebuilt from the database must not hold the taker that is still on its way through it."""
     settings.ENGINE_FILLS_PER_TRANSACTION = 2
     settings.ENGINE_TIME_BOX_SECONDS = -1
