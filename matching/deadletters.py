@@ -13,6 +13,7 @@ from matching.queue import submit_cancels
 from orders.drafts import NewOrder
 from orders.models import Order
 from orders.services import place_order
+from users.models import User
 
 
 class NotSafe(Exception):
@@ -60,6 +61,8 @@ def _retry(letter: DeadLetter) -> int | None:
         return None
     if order.status != Status.FAILED or order.filled_quantity:
         raise NotSafe(f"order {order.id} is {order.status} with {order.filled_quantity:f} filled: it has had an effect")
+    if not User.objects.filter(id=order.user_id, is_active=True).exists():
+        raise NotSafe(f"user {order.user_id} is not active any more")
     market = read_market(order.market_id)
     assert market is not None, order
     return place_order(order.user_id, market, _same_terms(order), order.correlation_id).order.id

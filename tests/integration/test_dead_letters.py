@@ -88,6 +88,12 @@ def test_what_cannot_be_paid_any_more_is_not_requeued(failed, desk):
     assert (Order.objects.count(), DeadLetter.objects.get().resolution) == (1, None)
 
 
+def test_nobody_who_has_left_gets_an_order(failed, desk):
+    User.objects.filter(username="alice").update(is_active=False)
+    assert "is not active any more" in press(desk, "requeue")
+    assert Order.objects.count() == 1
+
+
 def test_what_has_had_an_effect_is_not_requeued(failed, desk):
     Order.objects.update(status="OPEN")
     assert "it has had an effect" in press(desk, "requeue")
