@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.utils import timezone
@@ -11,7 +11,7 @@ from audit.checks import Check
 from audit.findings import Report
 from audit.ground import Ground, Venue, survey
 from audit.holdings import check_balances, check_some_balances
-from audit.ledger import Ledger, Trades, entries_since
+from audit.ledger import MARGIN, Ledger, Trades, entries_since
 from audit.part import Part, recent, whole
 from audit.rows import EntryRow, TradeRow, TransferRow, read
 from audit.standing import Reserved, check_standing, check_status
@@ -19,9 +19,8 @@ from audit.timeline import Timeline
 
 # The most that a quick audit looks at, of each market.
 RECENT_EVENTS = 10_000
-# How far back it reads transfers: their ids do not commit in order, but none takes minutes.
+# How far back it reads transfers, whose ids do not commit in order.
 RECENT_TRANSFERS = 1_000
-MARGIN = timedelta(minutes=2)
 
 
 class Positions(NamedTuple):

@@ -13,6 +13,8 @@ from balances.models import EntryKind, HouseAccount, LedgerEntry
 from exchange.amounts import plain_units
 
 K = TypeVar("K")
+# No transaction takes longer to commit.
+MARGIN = timedelta(minutes=2)
 # What one reference still owes the ledger: by account, currency and kind. All zero once its entries were seen.
 Owed = dict[tuple[int, str, str], int]
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
@@ -154,10 +156,9 @@ def _missing(owed: Owed) -> str:
 def entries_since(oldest: datetime) -> Iterator[EntryRow]:
     """The entries from an instant on, newest first.
 
-    Ids and times do not rise together exactly: a transaction may commit later than one with larger ids. None takes
-    minutes.
+    Ids and times do not rise together exactly: a transaction may commit later than one with larger ids.
     """
-    bound, last = oldest - timedelta(minutes=2), None
+    bound, last = oldest - MARGIN, None
     while True:
         rows = LedgerEntry.objects.order_by("-id").values_list(*EntryRow._fields)
         found = fetch((rows if last is None else rows.filter(id__lt=last))[:CHUNK], EntryRow)
