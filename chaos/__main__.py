@@ -46,10 +46,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     versions = f"Python {platform.python_version()}, Django {version('django')}, Celery {version('celery')}"
     head = ["# The chaos run", "", f"Seed {options.seed}, size {options.size}; {driver}; {versions}.", ""]
-    text = "\n".join([*head, *(report.text() for report in reports)])
-    print(f"\n{text}", flush=True)
     if options.output:
-        options.output.write_text(text)
+        options.output.write_text("\n".join([*head, *(report.text() for report in reports)]))
     return int(any(report.wrong for report in reports))
 
 
@@ -75,6 +73,8 @@ def _run(part: str, options: argparse.Namespace) -> Report:
     with _kept_if_wrong(options.seed) as (folder, wrong):
         report = _part(part, options, folder)
         wrong.extend(report.wrong)
+    # At once: the parts after it take long.
+    print(f"\n{report.text()}", flush=True)
     return report
 
 

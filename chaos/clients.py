@@ -20,6 +20,7 @@ LAST_ANSWER_SECONDS = 45
 ACCEPTED = 202
 # What a correct exchange may say to these requests besides 202: the order was closed before its cancel came.
 EXPECTED = {(409, "ORDER_CLOSED")}
+BUSY = "MARKET_BUSY"
 
 
 class Client:
@@ -104,6 +105,10 @@ class Client:
                 self._accept(order, result)
 
     def _accept(self, order: dict[str, Any], told: dict[str, Any]) -> None:
+        if told.get("error") == BUSY:
+            # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
+            self.troubles[f"503 {BUSY} in a batch"] += 1
+            return
         if told.get("error"):
             self.mistakes.append(f"{order}: {told}")
             return
