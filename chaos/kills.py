@@ -19,7 +19,7 @@ CLIENT_PAUSE_SECONDS = 0.05
 # The quick audits that the kills left undone are done while only the clients are at work.
 AUDITS_SECONDS = 200
 QUICK_AUDITS = {"ci": 20, "full": 1000}
-CI = Sizes(workers=60, databases=5, redis=10, others=2, pause_seconds=0.7)
+CI = Sizes(workers=60, databases=5, redis=10, others=2, pause_seconds=0.5)
 FULL = Sizes(workers=1000, databases=50, redis=100, others=20, pause_seconds=0.9)
 
 

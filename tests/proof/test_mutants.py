@@ -1,5 +1,6 @@
 """With any one of its safeguards taken out the product fails its own tests."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -8,8 +9,25 @@ from django.conf import settings
 
 from tests.laboratory import Laboratory, Mutant, Verdict, killed, mutants
 
-MUTANTS = mutants()
-LEAST = 15
+# Cousins of others, left out of a run that must be short: PROOF_TIMES=2 takes them in.
+COUSINS = {
+    "a_halt_is_obeyed_at_once",
+    "a_key_answers_for_any_order",
+    "a_limit_of_fills_for_each_command",
+    "a_look_before_the_lock",
+    "another_command_is_given_up",
+    "balances_frozen_in_any_order",
+    "inbox_read_by_the_clock",
+    "keys_are_not_looked_up",
+    "new_token_over_any_other",
+    "rung_before_the_commit",
+    "the_newest_command_tells_what_is_unheard",
+    "tried_again_inside_a_transaction",
+    "what_was_committed_counts_as_heard",
+}
+TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+MUTANTS = [mutant for mutant in mutants() if TIMES > 1 or str(mutant) not in COUSINS]
+LEAST = 20
 UNTOUCHED = "untouched"
 
 Verdicts = dict[str, "Future[Verdict]"]
