@@ -21,7 +21,7 @@ from matching.core.types import Outcome, Reason, Status
 from matching.inbox import Waiting, read_inbox, unpack
 from matching.models import SWITCHES, DeadLetter
 from matching.preparation import Prepared, database_time, known_market
-from matching.settlement import clear_inbox, store, write_settlement
+from matching.settlement import Settlement, clear_inbox, store, write_settlement
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +45,16 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         book = Book(books.rules(symbol), row.next_sequence)
         batch.add(command, _refused(batch, book, command))
         failures = row.failures + 1
-        if failures >= settings.ENGINE_HALT_AFTER_FAILURES:
+        too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
+        if too_many:
             batch.switch(MarketStatus.HALTED, book.next_sequence, f"{failures} orders failed one after the other")
         settlement = write_settlement(batch, book.next_sequence, database_time(), dialect())
         clear_inbox(batch.done)
         store(row, settlement, failures)
-        letter = _keep(command, settlement.batch, error, attempts)
+        letter = _keep(command, settlement, error, attempts)
     _announce(letter, error)
-    if batch.switches:
+    # A switch that was given up is carried out, and no news.
+    if too_many and batch.switches:
         logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
     # Depth is not told: nothing of this was ever in the book.
     return Prepared(book, settlement, is_full=False, public=[])
@@ -85,15 +87,15 @@ def _refused(batch: Batch, book: Book, command: Waiting) -> Outcome:
     return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
 
 
-def _keep(command: Waiting, batch: Batch, error: Exception, attempts: int) -> DeadLetter:
+def _keep(command: Waiting, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter.objects.create(
-        market=batch.market,
+        market=settlement.batch.market,
         kind=command.kind,
         order_id=command.order_id,
         error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
         traceback="".join(traceback.format_exception(error)),
         attempts=attempts,
-        created_at=database_time(),
+        created_at=settlement.now,
     )
 
 

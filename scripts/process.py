@@ -114,12 +114,7 @@ class Server:
         process, self.process = self.process, None
         if process is None:
             return
-        process.send_signal(with_signal)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process, with_signal, STOP_SECONDS)
 
 
 @dataclass
@@ -164,12 +159,17 @@ class Process:
         process, self.running = self.running, None
         if process is None:
             return
-        process.send_signal(with_signal)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process, with_signal, seconds)
+
+
+def _end(process: "subprocess.Popen[bytes]", with_signal: signal.Signals, seconds: float) -> None:
+    """Ask it to end, and kill it where it does not within so long."""
+    process.send_signal(with_signal)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def last_words(log: Path) -> str:

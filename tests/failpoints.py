@@ -13,8 +13,6 @@ from unittest.mock import patch
 
 from django.db import OperationalError, connection, connections
 
-from matching import aside
-
 Work = Callable[[], Any]
 
 
@@ -141,8 +139,6 @@ def _killed(work: Work, turn: int) -> None:
     child = os.fork()
     if child == 0:
         try:
-            # The other thread stayed behind in the parent.
-            aside._thread.cache_clear()
             with Failpoints(turn, KILL).armed():
                 work()
         finally:

@@ -54,6 +54,20 @@ class Drain(NamedTuple):
     """Let the worker run; until then commands wait in the inbox."""
 
 
+def wanted(order: NaiveOrder) -> NewOrder:
+    """The twin's order as its user asks the exchange for it."""
+    return NewOrder(
+        side=order.side,
+        type="MARKET" if order.price is None else "LIMIT",
+        price=order.price,
+        quantity=order.quantity,
+        quote_quantity=order.budget,
+        time_in_force=order.time_in_force,
+        post_only=order.post_only,
+        self_trade_prevention=order.stp,
+    )
+
+
 class Database:
     """The exchange as it is: services in front, the worker behind, rows in between."""
 
@@ -88,18 +102,8 @@ class Database:
         """The order's id, or None when its funds cannot be frozen."""
         # Rates are fixed when the order is accepted: change them as an operator would, between two orders.
         self.market.maker_fee_rate, self.market.taker_fee_rate = order.maker_rate, order.taker_rate
-        wanted = NewOrder(
-            side=order.side,
-            type="MARKET" if order.price is None else "LIMIT",
-            price=order.price,
-            quantity=order.quantity,
-            quote_quantity=order.budget,
-            time_in_force=order.time_in_force,
-            post_only=order.post_only,
-            self_trade_prevention=order.stp,
-        )
         try:
-            return place_order(self.users[order.user], self.market, wanted).order.id
+            return place_order(self.users[order.user], self.market, wanted(order)).order.id
         except InsufficientFunds:
             return None
 

@@ -20,11 +20,11 @@ from matching.core.money import to_units
 from matching.core.types import Order
 from matching.models import DeadLetter, OrderBook
 from orders.batch import Asked, place_orders
-from orders.drafts import NewOrder, Placed
+from orders.drafts import Placed
 from orders.models import Order as DatabaseOrder
 from tests import commands
 from tests.commands import MARKETS, Place
-from tests.integration.test_properties import Beside, CancelMine, Drain, Engine
+from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
 
 TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 
@@ -72,9 +72,7 @@ class InBulk(Beside):
         if not orders:
             return
         market.maker_fee_rate, market.taker_fee_rate = orders[0].maker_rate, orders[0].taker_rate
-        results = place_orders(
-            [Asked(self.database.users[str(order.user)], market, _wanted(order)) for order in orders]
-        )
+        results = place_orders([Asked(self.database.users[str(order.user)], market, wanted(order)) for order in orders])
         for order, result in zip(orders, results, strict=True):
             is_placed = isinstance(result, Placed)
             assert is_placed or isinstance(result, InsufficientFunds), result
@@ -85,19 +83,6 @@ class InBulk(Beside):
 
 def _rates(order: object) -> tuple[str, str]:
     return str(getattr(order, "maker_rate", "")), str(getattr(order, "taker_rate", ""))
-
-
-def _wanted(order: NaiveOrder) -> NewOrder:
-    return NewOrder(
-        side=order.side,
-        type="MARKET" if order.price is None else "LIMIT",
-        price=order.price,
-        quantity=order.quantity,
-        quote_quantity=order.budget,
-        time_in_force=order.time_in_force,
-        post_only=order.post_only,
-        self_trade_prevention=order.stp,
-    )
 
 
 def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
