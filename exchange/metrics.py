@@ -1,5 +1,40 @@
-"""What is counted, for Prometheus."""
+"""What is counted, for Prometheus. Names and labels are what docs/operations.md, the alerts and the dashboard go by.
 
-from prometheus_client import Counter
+Each process counts for itself. Where several share PROMETHEUS_MULTIPROC_DIR, /metrics of any of them adds up all.
+"""
 
+from prometheus_client import Counter, Gauge, Histogram
+
+INTAKE, ENGINE = "intake", "engine"
+ORDERS_RECEIVED = Counter("exchange_orders_received", "Orders stored and answered with 202", ["symbol"])
+ORDERS_DUPLICATE = Counter(
+    "exchange_orders_duplicate", "Orders answered from an earlier one of the same key", ["symbol"]
+)
+# By the intake's error code, or by the engine's reason.
+ORDERS_REJECTED = Counter("exchange_orders_rejected", "Orders that were turned away", ["symbol", "reason", "by"])
+ORDERS_PROCESSED = Counter("exchange_orders_processed", "Orders applied, by what became of them", ["symbol", "status"])
+ORDERS_FAILED = Counter("exchange_orders_failed", "Orders given up because of a defect", ["symbol"])
+TRADES = Counter("exchange_trades", "Trades settled", ["symbol"])
+ORDER_SECONDS = Histogram(
+    "exchange_order_processing_seconds",
+    "From an order's acceptance to the commit that applied it",
+    ["symbol"],
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2, 5, 15, 60),
+)
+
+BATCH_COMMANDS = Histogram(
+    "exchange_batch_commands",
+    "Commands in one transaction",
+    ["symbol"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+_LOCK_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3)
+LOCK_WAIT = Histogram("exchange_lock_wait_seconds", "Waiting for a book's row", ["symbol"], buckets=_LOCK_BUCKETS)
+LOCKED = Histogram("exchange_locked_seconds", "Holding a book's row", ["symbol"], buckets=_LOCK_BUCKETS)
+DEADLOCK_RETRIES = Counter("exchange_deadlock_retries", "Transactions done again after a deadlock", ["by"])
+INTERRUPTIONS = Counter("exchange_interruptions", "Batches broken off by an outage of the database", ["symbol"])
 DEAD_LETTERS = Counter("exchange_dead_letters", "Commands that the engine gave up", ["symbol"])
+
+STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
+STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
+STREAM_RESETS = Counter("exchange_stream_resets", "Clients told that they may have missed something", ["stream"])
