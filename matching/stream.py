@@ -19,7 +19,7 @@ from exchange.streams.messages import RESET, data_text
 from exchange.streams.request import StreamRequest
 from exchange.streams.sharing import Shared
 from exchange.streams.watch import Position
-from markets.models import Market
+from markets.models import Market, Trade
 from markets.views import known_market, represent_print
 from matching.batch import Batch
 from matching.core.book import Book
@@ -90,12 +90,18 @@ class MarketFeed:
         return self._state(depth, since)
 
     def missed(self, since: float) -> list[Message]:
-        """Nothing, if nothing was committed. Else trades may be lacking: what there is now, and a word to say so."""
+        """What there is now, if it is another than what was told; and if trades may be lacking, a word to say so."""
         depth = _readings(self._symbol).depth.read(since)
         if depth["sequence"] <= self._position:
             return []
+        # Read after the depth: what traded up to its sequence is seen for certain.
+        has_traded = Trade.objects.filter(market_id=self._symbol, sequence__gt=self._position).exists()
         self._position = depth["sequence"]
-        return [self._message(RESET, {"reason": "MAY_HAVE_MISSED"}), *self._state(depth, since)]
+        if has_traded:
+            return [self._message(RESET, {"reason": "MAY_HAVE_MISSED"}), *self._state(depth, since)]
+        # Refused orders take numbers too, and change nothing that is public.
+        is_same = _levels(data_text(depth)) == _levels(self._told[DEPTH])
+        return [] if is_same else self._state(depth, since)
 
     def confirm(self, position: Position) -> None:
         self._position = max(self._position, position.newest.get(self._symbol, 0))
@@ -141,6 +147,11 @@ def _sequence(depth: str) -> int:
     """The first in the text is the depth's own; parsing the rest of it for each listener would cost a lot more."""
     match = _SEQUENCE.search(depth)
     return int(match[1]) if match else 0
+
+
+def _levels(depth: str) -> str:
+    """All of it but its sequence."""
+    return _SEQUENCE.sub("", depth, count=1)
 
 
 def _ticker_message(channel: str, since: float) -> Message:

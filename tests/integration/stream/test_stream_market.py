@@ -118,6 +118,26 @@ def test_a_refused_order_is_not_told(world: World, port: int) -> None:
         assert client.next(1.5) is None
 
 
+def test_what_is_read_again_is_told_only_if_it_changed(world: World) -> None:
+    """A stream reads the market again whenever something may have been missed: after it opened, for one."""
+    world.play(world.bob, "sell 1 @ 100")
+    feed = stream.MarketFeed("BTC-USD")
+    feed.opening(time.monotonic())
+
+    def missed() -> list[str]:
+        return [message.type for message in feed.missed(time.monotonic())]
+
+    assert missed() == []
+    world.play(world.alice, "buy 1 @ 100 post-only")
+    world.play(world.alice, "buy 1 @ 99 ioc")
+    assert missed() == []
+    world.play(world.alice, "buy 1 @ 99")
+    assert missed() == ["depth", "ticker"]
+    world.play(world.alice, "buy 1 @ 100")
+    assert missed() == ["stream-reset", "depth", "ticker"]
+    assert missed() == []
+
+
 def test_twenty_levels_of_each_side_are_told(world: World, port: int) -> None:
     with follow(port) as client:
         for number in range(25):
