@@ -29,6 +29,8 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from exchange.metrics import SERVER_AWAY
+
 logger = logging.getLogger(__name__)
 
 # What a call through an open breaker raises, and the one that opened it.
@@ -79,6 +81,7 @@ class Breaker(CircuitBreakerListener):
         if old_state.name == new_state.name:
             # Several threads were waiting for the server when it was found to be away.
             return
+        SERVER_AWAY.labels(self.server).set(new_state.name == STATE_OPEN)
         if new_state.name == STATE_OPEN:
             logger.warning("%s does not answer, it is done without until it does: %s", self.server, self._reason)
             threading.Thread(target=self._ask_until_it_answers, name=f"breaker-{self.server}", daemon=True).start()

@@ -8,6 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, connection
 
+from exchange.metrics import DEADLOCK_RETRIES, INTAKE
+
 # MySQL and MariaDB: lock wait timeout, deadlock, record changed since the snapshot was taken.
 TRANSIENT_CODES = frozenset({1205, 1213, 1020})
 ATTEMPTS = 8
@@ -31,6 +33,7 @@ def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
             except OperationalError as error:
                 if not is_transient(error) or connection.in_atomic_block:
                     raise
+                DEADLOCK_RETRIES.labels(INTAKE).inc()
                 # Spread: those that met once would meet again.
                 time.sleep(random.uniform(0.2, 1.0) * BACKOFF_SECONDS * 2**attempt)  # noqa: S311
         return function(*args, **kwargs)

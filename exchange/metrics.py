@@ -1,9 +1,19 @@
 """What is counted, for Prometheus. Names and labels are what docs/operations.md, the alerts and the dashboard go by.
 
-Each process counts for itself. Where several share PROMETHEUS_MULTIPROC_DIR, /metrics of any of them adds up all.
+Each process counts for itself. Where several share the folder PROMETHEUS_MULTIPROC_DIR, each of them shows all.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+# prometheus-client's own variable.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 INTAKE, ENGINE = "intake", "engine"
 ORDERS_RECEIVED = Counter("exchange_orders_received", "Orders stored and answered with 202", ["symbol"])
@@ -12,7 +22,8 @@ ORDERS_DUPLICATE = Counter(
 )
 # By the intake's error code, or by the engine's reason.
 ORDERS_REJECTED = Counter("exchange_orders_rejected", "Orders that were turned away", ["symbol", "reason", "by"])
-ORDERS_PROCESSED = Counter("exchange_orders_processed", "Orders applied, by what became of them", ["symbol", "status"])
+ORDERS_PROCESSED = Counter("exchange_orders_processed", "Orders applied by their market's worker", ["symbol"])
+ORDER_EVENTS = Counter("exchange_order_events", "Steps in orders' lives, by what they led to", ["symbol", "status"])
 ORDERS_FAILED = Counter("exchange_orders_failed", "Orders given up because of a defect", ["symbol"])
 TRADES = Counter("exchange_trades", "Trades settled", ["symbol"])
 ORDER_SECONDS = Histogram(
@@ -35,6 +46,47 @@ DEADLOCK_RETRIES = Counter("exchange_deadlock_retries", "Transactions done again
 INTERRUPTIONS = Counter("exchange_interruptions", "Batches broken off by an outage of the database", ["symbol"])
 DEAD_LETTERS = Counter("exchange_dead_letters", "Commands that the engine gave up", ["symbol"])
 
+# Of breakers: each process finds out by itself.
+SERVER_AWAY = Gauge(
+    "exchange_server_away", "Whether Redis or the broker is done without", ["server"], multiprocess_mode="livemax"
+)
+
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
 STREAM_RESETS = Counter("exchange_stream_resets", "Clients told that they may have missed something", ["stream"])
+
+
+def exposed() -> bytes:
+    """What was counted, in Prometheus's text format."""
+    return generate_latest(registry())
+
+
+def registry() -> CollectorRegistry:
+    """The counters of this process, or of all that share its folder."""
+    if not os.environ.get(FOLDER):
+        return REGISTRY
+    shared = CollectorRegistry()
+    shared.register(_Shared())
+    return shared
+
+
+class _Shared(Collector):
+    """What lies in the folder, without the gauges of processes that ended, however they went. Counters go on."""
+
+    def collect(self) -> Iterable[Metric]:
+        folder = Path(os.environ[FOLDER])
+        for file in folder.glob("gauge_live*_*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            if not _is_alive(pid):
+                mark_process_dead(pid, str(folder))
+        return MultiProcessCollector(None, str(folder)).collect()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

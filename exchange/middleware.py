@@ -1,4 +1,4 @@
-"""Middleware of the pages, the admin above all, that other requests have no use for."""
+"""Middleware: what only the pages have a use for, the admin above all; and the counting of requests."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django_prometheus.middleware import PrometheusAfterMiddleware
 
 # An API request signs in by its token, and whoever asks for the exchange's health does not sign in at all.
-WITHOUT_SESSION = ("/api/", "/health/")
+WITHOUT_SESSION = ("/api/", "/health/", "/metrics")
 
 
 class _PagesOnly:
@@ -40,3 +41,12 @@ class Messages(_PagesOnly, MessageMiddleware):
 class Csrf(_PagesOnly, CsrfViewMiddleware):
     def process_view(self, request: HttpRequest, *view: Any) -> Any:
         return None if request.path_info.startswith(WITHOUT_SESSION) else super().process_view(request, *view)
+
+
+class Counting(PrometheusAfterMiddleware):  # type: ignore[misc]
+    """django-prometheus's, which gives each word that comes as a method a time series of its own, for ever."""
+
+    def label_metric(self, metric: Any, request: HttpRequest, response: Any = None, **labels: str) -> Any:
+        if "method" in labels:
+            labels["method"] = self._method(request)
+        return super().label_metric(metric, request, response, **labels)

@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "exchange.middleware.Sessions",
@@ -87,6 +88,7 @@ MIDDLEWARE = [
     "exchange.middleware.SignIn",
     "exchange.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "exchange.middleware.Counting",
 ]
 ROOT_URLCONF = "exchange.urls"
 WSGI_APPLICATION = "exchange.wsgi.application"
@@ -131,6 +133,8 @@ def database(url: str) -> dict[str, Any]:
     is_sqlite = config["ENGINE"].endswith("sqlite3")
     if not is_sqlite and not config["ENGINE"].endswith("mysql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
+    # The same engines, with their statements counted.
+    config["ENGINE"] = f"django_prometheus.db.backends.{'sqlite3' if is_sqlite else 'mysql'}"
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
     if is_sqlite:
         # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
@@ -271,6 +275,9 @@ WHITENOISE_USE_FINDERS = True
 # Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+
+# Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = {

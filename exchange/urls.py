@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from audit.scrape import metrics
+
 urlpatterns = [
     # Somebody who types the bare address is a person.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("health/", include("audit.urls")),
+    path("metrics", metrics),
     path(
         "api/v1/",
         include(

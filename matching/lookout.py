@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from django.db import close_old_connections, connection
 
 from matching import queue, worker
-from matching.worker import Run
+from matching.run import Run
 
 logger = logging.getLogger(__name__)
 

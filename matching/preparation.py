@@ -18,6 +18,7 @@ from matching import books
 from matching.batch import Batch
 from matching.bookrow import BookRow
 from matching.core.book import Book
+from matching.counting import count
 from matching.decision import decide, market_buyers
 from matching.inbox import Row, unpack
 from matching.settlement import Settlement, write_settlement
@@ -44,6 +45,7 @@ class Prepared:
     def tell(self) -> None:
         batch, now = self.batch, self.settlement.now
         publish_steps((engine_step(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
+        count(batch)
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:

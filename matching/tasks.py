@@ -1,21 +1,22 @@
 """Celery's entry points."""
 
 import logging
-from dataclasses import asdict
 from typing import Any
 
 from celery import current_app, shared_task
 
 from matching import lookout, queue
+from matching.exposition import MetricsServer
 from matching.subscription import MarketLookout, MarketSubscription
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name=queue.MATCH_TASK, ignore_result=True)
+# Stored nowhere: a monitor such as Flower hears it, as long as its first orders and trades need.
+@shared_task(name=queue.MATCH_TASK, ignore_result=True, resultrepr_maxsize=10_000)
 def match(symbol: str) -> dict[str, Any]:
     """A bell rang: apply the symbol's waiting commands."""
-    return asdict(lookout.match(symbol))
+    return lookout.match(symbol).as_result()
 
 
 @shared_task(name=queue.SWEEP_TASK, ignore_result=True)
@@ -30,5 +31,6 @@ def dead_letter(letter: dict[str, Any]) -> None:
     logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
 
 
+current_app.steps["worker"].add(MetricsServer)
 current_app.steps["consumer"].add(MarketSubscription)
 current_app.steps["worker"].add(MarketLookout)

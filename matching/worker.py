@@ -15,24 +15,25 @@ Why each step is where it is:
 import logging
 import time
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from balances.services import Overdrawn
 from exchange.bulk import dialect
+from exchange.deadlocks import is_transient
+from exchange.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
 from exchange.outages import is_outage
 from markets.models import MarketStatus
 from matching import books, queue
 from matching.aside import do_aside
-from matching.batch import Batch
 from matching.bookrow import BookRow, lock_book
 from matching.failure import give_up, halt
 from matching.inbox import Row, is_waiting, read_inbox
 from matching.preparation import Prepared, database_time, prepare, prepare_ahead
+from matching.run import Run
 from matching.settlement import clear_inbox, store
 from matching.suspicion import Suspicion
 
@@ -40,24 +41,6 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.05
-
-
-@dataclass
-class Run:
-    """What one matching run did; the Celery task's result."""
-
-    symbol: str
-    commands: int = 0
-    trades: int = 0
-    batches: int = 0
-    # How long the book's row was locked at the longest.
-    longest_ms: float = 0
-
-    def add(self, batch: Batch, locked_seconds: float) -> None:
-        self.commands += len(batch.done)
-        self.trades += len(batch.trades)
-        self.batches += 1
-        self.longest_ms = max(self.longest_ms, round(locked_seconds * 1000, 1))
 
 
 def drain(symbol: str) -> Run:
@@ -132,9 +115,11 @@ class _Drain:
         elif not is_waiting(self.symbol):
             # Looked at without the lock: most bells that find nothing must not wait for the one that works.
             return None
+        asked_at = time.monotonic()
         with transaction.atomic(durable=True):
             row = lock_book(self.symbol)
             locked_at = time.monotonic()
+            LOCK_WAIT.labels(self.symbol).observe(locked_at - asked_at)
             self.is_halted = row.status == MarketStatus.HALTED
             now = database_time()
             prepared = self._decided_ahead(row) or self._decided_now(row, now)
@@ -143,7 +128,9 @@ class _Drain:
             clear_inbox(prepared.batch.done)
             self._look_ahead(prepared, now, locked_at)
             token = store(row, prepared.settlement)
-        self.result.add(prepared.batch, time.monotonic() - locked_at)
+        locked_seconds = time.monotonic() - locked_at
+        LOCKED.labels(self.symbol).observe(locked_seconds)
+        self.result.add(prepared.batch, locked_seconds)
         self.suspicion.settled(len(prepared.batch.done))
         # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
         self.last, self.token = prepared, token
@@ -196,6 +183,8 @@ class _Drain:
     def _try_again(self, error: Exception, interruptions: int) -> Prepared | None:
         """Wait for an outage to pass; of a batch that fails by itself find the command that does it, and give it up."""
         if is_outage(error):
+            is_deadlock = isinstance(error, OperationalError) and is_transient(error)
+            (DEADLOCK_RETRIES.labels(ENGINE) if is_deadlock else INTERRUPTIONS.labels(self.symbol)).inc()
             logger.warning("batch of %s interrupted (attempt %d): %s", self.symbol, interruptions, error)
             time.sleep(BACKOFF_SECONDS * interruptions)
             return None
@@ -228,5 +217,7 @@ class _Drain:
                 # Not even its funds can be released.
                 halt(self.symbol, worse)
             raise
-        self.result.commands += given_up is not None
+        if given_up is not None:
+            self.result.commands += 1
+            self.result.show(given_up.batch)
         return given_up

@@ -21,6 +21,7 @@ from exchange.errors import ExchangeError, Unavailable
 from markets.models import Market
 from matching.models import CommandKind
 from matching.queue import submit
+from orders.counting import count_placed
 from orders.drafts import NewOrder, Placed, draft_order, refuse_by_market, replay
 from orders.inserts import insert_orders
 from orders.models import Order
@@ -68,12 +69,20 @@ _Drafts = Sequence[_Draft | ExchangeError]
 _Decision = _Draft | _Repetition | ExchangeError
 
 
-@again_on_deadlock
 def place_orders(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeError]:
     """Store those that can be, with their reserved funds and commands, and ring each of their markets once.
 
     One result for each, in the same order; what was refused before stays refused. Raises Unavailable.
     """
+    results = _place(asked)
+    for each, result in zip(asked, results, strict=True):
+        if isinstance(each, Asked):
+            count_placed(each.market.symbol, result)
+    return results
+
+
+@again_on_deadlock
+def _place(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeError]:
     known: dict[Key, Order] | None = None
     is_locked = False
     for _ in range(ATTEMPTS):

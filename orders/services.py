@@ -5,16 +5,24 @@ from django.utils import timezone
 
 from balances.services import freeze
 from exchange.deadlocks import again_on_deadlock
-from exchange.errors import InvalidField, MarketBusy, MarketNotTrading, OrderClosed, OrderNotFound, ValidationFailed
+from exchange.errors import (
+    ExchangeError,
+    InvalidField,
+    MarketBusy,
+    MarketNotTrading,
+    OrderClosed,
+    OrderNotFound,
+    ValidationFailed,
+)
 from markets.models import Market
 from matching.models import CommandKind
 from matching.queue import submit, submit_cancels
+from orders.counting import count_placed
 from orders.drafts import NewOrder, Placed, draft_order, refuse_by_market, replay
 from orders.inserts import insert_orders
 from orders.models import Order
 
 
-@again_on_deadlock
 def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: str = "") -> Placed:
     """Store an order with its reserved funds and its command, and ring its market.
 
@@ -23,20 +31,13 @@ def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: 
     is stored then. A key that is known answers first, for the market's rules may have changed since. It is not looked
     for beforehand: the insert tells.
     """
-    order = draft_order(user_id, market, wanted, timezone.now(), correlation_id)
     try:
-        refuse_by_market(market, wanted)
-        with transaction.atomic():
-            insert_orders([order])
-            submit(CommandKind.NEW, [(market.symbol, order.id)])
-            if order.frozen:
-                freeze(user_id, frozen_currency(market, wanted.side), order.frozen)
-    except (IntegrityError, InvalidField, MarketBusy, MarketNotTrading, ValidationFailed):
-        earlier = _stored_under_its_key(order)
-        if earlier is None:
-            raise
-        return replay(earlier, order)
-    return Placed(order, replayed=False)
+        placed = _place(user_id, market, wanted, correlation_id)
+    except ExchangeError as refusal:
+        count_placed(market.symbol, refusal)
+        raise
+    count_placed(market.symbol, placed)
+    return placed
 
 
 @again_on_deadlock
@@ -76,6 +77,24 @@ def find_order(user_id: int, order_id: int) -> Order:
 def frozen_currency(market: Market, side: str) -> str:
     """The asset that an order reserves: what it gives away."""
     return str(market.quote_id if side == "BUY" else market.base_id)
+
+
+@again_on_deadlock
+def _place(user_id: int, market: Market, wanted: NewOrder, correlation_id: str) -> Placed:
+    order = draft_order(user_id, market, wanted, timezone.now(), correlation_id)
+    try:
+        refuse_by_market(market, wanted)
+        with transaction.atomic():
+            insert_orders([order])
+            submit(CommandKind.NEW, [(market.symbol, order.id)])
+            if order.frozen:
+                freeze(user_id, frozen_currency(market, wanted.side), order.frozen)
+    except (IntegrityError, InvalidField, MarketBusy, MarketNotTrading, ValidationFailed):
+        earlier = _stored_under_its_key(order)
+        if earlier is None:
+            raise
+        return replay(earlier, order)
+    return Placed(order, replayed=False)
 
 
 def _stored_under_its_key(order: Order) -> Order | None:

@@ -19,8 +19,9 @@ from django.conf import settings
 from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
 
+from exchange import metrics
 from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
-from exchange.streams.hub import Feed, Hub
+from exchange.streams.hub import Feed, Hub, stream_kind
 from exchange.streams.messages import RESET, Message, data_text
 from exchange.streams.request import StreamRequest
 from exchange.streams.threads import in_thread
@@ -106,6 +107,8 @@ class _Stream:
         self.feed = feed
         self.listener = listener
         self._hub = hub
+        kind = stream_kind(feed)
+        self._events, self._resets = metrics.STREAM_EVENTS.labels(kind), metrics.STREAM_RESETS.labels(kind)
         self._sent: dict[tuple[str, str], None] = {}
         self._confirmed = hub.checkpoint
         # It still owes its client what it could not read; its position must not move on.
@@ -185,7 +188,10 @@ class _Stream:
         return self._encode(event.type, event.data, event.id)
 
     def _encode(self, kind: str, data: str, message_id: str | None) -> bytes:
+        if kind == RESET:
+            self._resets.inc()
         if message_id is None:
+            self._events.inc()
             return _encoded_for_all(kind, data)
         if message_id:
             if (kind, message_id) in self._sent:
@@ -193,6 +199,7 @@ class _Stream:
             self._sent[kind, message_id] = None
             if len(self._sent) > REMEMBERED_IDS:
                 del self._sent[next(iter(self._sent))]
+        self._events.inc()
         text: str = sse_encode_event(kind, data, event_id=message_id)
         # Only an empty id makes a client forget the one it has.
         return (f"id:\n{text}" if message_id == "" else text).encode()

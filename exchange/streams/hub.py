@@ -17,6 +17,7 @@ from django_eventstream.event import Event
 from django_eventstream.views import Listener, ListenerManager
 
 from exchange.errors import TooManyRequests
+from exchange.metrics import STREAM_CONNECTIONS
 from exchange.streams.conflation import Conflation, Digest
 from exchange.streams.messages import Heard, Message
 from exchange.streams.presence import Presence
@@ -101,6 +102,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._streams[listener] = feed
         self.add_listener(listener)
         self._presence.changed()
+        STREAM_CONNECTIONS.labels(stream_kind(feed)).inc()
         return listener
 
     async def settled(self) -> None:
@@ -108,7 +110,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
         await self._subscription.settled(SUBSCRIBE_SECONDS)
 
     def leave(self, listener: Listener) -> None:
-        self._streams.pop(listener, None)
+        feed = self._streams.pop(listener)
+        STREAM_CONNECTIONS.labels(stream_kind(feed)).dec()
         self.remove_listener(listener)
         self._presence.changed()
 
@@ -192,6 +195,11 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def _subscribed(self) -> None:
         self._watch.begin_anew()
+
+
+def stream_kind(feed: Feed) -> str:
+    """As the counters call it: somebody's own orders, or a market that is public."""
+    return "market" if feed.user_id is None else "orders"
 
 
 def _no_summary(channel: str, since: float) -> Message:
