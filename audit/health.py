@@ -13,9 +13,11 @@ from audit.run import last_run
 from exchange.breakers import ServerAway
 from exchange.errors import timestamp
 from exchange.streams.connection import redis_options, streams_breaker
+from markets.models import Market, MarketStatus
+from matching.attendance import workers_alive
 from matching.models import Command
 
-OK, AWAY = "ok", "away"
+OK, AWAY, DEGRADED = "ok", "away", "degraded"
 
 
 @require_safe
@@ -26,14 +28,23 @@ def live(_: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(_: HttpRequest) -> JsonResponse:
-    """503 only without the database. Redis away is told and no more: matching goes on by the workers' lookout."""
+    """503 only without the database. Redis away is told and no more: matching goes on by the workers' lookout.
+
+    Nor is a market without a worker a reason to send orders elsewhere: they are stored here all the same.
+    """
     state: dict[str, Any] = {"status": OK, "database": OK, "redis": _redis()}
     try:
-        state |= {"oldestCommandSeconds": _oldest_command_seconds(), "lastAudit": _last_audit()}
+        workers = _workers()
+        state |= {"oldestCommandSeconds": _oldest_command_seconds(), "workers": workers, "lastAudit": _last_audit()}
     except Error:
-        unknown = {"oldestCommandSeconds": None, "lastAudit": None}
+        unknown = {"oldestCommandSeconds": None, "workers": None, "lastAudit": None}
         return JsonResponse({**state, "status": "unavailable", "database": AWAY, **unknown}, status=503)
-    return JsonResponse(state)
+    return JsonResponse(state if all(workers.values()) else {**state, "status": DEGRADED})
+
+
+def _workers() -> dict[str, int]:
+    """How many serve each market that is not halted."""
+    return workers_alive(Market.objects.exclude(status=MarketStatus.HALTED).values_list("symbol", flat=True))
 
 
 def _oldest_command_seconds() -> float | None:

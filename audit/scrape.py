@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from audit.models import AuditRun, Outcome
 from exchange.metrics import exposed
 from markets.models import Market
+from matching.attendance import workers_alive
 from matching.models import Command, DeadLetter
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,10 @@ class _Gauges(Collector):
 def _markets() -> Iterator[GaugeMetricFamily]:
     status = GaugeMetricFamily("exchange_market_status", "1 for what the market is", labels=["symbol", "status"])
     waiting = GaugeMetricFamily("exchange_waiting_commands", "Commands in the inbox", labels=["symbol"])
+    workers = GaugeMetricFamily("exchange_workers", "Workers that serve it and were seen lately", labels=["symbol"])
     oldest = GaugeMetricFamily("exchange_oldest_command_seconds", "How long the first one waits", labels=["symbol"])
     markets = dict(Market.objects.values_list("symbol", "status"))
+    alive = workers_alive(markets)
     inboxes = Command.objects.values("market_id").annotate(waiting=Count("id"), first=Min("id"))
     inbox = {row["market_id"]: row for row in inboxes.order_by()}
     since = dict(
@@ -62,10 +65,11 @@ def _markets() -> Iterator[GaugeMetricFamily]:
     for symbol in sorted(markets):
         row = inbox.get(symbol, {"waiting": 0, "first": None})
         status.add_metric([symbol, markets[symbol]], 1)
+        workers.add_metric([symbol], alive[symbol])
         waiting.add_metric([symbol], row["waiting"])
         # The first may have been applied between the two queries.
         oldest.add_metric([symbol], max(0.0, (now - since.get(row["first"], now)).total_seconds()))
-    yield from (status, waiting, oldest)
+    yield from (status, workers, waiting, oldest)
 
 
 def _dead_letters() -> GaugeMetricFamily:

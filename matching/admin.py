@@ -13,7 +13,7 @@ from exchange.admin import NOTHING, ReadOnlyAdmin, numbers
 from exchange.errors import ExchangeError
 from matching import deadletters
 from matching.deadletters import NotSafe
-from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from matching.models import Attendance, Command, DeadLetter, OrderBook, StatusChange
 
 DEAL_PERMISSION = "matching.change_deadletter"
 
@@ -49,6 +49,22 @@ class StatusChangeAdmin(ReadOnlyAdmin):
 
     def find(self, word: str) -> Q:
         return Q(market_id=word)
+
+
+@admin.register(Attendance)
+class AttendanceAdmin(ReadOnlyAdmin):
+    """One that was killed stays in the list for an hour: when it was last seen tells."""
+
+    list_display = ("name", "serves", "started_at", "seen_at")
+    list_filter = ("serves_all",)
+    search_help_text = "A worker's name, exactly."
+
+    @admin.display
+    def serves(self, worker: Attendance) -> str:
+        return "all markets" if worker.serves_all else ", ".join(worker.symbols) or NOTHING
+
+    def find(self, word: str) -> Q:
+        return Q(name=word)
 
 
 @admin.register(DeadLetter)

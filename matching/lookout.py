@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from django.db import close_old_connections, connection
 
 from matching import queue, worker
+from matching.attendance import Attendant
 from matching.run import Run
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ class Lookout:
     it, and while it is frozen the worker waits for it.
     """
 
-    def __init__(self, served: Callable[[], Collection[str]]) -> None:
+    def __init__(self, served: Callable[[], Collection[str]], attendant: Attendant) -> None:
         self._served = served
+        self._attendant = attendant
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
 
@@ -53,6 +55,9 @@ class Lookout:
             while not self._stopping.wait(pause):
                 # A backlog is worked off at once: nobody will ring for what a drain's time box left behind.
                 pause = 0 if self.look() else LOOK_EVERY_SECONDS
+            with contextlib.suppress(Exception):
+                # Otherwise it counts until it has not been seen for a while.
+                self._attendant.leave()
         finally:
             connection.close()
 
@@ -61,6 +66,7 @@ class Lookout:
 
         What fails is tried again in a second, and keeps no other market waiting.
         """
+        self._attend()
         try:
             close_old_connections()
             served = self._served()
@@ -71,7 +77,16 @@ class Lookout:
         runs = [self._drain(symbol) for symbol in symbols]
         return any(run is not None and run.commands for run in runs)
 
+    def _attend(self) -> None:
+        """For itself, and before each drain: neither keeps the other from being done."""
+        try:
+            close_old_connections()
+            self._attendant.attend()
+        except Exception as error:
+            _give_connection_up("the worker could not say that it is there", error)
+
     def _drain(self, symbol: str) -> Run | None:
+        self._attend()
         # A worker that is busy has heard its bells.
         if self._stopping.is_set() or not _turn.acquire(blocking=False):
             return None

@@ -1,4 +1,4 @@
-"""The engine's own rows: the book that is locked, the inbox of commands, what switched the market, and what failed."""
+"""The engine's own rows: the locked book, the inbox of commands, what switched a market, who works, and what failed."""
 
 import secrets
 
@@ -91,6 +91,25 @@ class StatusChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {self.status} from {self.sequence}"
+
+
+class Attendance(models.Model):
+    """A worker that runs, and the markets that it serves. Written by the worker itself every few seconds."""
+
+    # As Celery calls it. Two may have the same.
+    name = models.CharField(max_length=255)
+    # All markets that there are, also those that open later; `symbols` is then empty.
+    serves_all = models.BooleanField()
+    symbols = models.JSONField(default=list)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "workers"
+        verbose_name = "worker"
+
+    def __str__(self) -> str:
+        return str(self.name)
 
 
 class Resolution(models.TextChoices):

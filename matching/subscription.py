@@ -13,6 +13,7 @@ from django.db import DatabaseError, OperationalError, connection
 from exchange.checks import database_faults
 from markets.models import Market
 from matching import queue
+from matching.attendance import Attendant
 from matching.lookout import LOOK_EVERY_SECONDS, Lookout
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,9 @@ class MarketLookout(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Called once, before the worker looks for its broker."""
         _assert_fit(worker.pool)
-        self.lookout = Lookout(Served(worker.app).symbols)
+        served = Served(worker.app)
+        attendant = Attendant(worker.hostname, serves_all=served.serves_all, symbols=served.own)
+        self.lookout = Lookout(served.symbols, attendant)
         self.lookout.start()
 
     def stop(self, parent: Any) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from balances.models import Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
+from matching.attendance import Attendant
 from matching.models import DeadLetter
 from tests.world import World, stored_rows
 from users.models import User
@@ -258,6 +259,7 @@ def _a_row(world: World, model: type[Model]) -> Model:
         return DeadLetter.objects.create(
             market=world.market, kind="HALT", error="x", traceback="x", attempts=4, created_at=timezone.now()
         )
+    Attendant("matcher@host", serves_all=True, symbols=()).attend()
     row = model.objects.first()
     assert row is not None
     return row

@@ -11,6 +11,7 @@ from django.test import Client, override_settings
 
 from audit import health
 from exchange.amounts import amount as stored
+from matching.attendance import Attendant
 from orders.models import Order
 from tests.world import World
 
@@ -30,7 +31,7 @@ def test_live(django_assert_num_queries):
 
 
 def test_an_idle_exchange(django_assert_num_queries):
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(4):
         status, state = ready()
     assert status == 200
     assert state == {
@@ -38,8 +39,25 @@ def test_an_idle_exchange(django_assert_num_queries):
         "database": "ok",
         "redis": "ok",
         "oldestCommandSeconds": None,
+        "workers": {},
         "lastAudit": None,
     }
+
+
+def test_an_open_market_without_a_worker(world: World):
+    """Its orders are stored all the same: no reason for a load balancer to send them elsewhere."""
+    status, state = ready()
+    assert (status, state["status"], state["workers"]) == (200, "degraded", {"BTC-USD": 0})
+    worker = Attendant("matcher@host", serves_all=True, symbols=())
+    worker.attend()
+    status, state = ready()
+    assert (status, state["status"], state["workers"]) == (200, "ok", {"BTC-USD": 1})
+
+
+def test_a_halted_market_needs_no_worker(world: World):
+    world.switch("HALTED")
+    status, state = ready()
+    assert (status, state["status"], state["workers"]) == (200, "ok", {})
 
 
 def test_the_oldest_command(world: World):

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from markets.services import create_market
 from matching import aside, lookout, worker
+from matching.attendance import Attendant, workers_alive
 from matching.lookout import Lookout
 from matching.models import Command, OrderBook
 from orders.models import Order
+from tests.live import wait_for
 from tests.tape import parse
 from tests.world import World, outcome
 
@@ -29,7 +31,11 @@ def unheard(transactional_db) -> World:
 
 
 def look(*symbols: str) -> bool:
-    return Lookout(lambda: symbols).look()
+    return lookout_for(*symbols).look()
+
+
+def lookout_for(*symbols: str) -> Lookout:
+    return Lookout(lambda: symbols, Attendant("matcher@test", serves_all=False, symbols=symbols))
 
 
 def test_it_drains_what_nobody_was_told_of(unheard):
@@ -81,6 +87,21 @@ def test_what_is_given_up_was_work(unheard, monkeypatch, settings):
     monkeypatch.setattr(worker, "prepare", None)
     assert look("BTC-USD")
     assert Order.objects.get().status == "FAILED"
+
+
+def test_it_says_that_it_is_there_until_it_ends(unheard, monkeypatch):
+    monkeypatch.setattr(lookout, "LOOK_EVERY_SECONDS", 0.01)
+    thread = lookout_for("BTC-USD")
+    thread.start()
+    wait_for(workers_alive, lambda alive: alive == {"BTC-USD": 1})
+    thread.stop()
+    assert workers_alive() == {"BTC-USD": 0}
+
+
+def test_it_drains_though_it_cannot_say_that_it_is_there(unheard, monkeypatch):
+    """As on the morning on which the worker is newer than the database's tables."""
+    monkeypatch.setattr("matching.attendance.Attendance", None)
+    assert look("BTC-USD")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

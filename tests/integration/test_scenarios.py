@@ -6,6 +6,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.live import Live, Trader, wait_for
@@ -247,6 +248,20 @@ def test_redis_frozen_in_the_middle_loses_nothing(exchange, symbol, alice, bob):
         os.kill(exchange.redis.pid, signal.SIGCONT)
     assert outcome(alice.played(symbol, "buy 1 @ 100")) == "0 filled"
     assert alice.holds("BTC") == "3 0"
+
+
+def test_a_worker_that_is_stopped_is_missed_at_once(exchange, symbol):
+    def workers() -> int:
+        return httpx.get(f"{exchange.url}/health/ready").json()["workers"][symbol]
+
+    wait_for(workers, lambda number: number == 1)
+    worker = exchange.processes["worker"]
+    worker.end()
+    try:
+        assert workers() == 0
+    finally:
+        worker.start()
+    wait_for(workers, lambda number: number == 1)
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bob):

@@ -1,0 +1,96 @@
+"""Which workers are there: what they say of themselves, and when they are believed no longer."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from matching import attendance
+from matching.attendance import Attendant, workers_alive
+from matching.models import Attendance
+from tests.world import World
+
+
+@pytest.fixture(autouse=True)
+def always_due(monkeypatch):
+    monkeypatch.setattr(attendance, "SAY_EVERY_SECONDS", 0)
+
+
+def worker(*symbols: str, name: str = "matcher@host") -> Attendant:
+    """One that was started with -Q for these markets, or without: for all."""
+    attendant = Attendant(name, serves_all=not symbols, symbols=symbols)
+    attendant.attend()
+    return attendant
+
+
+def age(**ago: float) -> None:
+    Attendance.objects.update(seen_at=Now() - timedelta(**ago))
+
+
+def test_a_market_that_nobody_serves(world: World):
+    assert workers_alive() == {"BTC-USD": 0}
+
+
+def test_workers_are_counted_for_the_markets_they_serve(world: World):
+    worker()
+    worker("BTC-USD", "ETH-USD")
+    worker("ETH-USD")
+    assert workers_alive() == {"BTC-USD": 2}
+    assert workers_alive(["BTC-USD", "ETH-USD", "AAA-USD"]) == {"BTC-USD": 2, "ETH-USD": 3, "AAA-USD": 1}
+
+
+def test_one_that_is_not_seen_is_not_believed(world: World):
+    alive = worker()
+    age(seconds=14)
+    assert workers_alive() == {"BTC-USD": 1}
+    age(seconds=16)
+    assert workers_alive() == {"BTC-USD": 0}
+    alive.attend()
+    assert workers_alive() == {"BTC-USD": 1}
+    assert Attendance.objects.count() == 1
+
+
+def test_one_that_ends_is_forgotten(world: World):
+    ended, other = worker(), worker()
+    ended.leave()
+    assert workers_alive() == {"BTC-USD": 1}
+    other.leave()
+    assert not Attendance.objects.exists()
+
+
+def test_one_that_was_killed_is_forgotten_in_an_hour(world: World):
+    worker(name="killed@host")
+    age(minutes=59)
+    worker(name="other@host")
+    assert Attendance.objects.count() == 2
+    Attendance.objects.filter(name="killed@host").update(seen_at=Now() - timedelta(minutes=61))
+    worker(name="third@host")
+    assert set(Attendance.objects.values_list("name", flat=True)) == {"other@host", "third@host"}
+
+
+def test_one_that_was_away_for_an_hour_comes_back(world: World):
+    back = worker()
+    Attendance.objects.all().delete()
+    back.attend()
+    assert workers_alive() == {"BTC-USD": 1}
+
+
+def test_it_touches_its_own_table_alone(world: World):
+    """Never a book's row, nor anything that the engine or intake would wait for."""
+    attendant = worker()
+    with CaptureQueriesContext(connection) as queries:
+        attendant.attend()
+    assert len(queries) == 2
+    assert {"workers"} == {
+        query["sql"].replace("`", '"').split('"')[1] for query in queries if "UPDATE" in query["sql"]
+    }
+    assert all("workers" in query["sql"] for query in queries)
+
+
+def test_it_is_said_every_few_seconds_and_no_oftener(world: World, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(attendance, "SAY_EVERY_SECONDS", 5.0)
+    attendant = worker()
+    with django_assert_num_queries(0):
+        attendant.attend()
