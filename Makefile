@@ -1,18 +1,22 @@
 # Handed over as arguments: in some shells SECONDS is a clock.
 PORT ?= 8000
 SECONDS ?= 0
+FLOWER_PORT ?= 5555
 DB ?= mysql
 ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench chaos format lock clean venv venv-dev venv-bench
+.PHONY: help demo flower run test check bench chaos format lock clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: venv ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
 	@$(BIN)/python -m demo --port $(PORT) --seconds $(SECONDS)
+
+flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
+	@$(BIN)/python -m demo.flower --port $(FLOWER_PORT)
 
 run: venv ## the exchange without traders: PORT=8000
 	@$(BIN)/python -m demo --no-traders --port $(PORT)

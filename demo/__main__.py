@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from demo.environment import HOME, CannotStartError, Environment, claim_data, claim_port, prepare
+from demo.environment import HOME, CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
 from demo.show import run
 from demo.supervision import Supervisor
 from scripts.packages import UnavailableError
@@ -29,22 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--port", type=_port, default=8000, help="where the exchange listens, on this machine only")
+    parser.add_argument("--port", type=port, default=8000, help="where the exchange listens, on this machine only")
     parser.add_argument("--seconds", type=float, default=0, help="end after so long; 0: at Ctrl-C")
     parser.add_argument("--no-traders", action="store_true", help="the exchange alone")
     return parser.parse_args(arguments)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
     environment = prepare(options.port)
     with claim_data(environment.data, options.port) as lock:
         claim_port(options.port)
+        begin(environment)
         _seed(environment)
         supervisor = Supervisor(environment, lock)
         try:

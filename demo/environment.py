@@ -1,5 +1,6 @@
 """Where a demo runs: its data folder, its port, and what its processes are told."""
 
+import argparse
 import fcntl
 import os
 import socket
@@ -16,6 +17,9 @@ HOME = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 # A demo that was killed needs a moment to take its processes down.
 STOPPING_SECONDS = 20
+# Where all processes of a run count, for /metrics.
+COUNTS = "metrics"
+LOCK, BROKER = "demo.lock", "broker"
 
 
 class CannotStartError(Exception):
@@ -45,25 +49,37 @@ def prepare(port: int) -> Environment:
 
     Raises CannotStartError.
     """
-    data = Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+    data = data_folder()
     try:
-        for folder in (data, data / "logs", data / "redis"):
+        for folder in (data, data / "logs", data / "redis", data / COUNTS):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStartError(f"{data} cannot be used: {error.strerror}") from error
     variables = dict(os.environ)
     variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings"}
+    variables["PROMETHEUS_MULTIPROC_DIR"] = str(data / COUNTS)
     redis_port = None
     if not (variables.get("REDIS_URL") and variables.get("BROKER_URL")):
         redis_port = free_port()
         variables["BROKER_URL"] = variables.get("BROKER_URL") or f"redis://{HOST}:{redis_port}/0"
         variables["REDIS_URL"] = variables.get("REDIS_URL") or f"redis://{HOST}:{redis_port}/1"
     else:
-        _look_for(variables, "REDIS_URL", "BROKER_URL")
+        look_for(variables, "REDIS_URL", "BROKER_URL")
     return Environment(port, data, redis_port, variables)
 
 
-def _look_for(variables: dict[str, str], *names: str) -> None:
+def data_folder() -> Path:
+    return Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+
+
+def port(text: str) -> int:
+    """A port as it is typed. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return int(text)
+
+
+def look_for(variables: dict[str, str], *names: str) -> None:
     """Raises CannotStartError where a server that was named does not answer: all would wait for it in silence."""
     for name in names:
         where = urlsplit(variables[name])
@@ -80,7 +96,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
     The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
     they went, and it cannot be left behind. Raises CannotStartError.
     """
-    lock = (data / "demo.lock").open("a+")
+    lock = (data / LOCK).open("a+")
     deadline = time.monotonic() + STOPPING_SECONDS
     while not _locked(lock):
         lock.seek(0)
@@ -94,6 +110,23 @@ def claim_data(data: Path, port: int) -> IO[str]:
     lock.write(f"{os.getpid()} http://{HOST}:{port}\n")
     lock.flush()
     return lock
+
+
+def begin(environment: Environment) -> None:
+    """With the folder claimed: count from zero, and say where the broker is, for who would watch."""
+    for left in (environment.data / COUNTS).glob("*.db"):
+        left.unlink()
+    note = environment.data / BROKER
+    note.touch(mode=0o600)
+    note.write_text(environment.variables["BROKER_URL"])
+
+
+def running_broker(data: Path) -> str | None:
+    """The broker of the demo that runs on this data; None if none does."""
+    if not (data / LOCK).exists() or not (data / BROKER).exists():
+        return None
+    with (data / LOCK).open("a+") as lock:
+        return None if _locked(lock) else (data / BROKER).read_text()
 
 
 def claim_port(port: int) -> None:

@@ -193,9 +193,11 @@ def prepare_exchange(folder: Path, database_url: str, redis: Server, **environme
         "DATABASE_URL": database_url,
         "BROKER_URL": f"{redis.url}/0",
         "REDIS_URL": f"{redis.url}/1",
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "RATE_LIMIT": "off",
         "DJANGO_SUPERUSER_PASSWORD": "correct horse",
     }
+    (folder / "metrics").mkdir(exist_ok=True)
     live = Live(f"http://127.0.0.1:{free_port()}", {**os.environ, **settings, **environment}, folder, redis)
     live.manage("migrate", "--verbosity", "0")
     live.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")

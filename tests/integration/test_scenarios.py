@@ -277,3 +277,23 @@ def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bo
         assert outcome(alice.settled(order_id)) == "0 filled"
     assert alice.holds("BTC") == "3 0"
     assert len(alice.get(f"/trades/{symbol}")) == 30
+
+
+def test_all_processes_count_together(exchange, symbol, alice, bob):
+    bob.played(symbol, "sell 2 @ 100")
+    alice.played(symbol, "buy 1 @ 100")
+    alice.played(symbol, "buy 1 @ 100 post-only")
+
+    def counted():
+        lines = httpx.get(f"{exchange.url}/metrics").text.splitlines()
+        mine = [line for line in lines if f'symbol="{symbol}"' in line and "_bucket" not in line]
+        return {line.partition("{")[0]: float(line.split()[-1]) for line in mine}
+
+    # The worker counts after its commit, beside the telling.
+    numbers = wait_for(counted, lambda numbers: numbers.get("exchange_orders_processed_total") == 3)
+    assert numbers["exchange_orders_received_total"] == 3
+    assert numbers["exchange_trades_total"] == 1
+    assert numbers["exchange_orders_rejected_total"] == 1
+    assert numbers["exchange_order_processing_seconds_count"] == 3
+    assert 0 < numbers["exchange_order_processing_seconds_sum"] < 60
+    assert (numbers["exchange_waiting_commands"], numbers["exchange_workers"]) == (0, 1)
