@@ -1,7 +1,7 @@
 """Run the tests on every database to be had here: python -m scripts.test [--only NAME] [arguments of pytest]
 
-The first leg takes all tests and shows them as they pass. The others take the integration tests, side by side: most of
-what these do is wait, and two databases take little longer than one. What they said is shown when they end.
+The first leg takes all tests and shows them as they pass. Beside it the others take the integration tests, one after
+the other: most of what all of them do is wait. What the others said is shown when they end.
 """
 
 import argparse
@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,15 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
     remove_abandoned()
-    results: list[Result] = []
     try:
-        names = [options.only] if options.only else list(legs.NAMES)
-        # One after the other until one ran.
-        while names and not any(result.ran for result in results):
-            if names[0] == "sqlite" and results:
-                print(f"\n{ADVICE}", flush=True)
-            results.append(_run_leg(names.pop(0), ALL_TESTS, for_pytest))
-        results += _run_together(names, for_pytest)
+        results = _run_legs([options.only] if options.only else list(legs.NAMES), for_pytest)
     except KeyboardInterrupt:
         print("\ninterrupted; the servers of this run are stopped", file=sys.stderr)
         return INTERRUPTED
@@ -83,22 +76,41 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def _run_together(names: Sequence[str], for_pytest: Sequence[str]) -> list[Result]:
-    """The other legs. One after the other where they share a Redis: each would hear what the other tells."""
-    at_once = 1 if os.environ.get("TEST_REDIS_URL") else max(1, len(names))
-    if names:
-        print(f"\nnow on {' and '.join(names)}; what is said there is shown when it ends", flush=True)
-    with ThreadPoolExecutor(at_once) as pool:
-        ends = {pool.submit(_run_leg, name, INTEGRATION_TESTS, for_pytest, silent=True): name for name in names}
+def _run_legs(names: list[str], for_pytest: Sequence[str]) -> list[Result]:
+    """The first that can be had takes all tests. Once it runs the others begin; after it, where they share a Redis:
+    each would hear what the other tells."""
+    results: list[Result] = []
+    others: list[Future[Result]] = []
+
+    def begin_others() -> None:
+        if names and not others:
+            print(f"\nbeside it {', then '.join(names)}; what is said there is shown when it ends", flush=True)
+            others.extend(lane.submit(_run_leg, name, INTEGRATION_TESTS, for_pytest, silent=True) for name in names)
+
+    with ThreadPoolExecutor(1) as lane:
         try:
-            results = {ends[end]: end.result() for end in as_completed(ends)}
+            while names and not any(result.ran for result in results):
+                name = names.pop(0)
+                if name == "sqlite" and results:
+                    print(f"\n{ADVICE}", flush=True)
+                begun = None if os.environ.get("TEST_REDIS_URL") else begin_others
+                results.append(_run_leg(name, ALL_TESTS, for_pytest, begun=begun))
+            begin_others()
+            return results + [other.result() for other in others]
         except BaseException:
+            lane.shutdown(wait=False, cancel_futures=True)
             _end(_running)
             raise
-    return [results[name] for name in names]
 
 
-def _run_leg(name: str, tests: str, for_pytest: Sequence[str], *, silent: bool = False) -> Result:
+def _run_leg(
+    name: str,
+    tests: str,
+    for_pytest: Sequence[str],
+    *,
+    silent: bool = False,
+    begun: Callable[[], None] | None = None,
+) -> Result:
     if any(argument.startswith(ALL_TESTS) for argument in for_pytest):
         tests = "as given"
     targets = [] if tests == "as given" else [tests]
@@ -108,6 +120,8 @@ def _run_leg(name: str, tests: str, for_pytest: Sequence[str], *, silent: bool =
             said = folder / "said" if silent else None
             if not silent:
                 print(f"\n{leg.header}", flush=True)
+            if begun is not None:
+                begun()
             code = _pytest([*targets, *for_pytest], leg.environment | {"TMPDIR": str(folder)}, said)
             if said is not None:
                 print(f"\n{leg.header}\n{said.read_text(errors='replace')}", flush=True)
