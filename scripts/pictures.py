@@ -1,0 +1,107 @@
+"""Photograph the running demo for the README: python -m scripts.pictures (needs Chromium, the browser, installed)
+
+A demo of its own trades for a while, Flower watches it, and a browser looks at both as an operator would.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from demo.cast import PASSWORD
+from scripts.servers import free_port
+
+HOME = Path(__file__).resolve().parent.parent
+PICTURES = HOME / "docs" / "pictures"
+TRADING_SECONDS = 150
+PATIENCE_SECONDS = 60
+SIZE = {"width": 1280, "height": 860}
+QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+
+
+def main() -> int:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("no Chromium here: install the browser first", file=sys.stderr)
+        return 1
+    PICTURES.mkdir(exist_ok=True)
+    port, flower_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        variables = {**os.environ, "DATA_DIR": folder, "FLOWER_URL": f"http://127.0.0.1:{flower_port}"}
+        with (
+            _running(variables, "demo", "--port", str(port)),
+            _answering(f"http://127.0.0.1:{port}/health/ready"),
+            _running(variables, "demo.flower", "--port", str(flower_port)),
+        ):
+            print(f"trading for {TRADING_SECONDS} s", flush=True)
+            time.sleep(TRADING_SECONDS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+            _photograph_admin(browser, f"http://127.0.0.1:{port}")
+            _photograph_flower(browser, f"http://127.0.0.1:{flower_port}")
+            browser.close()
+    return 0
+
+
+def _photograph_admin(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport=SIZE)
+    page.goto(f"{address}/admin/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", PASSWORD)
+    page.click("input[type=submit]")
+    _keep(page, "dashboard")
+    page.goto(f"{address}/admin/orders/order/?status__exact=PARTIALLY_FILLED")
+    page.click("#result_list tbody tr:first-child th a")
+    _keep(page, "admin-order")
+    page.goto(f"{address}/swagger-ui.html")
+    page.wait_for_selector(".opblock")
+    _keep(page, "swagger")
+
+
+def _photograph_flower(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport=SIZE, http_credentials={"username": "admin", "password": PASSWORD})
+    page.goto(f"{address}/tasks?search=result:PARTIALLY_FILLED")
+    page.wait_for_selector("table tbody tr td")
+    _keep(page, "flower")
+
+
+def _keep(page: Page, name: str) -> None:
+    page.wait_for_timeout(1500)
+    page.screenshot(path=PICTURES / f"{name}.png")
+    print(f"docs/pictures/{name}.png", flush=True)
+
+
+@contextmanager
+def _running(variables: dict[str, str], *module: str) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=HOME, env=variables, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            if httpx.get(address, trust_env=False).is_success:
+                break
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, f"{address} does not answer"
+        time.sleep(0.5)
+    yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())
