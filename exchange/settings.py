@@ -278,6 +278,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 # Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.
 METRICS_PORT = env.int("METRICS_PORT", default=0)
+if not 0 <= METRICS_PORT < 65536:
+    raise ImproperlyConfigured(f"METRICS_PORT is {METRICS_PORT}, it must be a port, or 0 for none")
+# Read by prometheus-client, which would fail at the first number that it counts.
+if (counts := env.str("PROMETHEUS_MULTIPROC_DIR", default="")) and not Path(counts).is_dir():
+    raise ImproperlyConfigured(f"PROMETHEUS_MULTIPROC_DIR is {counts}, which is no folder")
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOGGING = {
