@@ -38,3 +38,5 @@ DEAD_LETTERS = Counter("exchange_dead_letters", "Commands that the engine gave u
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
 STREAM_RESETS = Counter("exchange_stream_resets", "Clients told that they may have missed something", ["stream"])
+
+RATE_LIMITED = Counter("exchange_rate_limited", "Requests refused by the rate limit", ["bucket"])

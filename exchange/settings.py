@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from exchange.ratelimit.rates import parse_proxies, parse_rate
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -81,6 +83,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Ahead of what may refuse: every answer tells what is left.
+    "exchange.middleware.RateLimit",
     "exchange.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "exchange.middleware.Csrf",
@@ -260,6 +264,10 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+# Requests a second of each user, or of each address; None switches the limit off.
+RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
+# How many entries at the end of X-Forwarded-For were written by proxies of our own.
+TRUSTED_PROXIES = parse_proxies("TRUSTED_PROXIES", env.int("TRUSTED_PROXIES", default=0))
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
