@@ -33,10 +33,17 @@ class RateLimit:
             meter.count(caller_of(request))
             response = self._get_response(request)
         except TooManyRequests as refusal:
-            response = JsonResponse(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
+            response = _refuse(refusal)
         for name, value in meter.headers.items():
             response[name] = value
         return response
+
+
+def _refuse(refusal: TooManyRequests) -> JsonResponse:
+    response = JsonResponse(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
+    # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill the log.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _meter(request: HttpRequest) -> Meter:

@@ -48,8 +48,9 @@ class Meter:
         if not self.is_due:
             return
         self.is_due = False
-        limit = settings.RATE_LIMIT if caller is None or caller.rate_limit is None else caller.rate_limit
-        if limit == 0:
+        own = None if caller is None else caller.rate_limit
+        limit = settings.RATE_LIMIT if own is None else own
+        if not limit:
             return
         who = f"address:{client_network(*self._origin)}" if caller is None else f"user:{caller.pk}"
         self._verdict = _window.hit(f"{self._bucket}:{who}", limit)

@@ -132,6 +132,12 @@ def counted(bucket: str) -> float:
     return REGISTRY.get_sample_value("exchange_rate_limited_total", {"bucket": bucket}) or 0.0
 
 
+def test_a_flood_does_not_fill_the_log(world: World, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    statuses = [world.alice.call("GET", "/orders").status_code for _ in range(LIMIT + 5)]
+    assert statuses.count(429) == 5
+    assert caplog.messages == []
+
+
 def test_a_batch_is_one_request(world: World, clock: Clock) -> None:
     orders = [parse("buy 0.1 @ 100").body(world.symbol) for _ in range(20)]
     assert told(world.alice.call("POST", "/orders/batch", {"orders": orders})) == "202 3 2"
