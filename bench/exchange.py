@@ -21,7 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
 STOP_SECONDS = 15
 WEB = ("gunicorn", "exchange.wsgi", "--workers", "2", "--threads", "4")
-STREAM = ("uvicorn", "exchange.asgi:application", "--timeout-graceful-shutdown", "3", "--no-access-log")
+STREAM = (
+    "uvicorn",
+    "exchange.asgi:application",
+    "--timeout-graceful-shutdown",
+    "3",
+    "--no-access-log",
+    "--no-proxy-headers",
+)
 CELERY = ("celery", "-A", "exchange")
 WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
 BEAT = (*CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")

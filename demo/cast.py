@@ -8,12 +8,13 @@ PASSWORD = "exchange-demo"  # noqa: S105
 
 @dataclass(frozen=True)
 class Member:
-    """A demo user. `funds` are deposited once."""
+    """A demo user. `funds` are deposited once; `rate_limit` is its own, in requests a second, None for the default."""
 
     name: str
     role: str
     funds: dict[str, int] = field(default_factory=dict)
     is_staff: bool = False
+    rate_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ HUMANS = (
     Member("carol", "a trader", BY_HAND),
     Member("admin", "staff", is_staff=True),
 )
-TRADERS = tuple(Member(f"trader-{number}", "simulated", TO_TRADE) for number in range(1, 5))
+# They send seven requests a second on the average, and at times many more: an operator would raise their limit too.
+TRADERS = tuple(Member(f"trader-{number}", "simulated", TO_TRADE, rate_limit=50) for number in range(1, 5))
 
 LISTINGS = (
     Listing(

@@ -54,6 +54,9 @@ def _admit(member: Member) -> None:
     if member.is_staff and not user.is_superuser:
         user.is_staff = user.is_superuser = True
         user.save(update_fields=["is_staff", "is_superuser"])
+    if member.rate_limit is not None and user.rate_limit is None:
+        user.rate_limit = member.rate_limit
+        user.save(update_fields=["rate_limit"])
     for currency, amount in member.funds.items():
         transfer(
             user_id=user.id,

@@ -78,7 +78,7 @@ def _programs(environment: Environment) -> list[Program]:
     beat = (*celery, "beat", "--schedule", str(environment.data / "beat"), "--pidfile", "", "--loglevel", "INFO")
     # REST and the streams: on one port without a proxy they are one process.
     web: tuple[str, ...] = (sys.executable, "-m", "uvicorn", "exchange.asgi:application", "--host", HOST, "--port")
-    web += (str(environment.port), "--no-access-log", "--timeout-graceful-shutdown", "3")
+    web += (str(environment.port), "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "3")
     programs = [Program("worker", worker, 10), Program("beat", beat, 5), Program("web", web, 8)]
     if environment.redis_port is not None:
         programs.insert(0, Program("redis", _redis(environment.redis_port, environment.data / "redis"), 5))

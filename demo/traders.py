@@ -16,7 +16,7 @@ from demo.strategy import Price, choose_action, new_order
 from demo.stream import Event, OrderStream
 from demo.tally import Recent, Tally
 
-# Each trader's requests per second: below the default limit of ten.
+# Each trader's requests a second on the average; they come at random.
 RATE = 7.0
 # So many orders of one trader rest at most; older ones are cancelled.
 MOST_RESTING = 60

@@ -1,7 +1,7 @@
 """What every REST view shares: who is asking, how bodies are read, how answers and refusals look."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -25,11 +25,22 @@ from exchange.json import MAX_BYTES, parse_object
 
 logger = logging.getLogger(__name__)
 
+# Where a request keeps what came of signing in; no header of a client's can have such a name.
+SIGNED_IN = "exchange.signed_in"
+
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access token>`."""
+    """`Authorization: Bearer <access token>`. What `caller_of` found out is not asked again."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if SIGNED_IN not in request.META:
+            return self._ask(request)
+        known: tuple[Any, Any] | Exception | None = request.META[SIGNED_IN]
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+    def _ask(self, request: Request) -> tuple[Any, Any] | None:
         try:
             return super().authenticate(request)
         except exceptions.APIException as error:
@@ -41,6 +52,20 @@ class TokenAuthentication(JWTAuthentication):
         if caller is None:
             raise InvalidToken("the account is not active")
         return caller
+
+
+def caller_of(request: HttpRequest) -> Caller | None:
+    """Who is signed in, found out ahead of the view, which then hears the same.
+
+    None: nobody, or somebody who cannot be known, for a bad token or without the database. Views that ask refuse them.
+    """
+    known: Any
+    try:
+        known = TokenAuthentication().authenticate(cast(Request, request))
+    except Exception as error:
+        known = error
+    request.META[SIGNED_IN] = known
+    return known[0] if isinstance(known, tuple) else None
 
 
 class StrictJSONParser(BaseParser):
@@ -82,12 +107,17 @@ def answer_error(error: Exception, _context: Any) -> Response | None:
     refusal = as_refusal(error)
     if refusal is None:
         return None
-    response = Response(error_body(refusal), status=refusal.status)
+    return Response(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
+
+
+def refusal_headers(refusal: ExchangeError) -> dict[str, str]:
+    """What the answer says about coming again."""
+    headers = {}
     if refusal.status == status.HTTP_401_UNAUTHORIZED:
-        response["WWW-Authenticate"] = 'Bearer realm="api"'
+        headers["WWW-Authenticate"] = 'Bearer realm="api"'
     if refusal.retry_after_seconds is not None:
-        response["Retry-After"] = str(refusal.retry_after_seconds)
-    return response
+        headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return headers
 
 
 def as_refusal(error: Exception) -> ExchangeError | None:

@@ -25,6 +25,7 @@ ORDERS_REJECTED = Counter("exchange_orders_rejected", "Orders that were turned a
 ORDERS_PROCESSED = Counter("exchange_orders_processed", "Orders applied by their market's worker", ["symbol"])
 ORDER_EVENTS = Counter("exchange_order_events", "Steps in orders' lives, by what they led to", ["symbol", "status"])
 ORDERS_FAILED = Counter("exchange_orders_failed", "Orders given up because of a defect", ["symbol"])
+RATE_LIMITED = Counter("exchange_rate_limited", "Requests refused by the rate limit", ["bucket"])
 TRADES = Counter("exchange_trades", "Trades settled", ["symbol"])
 ORDER_SECONDS = Histogram(
     "exchange_order_processing_seconds",

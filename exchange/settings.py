@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from exchange.ratelimit.rates import parse_proxies, parse_rate
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -82,13 +84,15 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "exchange.middleware.Counting",
+    # Ahead of what may refuse: every answer tells what is left.
+    "exchange.middleware.RateLimit",
     "exchange.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "exchange.middleware.Csrf",
     "exchange.middleware.SignIn",
     "exchange.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "exchange.middleware.Counting",
 ]
 ROOT_URLCONF = "exchange.urls"
 WSGI_APPLICATION = "exchange.wsgi.application"
@@ -264,6 +268,10 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+# Requests a second of each user, or of each address; None switches the limit off.
+RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
+# How many entries at the end of X-Forwarded-For were written by proxies of our own.
+TRUSTED_PROXIES = parse_proxies("TRUSTED_PROXIES", env.int("TRUSTED_PROXIES", default=0))
 
 LANGUAGE_CODE = "en"
 USE_I18N = False

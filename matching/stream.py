@@ -128,8 +128,9 @@ class MarketFeed:
         return Message(market_channel(self._symbol), kind, data)
 
 
-def open_market_feed(symbol: str, _request: StreamRequest) -> MarketFeed:
-    """The feed of a market, for anybody. Raises MarketNotFound."""
+def open_market_feed(symbol: str, request: StreamRequest) -> MarketFeed:
+    """The feed of a market, for anybody. Raises TooManyRequests, MarketNotFound."""
+    request.meter.count(None)
     return MarketFeed(known_market(symbol).symbol)
 
 

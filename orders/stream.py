@@ -127,8 +127,12 @@ class OrderFeed:
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:
-    """Sign the caller in and open the feed of the account's own orders. The account never follows from a channel."""
+    """Sign the caller in and open the feed of the account's own orders. The account never follows from a channel.
+
+    Raises what refuses the caller: NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
+    """
     user, is_allowed = _sign_in(request)
+    request.meter.count(user)
     user_id = _account(user, request.query.get("userId"))
     return OrderFeed(user_id, request.last_event_id, is_allowed)
 

@@ -44,8 +44,8 @@ class Live:
 
     def run_web(self) -> None:
         """Start REST and streams, and sign in as staff; returns once they answer."""
-        web = ("uvicorn", "exchange.asgi:application", "--port", str(self.port), "--log-level", "warning")
-        self.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
+        web = ("uvicorn", "exchange.asgi:application", "--port", str(self.port), "--no-proxy-headers")
+        self.run("web", sys.executable, "-m", *web, "--log-level", "warning", "--timeout-graceful-shutdown", "2")
         wait_for(lambda: _answers(self.url), bool)
         self.staff = Trader.sign_in(self.url, "staff", "correct horse", 0)
 

@@ -41,7 +41,7 @@ class UserAdmin(_UserAdmin):
     readonly_fields = ("id", "last_login", JOINED, "account")
     fieldsets = (
         (None, {"fields": ("id", "username", "email", "password")}),
-        ("Account", {"fields": ("is_active", "account")}),
+        ("Account", {"fields": ("is_active", "rate_limit", "account")}),
         ("Permissions", {"fields": POWERS}),
         ("Dates", {"fields": ("last_login", JOINED)}),
     )

@@ -1,9 +1,11 @@
 """Who: users sign in with a name and a password and are known to others by their id."""
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
 
 from exchange.amounts import ExactEmailField, KeyField
+from exchange.ratelimit.rates import MOST_PER_SECOND
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
 
@@ -15,6 +17,12 @@ class User(AbstractUser):
     last_name = None  # type: ignore[assignment]
     username = KeyField(max_length=64, unique=True, validators=[RegexValidator(rf"^{USERNAME_PATTERN}\Z")])
     email = ExactEmailField(max_length=254, unique=True)
+    rate_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_PER_SECOND)],
+        help_text="Requests a second, and as many cancels. Empty: as for everybody. 0: not limited.",
+    )
 
     REQUIRED_FIELDS = ["email"]
 

@@ -60,32 +60,37 @@ class StreamApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StreamRequest.from_scope(scope)
         try:
-            feed = await self._admit(request)
+            feed = await _read(self._admit, request)
             listener = self._hub.join(feed)
         except ExchangeError as refusal:
-            await _refuse(send, refusal)
+            await _refuse(send, refusal, request)
             return
         try:
-            await self._open(_Stream(self._hub, feed, listener), receive, send)
+            await self._open(_Stream(self._hub, feed, listener), request, receive, send)
         finally:
             self._hub.leave(listener)
 
-    async def _admit(self, request: StreamRequest) -> Feed:
-        if request.method != "GET":
-            raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
-        return await _read(self._open_feed, request)
+    def _admit(self, request: StreamRequest) -> Feed:
+        try:
+            if request.method != "GET":
+                raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
+            return self._open_feed(request)
+        finally:
+            # Whoever was turned away before it was known who it is. One too many is told just that.
+            request.meter.count(None)
 
-    async def _open(self, stream: "_Stream", receive: Receive, send: Send) -> None:
+    async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> None:
         await self._hub.settled()
         try:
             opening = await _read(stream.feed.opening, time.monotonic())
         except ExchangeError as refusal:
-            await _refuse(send, refusal)
+            await _refuse(send, refusal, request)
             return
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
-            await _send(send, {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+            headers = [*STREAM_HEADERS, *_limit_headers(request)]
+            await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, stream.first_bytes(opening))
             await stream.run(send, gone)
             await _send_body(send, b"", more=False)
@@ -237,9 +242,14 @@ async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _refuse(send: Send, refusal: ExchangeError) -> None:
+def _limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in request.meter.headers.items()]
+
+
+async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> None:
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += _limit_headers(request)
     if isinstance(refusal, NotAuthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="api"'))
     if isinstance(refusal, MethodNotAllowed):

@@ -7,20 +7,23 @@ from urllib.parse import parse_qsl
 
 from django.http.cookie import parse_cookie
 
+from exchange.ratelimit.meter import Meter
+
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """Of a header or parameter that comes twice the last one counts."""
+    """Of a header or parameter that comes twice the last one counts. `meter` counts it as one request."""
 
     method: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
+    meter: Meter
 
     @classmethod
     def from_scope(cls, scope: MutableMapping[str, Any]) -> "StreamRequest":
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return cls(scope["method"], headers, query)
+        return cls(scope["method"], headers, query, _meter(scope))
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -30,3 +33,10 @@ class StreamRequest:
     def last_event_id(self) -> str | None:
         """What the client saw last. A page that makes its EventSource anew cannot set the header, but a parameter."""
         return self.headers.get("last-event-id") or self.query.get("lastEventId") or None
+
+
+def _meter(scope: MutableMapping[str, Any]) -> Meter:
+    """Of X-Forwarded-For all counts that was sent: each proxy may have added a line of its own."""
+    peer, _ = scope.get("client") or ("", 0)
+    forwarded_for = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+    return Meter(scope["method"], scope["path"], peer, forwarded_for)

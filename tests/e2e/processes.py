@@ -22,7 +22,8 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 class Demo:
     """One data folder, and the demo that runs on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rate_limit: str = "off") -> None:
+        self.rate_limit = rate_limit
         self.data = folder / "data"
         self.port = free_port()
         self.output = folder / "output"
@@ -40,7 +41,7 @@ class Demo:
             self.process = subprocess.Popen(
                 command,
                 cwd=HOME,
-                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off"},
+                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": self.rate_limit},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

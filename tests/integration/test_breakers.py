@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from exchange.breakers import TIMEOUT_SECONDS, Breaker, ask, breaker_of, forget_breakers
+from exchange.ratelimit.windows import SharedWindow
 from exchange.streams import Message, issue_ticket, publish, publisher, redeem_ticket, stats
 from matching import queue
 from scripts.servers import Server, start_redis
@@ -91,6 +92,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "publish": lambda: publish([Message("a", "b", {})]),
     "redeem": redeem,
     "stats": stats,
+    "count": lambda: SharedWindow().hit("somebody", 10),
 }
 
 

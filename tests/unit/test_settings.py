@@ -16,6 +16,13 @@ LONG, LONGER = "k" * 32, "k" * 33
     [
         ({"DEMO": "1", "STREAM_THREADS": "x"}, "STREAM_THREADS cannot be read"),
         ({"DEMO": "1", "ENGINE_TIME_BOX_SECONDS": "soon"}, "ENGINE_TIME_BOX_SECONDS cannot be read"),
+        ({"DEMO": "1", "RATE_LIMIT": "10"}, "RATE_LIMIT is '10', it must be off, or 1/s to 10000/s"),
+        ({"DEMO": "1", "RATE_LIMIT": "0/s"}, "RATE_LIMIT is '0/s'"),
+        ({"DEMO": "1", "RATE_LIMIT": "10001/s"}, "RATE_LIMIT is '10001/s'"),
+        ({"DEMO": "1", "TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES is -1"),
+        ({"DEMO": "1", "TRUSTED_PROXIES": "one"}, "TRUSTED_PROXIES cannot be read"),
+        ({"DEMO": "1", "RATE_LIMIT": "25/s", "TRUSTED_PROXIES": "1"}, ""),
+        ({"DEMO": "1", "RATE_LIMIT": "off"}, ""),
         ({"DEMO": "maybe"}, "DEMO is 'maybe'"),
         ({"DEMO": "1", "LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'chatty'"),
         ({"DEMO": "1", "DATABASE_URL": "postgres://x/y"}, "DATABASE_URL must begin with mysql:// or sqlite:///"),

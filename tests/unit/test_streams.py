@@ -78,6 +78,7 @@ def test_any_query_and_header_can_be_read(text: str) -> None:
     raw = text.encode("latin-1")
     scope = {
         "method": "GET",
+        "path": "/",
         "query_string": raw,
         "headers": [(b"cookie", raw), (b"last-event-id", raw), (b"Cookie", raw)],
     }

@@ -1,0 +1,42 @@
+"""Where a request comes from, told so that no client can choose it."""
+
+import functools
+from ipaddress import IPv4Address, IPv6Network, ip_address
+
+from django.conf import settings
+
+UNKNOWN = "unknown"
+LONGEST = 64
+
+
+def client_network(peer: str, forwarded_for: str) -> str:
+    """The address behind a request, of IPv6 its /64: whoever has one address there has them all.
+
+    `peer` is who connected to us, `forwarded_for` the X-Forwarded-For header. Each proxy appends whom it heard to that
+    header, so what TRUSTED_PROXIES proxies of our own wrote are its last entries, and all before them is hearsay.
+    """
+    proxies = settings.TRUSTED_PROXIES
+    if proxies:
+        entries = forwarded_for.rsplit(",", proxies)
+        # A header that is too short did not come by all of our proxies: then whoever connected is counted.
+        if len(entries) >= proxies and (network := _network(entries[-proxies])):
+            return network
+    return _network(peer) or UNKNOWN
+
+
+@functools.lru_cache(maxsize=10_000)
+def _network(text: str) -> str | None:
+    """Of an address as servers and proxies write it, some with a port; None of anything else."""
+    host = text.strip()[:LONGEST]
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return str(address)
+    # An IPv4 client of a server that listens on IPv6.
+    return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
