@@ -22,9 +22,9 @@ READY_SECONDS = 60
 STOP_SECONDS = 15
 WEB = ("gunicorn", "exchange.wsgi", "--workers", "2", "--threads", "4")
 STREAM = ("uvicorn", "exchange.asgi:application", "--timeout-graceful-shutdown", "3", "--no-access-log")
-CELERY = ("celery", "-A", "exchange")
-WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
-BEAT = (*CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")
+CELERY = ("celery", "--quiet", "-A", "exchange")
+WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
+BEAT = (*CELERY, "beat", "--pidfile", "")
 
 
 class NotReadyError(Exception):

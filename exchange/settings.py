@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from exchange import logs
+
+# First of all: what is wrong with the settings is a line of the log too.
+logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -79,6 +83,7 @@ INSTALLED_APPS = [
     "audit",
 ]
 MIDDLEWARE = [
+    "exchange.access.AccessLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "exchange.middleware.Sessions",
@@ -273,14 +278,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {
-        "handlers": ["stderr"],
-        "level": LOG_LEVEL,
-    },
-    "loggers": {"httpx": {"level": "WARNING"}, "django_eventstream": {"level": "WARNING"}},
-}
+LOG_FORMAT = choice("LOG_FORMAT", logs.JSON, logs.FORMATS)
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
+_PASSWORDS = [DATABASES["default"].get("PASSWORD"), *(urlsplit(url).password for url in (REDIS_URL, BROKER_URL))]
+logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, *_PASSWORDS) if word)

@@ -9,23 +9,26 @@ import asyncio
 import contextlib
 import functools
 import json
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from django.conf import settings
 from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from exchange.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
 from exchange.streams.hub import Feed, Hub
 from exchange.streams.messages import RESET, Message, data_text
+from exchange.streams.receipts import Receipts
 from exchange.streams.request import StreamRequest
 from exchange.streams.threads import in_thread
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,14 +61,24 @@ class StreamApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StreamRequest.from_scope(scope)
+        request_id = request_id_for(request.headers.get(HEADER.lower()))
+        started = time.perf_counter()
+        with bound_contextvars(requestId=request_id, userId=None, error=None):
+            status = await self._answer(request, receive, functools.partial(_send_named, send, request_id.encode()))
+            # Without its query: a ticket is in it.
+            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
+            logger.info(ANSWERED, **asked, durationMs=duration_ms(started))
+
+    async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
+        """The status that was answered, once all is over."""
         try:
             feed = await self._admit(request)
             listener = self._hub.join(feed)
         except ExchangeError as refusal:
-            await _refuse(send, refusal)
-            return
+            return await _refuse(send, refusal)
         try:
-            await self._open(_Stream(self._hub, feed, listener), receive, send)
+            bind_contextvars(userId=feed.user_id)
+            return await self._open(_Stream(self._hub, feed, listener), receive, send)
         finally:
             self._hub.leave(listener)
 
@@ -74,18 +87,19 @@ class StreamApplication:
             raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
         return await _read(self._open_feed, request)
 
-    async def _open(self, stream: "_Stream", receive: Receive, send: Send) -> None:
+    async def _open(self, stream: "_Stream", receive: Receive, send: Send) -> int:
         await self._hub.settled()
         try:
             opening = await _read(stream.feed.opening, time.monotonic())
         except ExchangeError as refusal:
-            await _refuse(send, refusal)
-            return
+            return await _refuse(send, refusal)
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
             await _send(send, {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
             await _send_body(send, stream.first_bytes(opening))
+            logger.info("stream opened")
+            stream.receipts.taken()
             await stream.run(send, gone)
             await _send_body(send, b"", more=False)
         except TimeoutError:
@@ -97,6 +111,7 @@ class StreamApplication:
                     await _send_body(send, b"", more=False)
         finally:
             gone.cancel()
+        return 200
 
 
 class _Stream:
@@ -106,6 +121,7 @@ class _Stream:
         self.feed = feed
         self.listener = listener
         self._hub = hub
+        self.receipts = Receipts()
         self._sent: dict[tuple[str, str], None] = {}
         self._confirmed = hub.checkpoint
         # It still owes its client what it could not read; its position must not move on.
@@ -128,6 +144,7 @@ class _Stream:
             body = await self._next() if is_woken else KEEP_ALIVE
             if body:
                 await _send_body(send, body)
+                self.receipts.taken()
 
     async def _woken(self) -> bool:
         patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
@@ -193,6 +210,7 @@ class _Stream:
             self._sent[kind, message_id] = None
             if len(self._sent) > REMEMBERED_IDS:
                 del self._sent[next(iter(self._sent))]
+            self.receipts.write(message_id, data)
         text: str = sse_encode_event(kind, data, event_id=message_id)
         # Only an empty id makes a client forget the one it has.
         return (f"id:\n{text}" if message_id == "" else text).encode()
@@ -230,7 +248,16 @@ async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
 
 
-async def _refuse(send: Send, refusal: ExchangeError) -> None:
+async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
+    """Under the id by which the logs know the request."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], (HEADER.lower().encode(), request_id)]
+    await send(message)
+
+
+async def _refuse(send: Send, refusal: ExchangeError) -> int:
+    """Answers the status."""
+    bind_contextvars(error=refusal.error)
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if isinstance(refusal, NotAuthenticated):
@@ -241,3 +268,4 @@ async def _refuse(send: Send, refusal: ExchangeError) -> None:
         headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return refusal.status
