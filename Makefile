@@ -6,7 +6,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench chaos format lock clean venv venv-dev venv-bench
+.PHONY: help demo run follow test check bench chaos format lock clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -16,6 +16,9 @@ demo: venv ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctr
 
 run: venv ## the exchange without traders: PORT=8000
 	@$(BIN)/python -m demo --no-traders --port $(PORT)
+
+follow: venv ## one order through all logs: ID=its correlationId
+	@$(BIN)/python -m scripts.follow $(if $(ID),"$(ID)",--help)
 
 test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
 	@$(BIN)/python -m scripts.test $(ARGS)

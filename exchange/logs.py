@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -32,7 +33,13 @@ SERVERS = ("web", "stream", "worker", "beat", "flower", "seed")
 LONGEST_EVENT, LONGEST_EXCEPTION = 1500, 5500
 # Line ends for some readers of logs, and not for JSON.
 _LINE_ENDS = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "\x7f\x85\u2028\u2029"})
-_DEFAULT_STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
+# Where libraries print, and how loud that is. What the seed prints to stdout is for whoever started it.
+_PRINTED = {
+    "stderr": logging.WARNING,
+    "__stderr__": logging.WARNING,
+    "stdout": logging.INFO,
+    "__stdout__": logging.INFO,
+}
 
 redactor = Redactor()
 
@@ -69,9 +76,9 @@ def begin() -> None:
     logging.captureWarnings(True)
     sys.excepthook = _say_the_end
     threading.excepthook = _say_the_end_of_a_thread
-    for name, level in zip(_DEFAULT_STREAMS, (logging.INFO, logging.WARNING) * 2, strict=True):
+    for name, level in _PRINTED.items():
         stream = getattr(sys, name)
-        if isinstance(stream, TextIO) or hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper) and not (KIND == "seed" and "out" in name):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
             setattr(sys, name, Printed(stream, level))
 
@@ -141,10 +148,18 @@ def described(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
 
 def render(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     """One line of JSON, without secrets. A look at the whole finds most lines innocent: they are not taken apart."""
-    text = _dumped(line)
+    innocent = {name: value for name, value in line.items() if type(value) is Innocent}
+    rest = {name: value for name, value in line.items() if name not in innocent} if innocent else line
+    text = _dumped(rest)
     if redactor.is_suspect(text):
-        text = _dumped(redactor.value(line))
+        text = _dumped(redactor.value(rest))
+    if innocent:
+        text = f"{text[:-1]},{_dumped(innocent)[1:]}"
     return text if text.isascii() else text.translate(_LINE_ENDS)
+
+
+class Innocent(list[dict[str, Any]]):
+    """Facts of our own making, with no text of anybody's: not searched for secrets, for there are thousands a second."""
 
 
 class Lines(logging.StreamHandler[Any]):

@@ -14,6 +14,7 @@ import structlog
 from exchange.access import note, note_outcome
 from exchange.amounts import plain_units
 from exchange.errors import ExchangeError
+from exchange.logs import Innocent
 from matching.core.types import Event
 from orders.drafts import Placed
 from orders.models import Order
@@ -21,7 +22,7 @@ from orders.telling import Note
 
 logger = structlog.get_logger(__name__)
 
-BUNDLE = 20
+BUNDLE = 25
 LONGEST_WORD = 64
 
 
@@ -72,7 +73,9 @@ def orders_applied(symbol: str, events: Sequence[Event]) -> None:
     A batch is named by its first event.
     """
     if events and logging.getLogger(__name__).isEnabledFor(logging.INFO):
-        _say_bundles("orders applied", map(_step, events), symbol=symbol, batch=f"{symbol}-{events[0].sequence}")
+        batch = f"{symbol}-{events[0].sequence}"
+        for bundle in _bundles(map(_step, events)):
+            logger.info("orders applied", symbol=symbol, batch=batch, orders=Innocent(bundle))
 
 
 def _step(event: Event) -> dict[str, Any]:
@@ -92,9 +95,9 @@ def _named(order: Order) -> dict[str, Any]:
     return {"orderId": order.id, "correlationId": order.correlation_id}
 
 
-def _say_bundles(what: str, orders: Iterable[dict[str, Any]], **fields: Any) -> None:
+def _say_bundles(what: str, orders: Iterable[dict[str, Any]]) -> None:
     for bundle in _bundles(orders):
-        logger.info(what, **fields, orders=bundle)
+        logger.info(what, orders=bundle)
 
 
 def _bundles(orders: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
