@@ -159,7 +159,7 @@ def render(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
 
 
 class Innocent(list[dict[str, Any]]):
-    """Facts of our own making, with no text of anybody's: not searched for secrets, for there are thousands a second."""
+    """Facts of our own making, with nobody's text: not searched for secrets, for there are thousands a second."""
 
 
 class Lines(logging.StreamHandler[Any]):

@@ -18,6 +18,7 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "1", "ENGINE_TIME_BOX_SECONDS": "soon"}, "ENGINE_TIME_BOX_SECONDS cannot be read"),
         ({"DEMO": "maybe"}, "DEMO is 'maybe'"),
         ({"DEMO": "1", "LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'chatty'"),
+        ({"DEMO": "1", "LOG_FORMAT": "xml"}, "LOG_FORMAT is 'xml'"),
         ({"DEMO": "1", "DATABASE_URL": "postgres://x/y"}, "DATABASE_URL must begin with mysql:// or sqlite:///"),
         ({}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": "short", "JWT_SIGNING_KEY": LONG}, "SECRET_KEY must be set"),
