@@ -22,7 +22,8 @@ from orders.telling import Note
 
 logger = structlog.get_logger(__name__)
 
-BUNDLE = 25
+# A line of so many stays below eight kilobytes.
+BUNDLE = 40
 LONGEST_WORD = 64
 
 

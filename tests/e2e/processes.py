@@ -26,6 +26,8 @@ class Demo:
         self.data = folder / "data"
         self.port = free_port()
         self.output = folder / "output"
+        # Settings that are not the default's.
+        self.variables: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,7 +42,7 @@ class Demo:
             self.process = subprocess.Popen(
                 command,
                 cwd=HOME,
-                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off"},
+                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off", **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -22,7 +22,7 @@ from exchange.logs import CONSOLE, JSON, Innocent, Printed
 from exchange.redaction import Redactor
 from exchange.streams.receipts import Receipts
 from matching.aside import do_aside
-from matching.core.types import Event, Order, OrderType, Side, Status
+from matching.core.types import Event, Order, OrderType, Reason, Side, Status
 from orders import lines
 from orders.telling import Note
 from scripts import follow
@@ -225,21 +225,25 @@ def test_the_aside_thread_knows_the_run_and_forgets_it(log):
 
 def step(number):
     order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, note=Note(None, f"{number:032x}", None))
-    return Event(number + 100, order, Status.PARTIALLY_FILLED, None, True, 10**8, 0, 0, None)
+    return Event(
+        number + 100, order, Status.PARTIALLY_FILLED, Reason.INSUFFICIENT_FUNDS, False, 1234567812345678, 0, 0, None
+    )
 
 
 def test_a_batch_is_told_in_bundles_of_its_events(log, caplog):
     caplog.set_level(logging.INFO)
-    lines.orders_applied("BTC-USD", [step(number) for number in range(60)])
+    first = 10**9
+    lines.orders_applied("BTC-USD", [step(first + number) for number in range(90)])
     said = log()
-    assert [len(line["orders"]) for line in said] == [25, 25, 10]
-    assert {line["batch"] for line in said} == {"BTC-USD-100"}
+    assert [len(line["orders"]) for line in said] == [40, 40, 10]
+    assert {line["batch"] for line in said} == {f"BTC-USD-{first + 100}"}
     assert said[2]["orders"][-1] == {
-        "correlationId": f"{59:032x}",
-        "orderId": 59,
+        "correlationId": f"{first + 89:032x}",
+        "orderId": first + 89,
         "status": "PARTIALLY_FILLED",
-        "sequence": 159,
-        "filled": "1",
+        "sequence": first + 189,
+        "filled": "12345678.12345678",
+        "reason": "INSUFFICIENT_FUNDS",
     }
     assert max(len(json.dumps(line)) for line in said) < 8000
 
