@@ -75,8 +75,8 @@ def begin() -> None:
     logging.config.dictConfig(configuration(JSON, "INFO"))
     logging.captureWarnings(True)
     # What no line of ours tells: it is a sixth of what a line costs.
-    logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None
     sys.excepthook = _say_the_end
     threading.excepthook = _say_the_end_of_a_thread
     for name, level in _PRINTED.items():

@@ -25,7 +25,7 @@ def do_aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Fut
 
     In a copy of the caller's context: what it logs there carries the run that it belongs to, and leaves nothing behind.
     """
-    return _thread().submit(contextvars.copy_context().run, function, *args, **kwargs)
+    return _thread().submit(contextvars.copy_context().run, functools.partial(function, *args, **kwargs))
 
 
 @functools.cache
