@@ -269,7 +269,9 @@ def _say_the_end(kind: type[BaseException], error: BaseException, trace: Traceba
     if issubclass(kind, KeyboardInterrupt):
         logging.getLogger("exchange").info("interrupted")
         return
-    logging.getLogger("exchange").critical("the process ends: %s", error, exc_info=(kind, error, trace))
+    logging.getLogger("exchange").critical(
+        "the process ends: %s: %s", kind.__name__, error, exc_info=(kind, error, trace)
+    )
 
 
 def _say_the_end_of_a_thread(end: "threading.ExceptHookArgs") -> None:

@@ -21,11 +21,9 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from structlog.contextvars import bound_contextvars
 
 from balances.services import Overdrawn
 from exchange.bulk import dialect
-from exchange.logs import new_id
 from exchange.outages import is_outage
 from markets.models import MarketStatus
 from matching import books, queue
@@ -68,8 +66,7 @@ def drain(symbol: str) -> Run:
     Safe to call at any time, from any number of workers. Raises what the database raises when it cannot be reached.
     """
     queue.silence(symbol)
-    with bound_contextvars(runId=new_id()):
-        return _Drain(symbol).run()
+    return _Drain(symbol).run()
 
 
 class _Ahead(NamedTuple):

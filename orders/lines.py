@@ -23,7 +23,7 @@ from orders.telling import Note
 logger = structlog.get_logger(__name__)
 
 # A line of so many stays below eight kilobytes.
-BUNDLE = 40
+BUNDLE = 32
 LONGEST_WORD = 64
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpResponse
 from django.test import RequestFactory
 from structlog.contextvars import bound_contextvars, get_contextvars
@@ -29,18 +30,6 @@ from scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_x"
-
-
-@pytest.fixture
-def log():
-    """What is logged, rendered as in a server process; one entry a line."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.formatter(JSON))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
-    root.removeHandler(handler)
 
 
 def rendered(form, event, *args, **fields):
@@ -206,6 +195,17 @@ def test_what_is_noted_is_in_its_own_request_only(log):
     assert "orderId" not in second and "orderId" not in inside_second
 
 
+def test_a_defect_is_told_with_its_traceback_in_its_request(log):
+    def view(_):
+        raise ZeroDivisionError("a defect")
+
+    request = RequestFactory().get("/api/v1/x")
+    response, [defect, line] = answered(log, request, convert_exception_to_response(view))
+    assert (response.status_code, line["status"], line["event"]) == (500, 500, "answered")
+    assert (defect["level"], defect["requestId"]) == ("error", line["requestId"])
+    assert defect["exception"].endswith("ZeroDivisionError: a defect")
+
+
 @pytest.mark.parametrize("path", ["/health/ready", "/metrics", "/static/admin/a.css"])
 def test_what_machines_ask_all_the_time_is_for_debugging(log, path):
     assert answered(log, RequestFactory().get(path))[1] == []
@@ -235,7 +235,7 @@ def test_a_batch_is_told_in_bundles_of_its_events(log, caplog):
     first = 10**9
     lines.orders_applied("BTC-USD", [step(first + number) for number in range(90)])
     said = log()
-    assert [len(line["orders"]) for line in said] == [40, 40, 10]
+    assert [len(line["orders"]) for line in said] == [32, 32, 26]
     assert {line["batch"] for line in said} == {f"BTC-USD-{first + 100}"}
     assert said[2]["orders"][-1] == {
         "correlationId": f"{first + 89:032x}",
@@ -245,7 +245,7 @@ def test_a_batch_is_told_in_bundles_of_its_events(log, caplog):
         "filled": "12345678.12345678",
         "reason": "INSUFFICIENT_FUNDS",
     }
-    assert max(len(json.dumps(line)) for line in said) < 8000
+    assert max(len(json.dumps(line)) for line in said) < 7500
 
 
 def test_what_a_client_was_told_is_said_once_it_has_it(log, caplog):
