@@ -7,7 +7,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run test check bench chaos pictures format lock clean venv venv-dev venv-bench
+.PHONY: help demo flower run follow test check bench chaos pictures format lock clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,6 +20,9 @@ flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 
 run: venv ## the exchange without traders: PORT=8000
 	@$(BIN)/python -m demo --no-traders --port $(PORT)
+
+follow: venv ## one order through all logs: ID=its correlationId
+	@$(BIN)/python -m scripts.follow $(if $(ID),"$(ID)",--help)
 
 test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
 	@$(BIN)/python -m scripts.test $(ARGS)

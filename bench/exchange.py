@@ -29,9 +29,9 @@ STREAM = (
     "--no-access-log",
     "--no-proxy-headers",
 )
-CELERY = ("celery", "-A", "exchange")
-WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
-BEAT = (*CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")
+CELERY = ("celery", "--quiet", "-A", "exchange")
+WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
+BEAT = (*CELERY, "beat", "--pidfile", "")
 
 
 class NotReadyError(Exception):

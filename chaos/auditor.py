@@ -36,7 +36,9 @@ class Auditor:
 
     def said(self) -> list[dict[str, Any]]:
         lines = self.process.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        said = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        # Its log is in the same file, and JSON too.
+        return [line for line in said if "outcome" in line]
 
     def report_to(self, report: Report) -> None:
         said = self.said()

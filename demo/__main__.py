@@ -1,10 +1,12 @@
 """Start the exchange on this machine, with simulated traders at work: python -m demo [--port 8000] [--seconds 20]"""
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from demo.environment import HOME, CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
 from demo.show import run
@@ -63,8 +65,16 @@ def _seed(environment: Environment) -> None:
             check=False,
         )
     if done.returncode:
-        last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
-        raise CannotStartError(f"the database could not be prepared: {last_line} ({log})")
+        raise CannotStartError(f"the database could not be prepared: {_last_said(log)} ({log})")
+
+
+def _last_said(log: Path) -> str:
+    """In its own words, whether it could still write a line of its log or not."""
+    last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+    try:
+        return str(json.loads(last_line)["event"])
+    except (ValueError, LookupError, TypeError):
+        return last_line
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ class Supervisor:
 
 
 def _programs(environment: Environment) -> list[Program]:
-    celery = (sys.executable, "-m", "celery", "-A", "exchange")
+    # Quietly: without the banner. What it logs goes by LOG_LEVEL.
+    celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange")
     # Without -Q: such a worker serves every market, and those that open while it runs.
-    worker = (*celery, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
-    beat = (*celery, "beat", "--schedule", str(environment.data / "beat"), "--pidfile", "", "--loglevel", "INFO")
+    worker = (*celery, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
+    beat = (*celery, "beat", "--schedule", str(environment.data / "beat"), "--pidfile", "")
     # REST and the streams: on one port without a proxy they are one process.
     web: tuple[str, ...] = (sys.executable, "-m", "uvicorn", "exchange.asgi:application", "--host", HOST, "--port")
     web += (str(environment.port), "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "3")

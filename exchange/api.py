@@ -18,6 +18,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 from exchange import errors
+from exchange.access import note
 from exchange.callers import Caller, find_caller
 from exchange.errors import ExchangeError, error_body, timestamp
 from exchange.forms import parse_id
@@ -51,6 +52,7 @@ class TokenAuthentication(JWTAuthentication):
         caller = find_caller(parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0)
         if caller is None:
             raise InvalidToken("the account is not active")
+        note(userId=caller.pk)
         return caller
 
 
@@ -107,6 +109,7 @@ def answer_error(error: Exception, _context: Any) -> Response | None:
     refusal = as_refusal(error)
     if refusal is None:
         return None
+    note(error=refusal.error)
     return Response(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
 
 

@@ -1,16 +1,36 @@
 """The Celery application: doorbells in, matching runs out."""
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
+from celery.signals import setup_logging
+from django.conf import settings
 from kombu.transport.redis import Channel
+from structlog.contextvars import bound_contextvars
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 
-app = Celery("exchange")
+
+class NamedTask(Task):  # type: ignore[type-arg]
+    """A task whose id is in all that is logged while it runs."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with bound_contextvars(taskId=self.request.id):
+            return self.run(*args, **kwargs)
+
+
+app = Celery("exchange", task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # A bell that was not acknowledged is not put back when its connection ends. That needs the very Redis that is gone:
 # after a freeze, which swallows acknowledgements, and a kill, failing to put them back ended every worker.
 Channel.do_restore = False
+
+
+@setup_logging.connect(weak=False)
+def _set_up_logging(**_: Any) -> None:
+    """In place of Celery's own logging, which would write plain lines; its --loglevel counts for nothing."""
+    logging.config.dictConfig(settings.LOGGING)

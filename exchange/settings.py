@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from exchange import logs
 from exchange.ratelimit.rates import parse_proxies, parse_rate
 
+# First of all: what is wrong with the settings is a line of the log too.
+logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -82,6 +85,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "exchange.access.AccessLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "exchange.middleware.Counting",
@@ -293,14 +297,7 @@ if (counts := env.str("PROMETHEUS_MULTIPROC_DIR", default="")) and not Path(coun
     raise ImproperlyConfigured(f"PROMETHEUS_MULTIPROC_DIR is {counts}, which is no folder")
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {
-        "handlers": ["stderr"],
-        "level": LOG_LEVEL,
-    },
-    "loggers": {"httpx": {"level": "WARNING"}, "django_eventstream": {"level": "WARNING"}},
-}
+LOG_FORMAT = choice("LOG_FORMAT", logs.JSON, logs.FORMATS)
+LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
+_PASSWORDS = [DATABASES["default"].get("PASSWORD"), *(urlsplit(url).password for url in (REDIS_URL, BROKER_URL))]
+logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, *_PASSWORDS) if word)

@@ -4,6 +4,7 @@ Two kinds of work go there, in the order in which they are given: deciding the n
 telling of a batch once it is committed.
 """
 
+import contextvars
 import functools
 import os
 import sys
@@ -20,8 +21,11 @@ SWITCH_SECONDS = 0.00001
 
 
 def do_aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Have the function called in the other thread, after everything that was given before."""
-    return _thread().submit(function, *args, **kwargs)
+    """Have the function called in the other thread, after everything that was given before.
+
+    In a copy of the caller's context: what it logs there carries the run that it belongs to, and leaves nothing behind.
+    """
+    return _thread().submit(contextvars.copy_context().run, functools.partial(function, *args, **kwargs))
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import traceback
 
 from django.conf import settings
 from django.db import transaction
+from structlog.contextvars import bound_contextvars
 
 from exchange.bulk import dialect
 from exchange.metrics import DEAD_LETTERS
@@ -22,6 +23,7 @@ from matching.inbox import Waiting, read_inbox, unpack
 from matching.models import SWITCHES, DeadLetter
 from matching.preparation import Prepared, database_time, known_market
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
+from orders.models import Order
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +54,12 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         clear_inbox(batch.done)
         store(row, settlement, failures)
         letter = _keep(command, settlement, error, attempts)
-    _announce(letter, error)
-    # A switch that was given up is carried out, and no news.
-    if too_many and batch.switches:
-        logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
+        correlation_id = _correlation_id(command)
+    with bound_contextvars(orderId=command.order_id, correlationId=correlation_id):
+        _announce(letter, error, correlation_id)
+        # A switch that was given up is carried out, and no news.
+        if too_many and batch.switches:
+            logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
     # Depth is not told: nothing of this was ever in the book.
     return Prepared(book, settlement, is_full=False, public=[])
 
@@ -99,8 +103,16 @@ def _keep(command: Waiting, settlement: Settlement, error: Exception, attempts: 
     )
 
 
-def _announce(letter: DeadLetter, error: Exception) -> None:
+def _correlation_id(command: Waiting) -> str | None:
+    """Of the order that the command is about; None for a switch."""
+    if command.kind in SWITCHES:
+        return None
+    return Order.objects.filter(id=command.order_id).values_list("correlation_id", flat=True).first()
+
+
+def _announce(letter: DeadLetter, error: Exception, correlation_id: str | None) -> None:
     DEAD_LETTERS.labels(letter.market_id).inc()
     logger.error("%s of %s was given up, dead letter %d", letter, letter.market_id, letter.pk, exc_info=error)
     told = {"id": letter.pk, "symbol": letter.market_id, "kind": letter.kind, "orderId": letter.order_id}
+    told["correlationId"] = correlation_id
     queue.announce({**told, "error": letter.error, "attempts": letter.attempts})

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Collection
 
 from django.db import close_old_connections, connection
+from structlog.contextvars import bound_contextvars
 
+from exchange.logs import new_id
 from matching import queue, worker
 from matching.attendance import Attendant
 from matching.run import Run
@@ -25,6 +27,12 @@ _turn = threading.Lock()
 def match(symbol: str) -> Run:
     """What a bell asks for: wait for the turn and drain."""
     with _turn:
+        return _drain(symbol)
+
+
+def _drain(symbol: str) -> Run:
+    """Under an id that is in all that is logged of the run."""
+    with bound_contextvars(runId=new_id()):
         return worker.drain(symbol)
 
 
@@ -91,7 +99,7 @@ class Lookout:
         if self._stopping.is_set() or not _turn.acquire(blocking=False):
             return None
         try:
-            run = worker.drain(symbol)
+            run = _drain(symbol)
         except Exception as error:
             _give_connection_up(f"{symbol} could not be drained", error)
             return None

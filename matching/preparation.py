@@ -23,6 +23,7 @@ from matching.decision import decide, market_buyers
 from matching.inbox import Row, unpack
 from matching.settlement import Settlement, write_settlement
 from matching.stream import market_messages
+from orders.lines import orders_applied
 from orders.stream import publish_steps
 from orders.telling import engine_step
 
@@ -43,7 +44,10 @@ class Prepared:
         return self.settlement.batch
 
     def tell(self) -> None:
+        """To the log and to the streams, after the commit."""
         batch, now = self.batch, self.settlement.now
+        # First, and so in the order in which it happened: what the streams say to their clients comes after it.
+        orders_applied(batch.market.symbol, batch.events)
         publish_steps((engine_step(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
         count(batch)
 

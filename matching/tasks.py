@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from celery import current_app, shared_task
+from structlog.contextvars import bound_contextvars
 
 from matching import lookout, queue
 from matching.exposition import MetricsServer
@@ -28,7 +29,8 @@ def sweep() -> list[str]:
 @shared_task(name=queue.DEAD_LETTER_TASK, ignore_result=True)
 def dead_letter(letter: dict[str, Any]) -> None:
     """A command was given up: say so where the logs of this worker are read."""
-    logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
+    with bound_contextvars(orderId=letter["orderId"], correlationId=letter.get("correlationId")):
+        logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
 
 
 current_app.steps["worker"].add(MetricsServer)

@@ -20,6 +20,7 @@ from matching.queue import submit, submit_cancels
 from orders.counting import count_placed
 from orders.drafts import NewOrder, Placed, draft_order, refuse_by_market, replay
 from orders.inserts import insert_orders
+from orders.lines import cancels_accepted
 from orders.models import Order
 
 
@@ -59,11 +60,14 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
         if symbol is not None:
             mine = mine.filter(market_id=symbol)
         by_market: dict[str, list[int]] = {}
-        for order_id, market_id in mine.order_by("id").values_list("id", "market_id"):
+        named = []
+        for order_id, market_id, correlation_id in mine.order_by("id").values_list("id", "market_id", "correlation_id"):
             by_market.setdefault(market_id, []).append(order_id)
+            named.append((order_id, correlation_id))
         for market_id, order_ids in sorted(by_market.items()):
             submit_cancels(market_id, order_ids)
-    return sum(map(len, by_market.values()))
+    cancels_accepted(named)
+    return len(named)
 
 
 def find_order(user_id: int, order_id: int) -> Order:

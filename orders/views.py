@@ -15,7 +15,7 @@ from exchange.streams import TICKET_SECONDS, issue_ticket, stats
 from markets.models import Market, Trade
 from markets.services import find_market
 from matching.core.types import Status
-from orders import services
+from orders import lines, services
 from orders.batch import Asked, place_orders
 from orders.drafts import NewOrder
 from orders.forms import read_batch, read_order
@@ -32,8 +32,10 @@ from users.services import find_user
 
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
+        lines.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
         placed = services.place_order(_account(request, user_id), market, wanted)
+        lines.order_placed(placed)
         return answer(
             represent_accepted(placed.order),
             message="Order accepted for processing",
@@ -58,8 +60,11 @@ class OrdersView(APIView):
 class BatchView(APIView):
     def post(self, request: Request) -> Response:
         asked = [_asked(request, each) for each in read_batch(body(request))]
-        results = [represent_result(result) for result in place_orders(asked)]
-        return answer({"results": results}, message="Batch processed", code=202)
+        results = place_orders(asked)
+        lines.orders_placed(results)
+        return answer(
+            {"results": [represent_result(result) for result in results]}, message="Batch processed", code=202
+        )
 
 
 class OrderView(APIView):
@@ -67,7 +72,9 @@ class OrderView(APIView):
         return answer(represent_order(own_order(request, order_id)))
 
     def delete(self, request: Request, order_id: str) -> Response:
+        lines.cancel_asked(order_id)
         order = services.cancel_order(_owner(request), _known_id(order_id))
+        lines.cancel_accepted(order)
         message = "Cancel accepted for processing"
         data = {"orderId": order.id, "status": order.status, "message": message}
         return answer(data, message=message, code=202)

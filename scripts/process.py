@@ -18,6 +18,8 @@ from scripts.packages import UnavailableError
 HOST = "127.0.0.1"
 READY_SECONDS = 60
 STOP_SECONDS = 30
+# Of servers that are not ours, and of our own processes.
+COMPLAINTS = ("ERROR", "FATAL", '"level":"error"', '"level":"critical"')
 PARENT_DEATH_SIGNAL = 1
 LIBC = ctypes.CDLL(None)
 
@@ -174,7 +176,7 @@ def _end(process: "subprocess.Popen[bytes]", with_signal: signal.Signals, second
 
 def last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
-    complaints = [line for line in lines if "ERROR" in line or "FATAL" in line]
+    complaints = [line for line in lines if any(word in line for word in COMPLAINTS)]
     return (complaints or lines or ["it said nothing"])[-1]
 
 

@@ -1,12 +1,17 @@
 """The cast, and the count of the money after every test that used the database."""
 
-from collections.abc import Iterator
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from audit.inspection import check_exchange
+from exchange import logs
 from exchange.breakers import forget_breakers
 from exchange.callers import forget_callers
 from markets.services import forget_markets
@@ -35,6 +40,17 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     forget_callers()
     forget_backlogs()
     forget_breakers()
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What is logged, rendered as in a server process: one entry a line."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.formatter(logs.JSON))
+    logging.getLogger().addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

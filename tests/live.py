@@ -20,8 +20,8 @@ from tests.tape import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 20
-CELERY = (sys.executable, "-m", "celery", "-A", "exchange")
-WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO")
+CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange")
+WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
 
 
 @dataclass
@@ -45,12 +45,12 @@ class Live:
     def run_web(self) -> None:
         """Start REST and streams, and sign in as staff; returns once they answer."""
         web = ("uvicorn", "exchange.asgi:application", "--port", str(self.port), "--no-proxy-headers")
-        self.run("web", sys.executable, "-m", *web, "--log-level", "warning", "--timeout-graceful-shutdown", "2")
+        self.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
         wait_for(lambda: _answers(self.url), bool)
         self.staff = Trader.sign_in(self.url, "staff", "correct horse", 0)
 
     def run_beat(self) -> None:
-        self.run("beat", *CELERY, "beat", "--schedule", str(self.folder / "beat"), "--loglevel", "WARNING")
+        self.run("beat", *CELERY, "beat", "--schedule", str(self.folder / "beat"))
 
     @property
     def port(self) -> int:

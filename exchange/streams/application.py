@@ -9,24 +9,27 @@ import asyncio
 import contextlib
 import functools
 import json
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from django.conf import settings
 from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from exchange import metrics
+from exchange.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
 from exchange.streams.hub import Feed, Hub, stream_kind
 from exchange.streams.messages import RESET, Message, data_text
+from exchange.streams.receipts import Receipts
 from exchange.streams.request import StreamRequest
 from exchange.streams.threads import in_thread
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,14 +62,24 @@ class StreamApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StreamRequest.from_scope(scope)
+        request_id = request_id_for(request.headers.get(HEADER.lower()))
+        started = time.perf_counter()
+        with bound_contextvars(requestId=request_id, userId=None, error=None):
+            status = await self._answer(request, receive, functools.partial(_send_named, send, request_id.encode()))
+            # Without its query: a ticket is in it.
+            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
+            logger.info(ANSWERED, **asked, durationMs=duration_ms(started))
+
+    async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
+        """The status that was answered, once all is over."""
         try:
             feed = await _read(self._admit, request)
             listener = self._hub.join(feed)
         except ExchangeError as refusal:
-            await _refuse(send, refusal, request)
-            return
+            return await _refuse(send, refusal, request)
         try:
-            await self._open(_Stream(self._hub, feed, listener), request, receive, send)
+            bind_contextvars(userId=feed.user_id)
+            return await self._open(_Stream(self._hub, feed, listener), request, receive, send)
         finally:
             self._hub.leave(listener)
 
@@ -79,19 +92,20 @@ class StreamApplication:
             # Whoever was turned away before it was known who it is. One too many is told just that.
             request.meter.count(None)
 
-    async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> None:
+    async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> int:
         await self._hub.settled()
         try:
             opening = await _read(stream.feed.opening, time.monotonic())
         except ExchangeError as refusal:
-            await _refuse(send, refusal, request)
-            return
+            return await _refuse(send, refusal, request)
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
             headers = [*STREAM_HEADERS, *_limit_headers(request)]
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, stream.first_bytes(opening))
+            logger.info("stream opened")
+            stream.receipts.taken()
             await stream.run(send, gone)
             await _send_body(send, b"", more=False)
         except TimeoutError:
@@ -103,6 +117,7 @@ class StreamApplication:
                     await _send_body(send, b"", more=False)
         finally:
             gone.cancel()
+        return 200
 
 
 class _Stream:
@@ -114,6 +129,7 @@ class _Stream:
         self._hub = hub
         kind = stream_kind(feed)
         self._events, self._resets = metrics.STREAM_EVENTS.labels(kind), metrics.STREAM_RESETS.labels(kind)
+        self.receipts = Receipts()
         self._sent: dict[tuple[str, str], None] = {}
         self._confirmed = hub.checkpoint
         # It still owes its client what it could not read; its position must not move on.
@@ -136,6 +152,7 @@ class _Stream:
             body = await self._next() if is_woken else KEEP_ALIVE
             if body:
                 await _send_body(send, body)
+                self.receipts.taken()
 
     async def _woken(self) -> bool:
         patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
@@ -204,6 +221,7 @@ class _Stream:
             self._sent[kind, message_id] = None
             if len(self._sent) > REMEMBERED_IDS:
                 del self._sent[next(iter(self._sent))]
+            self.receipts.write(message_id, data)
         self._events.inc()
         text: str = sse_encode_event(kind, data, event_id=message_id)
         # Only an empty id makes a client forget the one it has.
@@ -246,7 +264,16 @@ def _limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in request.meter.headers.items()]
 
 
-async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> None:
+async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
+    """Under the id by which the logs know the request."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], (HEADER.lower().encode(), request_id)]
+    await send(message)
+
+
+async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
+    """Answers the status."""
+    bind_contextvars(error=refusal.error)
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += _limit_headers(request)
@@ -258,3 +285,4 @@ async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) ->
         headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return refusal.status

@@ -5,6 +5,7 @@ It is django-eventstream's ListenerManager with its two gaps closed: its Redis l
 """
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections import Counter
@@ -168,7 +169,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._presence = Presence(self.connections)
         self._conflation = self._new_conflation()
         work = (self._subscription.start(), self._watch.run(), self._presence.run(), self._conflation.sum_up())
-        self._tasks = [loop.create_task(coroutine) for coroutine in work]
+        # Outside the request that happened to come first: they serve all.
+        self._tasks = [loop.create_task(coroutine, context=contextvars.Context()) for coroutine in work]
 
     def _new_watch(self) -> Watch:
         return Watch(

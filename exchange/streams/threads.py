@@ -1,6 +1,7 @@
 """Database work of the streams: a few threads for all of them, and no connection kept while nothing is to do."""
 
 import asyncio
+import contextvars
 import functools
 import threading
 from collections.abc import Callable
@@ -26,7 +27,9 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     many threads and connections as there are open streams.
     """
     outcome: Future[T] = Future()
-    _queue().put((outcome, functools.partial(function, *args, **kwargs)))
+    # In the caller's context: what is logged there belongs to the caller's request.
+    run = contextvars.copy_context().run
+    _queue().put((outcome, functools.partial(run, functools.partial(function, *args, **kwargs))))
     return await asyncio.wrap_future(outcome)
 
 

@@ -22,11 +22,12 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 class Demo:
     """One data folder, and the demo that runs on it."""
 
-    def __init__(self, folder: Path, rate_limit: str = "off") -> None:
-        self.rate_limit = rate_limit
+    def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.port = free_port()
         self.output = folder / "output"
+        # Settings that are not the default's.
+        self.variables: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,7 +42,7 @@ class Demo:
             self.process = subprocess.Popen(
                 command,
                 cwd=HOME,
-                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": self.rate_limit},
+                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off", **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

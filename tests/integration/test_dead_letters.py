@@ -142,6 +142,7 @@ def test_it_is_announced_on_a_queue_of_its_own(broken, monkeypatch):
     assert (name, options["queue"]) == ("matching.dead_letter", "orders.dlq")
     [letter] = options["args"]
     assert (letter["orderId"], letter["symbol"], letter["attempts"]) == (order_id, "BTC-USD", 1)
+    assert letter["correlationId"] == Order.objects.get(id=order_id).correlation_id
     assert REGISTRY.get_sample_value("exchange_dead_letters_total", {"symbol": "BTC-USD"}) == before + 1
 
 

@@ -71,6 +71,14 @@ def test_it_leaves_a_dead_letter_with_its_traceback(poisoned):
     assert letter.resolution is None
 
 
+def test_the_order_is_named_by_all_that_is_logged_of_its_end(poisoned, log):
+    placed = poisoned.place(poisoned.alice, "buy 13 @ 100").body["data"]
+    poisoned.match()
+    told = [line for line in log() if "given up" in line["event"] or "dead letter" in line["event"]]
+    assert told
+    assert {(line["orderId"], line["correlationId"]) for line in told} == {(placed["orderId"], placed["correlationId"])}
+
+
 def test_it_is_announced_and_counted_and_logged(poisoned, monkeypatch, caplog):
     told = []
     monkeypatch.setattr(queue, "announce", told.append)

@@ -25,6 +25,7 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "1", "RATE_LIMIT": "off"}, ""),
         ({"DEMO": "maybe"}, "DEMO is 'maybe'"),
         ({"DEMO": "1", "LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'chatty'"),
+        ({"DEMO": "1", "LOG_FORMAT": "xml"}, "LOG_FORMAT is 'xml'"),
         ({"DEMO": "1", "DATABASE_URL": "postgres://x/y"}, "DATABASE_URL must begin with mysql:// or sqlite:///"),
         ({"DEMO": "1", "METRICS_PORT": "70000"}, "METRICS_PORT is 70000"),
         ({"DEMO": "1", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}, "PROMETHEUS_MULTIPROC_DIR is /nowhere"),

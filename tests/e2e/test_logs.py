@@ -1,0 +1,137 @@
+"""The logs of a live exchange: an order is followed through them, every line is JSON, and none has a secret."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from scripts.follow import found, read_lines
+from tests.e2e.clients import PASSWORD
+from tests.e2e.processes import HOME, Demo, wait_until
+
+OURS = ("web", "worker", "beat", "seed")
+ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}
+
+
+def test_an_order_is_followed_and_no_secret_is_told(demo: Demo) -> None:
+    own = {name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SIGNING_KEY")}
+    demo.variables = {"LOG_LEVEL": "DEBUG", **own}
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    with httpx.Client(base_url=demo.address, timeout=10, trust_env=False) as http:
+        hidden = [PASSWORD, *own.values(), *_sign_in_every_way(http)]
+        ticket, correlation_id = _listen_and_trade(http)
+    _kill_worker(demo)
+    _fail_to_start(demo)
+    assert demo.interrupt() == 0
+
+    _check_json(demo)
+    _check_followed(demo, correlation_id)
+    _check_secrets(demo, [*hidden, ticket])
+
+
+def _sign_in_every_way(http: httpx.Client) -> list[str]:
+    """Over REST, with a wrong password and to the admin; what nobody else may read."""
+    wrong = f"wrong-{secrets.token_hex(8)}"
+    assert http.post("/api/v1/auth/token", json={"username": "alice", "password": wrong}).status_code == 401
+    tokens = http.post("/api/v1/auth/token", json={"username": "alice", "password": PASSWORD}).json()["data"]
+    http.headers["Authorization"] = f"Bearer {tokens['accessToken']}"
+    assert http.get("/api/v1/orders", headers={"Authorization": "Bearer eyJhbGciOiJub25lIn0.eyJh.x"}).status_code == 401
+    page = http.get("/admin/login/").text
+    form = {"username": "admin", "csrfmiddlewaretoken": re.findall(r'csrfmiddlewaretoken" value="(\w+)"', page)[0]}
+    for password in (wrong, PASSWORD):
+        http.post("/admin/login/", data={**form, "password": password}, headers={"Referer": str(http.base_url)})
+    assert http.cookies["sessionid"]
+    words = [value for name, value in tokens.items() if name.endswith("Token")]
+    assert len(words) == 2
+    return [wrong, *words, http.cookies["sessionid"], http.cookies["csrftoken"], form["csrfmiddlewaretoken"]]
+
+
+def _listen_and_trade(http: httpx.Client) -> tuple[str, str]:
+    """The ticket of the stream, and the correlation id of an order that was placed, told of, and cancelled."""
+    ticket: str = http.post("/api/v1/stream/tickets").json()["data"]["ticket"]
+    http.get("/api/v1/nothing%0A%7B%22level%22", headers={"X-Request-ID": 'a"b'})
+    params = {"ticket": ticket}
+    with http.stream("GET", "/api/v1/stream/order-status", params=params, headers={"X-Request-ID": "mine"}) as stream:
+        assert (stream.status_code, stream.headers["X-Request-ID"]) == (200, "mine")
+        events = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+        assert next(events).keys() == {"userId"}
+        answer = http.post("/api/v1/orders", json={**ORDER, "clientOrderId": "follow-me"})
+        assert answer.status_code == 202, answer.text
+        placed = answer.json()["data"]
+        assert next(events)["status"] == "OPEN"
+        assert http.delete(f"/api/v1/orders/{placed['orderId']}").status_code == 202
+        assert next(events)["status"] == "CANCELLED"
+    refused = http.post("/api/v1/orders", json={**ORDER, "price": "0.001"})
+    assert refused.status_code == 400
+    return ticket, placed["correlationId"]
+
+
+def _kill_worker(demo: Demo) -> None:
+    """In the middle of its work; another one is started."""
+    old = demo.kill_program("worker")
+    log = demo.data / "logs" / "worker.log"
+    wait_until(lambda: demo.pid("worker") != old and log.read_text().count(" ready.") == 2, 30)
+
+
+def _fail_to_start(demo: Demo) -> None:
+    """A worker that must not run, with the banner that it has by default."""
+    command = [sys.executable, "-m", "celery", "-A", "exchange", "worker", "-P", "threads", "-c", "2"]
+    variables = {"DATA_DIR": str(demo.data), "DEMO": "1", "PATH": "/usr/bin:/bin", **demo.variables}
+    variables["BROKER_URL"] = "redis://:a-password@127.0.0.1:1/0"
+    with (demo.data / "logs" / "worker-unfit.log").open("wb") as log:
+        assert subprocess.run(command, cwd=HOME, env=variables, stdout=log, stderr=log, check=False).returncode
+
+
+def _logs(demo: Demo) -> list[Path]:
+    logs = sorted(log for log in (demo.data / "logs").glob("*.log") if log.name.startswith(OURS))
+    assert len(logs) == len(OURS) + 1
+    return logs
+
+
+def _check_json(demo: Demo) -> None:
+    for log in _logs(demo):
+        lines = log.read_bytes().split(b"\n")
+        assert lines.pop() == b""
+        # The seed has nothing to say where it has nothing to do.
+        assert lines or log.name == "seed.log"
+        for line in lines:
+            assert {"timestamp", "level", "logger", "process", "pid", "event"} <= json.loads(line).keys(), line
+            assert len(line) < 8000
+    last = json.loads((demo.data / "logs" / "worker-unfit.log").read_bytes().splitlines()[-1])
+    assert "a market is matched by one at a time" in last["event"]
+
+
+def _check_followed(demo: Demo, correlation_id: str) -> None:
+    lines = found(correlation_id, read_lines(_logs(demo), correlation_id))
+    steps = [(line["process"], line["event"], line.get("status")) for line in lines]
+    assert steps == [
+        ("web", "order accepted", 202),
+        ("worker", "orders applied", "OPEN"),
+        ("web", "told", None),
+        ("web", "cancel accepted", 202),
+        ("worker", "orders applied", "CANCELLED"),
+        ("web", "told", None),
+    ]
+    accepted, opened, told, _, cancelled, _ = lines
+    assert (accepted["clientOrderId"], accepted["symbol"]) == ("follow-me", "BTC-USD")
+    assert accepted["userId"] and accepted["requestId"] and accepted["durationMs"] > 0
+    assert (opened["orderId"], opened["filled"]) == (accepted["orderId"], "0")
+    assert cancelled["reason"] == "USER_CANCELLED"
+    assert opened["runId"] != cancelled["runId"]
+    assert (told["eventId"], told["userId"]) == (f"BTC-USD-{opened['sequence']}", accepted["userId"])
+    assert told["requestId"] == "mine" != accepted["requestId"]
+    refused = list(read_lines(_logs(demo), "order refused"))
+    assert [(line["error"], line["symbol"], line["status"]) for line in refused] == [("PRICE_OFF_TICK", "BTC-USD", 400)]
+
+
+def _check_secrets(demo: Demo, hidden: list[str]) -> None:
+    said = "".join(path.read_text() for path in (demo.data / "logs").glob("*.log"))
+    assert [word for word in [*hidden, "a-password", "eyJ"] if word in said] == []
+    assert said.count('"event":"told"') == 2
+    # Nor as an address or an encoding has it.
+    assert not re.search(r"ticket=[^\[]", said)
