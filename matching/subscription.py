@@ -5,8 +5,10 @@ import time
 from typing import Any
 
 from celery import bootsteps
+from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.state import maybe_shutdown
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection
 
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 class Served:
     """The markets of a worker: those of its -Q, or all that there are.
 
+    All but those of WORKER_EXCEPT, that is: two workers on one market are safe, but each has to read its book anew.
     With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up. One that
     serves them all says that too; one that serves a market leaves it to whoever is meant to hear it.
     """
@@ -36,7 +39,7 @@ class Served:
     def symbols(self) -> set[str]:
         if self.serves_all:
             try:
-                self.last = set(Market.objects.values_list("symbol", flat=True))
+                self.last = set(Market.objects.values_list("symbol", flat=True)) - settings.WORKER_EXCEPT
             except DatabaseError as error:
                 # The database is away; what is served stays so, and the next look is a second off.
                 logger.warning("markets could not be read: %s", error)
@@ -62,7 +65,7 @@ class MarketSubscription(bootsteps.StartStopStep):
         """Called at boot and again after each reconnection to the broker, with no queue subscribed."""
         self.subscribed.clear()
         for name in sorted(self.served.other_queues):
-            consumer.add_task_queue(name)
+            self._hear(consumer, name)
         self.look(consumer)
         self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
 
@@ -74,10 +77,15 @@ class MarketSubscription(bootsteps.StartStopStep):
     def look(self, consumer: Any) -> None:
         """Subscribe to the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
         for symbol in sorted(self.served.symbols() - self.subscribed):
-            consumer.add_task_queue(queue.queue_name(symbol))
+            self._hear(consumer, queue.queue_name(symbol))
             self.subscribed.add(symbol)
             queue.silence(symbol)
             queue.ring_now(symbol)
+
+    def _hear(self, consumer: Any, name: str) -> None:
+        # Named first, for Celery would declare a queue that it does not know in its own way and not in ours.
+        consumer.app.amqp.queues[name]
+        consumer.add_task_queue(name)
 
 
 class MarketLookout(bootsteps.StartStopStep):
@@ -101,6 +109,14 @@ class MarketLookout(bootsteps.StartStopStep):
             self.lookout = None
 
     terminate = stop
+
+
+def _never(*_: Any) -> bool:
+    return False
+
+
+# On RabbitMQ each worker would declare 28 queues for tasks that are to run later. A bell never is.
+DelayedDelivery.include_if = _never
 
 
 def _assert_fit(pool: Any) -> None:
