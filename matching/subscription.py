@@ -62,11 +62,15 @@ class MarketSubscription(bootsteps.StartStopStep):
         self.timer_entry: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Called at boot and again after each reconnection to the broker, with no queue subscribed."""
+        """Called at boot and again after each reconnection to the broker, with no queue subscribed.
+
+        Nothing is heard until Celery's loop begins: from RabbitMQ a bell that waits already would arrive while the next
+        queue is declared, when nobody is there to take it.
+        """
         self.subscribed.clear()
         for name in sorted(self.served.other_queues):
-            self._hear(consumer, name)
-        self.look(consumer)
+            _add_queue(consumer, name)
+        self._add_new(consumer)
         self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
 
     def stop(self, consumer: Any) -> None:
@@ -75,17 +79,26 @@ class MarketSubscription(bootsteps.StartStopStep):
             self.timer_entry = None
 
     def look(self, consumer: Any) -> None:
-        """Subscribe to the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
-        for symbol in sorted(self.served.symbols() - self.subscribed):
-            self._hear(consumer, queue.queue_name(symbol))
+        """Subscribe to the markets that are new."""
+        if self._add_new(consumer):
+            consumer.task_consumer.consume()
+
+    def _add_new(self, consumer: Any) -> set[str]:
+        """Add the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
+        new = self.served.symbols() - self.subscribed
+        for symbol in sorted(new):
+            _add_queue(consumer, queue.queue_name(symbol))
             self.subscribed.add(symbol)
             queue.silence(symbol)
             queue.ring_now(symbol)
+        return new
 
-    def _hear(self, consumer: Any, name: str) -> None:
-        # Named first, for Celery would declare a queue that it does not know in its own way and not in ours.
-        consumer.app.amqp.queues[name]
-        consumer.add_task_queue(name)
+
+def _add_queue(consumer: Any, name: str) -> None:
+    """To those that are heard once the consumer consumes."""
+    # Looked up first: Celery would declare a queue that it does not know in its own way and not in ours.
+    known = consumer.app.amqp.queues
+    consumer.task_consumer.add_queue(known.select_add(known[name]))
 
 
 class MarketLookout(bootsteps.StartStopStep):
