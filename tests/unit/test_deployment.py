@@ -156,7 +156,7 @@ def test_docker_compose_understands_it(tmp_path: Path) -> None:
         pytest.skip("no docker compose on this machine")
     values = tmp_path / "values"
     needed = {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ)} | {"TLS_FOLDER"}
-    values.write_text("".join(f"{name}=1\n" for name in needed))
+    values.write_text("".join(f"{name}={'/tls' if name == 'TLS_FOLDER' else 1}\n" for name in needed))
     files = ["docker-compose.yml", "deploy/compose.rabbitmq.yml", "deploy/compose.tls.yml"]
     for chosen in (files[:1], files[:2], files):
         run(*compose, "--env-file", str(values), *[f"--file={file}" for file in chosen], "config", "--quiet")
