@@ -7,7 +7,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test check bench chaos pictures format lock clean venv venv-dev venv-bench
+.PHONY: help demo flower run follow test check bench chaos drill pictures format lock clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mari
 
 chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB=mysql or mariadb, ARGS="kills --seed 7"
 	@$(BIN)/python -m chaos --database $(DB) $(ARGS)
+
+drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"
+	@$(BIN)/python -m chaos.drill $(ARGS)
 
 pictures: venv-dev ## photograph the running demo for the README (needs Chromium)
 	@$(BIN)/python -m scripts.pictures

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kombu
+from amqp.exceptions import ConnectionError as AmqpConnectionError
 from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import OperationalError
 from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener
@@ -30,13 +31,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from exchange.metrics import SERVER_AWAY
+from exchange.servers import TIMEOUT_SECONDS, is_redis
 
 logger = logging.getLogger(__name__)
 
 # What a call through an open breaker raises, and the one that opened it.
 ServerAway = CircuitBreakerError
 
-TIMEOUT_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
 # pybreaker's own trial of a server is never due.
@@ -44,7 +45,7 @@ NEVER_SECONDS = 100 * 365 * 86_400
 PROBE_KEY = "exchange:probe"
 
 # A server that answers but takes no writes is no use to us: a replica, or one that is full.
-_OUTAGES = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, OSError)
+_OUTAGES = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, AmqpConnectionError, OSError)
 # They carry what they were made from as their cause: it may be a refusal, which is no outage.
 _WRAPPERS = (OperationalError, ConnectionInterrupted)
 
@@ -118,7 +119,7 @@ def breaker(server: str, ask: Callable[[], Any]) -> Breaker:
 
 def ask(url: str) -> None:
     """Raise if the server at the URL cannot be used."""
-    if _is_redis(url):
+    if is_redis(url):
         with Redis.from_url(url, **REDIS_TIMEOUTS) as client:
             ask_redis(client)
     else:
@@ -168,13 +169,9 @@ def _is_not_away(error: BaseException) -> bool:
     return not is_away(error)
 
 
-def _is_redis(url: str) -> bool:
-    return urlsplit(url).scheme in ("redis", "rediss")
-
-
 @functools.cache
 def _server_of(url: str) -> str:
-    if _is_redis(url):
+    if is_redis(url):
         parts = urlsplit(url)
         return redis_server(parts.hostname or "127.0.0.1", parts.port or 6379)
     # Without its password.

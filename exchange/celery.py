@@ -5,12 +5,34 @@ import os
 from typing import Any
 
 from celery import Celery, Task
+from celery.app.amqp import AMQP, Queues
 from celery.signals import setup_logging
 from django.conf import settings
+from kombu import Queue
 from kombu.transport.redis import Channel
 from structlog.contextvars import bound_contextvars
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
+
+# What RabbitMQ is asked for: each queue is kept by a majority of its nodes and heard by one worker at a time, the next
+# one in line taking over when that one goes.
+QUORUM = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+
+
+class MarketQueues(Queues):
+    """Queues come to be when they are first named, by whoever rings or hears: both must declare them alike."""
+
+    def new_missing(self, name: str) -> Queue:
+        queue: Queue = super().new_missing(name)
+        if not settings.IS_REDIS_BROKER:
+            queue.queue_arguments = dict(QUORUM)
+        return queue
+
+
+class Declarations(AMQP):
+    """Celery's, with our queues."""
+
+    queues_cls = MarketQueues
 
 
 class NamedTask(Task):  # type: ignore[type-arg]
@@ -21,7 +43,7 @@ class NamedTask(Task):  # type: ignore[type-arg]
             return self.run(*args, **kwargs)
 
 
-app = Celery("exchange", task_cls=NamedTask)
+app = Celery("exchange", amqp=Declarations, task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exchange import logs
 from exchange.ratelimit.rates import parse_proxies, parse_rate
+from exchange.servers import TIMEOUT_SECONDS, is_redis, redis_cache, redis_location, transport_options
 
 # First of all: what is wrong with the settings is a line of the log too.
 logs.begin()
@@ -156,34 +157,12 @@ def database(url: str) -> dict[str, Any]:
 DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Redis: a broker for the doorbells, a cache, and the channel of the streams.
+# Redis: the channel of the streams, a cache that may forget, and a broker for the doorbells.
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/1")
+CACHE_URL = env.str("CACHE_URL", default="") or REDIS_URL
 BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
-REDIS_TIMEOUT_SECONDS = 0.25
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "exchange",
-        "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
-            "CONNECTION_POOL_KWARGS": {"retry": None},
-        },
-    }
-}
-
-
-def redis_location(url: str) -> dict[str, Any]:
-    """A Redis URL as the keyword arguments that django-eventstream hands to its clients."""
-    parts = urlsplit(url)
-    location: dict[str, Any] = {"host": parts.hostname or "127.0.0.1", "port": parts.port or 6379}
-    if parts.password:
-        location |= {"username": parts.username or "default", "password": parts.password}
-    if parts.scheme == "rediss":
-        location["ssl"] = True
-    return location
-
+# A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
+CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
 EVENTSTREAM_REDIS = redis_location(REDIS_URL)
 EVENTSTREAM_CHANNELMANAGER_CLASS = "exchange.streams.channels.NobodyReads"
@@ -198,11 +177,13 @@ STREAM_THREADS = env.int("STREAM_THREADS", default=4)
 
 # Celery: a message is a doorbell. It may be lost, doubled or late without any effect but delay.
 CELERY_BROKER_URL = BROKER_URL
+IS_REDIS_BROKER = is_redis(BROKER_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "orders"
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "classic" if IS_REDIS_BROKER else "quorum"
 # Unlimited: each acknowledgement that a frozen Redis swallows counts against a limit, until the worker hears nothing.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
@@ -210,25 +191,20 @@ CELERY_WORKER_POOL = "solo"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 # What a broker that is not Redis may take to greet. Celery's default is four seconds.
-CELERY_BROKER_CONNECTION_TIMEOUT = REDIS_TIMEOUT_SECONDS
+CELERY_BROKER_CONNECTION_TIMEOUT = TIMEOUT_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": REDIS_TIMEOUT_SECONDS,
-    "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-    "socket_keepalive": True,
-    "priority_steps": [0],
-    # One try: a bell that cannot be rung at once is left to the lookout. By default a request would wait six seconds.
-    "max_retries": 0,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
-    "connect_retries_timeout": REDIS_TIMEOUT_SECONDS,
-}
+CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
+CELERY_BEAT_SCHEDULER = "exchange.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
 }
+
+# Processes that no client asks: the file that a worker or beat touches for as long as it turns, and the markets that a
+# worker without -Q leaves to workers of their own.
+PULSE_FILE = env.str("PULSE_FILE", default="")
+WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The engine.
 ENGINE_BATCH_SIZE = env.int("ENGINE_BATCH_SIZE", default=500)
@@ -299,5 +275,5 @@ if (counts := env.str("PROMETHEUS_MULTIPROC_DIR", default="")) and not Path(coun
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = choice("LOG_FORMAT", logs.JSON, logs.FORMATS)
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
-_PASSWORDS = [DATABASES["default"].get("PASSWORD"), *(urlsplit(url).password for url in (REDIS_URL, BROKER_URL))]
-logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, *_PASSWORDS) if word)
+_PASSWORDS = [urlsplit(url).password for url in (DATABASE_URL, REDIS_URL, CACHE_URL, BROKER_URL)]
+logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, DATABASES["default"].get("PASSWORD"), *_PASSWORDS) if word)

@@ -61,7 +61,10 @@ class AttendanceAdmin(ReadOnlyAdmin):
 
     @admin.display
     def serves(self, worker: Attendance) -> str:
-        return "all markets" if worker.serves_all else ", ".join(worker.symbols) or NOTHING
+        named = ", ".join(worker.symbols)
+        if worker.serves_all:
+            return f"all markets but {named}" if named else "all markets"
+        return named or NOTHING
 
     def find(self, word: str) -> Q:
         return Q(name=word)

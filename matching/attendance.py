@@ -51,7 +51,7 @@ def workers_alive(symbols: Iterable[str] | None = None) -> dict[str, int]:
     """How many workers serve each of the markets, or of all that there are; 0 for one that nobody serves."""
     counted = dict.fromkeys(Market.objects.values_list("symbol", flat=True) if symbols is None else symbols, 0)
     for serves_all, served in alive().values_list("serves_all", "symbols"):
-        for symbol in counted if serves_all else counted.keys() & served:
+        for symbol in counted.keys() - set(served) if serves_all else counted.keys() & served:
             counted[symbol] += 1
     return counted
 

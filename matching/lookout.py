@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from django.db import close_old_connections, connection
 from structlog.contextvars import bound_contextvars
 
+from exchange import pulse
 from exchange.logs import new_id
 from matching import queue, worker
 from matching.attendance import Attendant
@@ -27,6 +28,7 @@ _turn = threading.Lock()
 def match(symbol: str) -> Run:
     """What a bell asks for: wait for the turn and drain."""
     with _turn:
+        pulse.beat()
         return _drain(symbol)
 
 
@@ -61,6 +63,7 @@ class Lookout:
         try:
             pause = LOOK_EVERY_SECONDS
             while not self._stopping.wait(pause):
+                self._show_pulse()
                 # A backlog is worked off at once: nobody will ring for what a drain's time box left behind.
                 pause = 0 if self.look() else LOOK_EVERY_SECONDS
             with contextlib.suppress(Exception):
@@ -68,6 +71,11 @@ class Lookout:
                 self._attendant.leave()
         finally:
             connection.close()
+
+    def _show_pulse(self) -> None:
+        """Only where the turn is free: while a drain is stuck the pulse stops, whichever thread it is stuck in."""
+        if not _turn.locked():
+            pulse.beat()
 
     def look(self) -> bool:
         """Drain each served market whose commands have waited too long, and say whether there was any.

@@ -98,7 +98,7 @@ class Attendance(models.Model):
 
     # As Celery calls it. Two may have the same.
     name = models.CharField(max_length=255)
-    # All markets that there are, also those that open later; `symbols` is then empty.
+    # All markets that there are, also those that open later; `symbols` are then those that it leaves to others.
     serves_all = models.BooleanField()
     symbols = models.JSONField(default=list)
     started_at = models.DateTimeField()

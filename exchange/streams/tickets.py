@@ -1,7 +1,8 @@
 """Tickets: a browser's EventSource cannot send a token in a header, so it brings one that is good once, for seconds.
 
 A ticket needs no Redis: it is signed, and says itself whose it is and how old. That it was used is remembered twice.
-The cache makes it good once over all processes; while Redis is away, each process knows what it has seen itself.
+A cache that evicts nothing makes it good once over all processes; while Redis is away, each process knows what it has
+seen itself.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import threading
 from cachetools import TTLCache
 from django.conf import settings
 from django.core import signing
-from django.core.cache import cache
+from django.core.cache import caches
 
 from exchange.breakers import ServerAway, breaker_of
 
@@ -23,6 +24,7 @@ TICKET_SECONDS = 30
 REMEMBERED_SECONDS = 120
 REMEMBERED = 100_000
 SALT = "exchange.streams.ticket"
+KEPT = "kept"
 
 _used: TTLCache[str, bool] = TTLCache(REMEMBERED, REMEMBERED_SECONDS)
 _lock = threading.Lock()
@@ -49,7 +51,7 @@ def _is_first_use(nonce: str) -> bool:
         _used[nonce] = True
     try:
         with breaker_of(settings.REDIS_URL).calling():
-            return bool(cache.add(_key(nonce), 1, REMEMBERED_SECONDS))
+            return bool(caches[KEPT].add(_key(nonce), 1, REMEMBERED_SECONDS))
     except ServerAway:
         return True
     except Exception as error:

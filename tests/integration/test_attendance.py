@@ -41,6 +41,11 @@ def test_workers_are_counted_for_the_markets_they_serve(world: World):
     assert workers_alive(["BTC-USD", "ETH-USD", "AAA-USD"]) == {"BTC-USD": 2, "ETH-USD": 3, "AAA-USD": 1}
 
 
+def test_one_for_all_the_others(world: World):
+    Attendant("matcher@host", serves_all=True, symbols={"BTC-USD"}).attend()
+    assert workers_alive(["BTC-USD", "ETH-USD"]) == {"BTC-USD": 0, "ETH-USD": 1}
+
+
 def test_one_that_is_not_seen_is_not_believed(world: World):
     alive = worker()
     age(seconds=14)

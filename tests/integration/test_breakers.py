@@ -37,9 +37,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Broker, cache and the streams' channel in one, of this test alone."""
     with start_redis(tmp_path) as server:
         monkeypatch.setattr(queue, "current_app", celery_app(f"{server.url}/0"))
-        caches = {"default": {**settings.CACHES["default"], "LOCATION": f"{server.url}/1"}}
+        url = f"{server.url}/1"
+        caches = {name: {**cache, "LOCATION": url} for name, cache in settings.CACHES.items()}
         location = {"host": "127.0.0.1", "port": server.port}
-        with override_settings(REDIS_URL=f"{server.url}/1", CACHES=caches, EVENTSTREAM_REDIS=location):
+        with override_settings(REDIS_URL=url, CACHE_URL=url, CACHES=caches, EVENTSTREAM_REDIS=location):
             publisher._publisher.cache_clear()
             try:
                 yield server

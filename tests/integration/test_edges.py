@@ -147,7 +147,7 @@ def test_a_refused_order_rings_nobody(world, monkeypatch, django_capture_on_comm
 
 def test_a_bell_is_rung_where_the_cache_cannot_tell(world, monkeypatch, settings):
     """And is a server of its own: one that serves as the broker too is away with it."""
-    settings.REDIS_URL = "redis://127.0.0.1:1/1"
+    settings.CACHE_URL = "redis://127.0.0.1:1/1"
     sent = []
     monkeypatch.setattr("matching.queue.current_app.send_task", lambda *_args, **options: sent.append(options["queue"]))
 

@@ -1,0 +1,16 @@
+"""Celery's beat, with a pulse."""
+
+from typing import Any
+
+from celery.beat import PersistentScheduler
+
+from exchange import pulse
+
+
+class Scheduler(PersistentScheduler):
+    """Shows with each of its turns, one a second, that it is not stuck."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        pulse.beat()
+        pause: float = super().tick(*args, **kwargs)
+        return pause

@@ -1,0 +1,178 @@
+"""nginx as it is deployed, in front of servers that tell what reached them."""
+
+import http.client
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scripts.process import die_with_parent
+from scripts.servers import free_port
+from tests.live import wait_for
+
+CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "nginx.conf"
+STREAMS = ("/api/v1/stream/order-status", "/api/v1/stream/market/BTC-USD")
+# What a client must not see, however it is spelled.
+HIDDEN = ("/metrics", "/metrics/", "//metrics", "/%6Detrics", "/api/../metrics", "/metrics?x=1")
+
+
+class Teller(ThreadingHTTPServer):
+    """Answers with what it was asked, and at a stream's path with one event now and one when it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), Telling)
+        self.name = name
+        self.go_on = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Telling(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Teller
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        if self.path in STREAMS:
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            self.close_connection = True
+            self.wfile.write(b"data: 1\n\n")
+            self.server.go_on.wait(10)
+            self.wfile.write(b"data: 2\n\n")
+            return
+        body = json.dumps({"server": self.server.name, "headers": self.headers.items()}).encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def telling(name: str) -> Iterator[Teller]:
+    with Teller(name) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.go_on.set()
+            server.shutdown()
+
+
+@pytest.fixture
+def web() -> Iterator[Teller]:
+    with telling("web") as server:
+        yield server
+
+
+@pytest.fixture
+def stream() -> Iterator[Teller]:
+    with telling("stream") as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, web: Teller, stream: Teller) -> Iterator[str]:
+    """The file that is deployed, with other addresses and another folder."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not nginx:
+        pytest.skip("no nginx on this machine")
+    port, conf = free_port(), tmp_path / "nginx.conf"
+    changes = {"http://web:8000": web.url, "http://stream:8001": stream.url, "listen 8080": f"listen 127.0.0.1:{port}"}
+    changes |= {"/tmp/": f"{tmp_path}/", "/dev/stdout": f"{tmp_path}/access.log"}
+    text = CONF.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    conf.write_text(text)
+    command = [nginx, "-c", str(conf), "-g", "daemon off;"]
+    assert subprocess.run([nginx, "-t", "-c", str(conf)], capture_output=True, check=False).returncode == 0
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stderr=log, preexec_fn=die_with_parent) as process,  # noqa: PLW1509
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answers(f"{url}/nginx-alive"), bool)
+        yield url
+        process.terminate()
+        process.wait(10)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 204
+    except httpx.TransportError:
+        return False
+
+
+def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: Teller) -> None:
+    for path in ("/", "/api/v1/orders", f"{STREAMS[0]}/stats", "/api/v1/stream/tickets", "/api/v1/stream/market"):
+        assert httpx.get(proxy + path).json()["server"] == "web", path
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_an_event_is_not_held_back(proxy: str, stream: Teller, path: str) -> None:
+    with httpx.stream("GET", proxy + path, timeout=5) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "data: 1"
+        stream.go_on.set()
+        assert [line for line in lines if line] == ["data: 2"]
+
+
+def test_only_the_proxy_says_whom_a_request_comes_from(proxy: str) -> None:
+    forged = {
+        "X-Forwarded-For": "9.9.9.9",
+        "X_Forwarded_For": "9.9.9.9",
+        "Forwarded": "for=9.9.9.9",
+        "X-Real-IP": "9.9.9.9",
+    }
+    told = httpx.get(f"{proxy}/api/v1/time", headers={**forged, "Host": "exchange.example.com"}).json()["headers"]
+    assert [value for name, value in told if name.lower() == "x-forwarded-for"] == ["127.0.0.1"]
+    assert "9.9.9.9" not in str(told)
+    assert ["Host", "exchange.example.com"] in told
+
+
+def test_what_is_counted_is_not_shown_outside(proxy: str) -> None:
+    where = proxy.removeprefix("http://")
+    for path in HIDDEN:
+        # As it is written: httpx would tidy the path up.
+        connection = http.client.HTTPConnection(where)
+        connection.request("GET", path)
+        assert connection.getresponse().status == 404, path
+        connection.close()
+
+
+def test_a_body_without_bounds_ends_at_the_door(proxy: str) -> None:
+    answer = httpx.post(f"{proxy}/api/v1/orders", content=b"x" * 2_000_000)
+    assert (answer.status_code, answer.json()["error"]) == (413, "BODY_TOO_LARGE")
+    assert httpx.post(f"{proxy}/api/v1/orders", content=b"x" * 70_000).status_code == 200, (
+        "the exchange refuses this itself"
+    )
+
+
+def test_nobody_behind_it_is_a_riddle_and_not_a_failure(proxy: str, web: Teller) -> None:
+    web.shutdown()
+    web.server_close()
+    began = time.monotonic()
+    answer = httpx.get(f"{proxy}/api/v1/time", timeout=10)
+    assert time.monotonic() - began < 5
+    assert (answer.status_code, answer.json()["error"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+    assert answer.json()["timestamp"].endswith(".000000Z")

@@ -1,0 +1,67 @@
+"""What is kept in which Redis, where the cache has one of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+from redis import Redis
+
+from exchange.breakers import breaker_of
+from exchange.streams import issue_ticket, publisher, redeem_ticket
+from matching import queue
+from scripts.servers import Server, start_redis
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Server]:
+    with start_redis(tmp_path / "kept") as server:
+        yield server
+
+
+@pytest.fixture
+def cache(tmp_path: Path, kept: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(queue, "_send", lambda *_args, **_options: None)
+    with start_redis(tmp_path / "cache") as server:
+        urls = {"default": f"{server.url}/0", "kept": f"{kept.url}/1"}
+        caches = {name: {**settings.CACHES[name], "LOCATION": url} for name, url in urls.items()}
+        location = {"host": "127.0.0.1", "port": kept.port}
+        given = {"CACHE_URL": urls["default"], "REDIS_URL": urls["kept"], "CACHES": caches}
+        with override_settings(**given, EVENTSTREAM_REDIS=location):
+            publisher._publisher.cache_clear()
+            yield server
+            publisher._publisher.cache_clear()
+
+
+def keys(server: Server, number: int) -> str:
+    with Redis(port=server.port, db=number, decode_responses=True) as redis:
+        return " ".join(redis.scan_iter())
+
+
+def test_the_cache_holds_bells_and_nothing_else(cache: Server, kept: Server) -> None:
+    queue.ring_now("BTC-USD")
+    assert redeem_ticket(issue_ticket(7)) == 7
+    assert "bell:BTC-USD" in keys(cache, 0)
+    assert "ticket" not in keys(cache, 0)
+    assert "stream-ticket:" in keys(kept, 1)
+    assert "bell:" not in keys(kept, 1)
+
+
+def test_a_cache_that_forgot_makes_no_used_ticket_good(cache: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = issue_ticket(7)
+    assert redeem_ticket(ticket) == 7
+    # Another process, which has not seen it itself.
+    monkeypatch.setattr("exchange.streams.tickets._used", {})
+    with Redis(port=cache.port) as redis:
+        redis.flushall()
+    assert redeem_ticket(ticket) is None
+
+
+def test_a_cache_that_is_away_takes_nobody_along(cache: Server, kept: Server) -> None:
+    cache.kill()
+    queue.ring_now("BTC-USD")
+    assert breaker_of(settings.CACHE_URL).is_open
+    assert not breaker_of(settings.REDIS_URL).is_open
+    assert redeem_ticket(issue_ticket(7)) == 7
+    assert "stream-ticket:" in keys(kept, 1)
