@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
-# An API request signs in by its token, and whoever asks for the exchange's health does not sign in at all.
-WITHOUT_SESSION = ("/api/", "/health/")
+# An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
+WITHOUT_SESSION = ("/api/", "/health/", "/swagger-ui.html")
 
 
 class _PagesOnly:

@@ -4,12 +4,16 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from exchange.openapi.pages import SchemaView, SwaggerView
+
 urlpatterns = [
     # Somebody who types the bare address is a person.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("health/", include("audit.urls")),
+    path("swagger-ui.html", SwaggerView.as_view()),
+    path("api/schema", SchemaView.as_view(), name="schema"),
     path(
         "api/v1/",
         include(
