@@ -27,5 +27,6 @@ urlpatterns = [
         ),
     ),
 ]
+handler400 = "exchange.api.bad_request"
 handler404 = "exchange.api.not_found"
 handler500 = "exchange.api.server_error"

@@ -91,7 +91,7 @@ def _interval(name: str | None) -> Interval:
 def _window(start: str | None, end: str | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
     """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
     span = timedelta(seconds=interval * (limit - 1))
-    last = candles.opens_at(_instant("endTime", end) if end else timezone.now(), interval)
+    last = candles.opens_at(timezone.now() if end is None else _instant("endTime", end), interval)
     if start is None:
         return last - span, last
     first = candles.opens_at(_instant("startTime", start), interval)

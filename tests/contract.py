@@ -30,11 +30,11 @@ def operations() -> dict[tuple[str, str], dict[str, Any]]:
 
 def check_answer(method: str, path: str, status: int, media_type: str, body: Any) -> None:
     """Raises AssertionError for an answer that is not described. Paths that are not described are not judged."""
-    template = _template(path.partition("?")[0])
-    if template is None:
+    described_path = template(path)
+    if described_path is None:
         return
-    name = f"{method} {template} {status}"
-    operation = described()["paths"][template].get(method.lower())
+    name = f"{method} {described_path} {status}"
+    operation = described()["paths"][described_path].get(method.lower())
     if operation is None:
         assert status == 405, f"{name}: the method is not described"
         check(body, described()["components"]["responses"]["MethodNotAllowed"]["content"]["application/json"], name)
@@ -78,13 +78,15 @@ def _validator(identity: _Identity) -> Draft202012Validator:
 @functools.cache
 def _templates() -> list[tuple[str, re.Pattern[str]]]:
     """Paths without parameters first: /orders/batch is no order."""
-    templates = sorted(described()["paths"], key=lambda template: template.count("{"))
-    return [(template, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))) for template in templates]
+    paths = sorted(described()["paths"], key=lambda path: path.count("{"))
+    return [(path, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))) for path in paths]
 
 
 @functools.lru_cache(maxsize=4096)
-def _template(path: str) -> str | None:
-    return next((template for template, pattern in _templates() if pattern.fullmatch(path)), None)
+def template(path: str) -> str | None:
+    """The path of the description that a request's path is one of."""
+    called = path.partition("?")[0]
+    return next((known for known, pattern in _templates() if pattern.fullmatch(called)), None)
 
 
 def _closed(node: Any) -> Any:

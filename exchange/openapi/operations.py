@@ -40,6 +40,7 @@ _REFUSED: dict[Who, tuple[Refusal, ...]] = {
 }
 # What any call under /api/v1 may be told.
 _ALWAYS: tuple[Refusal, ...] = (
+    errors.MalformedRequest,
     errors.NotAcceptable,
     errors.TooManyRequests,
     errors.ExchangeError,

@@ -20,5 +20,5 @@ OPTIONS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # Without the null it would have the document judged by a server on the internet.
-    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True, "filter": True, "docExpansion": "none"},
+    "SWAGGER_UI_SETTINGS": {"validatorUrl": None, "deepLinking": True, "filter": True, "docExpansion": "list"},
 }
