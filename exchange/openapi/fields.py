@@ -15,7 +15,7 @@ _TAKEN_BY_EVERY_FORM = ("MALFORMED_BODY", "VALIDATION_FAILED", "FIELD_REQUIRED",
 _NEVER_SAID = {"NULL", "REQUIRED", "INVALID"}
 
 
-class FormShape(OpenApiSerializerExtension):
+class FormShape(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """How drf-spectacular sees a form; unknown fields are refused."""
 
     target_class = "exchange.forms.Form"

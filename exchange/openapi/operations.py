@@ -132,12 +132,12 @@ def describe(call: Call) -> Callable[[Any], Any]:
 def _parameters(call: Call) -> list[Any]:
     parameters = [each.parameter() for each in call.queries()]
     for name, schema in (call.path or {}).items():
-        parameters.append(OpenApiParameter(name, dict(schema), "path", required=True))  # type: ignore[arg-type]
+        parameters.append(OpenApiParameter(name, dict(schema), "path", required=True))
     if call.replayable:
         parameters.append(
             OpenApiParameter(
                 "Idempotent-Replayed",
-                {"const": "true"},  # type: ignore[arg-type]
+                {"const": "true"},
                 "header",
                 description="There if it was done before under the same key: nothing was done again.",
                 response=[call.status],

@@ -41,8 +41,8 @@ def document() -> dict[str, Any]:
 
 
 @functools.cache
-def rendered(renderer: type[Any]) -> bytes:
-    """The description in one format, written once in each process."""
+def rendered(renderer: Any) -> bytes:
+    """The description as a renderer's class writes it, once in each process."""
     # Without the indentation that drf-spectacular gives to JSON, which is two thirds of it.
     writer = JSONRenderer if issubclass(renderer, JSONRenderer) else renderer
     written: bytes = writer().render(document(), renderer_context={})
@@ -84,8 +84,8 @@ class SchemaView(APIView):
         },
     )
     def get(self, request: Request) -> HttpResponse:
-        renderer: Any = request.accepted_renderer
-        return HttpResponse(rendered(type(renderer)), content_type=renderer.media_type)
+        renderer: Any = type(request.accepted_renderer)
+        return HttpResponse(rendered(renderer), content_type=renderer.media_type)
 
 
 class SwaggerView(SpectacularSwaggerSplitView):
@@ -102,6 +102,6 @@ class SwaggerView(SpectacularSwaggerSplitView):
         responses={(200, "text/html"): OpenApiResponse({"type": "string"}, description="The page.")},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response: Response = super().get(request, *args, **kwargs)
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         response["Content-Security-Policy"] = PAGE_POLICY
         return response
