@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from balances import schema
 from balances.forms import TransferForm
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
@@ -19,6 +21,7 @@ from markets.services import known_asset
 from users.services import find_user
 
 
+@extend_schema_view(get=schema.LIST_BALANCES)
 class BalancesView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -26,6 +29,7 @@ class BalancesView(APIView):
         return answer([represent_balance(balance) for balance in mine])
 
 
+@extend_schema_view(get=schema.READ_BALANCE)
 class BalanceView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -34,6 +38,7 @@ class BalanceView(APIView):
         return answer(represent_balance(balance or Balance(user_id=owner, currency_id=code)))
 
 
+@extend_schema_view(get=schema.READ_LEDGER)
 class LedgerView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -41,6 +46,7 @@ class LedgerView(APIView):
         return read_page(request, entries, represent_entry)
 
 
+@extend_schema_view(post=schema.TRANSFER, put=schema.TRANSFER_BY_PUT)
 class TransferView(APIView):
     permission_classes = [IsStaff]
 
@@ -50,7 +56,8 @@ class TransferView(APIView):
         made, replayed = transfer(operator_id=request.user.pk, **values)
         return answer(represent_transfer(made), message="Balance updated", replayed=replayed)
 
-    put = post
+    def put(self, request: Request) -> Response:
+        return self.post(request)
 
 
 def readable_user_id(request: Request, user_id: str) -> int:

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 from rest_framework import exceptions, status
+from rest_framework.metadata import BaseMetadata
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -80,6 +81,13 @@ class StrictJSONParser(BaseParser):
         return parse_object(stream.read(MAX_BYTES + 1))
 
 
+class AllowedMethods(BaseMetadata):
+    """What OPTIONS answers, in the envelope; the same methods are in the header `Allow`."""
+
+    def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
+        return _envelope({"methods": view.allowed_methods}, "OK", status.HTTP_200_OK)
+
+
 class IsStaff(BasePermission):
     """Staff only: others are told so, anonymous users are asked to sign in."""
 
@@ -100,8 +108,12 @@ class IsStaffOrReadOnly(IsStaff):
 
 def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, replayed: bool = False) -> Response:
     """An answer in the envelope that all answers share; `replayed` marks one that was given before."""
-    envelope = {"code": code, "message": message, "data": data, "timestamp": timestamp()}
-    return Response(envelope, status=code, headers={"Idempotent-Replayed": "true"} if replayed else {})
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return Response(_envelope(data, message, code), status=code, headers=headers)
+
+
+def _envelope(data: Any, message: str, code: int) -> dict[str, Any]:
+    return {"code": code, "message": message, "data": data, "timestamp": timestamp()}
 
 
 def answer_error(error: Exception, _context: Any) -> Response | None:
@@ -172,6 +184,12 @@ def own_user_id(request: Request, asked_for: int | None) -> int:
     if not request.user.is_staff:
         raise errors.NotYourAccount
     return asked_for
+
+
+def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that Django does not let in: too many parameters, or a host that is not ours."""
+    refusal = errors.MalformedRequest("the request cannot be taken: too many parameters, or a host that is not ours")
+    return JsonResponse(error_body(refusal), status=refusal.status)
 
 
 def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -4,6 +4,7 @@ ExchangeError
 +-- InvalidField ................ 400  one field breaks one rule (its code names the rule)
 +-- ValidationFailed ............ 400  several fields do
 +-- MalformedBody ............... 400
++-- MalformedRequest ............ 400  before any rule is asked: too many parameters, a host that is not ours
 +-- InsufficientFunds ........... 400
 +-- AmountTooLarge .............. 400
 +-- NotAuthenticated ............ 401
@@ -81,6 +82,11 @@ def refuse(errors: list[InvalidField]) -> None:
 
 class MalformedBody(ExchangeError):
     code = "MALFORMED_BODY"
+    status = 400
+
+
+class MalformedRequest(ExchangeError):
+    code = "MALFORMED_REQUEST"
     status = 400
 
 

@@ -10,7 +10,8 @@ from rest_framework.exceptions import ValidationError
 
 from exchange.errors import InvalidField, refuse
 
-_DECIMAL = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,8})?", re.ASCII)
+_UNSIGNED = r"[0-9]{1,12}(\.[0-9]{1,8})?"
+_DECIMAL = re.compile(rf"-?{_UNSIGNED}", re.ASCII)
 
 
 class DecimalText(serializers.Field):  # type: ignore[type-arg]
@@ -29,16 +30,26 @@ class DecimalText(serializers.Field):  # type: ignore[type-arg]
         self.signed = signed
         self.zero = zero
 
+    @property
+    def pattern(self) -> str:
+        """What it looks like, but for a zero where there may be none."""
+        return f"-?{_UNSIGNED}" if self.signed else _UNSIGNED
+
+    @property
+    def wrong_sign(self) -> str:
+        """The code of the rule about its sign."""
+        if self.signed:
+            return "MUST_NOT_BE_ZERO"
+        return "MUST_NOT_BE_NEGATIVE" if self.zero else "MUST_BE_POSITIVE"
+
     def to_internal_value(self, data: Any) -> Decimal:
         if not isinstance(data, str):
             self.fail("DECIMAL_STRING_REQUIRED")
         if not _DECIMAL.fullmatch(data):
             self.fail("INVALID_DECIMAL")
         value = Decimal(data)
-        if data.startswith("-") and not self.signed:
-            self.fail("MUST_NOT_BE_NEGATIVE" if self.zero else "MUST_BE_POSITIVE")
-        if not value and not self.zero:
-            self.fail("MUST_NOT_BE_ZERO" if self.signed else "MUST_BE_POSITIVE")
+        if (data.startswith("-") and not self.signed) or (not value and not self.zero):
+            self.fail(self.wrong_sign)
         return value
 
     def to_representation(self, value: Decimal) -> str:
@@ -119,7 +130,7 @@ class Identifier(serializers.Field):  # type: ignore[type-arg]
 
 
 class Items(serializers.Field):  # type: ignore[type-arg]
-    """A list of so many items at most; what each of them is, is read by whoever takes them."""
+    """A list of so many items at most; each is read by whoever takes them, by the form that is named here."""
 
     default_error_messages = {
         "LIST_REQUIRED": "must be a list",
@@ -127,9 +138,10 @@ class Items(serializers.Field):  # type: ignore[type-arg]
         "LIST_TOO_LONG": "must have at most {limit} items",
     }
 
-    def __init__(self, *, limit: int, **kwargs: Any) -> None:
+    def __init__(self, *, limit: int, of: "type[Form]", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.limit = limit
+        self.of = of
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
@@ -187,6 +199,11 @@ class Form(serializers.Serializer):  # type: ignore[type-arg]
         values, errors = cls.parse(data)
         refuse(errors)
         return values
+
+
+def sent_fields(form: type[Form]) -> dict[str, Any]:
+    """The form's fields by the names under which they are sent."""
+    return {sent: field for sent, (_, field) in form._fields_by_sent_name.items()}
 
 
 def camel(name: str) -> str:

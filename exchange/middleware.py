@@ -15,8 +15,8 @@ from exchange.api import caller_of, refusal_headers
 from exchange.errors import TooManyRequests, error_body
 from exchange.ratelimit.meter import Meter
 
-# An API request signs in by its token, and whoever asks for the exchange's health does not sign in at all.
-WITHOUT_SESSION = ("/api/", "/health/", "/metrics")
+# An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
+WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html")
 
 
 class RateLimit:

@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from exchange import logs
+from exchange.openapi.options import OPTIONS
 from exchange.ratelimit.rates import parse_proxies, parse_rate
 from exchange.servers import TIMEOUT_SECONDS, is_redis, redis_cache, redis_location, transport_options
 
@@ -74,6 +75,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_prometheus",
     "django_eventstream",
     "exchange",
@@ -243,10 +246,13 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["exchange.api.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_METADATA_CLASS": "exchange.api.AllowedMethods",
     "EXCEPTION_HANDLER": "exchange.api.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from audit.scrape import metrics
+from exchange.openapi.pages import SchemaView, SwaggerView
 
 urlpatterns = [
     # Somebody who types the bare address is a person.
@@ -13,6 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/", include("audit.urls")),
     path("metrics", metrics),
+    path("swagger-ui.html", SwaggerView.as_view()),
+    path("api/schema", SchemaView.as_view(), name="schema"),
     path(
         "api/v1/",
         include(
@@ -26,5 +29,6 @@ urlpatterns = [
         ),
     ),
 ]
+handler400 = "exchange.api.bad_request"
 handler404 = "exchange.api.not_found"
 handler500 = "exchange.api.server_error"

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from exchange.amounts import plain, plain_units
 from exchange.api import IsStaffOrReadOnly, answer, body
 from exchange.errors import InvalidField, MarketNotFound, timestamp
 from exchange.forms import parse_id, parse_limit, printable
-from markets import candles, services
+from markets import candles, schema, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Candle, Interval, Market, Trade
 from matching import switching
@@ -23,6 +24,7 @@ from matching.core.money import to_units
 FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 
+@extend_schema_view(get=schema.LIST_MARKETS, post=schema.OPEN_MARKET)
 class MarketsView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
@@ -34,6 +36,7 @@ class MarketsView(APIView):
         return answer(represent_market(market), message="Market created", code=201)
 
 
+@extend_schema_view(get=schema.READ_MARKET, patch=schema.CHANGE_MARKET)
 class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
@@ -45,6 +48,7 @@ class MarketView(APIView):
         return answer(represent_market(changed), message="Market changed")
 
 
+@extend_schema_view(get=schema.READ_TRADES)
 class TradesView(APIView):
     permission_classes = [AllowAny]
 
@@ -54,6 +58,7 @@ class TradesView(APIView):
         return answer([represent_trade(trade) for trade in tape])
 
 
+@extend_schema_view(get=schema.READ_CANDLES)
 class KlinesView(APIView):
     permission_classes = [AllowAny]
 
@@ -65,6 +70,7 @@ class KlinesView(APIView):
         return answer([represent_candle(candle) for candle in candles.read(market, interval, first, last)])
 
 
+@extend_schema_view(get=schema.READ_TIME)
 class TimeView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -85,7 +91,7 @@ def _interval(name: str | None) -> Interval:
 def _window(start: str | None, end: str | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
     """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
     span = timedelta(seconds=interval * (limit - 1))
-    last = candles.opens_at(_instant("endTime", end) if end else timezone.now(), interval)
+    last = candles.opens_at(timezone.now() if end is None else _instant("endTime", end), interval)
     if start is None:
         return last - span, last
     first = candles.opens_at(_instant("startTime", start), interval)

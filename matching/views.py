@@ -1,6 +1,7 @@
 """The order book and the ticker over REST."""
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,10 +11,12 @@ from exchange.api import answer
 from exchange.forms import parse_limit
 from markets.models import Market
 from markets.views import known_market
+from matching import schema
 from matching.depth import read_depth
 from matching.ticker import read_ticker
 
 
+@extend_schema_view(get=schema.LIST_TICKERS)
 class TickersView(APIView):
     permission_classes = [AllowAny]
 
@@ -22,6 +25,7 @@ class TickersView(APIView):
         return answer([read_ticker(market, now) for market in Market.objects.order_by("symbol")])
 
 
+@extend_schema_view(get=schema.READ_TICKER)
 class TickerView(APIView):
     permission_classes = [AllowAny]
 
@@ -29,6 +33,7 @@ class TickerView(APIView):
         return answer(read_ticker(known_market(symbol), timezone.now()))
 
 
+@extend_schema_view(get=schema.READ_DEPTH)
 class DepthView(APIView):
     permission_classes = [AllowAny]
 

@@ -34,7 +34,7 @@ class OrderForm(Form):
 class BatchForm(Form):
     """POST /orders/batch."""
 
-    orders = Items(limit=BATCH_LIMIT)
+    orders = Items(limit=BATCH_LIMIT, of=OrderForm)
 
 
 def read_order(data: dict[str, Any]) -> tuple[Market, NewOrder, int | None]:

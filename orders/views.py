@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,7 +16,7 @@ from exchange.streams import TICKET_SECONDS, issue_ticket, stats
 from markets.models import Market, Trade
 from markets.services import find_market
 from matching.core.types import Status
-from orders import lines, services
+from orders import lines, schema, services
 from orders.batch import Asked, place_orders
 from orders.drafts import NewOrder
 from orders.forms import read_batch, read_order
@@ -30,6 +31,7 @@ from orders.representation import (
 from users.services import find_user
 
 
+@extend_schema_view(post=schema.PLACE_ORDER, get=schema.LIST_ORDERS, delete=schema.CANCEL_ORDERS)
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
         lines.order_asked(body(request))
@@ -57,6 +59,7 @@ class OrdersView(APIView):
         return answer({"cancelled": cancelled}, message="Cancels accepted for processing", code=202)
 
 
+@extend_schema_view(post=schema.PLACE_ORDERS)
 class BatchView(APIView):
     def post(self, request: Request) -> Response:
         asked = [_asked(request, each) for each in read_batch(body(request))]
@@ -67,6 +70,7 @@ class BatchView(APIView):
         )
 
 
+@extend_schema_view(get=schema.READ_ORDER, delete=schema.CANCEL_ORDER)
 class OrderView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         return answer(represent_order(own_order(request, order_id)))
@@ -80,6 +84,7 @@ class OrderView(APIView):
         return answer(data, message=message, code=202)
 
 
+@extend_schema_view(get=schema.READ_ORDER_BY_KEY)
 class ClientOrderView(APIView):
     def get(self, request: Request, client_order_id: str) -> Response:
         order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
@@ -88,6 +93,7 @@ class ClientOrderView(APIView):
         return answer(represent_order(order))
 
 
+@extend_schema_view(get=schema.READ_FILLS)
 class FillsView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
@@ -95,18 +101,21 @@ class FillsView(APIView):
         return read_page(request, fills, partial(represent_fill, order), oldest_first=True)
 
 
+@extend_schema_view(get=schema.READ_TIMELINE)
 class TimelineView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         events = OrderEvent.objects.filter(order=own_order(request, order_id))
         return read_page(request, events, represent_event, oldest_first=True)
 
 
+@extend_schema_view(post=schema.ISSUE_TICKET)
 class TicketView(APIView):
     def post(self, request: Request) -> Response:
         ticket = issue_ticket(caller_id(request))
         return answer({"ticket": ticket, "expiresIn": TICKET_SECONDS}, message="Ticket issued", code=201)
 
 
+@extend_schema_view(get=schema.READ_STREAM_STATS)
 class StreamStatsView(APIView):
     permission_classes = [IsStaff]
 

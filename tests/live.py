@@ -188,7 +188,7 @@ def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
 
 def prepare_exchange(folder: Path, database_url: str, redis: Server, **environment: str) -> Live:
     """A migrated database with a staff user; nothing runs yet."""
-    settings = {
+    variables = {
         "DATA_DIR": str(folder),
         "DATABASE_URL": database_url,
         "BROKER_URL": os.environ.get("TEST_BROKER_URL") or f"{redis.url}/0",
@@ -199,7 +199,7 @@ def prepare_exchange(folder: Path, database_url: str, redis: Server, **environme
         "DJANGO_SUPERUSER_PASSWORD": "correct horse",
     }
     (folder / "metrics").mkdir(exist_ok=True)
-    live = Live(f"http://127.0.0.1:{free_port()}", {**os.environ, **settings, **environment}, folder, redis)
+    live = Live(f"http://127.0.0.1:{free_port()}", {**os.environ, **variables, **environment}, folder, redis)
     live.manage("migrate", "--verbosity", "0")
     live.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
     return live

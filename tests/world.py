@@ -15,6 +15,7 @@ from markets.models import Market
 from markets.services import create_market, read_market
 from matching.switching import change_market
 from matching.worker import Run, drain
+from tests.contract import check_answer
 from tests.tape import parse
 from users.models import User
 
@@ -27,10 +28,12 @@ class Person:
     client: APIClient
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """A request to /api/v1; the response, with its body parsed as `.body` and its `data` as `.data`."""
+        """A request to /api/v1; the response, with its body parsed as `.body`. It must be one that is described."""
         data = body if isinstance(body, bytes | str) else None if body is None else json.dumps(body)
         response = self.client.generic(method, f"/api/v1{path}", data or "", "application/json", headers=headers)
         response.body = json.loads(response.content) if response.content else None
+        if response.content:
+            check_answer(method, f"/api/v1{path}", response.status_code, response["Content-Type"], response.body)
         return response
 
     def get(self, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,26 +10,13 @@ from rest_framework.views import APIView
 
 from exchange.api import answer, body
 from exchange.errors import UserNotFound, refuse, timestamp
-from exchange.forms import Email, Form, Text, parse_id
-from users import services
-from users.models import USERNAME_PATTERN, User
+from exchange.forms import parse_id
+from users import schema, services
+from users.forms import CredentialsForm, RefreshForm, RegistrationForm
+from users.models import User
 
 
-class RegistrationForm(Form):
-    username = Text(pattern=USERNAME_PATTERN, limit=64)
-    email = Email()
-    password = Text(limit=128)
-
-
-class CredentialsForm(Form):
-    username = Text(limit=64)
-    password = Text(limit=128)
-
-
-class RefreshForm(Form):
-    refresh_token = Text(limit=2000)
-
-
+@extend_schema_view(post=schema.REGISTER)
 class RegistrationView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -41,6 +29,7 @@ class RegistrationView(APIView):
         return answer(represent_user(user), message="User created", code=201)
 
 
+@extend_schema_view(get=schema.READ_USER)
 class UserView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
@@ -49,6 +38,7 @@ class UserView(APIView):
         return answer(represent_user(services.find_user(wanted)))
 
 
+@extend_schema_view(post=schema.SIGN_IN)
 class TokenView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -59,6 +49,7 @@ class TokenView(APIView):
         return answer(data)
 
 
+@extend_schema_view(post=schema.RENEW)
 class TokenRefreshView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []

@@ -311,11 +311,26 @@ def test_order_ids_that_name_nothing(world, order_id):
         ("/users/99999999999999999999", "USER_NOT_FOUND"),
         ("/orders/client/" + "k" * 3000, "ORDER_NOT_FOUND"),
         ("/nothing/here", "NOT_FOUND"),
+        ("/klines/BTC-USD?startTime=", "INVALID_TIME"),
+        ("/klines/BTC-USD?endTime=", "INVALID_TIME"),
+        ("/orders?" + "&".join(["limit=1"] * 1001), "MALFORMED_REQUEST"),
     ],
     ids=lambda value: value[:40],
 )
 def test_queries_and_paths(world, path, error):
     assert refused(world, "alice", "GET", path, None).body["error"] == error
+
+
+def test_a_host_that_is_not_ours(world):
+    response = world.alice.call("GET", "/orders", Host="evil.example")
+    assert (response.status_code, response.body["error"]) == (400, "MALFORMED_REQUEST")
+
+
+def test_options_have_the_envelope(world):
+    response = world.alice.client.options("/api/v1/orders")
+    assert response.status_code == 200
+    assert response.json().keys() == {"code", "message", "data", "timestamp"}
+    assert response.json()["data"] == {"methods": ["GET", "POST", "DELETE", "HEAD", "OPTIONS"]}
 
 
 def test_unknown_asset_and_one_never_held(world):

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.contract import check_answer
+
 
 @dataclass
 class Told:
@@ -26,6 +28,7 @@ class StreamClient:
     """Opens a URL and reads server-sent events. `last_event_id` is kept as a browser keeps it."""
 
     def __init__(self, port: int, path: str, *, method: str = "GET", **headers: str) -> None:
+        self._method, self._path = method, path
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         fields = {"Host": "127.0.0.1", **{name.replace("_", "-"): value for name, value in headers.items()}}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -50,11 +53,13 @@ class StreamClient:
         self._socket.close()
 
     def body(self) -> Any:
-        """The JSON of an answer that is no stream."""
+        """The JSON of an answer that is no stream. It must be one that is described."""
         length = int(self.headers["content-length"])
         while len(self._raw) < length:
             self._receive(5)
-        return json.loads(self._raw[:length])
+        body = json.loads(self._raw[:length])
+        check_answer(self._method, self._path, self.status, self.headers["content-type"], body)
+        return body
 
     def next(self, timeout: float = 5) -> Told | None:
         """The next event, or None if none comes in time or the stream has ended."""

@@ -1,0 +1,22 @@
+"""The description of all that the exchange serves: what Django's views say, and the paths that are no such views."""
+
+from typing import Any
+
+from audit.schema import LIVE, METRICS, READY
+from exchange.openapi.document import finish
+from matching.schema import MARKET_STREAM
+from orders.streamschema import ORDER_STATUS_STREAM
+
+# What exchange.asgi serves in front of Django, and what is no view of the REST framework.
+BESIDE_THE_VIEWS = {
+    "/api/v1/stream/order-status": {"get": ORDER_STATUS_STREAM},
+    "/api/v1/stream/market/{symbol}": {"get": MARKET_STREAM},
+    "/health/live": LIVE,
+    "/health/ready": READY,
+    "/metrics": METRICS,
+}
+
+
+def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The last step of drf-spectacular's generator; settings name it."""
+    return finish(result, BESIDE_THE_VIEWS)

@@ -1,0 +1,201 @@
+"""What is really answered and told is what the API's description says: each call once, each event, many refusals.
+
+Every answer that the cast gets is held against the description, in all tests; here it is seen that none is left out.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
+from exchange.errors import ExchangeError
+from exchange.openapi.operations import BEARER
+from exchange.streams import Message
+from exchange.streams.messages import data_text
+from matching import preparation
+from matching.backlog import forget_backlogs
+from matching.stream import MarketFeed
+from orders.stream import OrderFeed
+from orders.telling import step_message
+from tests.contract import check_answer, check_event, described, operations, template
+from tests.world import Person, World, person
+
+pytestmark = pytest.mark.django_db
+
+MARKET_STREAM = MARKET_PATH + "{symbol}"
+NOT_UNDER_TEST = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_STREAM)}
+LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "100", "quantity": "1"}
+NEW_MARKET = {"symbol": "ETH-USD", "base": "ETH", "quote": "USD", "tickSize": "0.01", "lotSize": "0.01"}
+
+
+class Answers:
+    """Makes calls, and keeps which operations were answered with which status."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, str, int]] = set()
+
+    def call(self, who: Person, method: str, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
+        response = who.call(method, path, body, **headers)
+        assert response.status_code == status, response.body
+        self.seen.add((method, template(f"/api/v1{path}"), status))
+        return response.body.get("data")
+
+
+def test_every_call_answers_as_described(world: World):
+    answers = Answers()
+    call, alice, bob, staff = answers.call, world.alice, world.bob, world.staff
+    me = alice.user.id
+    _trade(world, call)
+    order = alice.get("/orders?limit=1")[0]["orderId"]
+    for path in ("/orders?active=true&status=OPEN", f"/orders/{order}", f"/orders/{order}/trades"):
+        call(alice, "GET", path)
+    call(alice, "GET", "/orders/client/mine")
+    call(bob, "GET", f"/orders/{bob.get('/orders')[0]['orderId']}/trades")
+    call(alice, "GET", f"/orders/{order}/events?limit=1")
+    call(alice, "POST", "/orders/batch", {"orders": [LIMIT, {}, 1, {**LIMIT, "clientOrderId": "mine"}]}, 202)
+    call(alice, "DELETE", f"/orders/{order}", status=202)
+    call(alice, "DELETE", "/orders?symbol=BTC-USD", status=202)
+    for path in (f"/users/{me}", f"/balances/{me}", f"/balances/{me}/BTC", f"/balances/{me}/USD/ledger?limit=2"):
+        call(alice, "GET", path)
+    _look(world, call)
+    transfer = {"userId": me, "currency": "USD", "amount": "-1.5", "reason": "out", "reference": "out-1"}
+    for method in ("POST", "PUT"):
+        call(staff, method, "/balances/update", transfer)
+    call(staff, "POST", "/markets", NEW_MARKET, 201)
+    call(staff, "PATCH", "/markets/ETH-USD", {"status": "HALTED"})
+    call(alice, "POST", "/stream/tickets", status=201)
+    call(staff, "GET", "/stream/order-status/stats")
+    _sign_in(world, call)
+    for path in ("/health/live", "/health/ready", "/api/schema"):
+        answer = Client().get(path)
+        check_answer("GET", path, answer.status_code, answer["Content-Type"], answer.json())
+    api = {key for key in operations() if key[1].startswith("/api/v1/")} - NOT_UNDER_TEST
+    assert sorted(api - {(method, path) for method, path, status in answers.seen if status < 300}) == []
+
+
+def _trade(world: World, call: Any) -> None:
+    """Orders of all kinds and ends; a resting one of Alice's is the last."""
+    order = {**LIMIT, "clientOrderId": "mine"}
+    call(world.alice, "POST", "/orders", order, 202)
+    call(world.alice, "POST", "/orders", order, 202)
+    world.match()
+    world.play(world.bob, "sell 0.5 @ market")
+    world.play(world.alice, "buy 1 @ market")
+    world.play(world.bob, "sell 1 @ 200")
+    world.play(world.alice, "buy market 100 quote")
+    world.play(world.alice, "buy 1 @ 90 fok")
+    world.play(world.alice, "buy 1 @ 80 post-only")
+
+
+def _look(world: World, call: Any) -> None:
+    for path in ("/markets", "/markets/BTC-USD", "/orderbook/BTC-USD?limit=1", "/trades/BTC-USD?limit=1", "/time"):
+        call(world.carol, "GET", path)
+    for path in ("/klines/BTC-USD?interval=1h&limit=2", "/ticker", "/ticker/BTC-USD"):
+        call(world.carol, "GET", path)
+
+
+def _sign_in(world: World, call: Any) -> None:
+    dora = {"username": "dora", "password": "correct horse"}
+    call(world.carol, "POST", "/users", {**dora, "email": "dora@example.com"}, 201)
+    tokens = call(world.carol, "POST", "/auth/token", dora)
+    call(world.carol, "POST", "/auth/token/refresh", {"refreshToken": tokens["refreshToken"]})
+
+
+@pytest.mark.parametrize(
+    ("who", "method", "path", "body", "status", "error"),
+    [
+        ("alice", "POST", "/orders", {**LIMIT, "price": "100.001"}, 400, "PRICE_OFF_TICK"),
+        ("alice", "POST", "/orders", {"more": 1}, 400, "VALIDATION_FAILED"),
+        ("alice", "POST", "/orders", b"{", 400, "MALFORMED_BODY"),
+        ("alice", "POST", "/orders", {**LIMIT, "note": "x" * 70_000}, 413, "BODY_TOO_LARGE"),
+        ("carol", "POST", "/orders", LIMIT, 400, "INSUFFICIENT_FUNDS"),
+        ("alice", "POST", "/orders", {**LIMIT, "userId": 1_000_000}, 403, "NOT_YOUR_ACCOUNT"),
+        ("staff", "POST", "/orders", {**LIMIT, "userId": 1_000_000}, 404, "USER_NOT_FOUND"),
+        ("alice", "POST", "/orders", {**LIMIT, "symbol": "NO"}, 400, "MARKET_NOT_FOUND"),
+        ("alice", "GET", "/orders/1000000", None, 404, "ORDER_NOT_FOUND"),
+        ("alice", "GET", "/orders?cursor=x", None, 400, "INVALID_CURSOR"),
+        ("alice", "DELETE", "/orders?side=BUY", None, 400, "FIELD_UNKNOWN"),
+        ("alice", "PUT", "/orders", None, 405, "METHOD_NOT_ALLOWED"),
+        ("alice", "POST", "/markets", NEW_MARKET, 403, "STAFF_ONLY"),
+        ("staff", "POST", "/markets", {**NEW_MARKET, "symbol": "BTC-USD"}, 409, "SYMBOL_TAKEN"),
+        ("staff", "POST", "/markets", {**NEW_MARKET, "quote": "ETH"}, 400, "INVALID_MARKET"),
+        ("alice", "GET", "/balances/1000000", None, 404, "USER_NOT_FOUND"),
+        ("staff", "GET", "/ticker/NO", None, 404, "MARKET_NOT_FOUND"),
+        ("staff", "POST", "/auth/token", {"username": "alice", "password": "x"}, 401, "INVALID_CREDENTIALS"),
+    ],
+)
+def test_refusals_are_as_described(world, who, method, path, body, status, error):
+    response = getattr(world, who).call(method, path, body)
+    assert (response.status_code, response.body["error"]) == (status, error)
+
+
+@override_settings(INTAKE_MAX_WAITING=0)
+def test_a_busy_market_is_as_described(world):
+    world.place(world.alice, "buy 1 @ 90")
+    forget_backlogs()
+    response = world.place(world.alice, "buy 1 @ 90")
+    assert (response.status_code, response.body["error"]) == (503, "MARKET_BUSY")
+
+
+@pytest.mark.parametrize("refusal", [ExchangeError("broken"), ConnectionError("a defect")], ids=["told", "untold"])
+def test_a_defect_is_as_described(world, monkeypatch, refusal):
+    def fail(*_: object, **__: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr("orders.services.place_order", fail)
+    assert world.place(world.alice, "buy 1 @ 90").body["error"] == "INTERNAL_ERROR"
+
+
+def test_who_may_call_is_as_described(world):
+    """What wants a token refuses whoever has none; what is for staff refuses a user."""
+    stranger = person("stranger")
+    stranger.client.credentials()
+    for (method, path), operation in operations().items():
+        if not path.startswith("/api/v1/") or (method, path) in NOT_UNDER_TEST:
+            continue
+        called = path.removeprefix("/api/v1").replace("{symbol}", "NO").replace("{currency}", "NO")
+        called = called.replace("{userId}", "1000000").replace("{orderId}", "1").replace("{clientOrderId}", "x")
+        is_for_users = operation["security"] == [{BEARER: []}]
+        response = stranger.call(method, called)
+        assert (response.body.get("error") == "NOT_AUTHENTICATED") is is_for_users, (method, path)
+        is_for_staff = "STAFF_ONLY" in json.dumps(operation["responses"].get("403", {}))
+        response = world.alice.call(method, called)
+        assert (response.body.get("error") == "STAFF_ONLY") is is_for_staff, (method, path)
+
+
+def told(path: str, message: Message) -> str:
+    """The event as a client reads it, held against the description; its type."""
+    event: dict[str, Any] = {"event": message.type, "data": json.loads(data_text(message.data))}
+    check_event(path, event if message.id is None else {**event, "id": message.id})
+    return message.type
+
+
+def test_every_event_is_told_as_described(world, monkeypatch):
+    steps: list[Message] = []
+    public: list[Message] = []
+
+    def publish(batch: Any, ahead: Any = ()) -> None:
+        steps.extend(map(step_message, batch))
+        public.extend(ahead)
+
+    monkeypatch.setattr(preparation, "publish_steps", publish)
+    feed = MarketFeed(world.symbol)
+    feed.opening(0)
+    _trade(world, Answers().call)
+    user = world.alice.user.id
+    openings = [OrderFeed(user, last, lambda: True).opening(0) for last in (None, steps[0].id, "NO-1")]
+    private = [*steps, *(message for opening in openings for message in opening)]
+    assert len(private) > 15
+    assert {told(ORDER_STATUS_PATH, message) for message in private} == _events(ORDER_STATUS_PATH)
+    public += feed.missed(float("inf"))
+    assert {told(MARKET_STREAM, message) for message in public} == _events(MARKET_STREAM)
+
+
+def _events(path: str) -> set[str]:
+    """The kinds of event that the description tells of."""
+    schema = operations()["GET", path]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    names = [reference["$ref"].rpartition("/")[2] for reference in schema["oneOf"]]
+    schemas = described()["components"]["schemas"]
+    return {schemas[name]["properties"]["event"]["const"] for name in names}
