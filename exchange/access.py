@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from exchange.errors import TooManyRequests
 from exchange.logs import new_id
 
 logger = structlog.get_logger(__name__)
@@ -71,7 +72,9 @@ def duration_ms(started: float) -> float:
 
 def _say(request: HttpRequest, status: int, started: float) -> None:
     fields = {"method": request.method, "path": request.path[:LONGEST_PATH], "status": status}
-    say = logger.debug if request.path.startswith(ROUTINE) else logger.info
+    # What the rate limit refuses is counted: a flood must not fill the log.
+    is_routine = request.path.startswith(ROUTINE) or status == TooManyRequests.status
+    say = logger.debug if is_routine else logger.info
     # Of those who signed in to the admin: not asked for where nobody has looked yet, for that would be a query.
     signed_in = getattr(request, "_cached_user", None)
     if signed_in is not None and signed_in.pk is not None:

@@ -35,6 +35,9 @@ def check_answer(method: str, path: str, status: int, media_type: str, body: Any
         return
     name = f"{method} {described_path} {status}"
     operation = described()["paths"][described_path].get(method.lower())
+    if operation is None and (method == "OPTIONS" or status == 429):
+        # Whoever comes too often is told so whatever was asked for.
+        return
     if operation is None:
         assert status == 405, f"{name}: the method is not described"
         check(body, described()["components"]["responses"]["MethodNotAllowed"]["content"]["application/json"], name)
