@@ -3,7 +3,7 @@
 # One snapshot, with the position in the binary log; a dump that was broken off leaves no file of its name.
 set -eu
 umask 077
-file=$1/exchange-$(date -u +%Y%m%dT%H%M%SZ).sql
+file=$(cd "$1" && pwd)/exchange-$(date -u +%Y%m%dT%H%M%SZ).sql
 cd "$(dirname "$0")/.."
 trap 'rm -f "$file.growing"' EXIT
 # The password comes from the container's own environment: arguments are seen by all.

@@ -17,8 +17,9 @@ from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from exchange.breakers import TIMEOUT_SECONDS, Breaker, ServerAway, breaker_of
+from exchange.breakers import Breaker, ServerAway, breaker_of
 from exchange.bulk import dialect, execute, write_inserts
+from exchange.servers import TIMEOUT_SECONDS
 from matching.models import SWITCHES, Command, CommandKind
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def _broker() -> Breaker:
 def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
     """Raises ServerAway, at once while the broker is known to be away."""
     # Redis heeds the settings' timeouts, AMQP those that come with the message.
-    patience = {"timeout": TIMEOUT_SECONDS, "confirm_timeout": TIMEOUT_SECONDS}
+    patience: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "confirm_timeout": TIMEOUT_SECONDS}
     with _broker().calling():
         current_app.send_task(
             task, args=[argument], queue=queue, ignore_result=True, retry=False, **patience, **options

@@ -38,7 +38,7 @@ def dump(url: str, file: Path) -> str:
         with _client("mysqldump", url) as command, gzip.open(growing, "wb", compresslevel=1) as output:
             process = subprocess.Popen([*command, *OPTIONS, _name(url)], stdout=subprocess.PIPE)
             assert process.stdout
-            head = process.stdout.read(HEAD_BYTES)
+            head: bytes = process.stdout.read(HEAD_BYTES)
             output.write(head)
             tail = head
             while chunk := process.stdout.read(HEAD_BYTES):

@@ -18,8 +18,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from exchange.breakers import TIMEOUT_SECONDS, Breaker, ask, breaker_of, forget_breakers
+from exchange.breakers import Breaker, ask, breaker_of, forget_breakers
 from exchange.ratelimit.windows import SharedWindow
+from exchange.servers import TIMEOUT_SECONDS
 from exchange.streams import Message, issue_ticket, publish, publisher, redeem_ticket, stats
 from matching import queue
 from scripts.servers import Server, start_redis

@@ -1,4 +1,4 @@
-"""The pulse stops where a process is stuck, and queues are declared as their broker needs them."""
+"""The pulse stops where a process is stuck."""
 
 import threading
 import time
@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
-from django.test import override_settings
+from celery import Celery
 
 from exchange.beat import Scheduler
-from exchange.celery import QUORUM, Declarations
 from matching import lookout
 from matching.lookout import Lookout
-from matching.subscription import Served
 from matching.worker import Run
 from tests.live import wait_for
-from tests.world import World
 
 
 @pytest.fixture
@@ -77,18 +73,3 @@ def test_the_beat_has_a_pulse(pulse: Path, tmp_path: Path) -> None:
     assert scheduler.tick() > 0
     scheduler.close()
     assert pulse.stat().st_mtime > before
-
-
-def test_markets_with_a_worker_of_their_own_are_left_to_it(world: World, settings: Any) -> None:
-    served = Served(current_app)
-    assert served.symbols() == {world.symbol}
-    settings.WORKER_EXCEPT = frozenset({world.symbol})
-    assert served.symbols() == set()
-
-
-@pytest.mark.parametrize(("is_redis", "arguments"), [(True, None), (False, QUORUM)])
-def test_a_queue_is_declared_as_the_broker_needs_it(is_redis: bool, arguments: Any) -> None:
-    with override_settings(IS_REDIS_BROKER=is_redis):
-        queues = Declarations(current_app._get_current_object()).Queues(None)
-        assert queues["orders.BTC-USD"].queue_arguments == arguments
-        assert queues["orders.dlq"].queue_arguments == arguments
