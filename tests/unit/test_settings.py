@@ -19,6 +19,7 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "maybe"}, "DEMO is 'maybe'"),
         ({"DEMO": "1", "LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'chatty'"),
         ({"DEMO": "1", "DATABASE_URL": "postgres://x/y"}, "DATABASE_URL must begin with mysql:// or sqlite:///"),
+        ({"DEMO": "1", "GRAFANA_URL": "javascript:alert(1)"}, "GRAFANA_URL is 'javascript:alert(1)'"),
         ({}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": "short", "JWT_SIGNING_KEY": LONG}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": LONG}, "JWT_SIGNING_KEY must be set"),
