@@ -10,8 +10,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.signing import BadSignature
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,6 +22,7 @@ from django.utils.safestring import SafeString
 from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.services import transfer
+from balances.statement import read_statement
 from balances.views import represent_entry
 from exchange.admin import NOTHING, ReadOnlyAdmin, numbered, numbers, users_named
 from exchange.amounts import plain
@@ -29,6 +31,7 @@ from markets.models import Asset, Trade
 from users.models import User
 
 ADJUST_PERMISSION = "balances.add_transfer"
+LEDGER_PERMISSION = "balances.view_ledgerentry"
 
 
 class AdjustForm(forms.Form):
@@ -90,16 +93,7 @@ class BalanceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="")
     def actions_on(self, balance: Balance) -> SafeString:
-        ledger = reverse("admin:balances_ledgerentry_changelist")
-        adjust = reverse("admin:balances_balance_adjust", args=[balance.user_id])
-        return format_html(
-            '<a href="{}?account={}&amp;currency__code__exact={}">statement</a> · <a href="{}?currency={}">adjust</a>',
-            ledger,
-            balance.user_id,
-            balance.currency_id,
-            adjust,
-            balance.currency_id,
-        )
+        return balance_links(balance)
 
     def find(self, word: str) -> Q:
         return Q(user_id__in=[*users_named(word), *numbers(word)]) | Q(currency_id=word)
@@ -108,9 +102,22 @@ class BalanceAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("adjust/<int:user_id>/", view(self.adjust), name="balances_balance_adjust"),
+            path("statement/<int:balance_id>/", view(self.statement), name="balances_balance_statement"),
             path("adjusted/<int:transfer_id>/", view(self.adjusted), name="balances_balance_adjusted"),
             *super().get_urls(),
         ]
+
+    def statement(self, request: HttpRequest, balance_id: int) -> HttpResponse:
+        """What changed a balance, newest first, with what was owned after each."""
+        if not (self.has_view_permission(request) and request.user.has_perm(LEDGER_PERMISSION)):
+            raise PermissionDenied
+        balance = get_object_or_404(Balance.objects.select_related("user"), id=balance_id)
+        try:
+            told = read_statement(balance, request.GET.get("from", ""))
+        except BadSignature as error:
+            raise Http404 from error
+        title = f"Statement of {balance.user} in {balance.currency_id}"
+        return self._answer(request, "statement", title, balance=balance, total=plain(balance.total), told=told)
 
     def adjust(self, request: HttpRequest, user_id: int) -> HttpResponse:
         """The form, and what it does when it is sent."""
@@ -202,6 +209,15 @@ class TransferAdmin(ReadOnlyAdmin):
     def find(self, word: str) -> Q:
         users = users_named(word)
         return Q(reference=word) | Q(user_id__in=users) | Q(operator_id__in=users)
+
+
+def balance_links(balance: Balance) -> SafeString:
+    return format_html(
+        '<a href="{}">statement</a> · <a href="{}?currency={}">adjust</a>',
+        reverse("admin:balances_balance_statement", args=[balance.pk]),
+        reverse("admin:balances_balance_adjust", args=[balance.user_id]),
+        balance.currency_id,
+    )
 
 
 def _refuse_others(request: HttpRequest) -> None:
