@@ -21,13 +21,14 @@ from django.utils.safestring import SafeString
 
 from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
+from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
 from balances.views import represent_entry
-from exchange.admin import NOTHING, ReadOnlyAdmin, numbered, numbers, users_named
+from exchange.admin import NOTHING, ReadOnlyAdmin, numbers, users_named
 from exchange.amounts import plain
 from exchange.errors import ExchangeError, InvalidField, ReferenceReused
-from markets.models import Asset, Trade
+from markets.models import Asset
 from users.models import User
 
 ADJUST_PERMISSION = "balances.add_transfer"
@@ -85,6 +86,7 @@ class BalanceAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
     readonly_fields = ("total", "actions_on")
+    keys = (("user__id__exact",),)
     search_help_text = "A user name, a user id or a currency, exactly; several words narrow."
 
     @admin.display
@@ -95,8 +97,11 @@ class BalanceAdmin(ReadOnlyAdmin):
     def actions_on(self, balance: Balance) -> SafeString:
         return balance_links(balance)
 
-    def find(self, word: str) -> Q:
-        return Q(user_id__in=[*users_named(word), *numbers(word)]) | Q(currency_id=word)
+    def find(self, word: str) -> list[Q]:
+        return [Q(user_id__in=[*users_named(word), *numbers(word)])]
+
+    def narrow(self, word: str) -> Q | None:
+        return Q(currency_id=word) if Asset.objects.filter(code=word).exists() else None
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -173,6 +178,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "currency", "created_at")
     fields = ("id", "account_name", "account", "currency", "kind", "amount", "reference", "created_at")
     readonly_fields = ("account_name",)
+    keys = (("account", "currency__code__exact"),)
     search_help_text = "A user name, an account, a transfer's reference or a trade id, exactly; several words narrow."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
@@ -186,13 +192,12 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
             return HouseAccount(entry.account).name
         return getattr(entry, "username", None) or NOTHING
 
-    def find(self, word: str) -> Q:
-        """References have no index: they are looked for only when there is such a transfer or trade."""
-        references = [word] if ":" in word else []
-        references += [made.ledger_reference for made in Transfer.objects.filter(reference=word)]
-        if Trade.objects.filter(numbered(word)).exists():
-            references.append(f"trade:{word}")
-        return Q(account__in=[*users_named(word), *numbers(word)]) | Q(reference__in=references)
+    def find(self, word: str) -> list[Q]:
+        return entries_named(word)
+
+    def narrow(self, word: str) -> Q | None:
+        accounts = [*users_named(word), *numbers(word)]
+        return Q(account__in=accounts) if accounts else None
 
 
 @admin.register(Transfer)
@@ -200,15 +205,16 @@ class TransferAdmin(ReadOnlyAdmin):
     list_display = ("reference", "user", "currency", "amount", "reason", "operator", "created_at", "entry")
     list_filter = ("currency", "created_at")
     list_select_related = ("user", "operator")
+    keys = (("user__id__exact",),)
     search_help_text = "A reference, the name of the user or of the operator, exactly; several words narrow."
 
     @admin.display(description="")
     def entry(self, made: Transfer) -> SafeString:
         return format_html('<a href="{}">entry</a>', reverse("admin:balances_balance_adjusted", args=[made.id]))
 
-    def find(self, word: str) -> Q:
+    def find(self, word: str) -> list[Q]:
         users = users_named(word)
-        return Q(reference=word) | Q(user_id__in=users) | Q(operator_id__in=users)
+        return [Q(reference=word), Q(user_id__in=users), Q(operator_id__in=users)]
 
 
 def balance_links(balance: Balance) -> SafeString:

@@ -160,6 +160,11 @@ class MarketAdmin(CodedAdmin):
             switching.create_market(**values)
 
 
+def symbol_named(word: str) -> Q | None:
+    """The rows of the market of that symbol."""
+    return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
+
+
 def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
     symbols = urlencode({"symbol": list(chosen.values_list("pk", flat=True))}, doseq=True)
     return HttpResponseRedirect(f"{reverse('admin:markets_market_switch', args=[status.value])}?{symbols}")
@@ -188,6 +193,9 @@ class TradeAdmin(ReadOnlyAdmin):
     list_filter = ("market", "taker_side", "created_at")
     search_help_text = "A trade id such as BTC-USDT-17, an order id or a symbol, exactly; several words narrow."
 
-    def find(self, word: str) -> Q:
+    def find(self, word: str) -> list[Q]:
         orders = numbers(word)
-        return numbered(word) | Q(buy_order_id__in=orders) | Q(sell_order_id__in=orders) | Q(market_id=word)
+        return [numbered(word), Q(buy_order_id__in=orders), Q(sell_order_id__in=orders)]
+
+    def narrow(self, word: str) -> Q | None:
+        return symbol_named(word)

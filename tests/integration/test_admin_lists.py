@@ -1,11 +1,14 @@
 """The admin's lists and pages: what is searched and filtered, and at what cost."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from balances.models import LedgerEntry, Transfer
 from exchange import admin as shared
+from exchange import windows
 from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
@@ -53,6 +56,25 @@ def test_orders_are_searched_by_id_and_correlation_id(played, operator):
     first = order("first")
     assert listed(operator, "orders_order", q=first.id) == [first]
     assert listed(operator, "orders_order", q=first.correlation_id) == [first]
+
+
+def test_orders_of_before_the_time_was_in_their_ids_are_found_too(played, operator):
+    Order.objects.filter(client_order_id="first").update(correlation_id="0123456789abcdef" * 2)
+    assert listed(operator, "orders_order", q="0123456789abcdef" * 2) == [order("first")]
+
+
+def test_filters_look_through_the_newest_rows_and_lead_further_back(played, operator, monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW", 2)
+    page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
+    assert list(page.context["cl"].result_list) == []
+    assert f"back to {order('second').id}" in page.content.decode()
+    older = dict(parse_qsl(page.context["cl"].further_back.removeprefix("?")))
+    assert listed(operator, "orders_order", **older) == [order("bob-1")]
+    newest = dict(parse_qsl(operator.get(page.request["PATH_INFO"], older).context["cl"].newest.removeprefix("?")))
+    assert newest == {"side__exact": "SELL"}
+    # By an index nothing needs to be looked through.
+    assert len(listed(operator, "orders_order", user__id__exact=played.alice.user.id)) == 3
+    assert [row.client_order_id for row in listed(operator, "orders_order", q="alice", status__exact="FILLED")] == []
 
 
 @pytest.mark.parametrize(
