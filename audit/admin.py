@@ -8,6 +8,9 @@ from audit.checks import Check
 from audit.models import AuditRun
 from exchange.admin import NOTHING, ReadOnlyAdmin
 
+# Here, where everything else may be known.
+admin.site.index_template = "admin/operations.html"
+
 
 @admin.register(AuditRun)
 class AuditRunAdmin(ReadOnlyAdmin):

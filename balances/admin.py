@@ -10,8 +10,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.signing import BadSignature
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,15 +21,18 @@ from django.utils.safestring import SafeString
 
 from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
+from balances.references import entries_named
 from balances.services import transfer
+from balances.statement import read_statement
 from balances.views import represent_entry
-from exchange.admin import NOTHING, ReadOnlyAdmin, numbered, numbers, users_named
+from exchange.admin import NOTHING, ReadOnlyAdmin, numbers, users_named
 from exchange.amounts import plain
 from exchange.errors import ExchangeError, InvalidField, ReferenceReused
-from markets.models import Asset, Trade
+from markets.models import Asset
 from users.models import User
 
 ADJUST_PERMISSION = "balances.add_transfer"
+LEDGER_PERMISSION = "balances.view_ledgerentry"
 
 
 class AdjustForm(forms.Form):
@@ -82,6 +86,7 @@ class BalanceAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
     readonly_fields = ("total", "actions_on")
+    keys = (("user__id__exact",),)
     search_help_text = "A user name, a user id or a currency, exactly; several words narrow."
 
     @admin.display
@@ -90,27 +95,34 @@ class BalanceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="")
     def actions_on(self, balance: Balance) -> SafeString:
-        ledger = reverse("admin:balances_ledgerentry_changelist")
-        adjust = reverse("admin:balances_balance_adjust", args=[balance.user_id])
-        return format_html(
-            '<a href="{}?account={}&amp;currency__code__exact={}">statement</a> · <a href="{}?currency={}">adjust</a>',
-            ledger,
-            balance.user_id,
-            balance.currency_id,
-            adjust,
-            balance.currency_id,
-        )
+        return balance_links(balance)
 
-    def find(self, word: str) -> Q:
-        return Q(user_id__in=[*users_named(word), *numbers(word)]) | Q(currency_id=word)
+    def find(self, word: str) -> list[Q]:
+        return [Q(user_id__in=[*users_named(word), *numbers(word)])]
+
+    def narrow(self, word: str) -> Q | None:
+        return Q(currency_id=word) if Asset.objects.filter(code=word).exists() else None
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
             path("adjust/<int:user_id>/", view(self.adjust), name="balances_balance_adjust"),
+            path("statement/<int:balance_id>/", view(self.statement), name="balances_balance_statement"),
             path("adjusted/<int:transfer_id>/", view(self.adjusted), name="balances_balance_adjusted"),
             *super().get_urls(),
         ]
+
+    def statement(self, request: HttpRequest, balance_id: int) -> HttpResponse:
+        """What changed a balance, newest first, with what was owned after each."""
+        if not (self.has_view_permission(request) and request.user.has_perm(LEDGER_PERMISSION)):
+            raise PermissionDenied
+        balance = get_object_or_404(Balance.objects.select_related("user"), id=balance_id)
+        try:
+            told = read_statement(balance, request.GET.get("from", ""))
+        except BadSignature as error:
+            raise Http404 from error
+        title = f"Statement of {balance.user} in {balance.currency_id}"
+        return self._answer(request, "statement", title, balance=balance, total=plain(balance.total), told=told)
 
     def adjust(self, request: HttpRequest, user_id: int) -> HttpResponse:
         """The form, and what it does when it is sent."""
@@ -166,6 +178,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "currency", "created_at")
     fields = ("id", "account_name", "account", "currency", "kind", "amount", "reference", "created_at")
     readonly_fields = ("account_name",)
+    keys = (("account", "currency__code__exact"),)
     search_help_text = "A user name, an account, a transfer's reference or a trade id, exactly; several words narrow."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
@@ -179,13 +192,12 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
             return HouseAccount(entry.account).name
         return getattr(entry, "username", None) or NOTHING
 
-    def find(self, word: str) -> Q:
-        """References have no index: they are looked for only when there is such a transfer or trade."""
-        references = [word] if ":" in word else []
-        references += [made.ledger_reference for made in Transfer.objects.filter(reference=word)]
-        if Trade.objects.filter(numbered(word)).exists():
-            references.append(f"trade:{word}")
-        return Q(account__in=[*users_named(word), *numbers(word)]) | Q(reference__in=references)
+    def find(self, word: str) -> list[Q]:
+        return entries_named(word)
+
+    def narrow(self, word: str) -> Q | None:
+        accounts = [*users_named(word), *numbers(word)]
+        return Q(account__in=accounts) if accounts else None
 
 
 @admin.register(Transfer)
@@ -193,15 +205,25 @@ class TransferAdmin(ReadOnlyAdmin):
     list_display = ("reference", "user", "currency", "amount", "reason", "operator", "created_at", "entry")
     list_filter = ("currency", "created_at")
     list_select_related = ("user", "operator")
+    keys = (("user__id__exact",),)
     search_help_text = "A reference, the name of the user or of the operator, exactly; several words narrow."
 
     @admin.display(description="")
     def entry(self, made: Transfer) -> SafeString:
         return format_html('<a href="{}">entry</a>', reverse("admin:balances_balance_adjusted", args=[made.id]))
 
-    def find(self, word: str) -> Q:
+    def find(self, word: str) -> list[Q]:
         users = users_named(word)
-        return Q(reference=word) | Q(user_id__in=users) | Q(operator_id__in=users)
+        return [Q(reference=word), Q(user_id__in=users), Q(operator_id__in=users)]
+
+
+def balance_links(balance: Balance) -> SafeString:
+    return format_html(
+        '<a href="{}">statement</a> · <a href="{}?currency={}">adjust</a>',
+        reverse("admin:balances_balance_statement", args=[balance.pk]),
+        reverse("admin:balances_balance_adjust", args=[balance.user_id]),
+        balance.currency_id,
+    )
 
 
 def _refuse_others(request: HttpRequest) -> None:

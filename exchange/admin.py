@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
-from django.db.models import ForeignKey, Model, Q, QuerySet
+from django.db.models import ForeignKey, Model, Q
 from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -21,14 +21,13 @@ from django.utils.html import format_html
 from exchange.amounts import AmountField, plain
 from exchange.errors import timestamp
 from exchange.forms import parse_id
+from exchange.windows import MOST_ROWS, WindowedSearch
 
 admin.site.site_header = admin.site.site_title = "Exchange"
 admin.site.index_title = "Operations"
 # The exchange has no page of its own to go to.
 admin.site.site_url = None
 
-# Nobody turns more pages than this; counting a million rows would make every list as slow as the largest table.
-MOST_ROWS = 10_000
 NOTHING = "-"
 
 # Generic for the type checker only.
@@ -91,30 +90,14 @@ class PlainAdmin(_ModelAdmin):
         return shown(self.model, name)
 
 
-class ReadOnlyAdmin(PlainAdmin):
-    """Rows that only the services write: may be looked at, filtered and searched, by those who may view them.
-
-    A search consists of words; each must name something of the row, exactly: `find` says what a word can name.
-    """
+class ReadOnlyAdmin(WindowedSearch, PlainAdmin):
+    """Rows that only the services write: may be looked at, filtered and searched, by those who may view them."""
 
     actions = None
     paginator = CappedPaginator
-    # Makes the search box appear; `find` does the searching.
-    search_fields = ("pk",)
     # By any other column, all rows would have to be sorted.
     ordering = ("-pk",)
     sortable_by = ()
-
-    def find(self, word: str) -> Q:
-        """The rows that a word of the search names."""
-        return Q(pk__in=numbers(word))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        for word in search_term.split():
-            queryset = queryset.filter(self.find(word))
-        return queryset, False
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         names = self.fields or [field.name for field in self.model._meta.fields]

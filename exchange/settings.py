@@ -268,6 +268,18 @@ STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 # Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
 SECURE_REFERRER_POLICY = "same-origin"
+
+
+def link(name: str) -> str:
+    """The address of another page, or nothing. Raises ImproperlyConfigured for what no browser should follow."""
+    url: str = env.str(name, default="")
+    if url and not url.startswith(("http://", "https://")):
+        raise ImproperlyConfigured(f"{name} is {url!r}, it must begin with http:// or https://")
+    return url
+
+
+# What watches the exchange, for the admin to link to.
+FLOWER_URL, GRAFANA_URL = link("FLOWER_URL"), link("GRAFANA_URL")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 # Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.

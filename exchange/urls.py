@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from audit.dashboard import overview
 from audit.scrape import metrics
 from exchange.openapi.pages import SchemaView, SwaggerView
 
@@ -11,6 +12,7 @@ urlpatterns = [
     # Somebody who types the bare address is a person.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/overview/", admin.site.admin_view(overview), name="overview"),
     path("admin/", admin.site.urls),
     path("health/", include("audit.urls")),
     path("metrics", metrics),

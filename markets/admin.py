@@ -3,12 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 
 from exchange.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
-from markets.models import Asset, Market, Trade
+from exchange.errors import ExchangeError
+from markets.condition import read_condition
+from markets.models import Asset, Market, MarketStatus, Trade
 from matching import switching
 
 # Generic for the type checker only.
@@ -17,6 +24,12 @@ if TYPE_CHECKING:
 else:
     _MarketForm = forms.ModelForm
 
+# What is about to happen, for whoever must confirm it.
+EFFECTS = {
+    MarketStatus.HALTED: "New orders are refused from now on. What waits already is matched, then nothing trades.",
+    MarketStatus.CANCEL_ONLY: "New orders are refused from now on; those that rest can be cancelled.",
+    MarketStatus.TRADING: "New orders are taken and matched again, beside those that rest in the book.",
+}
 # Orders were checked against them.
 FIXED = ("symbol", "base", "quote", "tick_size", "lot_size")
 CHANGEABLE = (
@@ -74,8 +87,61 @@ class MarketAdmin(CodedAdmin):
     form = MarketForm
     list_display = ("symbol", "base", "quote", "tick_size", "lot_size", "maker_fee_rate", "taker_fee_rate", "status")
     list_filter = ("status", "quote")
+    list_select_related = ("base", "quote")
     ordering = ("symbol",)
     search_fields = ("symbol",)
+    actions = ("halt", "cancel_only", "resume")
+
+    @admin.action(description="Halt: nothing trades", permissions=["change"])
+    def halt(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
+        return _confirm(chosen, MarketStatus.HALTED)
+
+    @admin.action(description="Cancel only: no new orders", permissions=["change"])
+    def cancel_only(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
+        return _confirm(chosen, MarketStatus.CANCEL_ONLY)
+
+    @admin.action(description="Resume: trade", permissions=["change"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
+        return _confirm(chosen, MarketStatus.TRADING)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.switch)
+        return [path("switch/<str:status>/", view, name="markets_market_switch"), *super().get_urls()]
+
+    def switch(self, request: HttpRequest, status: str) -> HttpResponse:
+        """What is about to happen to the markets named, and what happens when that is confirmed."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        named = request.POST if request.method == "POST" else request.GET
+        markets = list(Market.objects.select_related("base", "quote").filter(pk__in=named.getlist("symbol")))
+        if status not in MarketStatus.values or not markets:
+            raise Http404
+        if request.method == "POST":
+            for market in markets:
+                self._switch(request, market, status)
+            return redirect(_page_of(markets))
+        context = {"opts": self.opts, "title": f"Make {len(markets)} of the markets {status}", "markets": markets}
+        if len(markets) == 1:
+            context["title"] = f"Make {markets[0]} {status}"
+        shared = {**self.admin_site.each_context(request), "status": status, "effect": EFFECTS[MarketStatus(status)]}
+        return TemplateResponse(request, "admin/markets/market/switch.html", {**shared, **context})
+
+    def _switch(self, request: HttpRequest, market: Market, status: str) -> None:
+        try:
+            switching.change_market(market, status=status)
+        except ExchangeError as error:
+            messages.error(request, f"{market}: {error.message}")
+            return
+        self.log_change(request, market, f"Made {status}.")
+        messages.success(request, f"{market} is {status}; the engine is told behind what waits already.")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form, under how the market is just now."""
+        condition = read_condition(object_id, request.user.has_perm)
+        extra = {**(extra_context or {}), "condition": condition, "statuses": MarketStatus.values}
+        return super().change_view(request, object_id, form_url, extra)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         if obj is None:
@@ -92,6 +158,22 @@ class MarketAdmin(CodedAdmin):
         else:
             values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
             switching.create_market(**values)
+
+
+def symbol_named(word: str) -> Q | None:
+    """The rows of the market of that symbol."""
+    return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
+
+
+def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
+    symbols = urlencode({"symbol": list(chosen.values_list("pk", flat=True))}, doseq=True)
+    return HttpResponseRedirect(f"{reverse('admin:markets_market_switch', args=[status.value])}?{symbols}")
+
+
+def _page_of(markets: list[Market]) -> str:
+    if len(markets) == 1:
+        return reverse("admin:markets_market_change", args=[markets[0].pk])
+    return reverse("admin:markets_market_changelist")
 
 
 @admin.register(Trade)
@@ -111,6 +193,9 @@ class TradeAdmin(ReadOnlyAdmin):
     list_filter = ("market", "taker_side", "created_at")
     search_help_text = "A trade id such as BTC-USDT-17, an order id or a symbol, exactly; several words narrow."
 
-    def find(self, word: str) -> Q:
+    def find(self, word: str) -> list[Q]:
         orders = numbers(word)
-        return numbered(word) | Q(buy_order_id__in=orders) | Q(sell_order_id__in=orders) | Q(market_id=word)
+        return [numbered(word), Q(buy_order_id__in=orders), Q(sell_order_id__in=orders)]
+
+    def narrow(self, word: str) -> Q | None:
+        return symbol_named(word)

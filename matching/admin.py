@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from exchange.admin import NOTHING, ReadOnlyAdmin, numbers
 from exchange.errors import ExchangeError
+from markets.admin import symbol_named
 from matching import deadletters
 from matching.deadletters import NotSafe
 from matching.models import Attendance, Command, DeadLetter, OrderBook, StatusChange
@@ -27,18 +28,27 @@ class OrderBookAdmin(ReadOnlyAdmin):
     ordering = ("market",)
     search_help_text = "A symbol, exactly."
 
-    def find(self, word: str) -> Q:
-        return Q(market_id=word)
+    def find(self, word: str) -> list[Q]:
+        return [Q(market_id=word)]
 
 
 @admin.register(Command)
 class CommandAdmin(ReadOnlyAdmin):
-    list_display = ("id", "market", "kind", "order_id", "created_at")
+    list_display = ("id", "market", "kind", "order", "created_at")
     list_filter = ("market", "kind")
+    # A number is an order's: what waits goes by so fast that nobody knows its own.
     search_help_text = "An order id or a symbol, exactly; several words narrow."
 
-    def find(self, word: str) -> Q:
-        return Q(order_id__in=numbers(word)) | Q(market_id=word)
+    @admin.display
+    def order(self, command: Command) -> str:
+        return _order_link(command.order_id)
+
+    def find(self, word: str) -> list[Q]:
+        return []
+
+    def narrow(self, word: str) -> Q | None:
+        orders = numbers(word)
+        return Q(order_id__in=orders) if orders else symbol_named(word)
 
 
 @admin.register(StatusChange)
@@ -47,8 +57,8 @@ class StatusChangeAdmin(ReadOnlyAdmin):
     list_filter = ("status", "market", "created_at")
     search_help_text = "A symbol, exactly."
 
-    def find(self, word: str) -> Q:
-        return Q(market_id=word)
+    def narrow(self, word: str) -> Q | None:
+        return symbol_named(word)
 
 
 @admin.register(Attendance)
@@ -66,7 +76,7 @@ class AttendanceAdmin(ReadOnlyAdmin):
             return f"all markets but {named}" if named else "all markets"
         return named or NOTHING
 
-    def find(self, word: str) -> Q:
+    def narrow(self, word: str) -> Q | None:
         return Q(name=word)
 
 
@@ -110,8 +120,11 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def has_deal_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(DEAL_PERMISSION)
 
-    def find(self, word: str) -> Q:
-        return Q(id__in=numbers(word)) | Q(order_id__in=numbers(word)) | Q(market_id=word)
+    def find(self, word: str) -> list[Q]:
+        return [Q(id__in=numbers(word)), Q(order_id__in=numbers(word))]
+
+    def narrow(self, word: str) -> Q | None:
+        return symbol_named(word)
 
 
 def _order_link(order_id: int | None) -> SafeString:

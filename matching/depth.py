@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from exchange.amounts import AmountSum, plain, plain_or_none
+from markets.models import Market
 from matching.books import resting_orders
 from matching.core.book import Book
 from matching.core.money import to_decimal
-from matching.core.types import Side
+from matching.core.types import Side, Status
 from matching.models import OrderBook
 from orders.models import Order
 
 CONSISTENT_ATTEMPTS = 3
+_APPLIED = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
 Level = tuple[Decimal, Decimal, int]
 
@@ -42,6 +44,20 @@ def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
         for side in (Side.BUY, Side.SELL)
     )
     return bid, ask
+
+
+def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+    """The best bid and ask of many markets by one query, each the end of an index.
+
+    For somebody who looks on: a taker that is on its way through the book may be among them for a moment.
+    """
+    resting = Order.objects.filter(market_id=OuterRef("pk"), active=True, status__in=_APPLIED)
+    best = {
+        name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
+        for name, side in (("bid", Side.BUY), ("ask", Side.SELL))
+    }
+    rows: Any = Market.objects.filter(pk__in=symbols).annotate(**best).values_list("pk", "bid", "ask")
+    return {symbol: (bid, ask) for symbol, bid, ask in rows}
 
 
 def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:

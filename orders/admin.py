@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 
 from exchange.admin import ReadOnlyAdmin, numbered, numbers, users_named
 from exchange.amounts import plain
-from markets.models import Market, Trade
+from markets.admin import symbol_named
+from markets.models import Trade
+from orders.correlation import correlated, may_be_correlation_id
 from orders.models import Order, OrderEvent
 from orders.representation import represent_event, represent_fill
 
@@ -34,6 +36,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "active", "market", "side", "type", "time_in_force", "created_at")
     list_select_related = ("user",)
+    keys = (("user__id__exact",),)
     search_help_text = (
         "An order id, client order id, user name, symbol or correlation id, exactly; several words narrow."
     )
@@ -45,13 +48,12 @@ class OrderAdmin(ReadOnlyAdmin):
             return plain(order.quantity)
         return f"for {plain(order.quote_quantity)}" if order.quote_quantity is not None else "-"
 
-    def find(self, word: str) -> Q:
-        if Market.objects.filter(symbol=word).exists():
-            # Alone: beside others in an OR, all the market's orders would be sorted.
-            return Q(market_id=word)
-        named = Q(id__in=numbers(word)) | Q(user_id__in=users_named(word)) | Q(client_order_id=word)
-        # A correlation id has no index: it is looked for when the word is nothing else.
-        return named if Order.objects.filter(named).exists() else Q(correlation_id=word)
+    def find(self, word: str) -> list[Q]:
+        by_user = Q(user_id__in=users_named(word))
+        return [Q(id__in=numbers(word)), by_user, Q(client_order_id=word), correlated(word)]
+
+    def narrow(self, word: str) -> Q | None:
+        return Q(correlation_id=word) if may_be_correlation_id(word) else symbol_named(word)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -76,12 +78,17 @@ class OrderEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "active", "market", "created_at")
     list_select_related = ("user",)
+    keys = (("order__id__exact",),)
     search_help_text = (
         "An event id such as BTC-USDT-17, an order id, a user name or a symbol, exactly; several words narrow."
     )
 
-    def find(self, word: str) -> Q:
-        return numbered(word) | Q(order_id__in=numbers(word)) | Q(user_id__in=users_named(word)) | Q(market_id=word)
+    def find(self, word: str) -> list[Q]:
+        return [numbered(word), Q(order_id__in=numbers(word))]
+
+    def narrow(self, word: str) -> Q | None:
+        users = users_named(word)
+        return Q(user_id__in=users) if users else symbol_named(word)
 
 
 def _story(order: Order) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +10,7 @@ from exchange.amounts import plain_or_none
 from exchange.errors import ClientOrderIdReused, MarketNotTrading, refuse
 from markets.models import Market, MarketStatus
 from matching.backlog import refuse_when_busy
+from orders.correlation import new_correlation_id
 from orders.models import Order
 from orders.rules import market_errors
 
@@ -58,7 +58,7 @@ def draft_order(user_id: int, market: Market, wanted: NewOrder, now: datetime, c
         maker_fee_rate=market.maker_fee_rate,
         taker_fee_rate=market.taker_fee_rate,
         fingerprint=_fingerprint(market.symbol, wanted),
-        correlation_id=correlation_id or uuid.uuid4().hex,
+        correlation_id=correlation_id or new_correlation_id(now),
         created_at=now,
         updated_at=now,
     )

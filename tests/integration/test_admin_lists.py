@@ -1,11 +1,14 @@
 """The admin's lists and pages: what is searched and filtered, and at what cost."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from balances.models import LedgerEntry, Transfer
 from exchange import admin as shared
+from exchange import windows
 from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
@@ -53,6 +56,25 @@ def test_orders_are_searched_by_id_and_correlation_id(played, operator):
     first = order("first")
     assert listed(operator, "orders_order", q=first.id) == [first]
     assert listed(operator, "orders_order", q=first.correlation_id) == [first]
+
+
+def test_orders_of_before_the_time_was_in_their_ids_are_found_too(played, operator):
+    Order.objects.filter(client_order_id="first").update(correlation_id="0123456789abcdef" * 2)
+    assert listed(operator, "orders_order", q="0123456789abcdef" * 2) == [order("first")]
+
+
+def test_filters_look_through_the_newest_rows_and_lead_further_back(played, operator, monkeypatch):
+    monkeypatch.setattr(windows, "WINDOW", 2)
+    page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
+    assert list(page.context["cl"].result_list) == []
+    assert f"back to {order('second').id}" in page.content.decode()
+    older = dict(parse_qsl(page.context["cl"].further_back.removeprefix("?")))
+    assert listed(operator, "orders_order", **older) == [order("bob-1")]
+    newest = dict(parse_qsl(operator.get(page.request["PATH_INFO"], older).context["cl"].newest.removeprefix("?")))
+    assert newest == {"side__exact": "SELL"}
+    # By an index nothing needs to be looked through.
+    assert len(listed(operator, "orders_order", user__id__exact=played.alice.user.id)) == 3
+    assert [row.client_order_id for row in listed(operator, "orders_order", q="alice", status__exact="FILLED")] == []
 
 
 @pytest.mark.parametrize(
@@ -154,15 +176,16 @@ def test_lists_are_filtered(played, operator, page, query, rows):
 
 def test_a_balance_links_to_its_statement_and_its_form(played, operator):
     response = operator.get(reverse("admin:balances_balance_changelist"), {"q": "alice USD"})
-    statement, adjust = (
-        f"{reverse('admin:balances_ledgerentry_changelist')}?account={played.alice.user.id}&currency__code__exact=USD",
+    (balance,) = response.context["cl"].result_list
+    for url in (
+        reverse("admin:balances_balance_statement", args=[balance.pk]),
         f"{reverse('admin:balances_balance_adjust', args=[played.alice.user.id])}?currency=USD",
-    )
-    for url in (statement, adjust):
-        assert url.replace("&", "&amp;") in response.content.decode()
-    rows = operator.get(statement).context["cl"].result_list
-    assert [plain_entry(row) for row in rows] == ["TRADE -100.5", "DEPOSIT 10000"]
+    ):
+        assert f'href="{url}"' in response.content.decode()
     assert "9872.3" in response.content.decode(), "what is available, without trailing zeros"
+    ledger = f"{reverse('admin:balances_ledgerentry_changelist')}?account={balance.user_id}&currency__code__exact=USD"
+    rows = operator.get(ledger).context["cl"].result_list
+    assert [plain_entry(row) for row in rows] == ["TRADE -100.5", "DEPOSIT 10000"]
 
 
 def plain_entry(entry: LedgerEntry) -> str:

@@ -29,6 +29,7 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "1", "DATABASE_URL": "postgres://x/y"}, "DATABASE_URL must begin with mysql:// or sqlite:///"),
         ({"DEMO": "1", "METRICS_PORT": "70000"}, "METRICS_PORT is 70000"),
         ({"DEMO": "1", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}, "PROMETHEUS_MULTIPROC_DIR is /nowhere"),
+        ({"DEMO": "1", "GRAFANA_URL": "javascript:alert(1)"}, "GRAFANA_URL is 'javascript:alert(1)'"),
         ({}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": "short", "JWT_SIGNING_KEY": LONG}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": LONG}, "JWT_SIGNING_KEY must be set"),

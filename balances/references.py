@@ -1,0 +1,50 @@
+"""Ledger entries by their reference, which has no index: an index more would cost every trade eight times.
+
+What a reference names tells whose entries they are and when they were made, and entries stand in the order of time.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from balances.models import HouseAccount, LedgerEntry, Transfer
+from exchange.admin import numbered
+from exchange.chronology import pks_around
+from markets.models import Trade
+
+_TRADE, _TRANSFER = "trade:", "transfer:"
+
+
+class _Cause(NamedTuple):
+    """A trade or a transfer: what its entries are called, whose they are, and when they were made."""
+
+    reference: str
+    accounts: tuple[int, ...]
+    currencies: tuple[str, ...]
+    at: datetime
+
+
+def entries_named(word: str) -> list[Q]:
+    """The entries of a transfer or a trade, named by the entries' own reference or as the thing itself is."""
+    return [_condition(cause) for cause in (*_trades(word.removeprefix(_TRADE)), *_transfers(word))]
+
+
+def _trades(trade_id: str) -> Iterable[_Cause]:
+    for trade in Trade.objects.select_related("market").filter(numbered(trade_id)):
+        accounts = (trade.buyer_id, trade.seller_id, HouseAccount.FEES.value)
+        currencies = (trade.market.base_id, trade.market.quote_id)
+        yield _Cause(f"{_TRADE}{trade.trade_id}", accounts, currencies, trade.created_at)
+
+
+def _transfers(word: str) -> Iterable[_Cause]:
+    for made in Transfer.objects.filter(reference__in=[word, word.removeprefix(_TRANSFER)]):
+        accounts = (made.user_id, HouseAccount.EXTERNAL.value)
+        yield _Cause(made.ledger_reference, accounts, (made.currency_id,), made.created_at)
+
+
+def _condition(cause: _Cause) -> Q:
+    """By the index of accounts and currencies, between the ids of a few seconds."""
+    mine = Q(account__in=cause.accounts, currency_id__in=cause.currencies, reference=cause.reference)
+    return mine & pks_around(LedgerEntry, cause.at)

@@ -1,0 +1,98 @@
+"""What changed one balance, a page at a time, with what was owned after each change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.core import signing
+from django.db.models import OuterRef, Q, Subquery
+from django.urls import reverse
+
+from balances.models import Balance, LedgerEntry, Transfer
+from exchange.amounts import plain
+from exchange.errors import timestamp
+from markets.models import Trade
+
+PER_PAGE = 100
+SALT = "statement"
+_TRADE, _TRANSFER = "trade:", "transfer:"
+
+
+@dataclass
+class Line:
+    entry_id: int
+    kind: str
+    amount: str
+    # What was owned after it, available and frozen together: freezing is no change of ownership.
+    after: str
+    reference: str
+    at: str
+    # The trade's or the transfer's own page.
+    path: str = ""
+
+
+@dataclass
+class Page:
+    """Newest first. `opening` is what was owned before the last line; `older` names the next page, if there is one."""
+
+    lines: list[Line]
+    closing: str
+    opening: str
+    older: str
+
+
+def read_statement(balance: Balance, place: str = "") -> Page:
+    """The page at a place that `older` named, or the newest. Raises BadSignature for a place that nobody named.
+
+    A place carries what was owned there, so that no page has to sum up those before it. That is final: entries are only
+    ever added, at the end.
+    """
+    entries = LedgerEntry.objects.filter(account=balance.user_id, currency_id=balance.currency_id)
+    owned: Decimal | None = None
+    if place:
+        balance_id, last_id, owned_text = signing.loads(place, salt=SALT)
+        if balance_id != balance.pk:
+            raise signing.BadSignature("a place in another statement")
+        entries, owned = entries.filter(id__lt=last_id), Decimal(owned_text)
+    # The balance in the same statement as its entries: one that is settled in between would make all lines wrong.
+    now = Balance.objects.filter(user_id=OuterRef("account"), currency_id=OuterRef("currency_id"))
+    total = {name: Subquery(now.values(name)) for name in ("available", "frozen")}
+    rows: list[Any] = list(entries.annotate(**total).order_by("-id")[: PER_PAGE + 1])
+    if owned is None:
+        owned = rows[0].available + rows[0].frozen if rows else Decimal(0)
+    return _page(balance, rows, owned)
+
+
+def _page(balance: Balance, rows: list[Any], closing: Decimal) -> Page:
+    shown, owned = rows[:PER_PAGE], closing
+    paths = _paths(row.reference for row in shown)
+    lines = []
+    for row in shown:
+        at, path = timestamp(row.created_at), paths.get(row.reference, "")
+        lines.append(Line(row.pk, row.kind, plain(row.amount), plain(owned), row.reference, at, path))
+        owned -= row.amount
+    older = ""
+    if len(rows) > PER_PAGE:
+        older = signing.dumps([balance.pk, shown[-1].pk, str(owned)], salt=SALT)
+    return Page(lines, plain(closing), plain(owned), older)
+
+
+def _paths(references: Iterable[str]) -> dict[str, str]:
+    """Where the trades and transfers that the references name are told, by one query each."""
+    named = set(references)
+    trades = [reference.removeprefix(_TRADE).rpartition("-") for reference in named if reference.startswith(_TRADE)]
+    made = [reference.removeprefix(_TRANSFER) for reference in named if reference.startswith(_TRANSFER)]
+    numbers: dict[str, list[int]] = {}
+    for symbol, _, sequence in trades:
+        numbers.setdefault(symbol, []).append(int(sequence))
+    these = Q(pk__in=[])
+    for symbol, sequences in numbers.items():
+        these |= Q(market_id=symbol, sequence__in=sequences)
+    paths = {
+        f"{_TRADE}{trade.trade_id}": reverse("admin:markets_trade_change", args=[trade.pk])
+        for trade in (Trade.objects.filter(these).only("market_id", "sequence") if numbers else ())
+    }
+    for transfer in Transfer.objects.filter(reference__in=made).only("reference") if made else ():
+        paths[transfer.ledger_reference] = reverse("admin:balances_transfer_change", args=[transfer.pk])
+    return paths

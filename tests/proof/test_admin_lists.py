@@ -1,0 +1,264 @@
+"""Every list of the admin, its searches and its filters, on large tables: how many rows the server reads for each.
+
+PROOF_TIMES makes the tables so many times larger; what is read must not grow with them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import parse_qsl
+
+import pytest
+from django.contrib import admin
+from django.db import connection, models
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.models import AuditRun
+from balances.models import Balance, LedgerEntry, Transfer
+from exchange import admin as shared
+from exchange import windows
+from markets.models import Trade
+from markets.services import create_market
+from matching.models import Attendance, Command, DeadLetter, StatusChange
+from orders.correlation import new_correlation_id
+from orders.models import Order, OrderEvent
+from users.models import User
+
+ROWS = 12_000 * int(os.environ.get("PROOF_TIMES", "1"))
+# Small beside the tables, as they are in production: a list that read a whole table would go far beyond.
+WINDOW, MOST_ROWS = 400, 100
+# A page takes three looks through a window: for its end, for the count and for the rows.
+MOST_READ = 4 * WINDOW
+
+# When the newest rows were made; the others a second apart, before.
+NOW = timezone.now()
+CORRELATION = new_correlation_id(NOW - timedelta(seconds=ROWS - 5))
+
+LARGE: dict[type[models.Model], dict[str, str]] = {
+    # Every order is user 7's, as a market maker's are; one status is rare, and old.
+    Order: {
+        "user_id": "7",
+        "client_order_id": "CONCAT('key-', n)",
+        "fingerprint": "'f'",
+        "market_id": "'BTC-USD'",
+        "side": "'BUY'",
+        "type": "'LIMIT'",
+        "time_in_force": "'GTC'",
+        "self_trade_prevention": "'EXPIRE_TAKER'",
+        "price": "100",
+        "quantity": "1",
+        "status": "IF(n < 10, 'FAILED', 'FILLED')",
+        "active": "0",
+        "correlation_id": f"IF(n = 5, '{CORRELATION}', n)",
+    },
+    OrderEvent: {
+        "market_id": "'BTC-USD'",
+        "sequence": "n",
+        "order_id": "n",
+        "user_id": "7",
+        "status": "IF(n < 10, 'FAILED', 'FILLED')",
+        "trade_sequence": "n",
+    },
+    Trade: {
+        "market_id": "'BTC-USD'",
+        "sequence": "n",
+        "buy_order_id": "n",
+        "sell_order_id": "n + 1",
+        "buyer_id": "7",
+        "seller_id": "8",
+        "taker_side": "IF(n < 10, 'SELL', 'BUY')",
+    },
+    LedgerEntry: {
+        "account": "7",
+        "currency": "'BTC'",
+        "kind": "IF(n < 10, 'FEE', 'TRADE')",
+        "reference": "CONCAT('trade:BTC-USD-', n)",
+    },
+    Balance: {"user_id": "n + 100", "currency": "'BTC'"},
+    User: {
+        "username": "CONCAT('user-', n)",
+        "email": "CONCAT('user-', n, '@example.com')",
+        "password": "'!'",
+        "is_active": "n > 10",
+    },
+    Transfer: {"reference": "CONCAT('transfer-', n)", "user_id": "7", "currency": "'BTC'", "reason": "'r'"},
+    Command: {"market_id": "'BTC-USD'", "kind": "IF(n < 10, 'CANCEL', 'NEW')", "order_id": "n"},
+    StatusChange: {
+        "market_id": "'BTC-USD'",
+        "status": "IF(n < 10, 'HALTED', 'TRADING')",
+        "sequence": "n",
+        "reason": "'r'",
+    },
+    DeadLetter: {
+        "market_id": "'BTC-USD'",
+        "kind": "IF(n < 10, 'CANCEL', 'NEW')",
+        "order_id": "n",
+        "error": "'e'",
+        "traceback": "'t'",
+        "resolution": "IF(n < 10, NULL, 'RESOLVED')",
+    },
+    AuditRun: {
+        "mode": "IF(n < 10, 'REPLAY', 'QUICK')",
+        "looked": "'{}'",
+        "findings": "'[]'",
+        "positions": "'{}'",
+        "error": "''",
+    },
+    Attendance: {"name": "CONCAT('worker-', n)", "symbols": "'[]'"},
+}
+
+# What is asked of each list besides its filters: rare things, and things that are nowhere.
+SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
+    Order: (
+        "q=key-5",
+        f"q={CORRELATION}",
+        "q=5",
+        "q=maker",
+        "q=BTC-USD",
+        "q=maker+BTC-USD&status__exact=FAILED",
+        "user__id__exact=7",
+    ),
+    OrderEvent: ("q=BTC-USD-5", "q=5", "q=maker", "q=BTC-USD", "order__id__exact=5"),
+    Trade: ("q=BTC-USD-5", "q=5", "q=BTC-USD"),
+    LedgerEntry: (
+        "q=BTC-USD-5",
+        "q=trade:BTC-USD-5",
+        "q=transfer-5",
+        "q=maker",
+        "account=7",
+        "account=7&currency__code__exact=BTC",
+    ),
+    Balance: ("q=user-5", "q=BTC", "user__id__exact=105"),
+    User: ("q=user-5", "q=user-5@example.com", "q=ser-5", "q=5", "is_staff__exact=1", "is_superuser__exact=1", "o=1"),
+    Transfer: ("q=transfer-5", "q=maker", "user__id__exact=7"),
+    Command: ("q=5", "q=BTC-USD"),
+    StatusChange: ("q=BTC-USD",),
+    DeadLetter: ("q=5", "q=BTC-USD", "resolution__isempty=1"),
+    AuditRun: ("q=5",),
+    Attendance: ("q=worker-5",),
+}
+
+
+@pytest.fixture
+def large(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """An operator before tables of ROWS rows each. Emptied at the end: nobody could account for this money."""
+    if connection.vendor == "sqlite":
+        pytest.skip("needs a database server")
+    for module in (shared, windows):
+        monkeypatch.setattr(module, "MOST_ROWS", MOST_ROWS)
+    monkeypatch.setattr(windows, "WINDOW", WINDOW)
+    create_market(symbol="BTC-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    operator = User.objects.create(username="operator", email="o@example.com", is_staff=True, is_superuser=True)
+    User.objects.create(id=7, username="maker", email="maker@example.com")
+    try:
+        for model, values in LARGE.items():
+            _fill(model, values)
+        client = Client()
+        client.force_login(operator)
+        yield client
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET foreign_key_checks = 0")
+            for model in LARGE:
+                cursor.execute(f"TRUNCATE TABLE {model._meta.db_table}")
+            cursor.execute("SET foreign_key_checks = 1")
+
+
+def _fill(model: type[models.Model], values: dict[str, str]) -> None:
+    """By one INSERT ... SELECT. Columns that are not given are as good as nothing."""
+    nothing = {
+        models.BooleanField: "0",
+        models.DateTimeField: f"TIMESTAMP '{NOW:%Y-%m-%d %H:%M:%S.%f}' - INTERVAL ({ROWS} - n) SECOND",
+    }
+    columns = {}
+    for column in model._meta.concrete_fields:
+        if not column.primary_key:
+            columns[column.column] = values.get(column.column) or (
+                "NULL" if column.null else nothing.get(type(column), "0")
+            )
+    names = ", ".join(f"`{name}`" for name in columns)
+    numbers = (
+        "SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n"
+        " FROM digits a, digits b, digits c, digits e, digits f"
+    )
+    digits = "WITH digits AS (SELECT 0 AS d " + " ".join(f"UNION ALL SELECT {d}" for d in range(1, 10)) + ")"
+    with connection.cursor() as cursor:
+        for start in range(0, ROWS, 100_000):
+            expressions = ", ".join(columns.values())
+            cursor.execute(
+                f"INSERT INTO {model._meta.db_table} ({names}) {digits}"
+                f" SELECT {expressions} FROM (SELECT n + {start} AS n FROM ({numbers}) AS x) AS y"
+                f" WHERE n <= {ROWS} ORDER BY n"
+            )
+        cursor.execute(f"ANALYZE TABLE {model._meta.db_table}")
+
+
+@contextmanager
+def reading() -> Iterator[list[int]]:
+    """How many rows the server was asked for meanwhile, by this session."""
+    counted: list[int] = []
+    before = _rows_read()
+    yield counted
+    counted.append(_rows_read() - before)
+
+
+def _rows_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(value) for _, value in cursor.fetchall())
+
+
+def questions(client: Client, model: type[models.Model]) -> Iterator[str]:
+    """The list as it opens, each choice of each filter, and the searches."""
+    yield ""
+    yield from SEARCHES[model]
+    changelist = client.get(_url(model)).context["cl"]
+    for spec in changelist.filter_specs:
+        for choice in spec.choices(changelist):
+            yield choice["query_string"].removeprefix("?")
+
+
+def _url(model: type[models.Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+@pytest.mark.timeout(600)
+def test_no_list_reads_more_than_it_must(large):
+    costs = {}
+    for model in LARGE:
+        for question in dict.fromkeys(questions(large, model)):
+            with CaptureQueriesContext(connection) as queries, reading() as read:
+                response = large.get(_url(model), dict(parse_qsl(question)))
+            assert response.status_code == 200, (model, question)
+            assert not [query["sql"] for query in queries if _counts_a_table(query["sql"])], (model, question)
+            costs[model.__name__, question] = read[0]
+    assert {asked: rows for asked, rows in costs.items() if rows > MOST_READ} == {}
+    assert len(costs) > 100
+    _look_further_back(large)
+
+
+def _counts_a_table(sql: str) -> bool:
+    """COUNT(*) of anything but a subquery that has a LIMIT of its own."""
+    return "COUNT(" in sql and "LIMIT" not in sql
+
+
+def _look_further_back(client: Client) -> None:
+    """The orders that failed are the oldest: behind every window but the last, and still found."""
+    query, found, pages = {"status__exact": "FAILED"}, [], 0
+    while not found:
+        changelist = client.get(_url(Order), query).context["cl"]
+        found = list(changelist.result_list)
+        query, pages = dict(parse_qsl(changelist.further_back.removeprefix("?"))), pages + 1
+    assert [order.client_order_id for order in found] == [f"key-{n}" for n in range(9, 0, -1)]
+    assert pages == ROWS // WINDOW
+
+
+def test_everything_that_grows_is_among_the_large_tables():
+    """A list that is added comes with its proof."""
+    small = {"Group", "Asset", "Market", "OrderBook"}
+    assert {model.__name__ for model in admin.site._registry} == small | {model.__name__ for model in LARGE}
