@@ -86,7 +86,7 @@ class UserAdmin(WindowedSearch, _UserAdmin):
         if obj is None or not request.user.has_perm("balances.view_balance"):
             return fieldsets
         return [
-            (name, {**told, "fields": ("is_active", "holdings", "account")} if name == ACCOUNT else told)
+            (name, {**told, "fields": ("is_active", "rate_limit", "holdings", "account")} if name == ACCOUNT else told)
             for name, told in fieldsets
         ]
 
