@@ -122,7 +122,9 @@ class BalanceAdmin(ReadOnlyAdmin):
         except BadSignature as error:
             raise Http404 from error
         title = f"Statement of {balance.user} in {balance.currency_id}"
-        return self._answer(request, "statement", title, balance=balance, total=plain(balance.total), told=told)
+        available, frozen, total = _plainly(balance.available, balance.frozen)
+        holds = {"balance_available": available, "balance_frozen": frozen, "total": total}
+        return self._answer(request, "statement", title, balance=balance, told=told, **holds)
 
     def adjust(self, request: HttpRequest, user_id: int) -> HttpResponse:
         """The form, and what it does when it is sent."""

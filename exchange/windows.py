@@ -1,7 +1,7 @@
 """Lists and searches that cost the same however long a table is: by an index, or within the newest rows."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Q, QuerySet
@@ -15,24 +15,19 @@ MOST_ROWS = 10_000
 WINDOW = 100_000
 BEFORE = "before"
 
-# Generic for the type checker only.
-if TYPE_CHECKING:
-    _ChangeList = ChangeList[Any]
-else:
-    _ChangeList = ChangeList
 
-
-class WindowedList(_ChangeList):
+class WindowedList(ChangeList):
     """A list whose filters look through the newest WINDOW of the rows that the search found, and lead further back."""
 
     # The oldest row that was looked at, where there may be older ones; and the row before which the window lies.
+    model_admin: Any
     window_ends: int | None = None
     before: int | None = None
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         return {name: value for name, value in super().get_filters_params(params).items() if name != BEFORE}
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str] | None = None) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         keys, broad = self.model_admin.read_search(self.query)
         # The search is read once: it asks what each word means.
         query, self.query = self.query, ""
@@ -70,7 +65,7 @@ class WindowedSearch:
     """
 
     model: Any
-    change_list_template = "admin/windowed_list.html"
+    change_list_template: Any = "admin/windowed_list.html"
     # The parameters of links to the list that an index serves, alone or together.
     keys: tuple[tuple[str, ...], ...] = ()
     # Makes the search box appear; `find` does the searching.

@@ -10,7 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 
 from exchange.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
 from exchange.errors import ExchangeError
@@ -160,6 +162,14 @@ class MarketAdmin(CodedAdmin):
             switching.create_market(**values)
 
 
+def _parties(order_id: int, user_id: int) -> SafeString:
+    order, user = (
+        reverse("admin:orders_order_change", args=[order_id]),
+        reverse("admin:users_user_change", args=[user_id]),
+    )
+    return format_html('<a href="{}">order {}</a>, <a href="{}">user {}</a>', order, order_id, user, user_id)
+
+
 def symbol_named(word: str) -> Q | None:
     """The rows of the market of that symbol."""
     return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
@@ -191,7 +201,25 @@ class TradeAdmin(ReadOnlyAdmin):
         "created_at",
     )
     list_filter = ("market", "taker_side", "created_at")
+    fields = (
+        *("trade_id", "market", "sequence", "taker_side", "price", "quantity", "notional", "created_at"),
+        *("bought", "buyer_fee", "sold", "seller_fee", "entries"),
+    )
+    readonly_fields = ("trade_id", "bought", "sold", "entries")
     search_help_text = "A trade id such as BTC-USDT-17, an order id or a symbol, exactly; several words narrow."
+
+    @admin.display(description="buy order, buyer")
+    def bought(self, trade: Trade) -> SafeString:
+        return _parties(trade.buy_order_id, trade.buyer_id)
+
+    @admin.display(description="sell order, seller")
+    def sold(self, trade: Trade) -> SafeString:
+        return _parties(trade.sell_order_id, trade.seller_id)
+
+    @admin.display(description="ledger")
+    def entries(self, trade: Trade) -> SafeString:
+        ledger = reverse("admin:balances_ledgerentry_changelist")
+        return format_html('<a href="{}?q={}">entries</a>', ledger, trade.trade_id)
 
     def find(self, word: str) -> list[Q]:
         orders = numbers(word)

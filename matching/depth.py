@@ -52,12 +52,12 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     For somebody who looks on: a taker that is on its way through the book may be among them for a moment.
     """
     resting = Order.objects.filter(market_id=OuterRef("pk"), active=True, status__in=_APPLIED)
-    best = {
+    best: Any = {
         name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
         for name, side in (("bid", Side.BUY), ("ask", Side.SELL))
     }
-    rows: Any = Market.objects.filter(pk__in=symbols).annotate(**best).values_list("pk", "bid", "ask")
-    return {symbol: (bid, ask) for symbol, bid, ask in rows}
+    rows: Any = Market.objects.filter(pk__in=symbols).annotate(**best)
+    return {market.pk: (market.bid, market.ask) for market in rows.only("pk")}
 
 
 def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:

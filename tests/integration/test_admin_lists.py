@@ -104,6 +104,17 @@ def test_an_orders_page_tells_its_story(played, operator):
     assert "100.50000000" not in text
 
 
+def test_a_trades_page_leads_to_its_orders_users_and_entries(played, operator):
+    trade = Trade.objects.get()
+    text = operator.get(reverse("admin:markets_trade_change", args=[trade.pk])).content.decode()
+    for path in (
+        reverse("admin:orders_order_change", args=[trade.buy_order_id]),
+        reverse("admin:users_user_change", args=[trade.seller_id]),
+        f"{reverse('admin:balances_ledgerentry_changelist')}?q={trade.trade_id}",
+    ):
+        assert f'href="{path}"' in text, path
+
+
 def test_an_order_that_waits_says_so(played, operator):
     text = operator.get(reverse("admin:orders_order_change", args=[order("third").id])).content.decode()
     assert "waiting for its market" in text

@@ -70,7 +70,7 @@ def test_the_page(dollars, operator):
     text = operator.get(url).content.decode()
     for shown in (
         "Statement of alice in USD",
-        "owns 9850 USD now",
+        "owns 9850 USD now: 9760 available and 90 frozen",
         "DEPOSIT",
         "Opening",
         f"trade:{Trade.objects.first()}",
