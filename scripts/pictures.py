@@ -24,6 +24,7 @@ HOME = Path(__file__).resolve().parent.parent
 PICTURES = HOME / "docs" / "pictures"
 TRADING_SECONDS = 150
 PATIENCE_SECONDS = 60
+WATCHER = ("admin", PASSWORD)
 SIZE = {"width": 1280, "height": 860}
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
@@ -58,7 +59,7 @@ def _photograph_admin(browser: Browser, address: str) -> None:
     page.fill("#id_password", PASSWORD)
     page.click("input[type=submit]")
     _keep(page, "dashboard")
-    page.goto(f"{address}/admin/orders/order/?status__exact=PARTIALLY_FILLED")
+    page.goto(f"{address}/admin/orders/order/?status__exact=FILLED")
     page.click("#result_list tbody tr:first-child th a")
     _keep(page, "admin-order")
     page.goto(f"{address}/swagger-ui.html")
@@ -67,9 +68,12 @@ def _photograph_admin(browser: Browser, address: str) -> None:
 
 
 def _photograph_flower(browser: Browser, address: str) -> None:
-    page = browser.new_page(viewport=SIZE, http_credentials={"username": "admin", "password": PASSWORD})
-    page.goto(f"{address}/tasks?search=result:PARTIALLY_FILLED")
-    page.wait_for_selector("table tbody tr td")
+    page = browser.new_page(viewport=SIZE, http_credentials={"username": WATCHER[0], "password": WATCHER[1]})
+    runs = httpx.get(f"{address}/api/tasks", params={"search": "result:tradeId"}, auth=WATCHER, trust_env=False).json()
+    # The one with most to show.
+    run = max(runs, key=lambda run: len(runs[run]["result"]))
+    page.goto(f"{address}/task/{run}")
+    page.wait_for_selector("table")
     _keep(page, "flower")
 
 
