@@ -79,8 +79,9 @@ class _Shared(Collector):
         for file in folder.glob("gauge_live*_*.db"):
             pid = int(file.stem.rpartition("_")[2])
             if not _is_alive(pid):
-                mark_process_dead(pid, str(folder))
-        return MultiProcessCollector(None, str(folder)).collect()
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+        counted: Iterable[Metric] = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
+        return counted
 
 
 def _is_alive(pid: int) -> bool:

@@ -24,7 +24,7 @@ class MetricsServer(bootsteps.StartStopStep):
         except OSError as error:
             raise ImproperlyConfigured(f"METRICS_PORT {settings.METRICS_PORT} cannot be used: {error}") from error
 
-    def stop(self, worker: Any) -> None:
+    def stop(self, parent: Any) -> None:
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from demo.cast import PASSWORD
 from scripts.servers import free_port
@@ -25,7 +25,7 @@ PICTURES = HOME / "docs" / "pictures"
 TRADING_SECONDS = 150
 PATIENCE_SECONDS = 60
 WATCHER = ("admin", PASSWORD)
-SIZE = {"width": 1280, "height": 860}
+SIZE = ViewportSize(width=1280, height=860)
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
@@ -73,7 +73,7 @@ def _photograph_flower(browser: Browser, address: str) -> None:
     # The one with most to show.
     run = max(runs, key=lambda run: len(runs[run]["result"]))
     page.goto(f"{address}/task/{run}")
-    page.wait_for_selector("table")
+    page.wait_for_selector("#task-page")
     _keep(page, "flower")
 
 

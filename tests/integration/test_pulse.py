@@ -10,8 +10,9 @@ from celery import Celery
 
 from exchange.beat import Scheduler
 from matching import lookout
+from matching.attendance import Attendant
 from matching.lookout import Lookout
-from matching.worker import Run
+from matching.run import Run
 from tests.live import wait_for
 
 
@@ -22,7 +23,7 @@ def pulse(tmp_path: Path, settings: Any) -> Path:
 
 
 def looking() -> Lookout:
-    return Lookout(lambda: ())
+    return Lookout(lambda: (), Attendant("matcher@test", serves_all=True, symbols=()))
 
 
 def test_a_worker_that_has_nothing_to_do_has_a_pulse(transactional_db: None, pulse: Path, monkeypatch: Any) -> None:
