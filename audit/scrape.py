@@ -56,19 +56,18 @@ def _markets() -> Iterator[GaugeMetricFamily]:
     oldest = GaugeMetricFamily("exchange_oldest_command_seconds", "How long the first one waits", labels=["symbol"])
     markets = dict(Market.objects.values_list("symbol", "status"))
     alive = workers_alive(markets)
-    inboxes = Command.objects.values("market_id").annotate(waiting=Count("id"), first=Min("id"))
-    inbox = {row["market_id"]: row for row in inboxes.order_by()}
-    since = dict(
-        Command.objects.filter(id__in=[row["first"] for row in inbox.values()]).values_list("id", "created_at")
-    )
+    inboxes = Command.objects.values("market_id").annotate(waiting=Count("id"), first=Min("id")).order_by()
+    inbox: dict[str, tuple[int, int]] = {row["market_id"]: (row["waiting"], row["first"]) for row in inboxes}
+    firsts = Command.objects.filter(id__in=[first for _, first in inbox.values()])
+    since = dict(firsts.values_list("id", "created_at"))
     now = timezone.now()
     for symbol in sorted(markets):
-        row = inbox.get(symbol, {"waiting": 0, "first": None})
+        number, first = inbox.get(symbol, (0, 0))
         status.add_metric([symbol, markets[symbol]], 1)
         workers.add_metric([symbol], alive[symbol])
-        waiting.add_metric([symbol], row["waiting"])
+        waiting.add_metric([symbol], number)
         # The first may have been applied between the two queries.
-        oldest.add_metric([symbol], max(0.0, (now - since.get(row["first"], now)).total_seconds()))
+        oldest.add_metric([symbol], max(0.0, (now - since.get(first, now)).total_seconds()))
     yield from (status, workers, waiting, oldest)
 
 
