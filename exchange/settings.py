@@ -1,6 +1,5 @@
 """Settings, all in this file; the environment changes them, and a bad value stops the start with one line."""
 
-from collections.abc import Container
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from exchange import logs
+from exchange.environment import between, choice, env, read_link
 from exchange.openapi.options import OPTIONS
 from exchange.ratelimit.rates import parse_proxies, parse_rate
 from exchange.servers import TIMEOUT_SECONDS, is_redis, redis_cache, redis_location, transport_options
@@ -17,28 +17,6 @@ from exchange.servers import TIMEOUT_SECONDS, is_redis, redis_cache, redis_locat
 # First of all: what is wrong with the settings is a line of the log too.
 logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-class _Env(environ.FileAwareEnv):  # type: ignore[misc]
-    """Names the variable whose value cannot be read."""
-
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().get_value(var, *args, **kwargs)
-        except ValueError as error:
-            raise ImproperlyConfigured(f"{var} cannot be read: {error}") from error
-
-
-env = _Env()
-
-
-def choice(name: str, default: str, words: Container[str]) -> str:
-    """One of a few words. Raises ImproperlyConfigured for another."""
-    word: str = env.str(name, default=default)
-    if word not in words:
-        raise ImproperlyConfigured(f"{name} is {word!r}, it must be one of {words}")
-    return word
-
 
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
 _ON, _OFF = ("1", "true", "True", "on"), ("0", "false", "False", "off")
@@ -151,7 +129,7 @@ def database(url: str) -> dict[str, Any]:
     if is_sqlite:
         # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
         config["TEST"] = {"NAME": f"{config['NAME']}.test"}
-    config["CONN_MAX_AGE"] = 0 if is_sqlite else env.int("CONN_MAX_AGE", default=60)
+    config["CONN_MAX_AGE"] = 0 if is_sqlite else between("CONN_MAX_AGE", 60, 0)
     config["CONN_HEALTH_CHECKS"] = True
     config["ATOMIC_REQUESTS"] = False
     return config
@@ -172,11 +150,11 @@ EVENTSTREAM_CHANNELMANAGER_CLASS = "exchange.streams.channels.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
 # how many threads read the database for all of them.
-STREAM_MAX_PER_USER = env.int("STREAM_MAX_PER_USER", default=20)
-STREAM_MAX_PUBLIC = env.int("STREAM_MAX_PUBLIC", default=1000)
-STREAM_MAX_SECONDS = env.int("STREAM_MAX_SECONDS", default=900)
-STREAM_MAX_PENDING = env.int("STREAM_MAX_PENDING", default=1000)
-STREAM_THREADS = env.int("STREAM_THREADS", default=4)
+STREAM_MAX_PER_USER = between("STREAM_MAX_PER_USER", 20, 1)
+STREAM_MAX_PUBLIC = between("STREAM_MAX_PUBLIC", 1000, 1)
+STREAM_MAX_SECONDS = between("STREAM_MAX_SECONDS", 900, 1)
+STREAM_MAX_PENDING = between("STREAM_MAX_PENDING", 1000, 1)
+STREAM_THREADS = between("STREAM_THREADS", 4, 1, 64)
 
 # Celery: a message is a doorbell. It may be lost, doubled or late without any effect but delay.
 CELERY_BROKER_URL = BROKER_URL
@@ -210,18 +188,20 @@ PULSE_FILE = env.str("PULSE_FILE", default="")
 WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The engine.
-ENGINE_BATCH_SIZE = env.int("ENGINE_BATCH_SIZE", default=500)
-ENGINE_FILLS_PER_TRANSACTION = env.int("ENGINE_FILLS_PER_TRANSACTION", default=500)
+ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)
+ENGINE_FILLS_PER_TRANSACTION = between("ENGINE_FILLS_PER_TRANSACTION", 500, 1, 5000)
 # "off" reads the book anew for each batch: slow, and the reference that the book in memory is tested against.
 ENGINE_BOOK_CACHE = choice("ENGINE_BOOK_CACHE", "on", _ON + _OFF) in _ON
-ENGINE_TIME_BOX_SECONDS = env.float("ENGINE_TIME_BOX_SECONDS", default=1.0)
+ENGINE_TIME_BOX_SECONDS = between("ENGINE_TIME_BOX_SECONDS", 1.0, 0.01, 60.0)
 # The pauses between the attempts at a command that fails, before its order is given up.
 ENGINE_RETRY_MS = env.list("ENGINE_RETRY_MS", cast=int, default=[100, 200, 400])
+if any(pause < 0 for pause in ENGINE_RETRY_MS):
+    raise ImproperlyConfigured(f"ENGINE_RETRY_MS is {ENGINE_RETRY_MS}, no pause may be negative")
 # A market in which so many orders fail one after the other is halted.
-ENGINE_HALT_AFTER_FAILURES = env.int("ENGINE_HALT_AFTER_FAILURES", default=5)
+ENGINE_HALT_AFTER_FAILURES = between("ENGINE_HALT_AFTER_FAILURES", 5, 1)
 # A market whose waiting commands are more than this, or older, takes no new orders for the moment.
-INTAKE_MAX_WAITING = env.int("INTAKE_MAX_WAITING", default=20_000)
-INTAKE_MAX_AGE_SECONDS = env.float("INTAKE_MAX_AGE_SECONDS", default=30.0)
+INTAKE_MAX_WAITING = between("INTAKE_MAX_WAITING", 20_000, 1)
+INTAKE_MAX_AGE_SECONDS = between("INTAKE_MAX_AGE_SECONDS", 30.0, 0.1)
 
 # Users and tokens.
 AUTH_USER_MODEL = "users.User"
@@ -235,8 +215,8 @@ SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "ALGORITHM": "HS256",
     "ISSUER": "exchange",
-    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=15)),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=7)),
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=between("ACCESS_TOKEN_MINUTES", 15, 1)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=between("REFRESH_TOKEN_DAYS", 7, 1)),
     "USER_ID_CLAIM": "sub",
     "UPDATE_LAST_LOGIN": False,
 }
@@ -268,24 +248,12 @@ STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 # Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
 SECURE_REFERRER_POLICY = "same-origin"
-
-
-def link(name: str) -> str:
-    """The address of another page, or nothing. Raises ImproperlyConfigured for what no browser should follow."""
-    url: str = env.str(name, default="")
-    if url and not url.startswith(("http://", "https://")):
-        raise ImproperlyConfigured(f"{name} is {url!r}, it must begin with http:// or https://")
-    return url
-
-
 # What watches the exchange, for the admin to link to.
-FLOWER_URL, GRAFANA_URL = link("FLOWER_URL"), link("GRAFANA_URL")
+FLOWER_URL, GRAFANA_URL = read_link("FLOWER_URL"), read_link("GRAFANA_URL")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
 # Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.
-METRICS_PORT = env.int("METRICS_PORT", default=0)
-if not 0 <= METRICS_PORT < 65536:
-    raise ImproperlyConfigured(f"METRICS_PORT is {METRICS_PORT}, it must be a port, or 0 for none")
+METRICS_PORT = between("METRICS_PORT", 0, 0, 65_535)
 # Read by prometheus-client, which would fail at the first number that it counts.
 if (counts := env.str("PROMETHEUS_MULTIPROC_DIR", default="")) and not Path(counts).is_dir():
     raise ImproperlyConfigured(f"PROMETHEUS_MULTIPROC_DIR is {counts}, which is no folder")

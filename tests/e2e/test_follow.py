@@ -1,16 +1,22 @@
-"""The logs of a live exchange: an order is followed through them, every line is JSON, and none has a secret."""
+"""An order is followed through a live exchange: its logs, Flower, the counters and the admin.
 
+Every line of the logs is JSON, and none has a secret.
+"""
+
+import ast
 import json
 import re
 import secrets
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from scripts.follow import found, read_lines
 from tests.e2e.clients import PASSWORD
+from tests.e2e.flower import Flower, watched_by_flower
 from tests.e2e.processes import HOME, Demo, wait_until
 
 OURS = ("web", "worker", "beat", "seed")
@@ -22,9 +28,16 @@ def test_an_order_is_followed_and_no_secret_is_told(demo: Demo) -> None:
     demo.variables = {"LOG_LEVEL": "DEBUG", **own}
     demo.start("--no-traders")
     demo.wait_until_ready()
-    with httpx.Client(base_url=demo.address, timeout=10, trust_env=False) as http:
+    with (
+        httpx.Client(base_url=demo.address, timeout=10, trust_env=False) as http,
+        watched_by_flower(demo) as flower,
+    ):
         hidden = [PASSWORD, *own.values(), *_sign_in_every_way(http)]
+        before = _counted(http)
         ticket, correlation_id = _listen_and_trade(http)
+        _check_flower(flower, correlation_id)
+        _check_counted(before, _counted(http))
+        _check_admin(http, correlation_id)
     _kill_worker(demo)
     _fail_to_start(demo)
     assert demo.interrupt() == 0
@@ -69,6 +82,45 @@ def _listen_and_trade(http: httpx.Client) -> tuple[str, str]:
     refused = http.post("/api/v1/orders", json={**ORDER, "price": "0.001"})
     assert refused.status_code == 400
     return ticket, placed["correlationId"]
+
+
+def _check_flower(flower: Flower, correlation_id: str) -> None:
+    """It shows the two runs, with what became of the order in each, to those who know its password."""
+
+    def runs() -> list[dict[str, Any]]:
+        told = flower.ask("/api/tasks", search=f"result:{correlation_id}").json().values()
+        return sorted((run for run in told if run["state"] == "SUCCESS"), key=lambda run: float(run["received"]))
+
+    wait_until(lambda: len(runs()) == 2, 10, runs)
+    assert [(run["name"], run["args"]) for run in runs()] == [("matching.match", "['BTC-USD']")] * 2
+    results = [ast.literal_eval(run["result"]) for run in runs()]
+    assert [[order["status"] for order in result["firstOrders"]] for result in results] == [["OPEN"], ["CANCELLED"]]
+    for path in ("/workers", "/tasks", "/broker", "/api/tasks", "/api/workers"):
+        assert httpx.get(f"{flower.address}{path}", trust_env=False).status_code == 401, path
+
+
+def _counted(http: httpx.Client) -> dict[str, float]:
+    """By the web process and by the worker, shown by the one."""
+    lines = [line for line in http.get("/metrics").text.splitlines() if 'symbol="BTC-USD"' in line]
+    return {
+        name.replace(',symbol="BTC-USD"', ""): float(number) for name, number in (line.rsplit(" ", 1) for line in lines)
+    }
+
+
+def _check_counted(before: dict[str, float], after: dict[str, float]) -> None:
+    gained = {name: number - before.get(name, 0) for name, number in after.items()}
+    assert gained['exchange_orders_received_total{symbol="BTC-USD"}'] == 1
+    assert gained['exchange_orders_processed_total{symbol="BTC-USD"}'] == 1
+    assert gained['exchange_order_events_total{status="CANCELLED"}'] == 1
+    assert after['exchange_workers{symbol="BTC-USD"}'] == 1
+
+
+def _check_admin(http: httpx.Client, correlation_id: str) -> None:
+    page = http.get("/admin/orders/order/", params={"q": correlation_id}).text
+    [order] = re.findall(r'href="(/admin/orders/order/\d+/change/[^"]*)"', page)
+    shown = http.get(order.replace("&amp;", "&")).text
+    assert correlation_id in shown
+    assert shown.index("OPEN") < shown.index("CANCELLED")
 
 
 def _kill_worker(demo: Demo) -> None:

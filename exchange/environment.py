@@ -1,0 +1,47 @@
+"""The environment, read for the settings: what cannot be read or makes no sense stops the start by its name."""
+
+from collections.abc import Container
+from typing import Any, TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+N = TypeVar("N", int, float)
+
+
+class _Env(environ.FileAwareEnv):  # type: ignore[misc]
+    """Names the variable whose value cannot be read."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} cannot be read: {error}") from error
+
+
+env = _Env()
+
+
+def choice(name: str, default: str, words: Container[str]) -> str:
+    """One of a few words. Raises ImproperlyConfigured for another."""
+    word: str = env.str(name, default=default)
+    if word not in words:
+        raise ImproperlyConfigured(f"{name} is {word!r}, it must be one of {words}")
+    return word
+
+
+def between(name: str, default: N, least: N, most: N | None = None) -> N:
+    """A number of the default's kind. Raises ImproperlyConfigured for less and for more."""
+    number: N = env.get_value(name, cast=type(default), default=default)
+    if number < least or (most is not None and number > most):
+        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ImproperlyConfigured(f"{name} is {number}, it must be {bounds}")
+    return number
+
+
+def read_link(name: str) -> str:
+    """The address of another page, or nothing. Raises ImproperlyConfigured for what no browser should follow."""
+    url: str = env.str(name, default="")
+    if url and not url.startswith(("http://", "https://")):
+        raise ImproperlyConfigured(f"{name} is {url!r}, it must begin with http:// or https://")
+    return url

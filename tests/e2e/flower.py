@@ -1,0 +1,51 @@
+"""Flower beside a demo, as `make flower` starts it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from scripts.servers import free_port
+from tests.e2e.clients import PASSWORD
+from tests.e2e.processes import HOME, Demo, wait_until
+
+NAMED_OTHERWISE = ("BROKER_URL", "REDIS_URL", "FLOWER_BASIC_AUTH")
+
+
+class Flower:
+    """Its address, and a way to ask it with its password."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, path: str, **params: str) -> httpx.Response:
+        return httpx.get(f"{self.address}{path}", params=params, auth=("admin", PASSWORD), trust_env=False)
+
+    def hears(self, queue: str) -> bool:
+        try:
+            return queue in self.ask("/api/queues/length").text
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def watched_by_flower(demo: Demo) -> Iterator[Flower]:
+    """Yields once it knows the markets' queues: what happens from then on it has heard."""
+    port = free_port()
+    variables = {name: value for name, value in os.environ.items() if name not in NAMED_OTHERWISE}
+    command = [sys.executable, "-m", "demo.flower", "--port", str(port)]
+    with (demo.data / "logs" / "flower.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=HOME, env={**variables, **demo.variables, "DATA_DIR": str(demo.data)}, stdout=log, stderr=log
+        )
+    try:
+        flower = Flower(port)
+        wait_until(lambda: flower.hears("orders.BTC-USD"), 30)
+        yield flower
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
