@@ -13,6 +13,8 @@ FROM python:3.13.7-slim-bookworm
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libmariadb3 tini \
     && rm -rf /var/lib/apt/lists/* \
+    # What is mounted there takes its mode: without one, only root may count after a restart.
+    && install -d -m 1777 /run/metrics \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin exchange
 COPY --from=build /venv /venv
 WORKDIR /exchange

@@ -68,6 +68,6 @@ READY = _operation(
 )
 METRICS = _operation(
     "readMetrics",
-    "What is counted, for Prometheus",
+    "What is counted, for Prometheus alone: no proxy lets it out",
     {200: ("Metrics in Prometheus' text format.", "text/plain", TEXT)},
 )

@@ -5,7 +5,7 @@ set -eu
 umask 077
 file=$(cd "$1" && pwd)/exchange-$(date -u +%Y%m%dT%H%M%SZ).sql
 cd "$(dirname "$0")/.."
-trap 'rm -f "$file.growing"' EXIT
+trap 'rm -f "$file.growing" "$file.gz.growing"' EXIT
 # The password comes from the container's own environment: arguments are seen by all.
 # shellcheck disable=SC2016
 docker compose exec -T mysql sh -c 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysqldump -uroot \

@@ -76,9 +76,14 @@ def _name(url: str) -> str:
 def _client(program: str, url: str) -> Iterator[list[str]]:
     """The program's command line. The password is in a file that nobody else may read: arguments are seen by all."""
     parts = urlsplit(url)
-    lines = {"host": parts.hostname or "127.0.0.1", "port": str(parts.port or 3306), "user": parts.username or "root"}
+    lines = {
+        "host": parts.hostname or "127.0.0.1",
+        "port": str(parts.port or 3306),
+        "user": unquote(parts.username or "root"),
+    }
     if parts.password:
-        lines["password"] = f'"{unquote(parts.password)}"'
+        # The option file reads backslashes as escapes.
+        lines["password"] = '"{}"'.format(unquote(parts.password).replace("\\", "\\\\"))
     # Made for its owner alone.
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as options:
         options.write("\n".join(["[client]", *(f"{name}={value}" for name, value in lines.items()), ""]))

@@ -66,7 +66,7 @@ def test_a_service_is_watched_restarted_and_bounded(name: str) -> None:
 def test_a_process_of_ours_writes_nowhere_and_waits_for_the_tables(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert service["tmpfs"] == ["/tmp", "/run/metrics"]
+    assert service["tmpfs"] == ["/tmp", "/run/metrics:mode=1777"]
     assert service["depends_on"] == (
         {"mysql": {"condition": "service_healthy"}}
         if name == "migrate"
@@ -101,7 +101,8 @@ def test_the_example_names_what_is_needed_and_gives_nothing() -> None:
     needed = {name for name, rest in VARIABLE.findall(COMPOSE) if rest.startswith(":?")}
     assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == needed
     mentioned = set(re.findall(r"^#?(\w+)=", example, re.MULTILINE))
-    assert {"RABBITMQ_PASSWORD", "TLS_FOLDER"} < mentioned
+    tls = (DEPLOY / "compose.tls.yml").read_text()
+    assert {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ + tls)} == mentioned
     assert re.search(r"^\.env$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
 
 
@@ -155,7 +156,7 @@ def test_docker_compose_understands_it(tmp_path: Path) -> None:
     else:
         pytest.skip("no docker compose on this machine")
     values = tmp_path / "values"
-    needed = {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ)} | {"TLS_FOLDER"}
+    needed = {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ)} | {"TLS_FOLDER", "TLS_GROUP"}
     values.write_text("".join(f"{name}={'/tls' if name == 'TLS_FOLDER' else 1}\n" for name in needed))
     files = ["docker-compose.yml", "deploy/compose.rabbitmq.yml", "deploy/compose.tls.yml"]
     for chosen in (files[:1], files[:2], files):
@@ -234,7 +235,10 @@ def test_everything_that_counts_is_measured() -> None:
     others = {"web:8000", "stream:8001", "flower:5555", "node:9100", "127.0.0.1:9090"}
     assert targets == workers | others
     assert {target.partition(":")[0] for target in targets} - {"127.0.0.1"} <= set(SERVICES)
-    assert SETTINGS["web"]["PROMETHEUS_MULTIPROC_DIR"] in SERVICES["web"]["tmpfs"]
+    folder = SETTINGS["web"]["PROMETHEUS_MULTIPROC_DIR"]
+    assert f"{folder}:mode=1777" in SERVICES["web"]["tmpfs"]
+    # Docker gives what it mounts the folder's own mode when a container starts again.
+    assert f"install -d -m 1777 {folder}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_prometheus_understands_its_rules() -> None:
