@@ -1,7 +1,8 @@
 """The environment, read for the settings: what cannot be read or makes no sense stops the start by its name."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +38,19 @@ def between(name: str, default: N, least: N, most: N | None = None) -> N:
         bounds = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ImproperlyConfigured(f"{name} is {number}, it must be {bounds}")
     return number
+
+
+def read_address(name: str, default: str, schemes: Collection[str]) -> str:
+    """A server's address. Raises ImproperlyConfigured, without the address: there may be a password in it."""
+    url: str = env.str(name, default="") or default
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in schemes and parts.port != 0
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be read: {error}") from error
+    if not is_one:
+        raise ImproperlyConfigured(f"{name} must begin with one of {', '.join(f'{each}://' for each in schemes)}")
+    return url
 
 
 def read_link(name: str) -> str:

@@ -31,6 +31,7 @@ FORMATS = (JSON, CONSOLE)
 SERVERS = ("web", "stream", "worker", "beat", "flower", "seed")
 # No line is longer than eight kilobytes, however deep the stack or long the message is.
 LONGEST_EVENT, LONGEST_EXCEPTION = 1500, 5500
+LONGEST_READ = 32_768
 # Line ends for some readers of logs, and not for JSON.
 _LINE_ENDS = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "\x7f\x85\u2028\u2029"})
 # Where libraries print, and how loud that is. What the seed prints to stdout is for whoever started it.
@@ -102,6 +103,8 @@ def configuration(form: str, level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **dict.fromkeys(("django", "uvicorn", "uvicorn.error", "gunicorn.error", "celery", "celery.task"), ours),
+            # The request's own line tells that it was refused; this one brings a traceback, as often as anybody likes.
+            "django.security.DisallowedHost": silent,
             **dict.fromkeys(("uvicorn.access", "gunicorn.access", "tornado.access"), silent),
             **{name: {"level": routine} for name in ("celery.app.trace", "celery.worker.strategy")},
             **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "django_eventstream")},
@@ -262,7 +265,9 @@ def _shortened(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     head = longest // 4
-    return f"{text[:head]} [...] {text[head - longest :]}"
+    # Searched before it is cut: half a secret is not known any more.
+    text = redactor.text(text if len(text) <= LONGEST_READ else text[: LONGEST_READ // 2] + text[-LONGEST_READ // 2 :])
+    return text if len(text) <= longest else f"{text[:head]} [...] {text[head - longest :]}"
 
 
 def _say_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

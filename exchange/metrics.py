@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 # prometheus-client's own variable.
@@ -79,7 +79,8 @@ class _Shared(Collector):
         for file in folder.glob("gauge_live*_*.db"):
             pid = int(file.stem.rpartition("_")[2])
             if not _is_alive(pid):
-                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+                # Another scrape may be doing the same.
+                file.unlink(missing_ok=True)
         counted: Iterable[Metric] = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
         return counted
 

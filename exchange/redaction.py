@@ -22,18 +22,20 @@ _SUSPECT = (
     *("passw", "passphrase", "secret", "token", "ticket", "authori", "cookie", "signature", "credential"),
     *("apikey", "api_key", "api-key", "signing", "session", "eyj", "://", "bearer"),
 )
+# Nothing below looks at a text again and again, however it was made up: names begin where a word does and are not given
+# back, and what is looked for without knowing its end is bounded.
 # A JSON web token, also the beginning of one that was cut off.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 # Up to the last @: a password may contain one.
-_URL = re.compile(r"(://[^\s:@/\"']*):[^\s\"']*@")
-_BEARER = re.compile(r"(bearer\s+)[\w.~+/=:-]+", re.IGNORECASE)
-_COOKIES = re.compile(r"(cookie[\"']?\s*[:=,]\s*)[^\r\n]+", re.IGNORECASE)
-# name=value, name: value, "name": "value" and ('name', 'value'), also where the quotes are escaped.
-_PAIR = re.compile(
-    rf"""(?P<name>[\w.-]*(?:{_NAMES})[\w.-]*)
-    (?P<between>\\*["']?\s*[=:]\s*|\\*["']\s*,\s*)
-    (?:b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|\\+["'].*?(?:\\+["']|$)
-    |(?:(?:bearer|basic|digest)\s+)?[^\s,;&"'<>)\]}}]+)""",
+_URL = re.compile(r"(://[^\s:@/\"']{0,128}):[^\s\"']{0,256}@")
+_BEARER = re.compile(r"(bearer\s{1,8})[\w.~+/=:-]+", re.IGNORECASE)
+_COOKIES = re.compile(r"(cookie[\"']?\s{0,8}[:=,]\s{0,8})[^\r\n]+", re.IGNORECASE)
+# name=, name: , "name": and ('name', , also where the quotes are escaped.
+_ASSIGNMENT = re.compile(r"(?<![\w.-])([\w.-]++)(?:\\{0,8}[\"']?\s{0,8}[=:]\s{0,8}|\\{0,8}[\"']\s{0,8},\s{0,8})")
+# The value, in quotes of its own, in escaped ones, or up to what ends a word.
+_VALUE = re.compile(
+    r"""b?"(?:[^"\\]|\\.)*+"?|b?'(?:[^'\\]|\\.)*+'?|\\++["'].*?(?:(?<!\\)\\++["']|$)
+    |(?:(?:bearer|basic|digest)\s{1,8})?[^\s,;&"'<>)\]}]+""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
@@ -80,8 +82,21 @@ class Redactor:
         text = _JWT.sub(REDACTED, text)
         text = _URL.sub(rf"\1:{REDACTED}@", text)
         text = _COOKIES.sub(rf"\1{REDACTED}", text)
-        text = _PAIR.sub(rf"\g<name>\g<between>{REDACTED}", text)
+        text = _without_values(text)
         return _BEARER.sub(rf"\1{REDACTED}", text)
 
     def _named(self, name: str, value: Any) -> Any:
         return REDACTED if is_telling(name) and value not in (None, "") else self.value(value)
+
+
+def _without_values(text: str) -> str:
+    """The text with what is assigned to telling names taken out."""
+    kept, place = [], 0
+    for assigned in _ASSIGNMENT.finditer(text):
+        if assigned.start() < place or not is_telling(assigned[1]):
+            continue
+        value = _VALUE.match(text, assigned.end())
+        if value is not None:
+            kept += [text[place : assigned.end()], REDACTED]
+            place = value.end()
+    return "".join([*kept, text[place:]])

@@ -1,9 +1,11 @@
 """How Redis and the broker are reached, for the settings: at once or not at all."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 TIMEOUT_SECONDS = 0.25
+REDIS_SCHEMES = ("redis", "rediss")
+BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps", "pyamqp")
 # One try: a bell that cannot be rung at once is left to the lookout. By default a request would wait six seconds.
 _ONCE = {
     "max_retries": 0,
@@ -23,7 +25,7 @@ _AMQP = {"confirm_publish": True, "read_timeout": 2.0, "write_timeout": TIMEOUT_
 
 
 def is_redis(url: str) -> bool:
-    return urlsplit(url).scheme in ("redis", "rediss")
+    return urlsplit(url).scheme in REDIS_SCHEMES
 
 
 def redis_cache(url: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def redis_location(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     location: dict[str, Any] = {"host": parts.hostname or "127.0.0.1", "port": parts.port or 6379}
     if parts.password:
-        location |= {"username": parts.username or "default", "password": parts.password}
+        location |= {"username": unquote(parts.username or "default"), "password": unquote(parts.password)}
     if parts.scheme == "rediss":
         location["ssl"] = True
     return location

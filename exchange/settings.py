@@ -1,18 +1,27 @@
 """Settings, all in this file; the environment changes them, and a bad value stops the start with one line."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from exchange import logs
-from exchange.environment import between, choice, env, read_link
+from exchange.environment import between, choice, env, read_address, read_link
 from exchange.openapi.options import OPTIONS
 from exchange.ratelimit.rates import parse_proxies, parse_rate
-from exchange.servers import TIMEOUT_SECONDS, is_redis, redis_cache, redis_location, transport_options
+from exchange.servers import (
+    BROKER_SCHEMES,
+    REDIS_SCHEMES,
+    TIMEOUT_SECONDS,
+    is_redis,
+    redis_cache,
+    redis_location,
+    transport_options,
+)
 
 # First of all: what is wrong with the settings is a line of the log too.
 logs.begin()
@@ -139,9 +148,9 @@ DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Redis: the channel of the streams, a cache that may forget, and a broker for the doorbells.
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/1")
-CACHE_URL = env.str("CACHE_URL", default="") or REDIS_URL
-BROKER_URL = env.str("BROKER_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = read_address("REDIS_URL", "redis://127.0.0.1:6379/1", REDIS_SCHEMES)
+CACHE_URL = read_address("CACHE_URL", REDIS_URL, REDIS_SCHEMES)
+BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEMES)
 # A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
@@ -185,6 +194,8 @@ CELERY_BEAT_SCHEDULE = {
 # Processes that no client asks: the file that a worker or beat touches for as long as it turns, and the markets that a
 # worker without -Q leaves to workers of their own.
 PULSE_FILE = env.str("PULSE_FILE", default="")
+if PULSE_FILE and not Path(PULSE_FILE).parent.is_dir():
+    raise ImproperlyConfigured(f"PULSE_FILE is {PULSE_FILE}, in a folder that is not there")
 WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The engine.
@@ -215,8 +226,8 @@ SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "ALGORITHM": "HS256",
     "ISSUER": "exchange",
-    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=between("ACCESS_TOKEN_MINUTES", 15, 1)),
-    "REFRESH_TOKEN_LIFETIME": timedelta(days=between("REFRESH_TOKEN_DAYS", 7, 1)),
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=between("ACCESS_TOKEN_MINUTES", 15, 1, 525_600)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=between("REFRESH_TOKEN_DAYS", 7, 1, 3_650)),
     "USER_ID_CLAIM": "sub",
     "UPDATE_LAST_LOGIN": False,
 }
@@ -255,11 +266,15 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 # Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.
 METRICS_PORT = between("METRICS_PORT", 0, 0, 65_535)
 # Read by prometheus-client, which would fail at the first number that it counts.
-if (counts := env.str("PROMETHEUS_MULTIPROC_DIR", default="")) and not Path(counts).is_dir():
+counts = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+if not counts:
+    # It goes by whether the variable is there, and would count in the working directory.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+elif not Path(counts).is_dir():
     raise ImproperlyConfigured(f"PROMETHEUS_MULTIPROC_DIR is {counts}, which is no folder")
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = choice("LOG_FORMAT", logs.JSON, logs.FORMATS)
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
-_PASSWORDS = [urlsplit(url).password for url in (DATABASE_URL, REDIS_URL, CACHE_URL, BROKER_URL)]
+_PASSWORDS = [unquote(urlsplit(url).password or "") for url in (DATABASE_URL, REDIS_URL, CACHE_URL, BROKER_URL)]
 logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, DATABASES["default"].get("PASSWORD"), *_PASSWORDS) if word)

@@ -28,12 +28,12 @@ _turn = threading.Lock()
 def match(symbol: str) -> Run:
     """What a bell asks for: wait for the turn and drain."""
     with _turn:
-        pulse.beat()
         return _drain(symbol)
 
 
 def _drain(symbol: str) -> Run:
     """Under an id that is in all that is logged of the run."""
+    pulse.beat()
     with bound_contextvars(runId=new_id()):
         return worker.drain(symbol)
 

@@ -100,8 +100,11 @@ class MarketFeed:
         if has_traded:
             return [self._message(RESET, {"reason": "MAY_HAVE_MISSED"}), *self._state(depth, since)]
         # Refused orders take numbers too, and change nothing that is public.
-        is_same = _levels(data_text(depth)) == _levels(self._told[DEPTH])
-        return [] if is_same else self._state(depth, since)
+        if _levels(data_text(depth)) != _levels(self._told[DEPTH]):
+            return self._state(depth, since)
+        # As if it had been told: what is queued still, from before it was read, is old.
+        self._told[DEPTH] = data_text(depth)
+        return []
 
     def confirm(self, position: Position) -> None:
         self._position = max(self._position, position.newest.get(self._symbol, 0))

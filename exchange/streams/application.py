@@ -22,7 +22,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from exchange import metrics
 from exchange.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
-from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, Unavailable, error_body
+from exchange.errors import ExchangeError, MethodNotAllowed, NotAuthenticated, TooManyRequests, Unavailable, error_body
 from exchange.streams.hub import Feed, Hub, stream_kind
 from exchange.streams.messages import RESET, Message, data_text
 from exchange.streams.receipts import Receipts
@@ -68,7 +68,8 @@ class StreamApplication:
             status = await self._answer(request, receive, functools.partial(_send_named, send, request_id.encode()))
             # Without its query: a ticket is in it.
             asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
-            logger.info(ANSWERED, **asked, durationMs=duration_ms(started))
+            say = logger.debug if status == TooManyRequests.status else logger.info
+            say(ANSWERED, **asked, durationMs=duration_ms(started))
 
     async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
         """The status that was answered, once all is over."""

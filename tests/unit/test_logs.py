@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,6 +79,29 @@ def test_nobody_writes_a_line_of_his_own(mark, form):
 def test_what_json_does_not_know_is_told_as_text():
     line = json.loads(rendered(JSON, "x", huge=2**70, path=Path("/a"), items=({1}, b"raw"), error=KeyError("k")))
     assert (line["huge"], line["path"], line["error"]) == (2**70, "/a", "'k'")
+
+
+HOSTILE = (
+    *("token", "secret.", "a", "token\\", '\\"', "token=\\", "token='", "x=", " "),
+    *("://", "://a:", "cookie ", "bearer ", "eyJ", "eyJaaaaaaaa."),
+)
+
+
+@pytest.mark.parametrize("word", HOSTILE, ids=repr)
+@pytest.mark.parametrize("start", ["", "token", 'token="', 'token=\\"'], ids=repr)
+def test_no_text_keeps_the_process_busy(start, word):
+    """Whoever sends a header or a path chooses what is searched, while every thread waits for the line."""
+    text = start + word * (8000 // len(word))
+    began = time.perf_counter()
+    Redactor().text(text)
+    assert time.perf_counter() - began < 0.2
+
+
+def test_what_is_cut_was_searched_before():
+    text = "x" * 350 + " mysql://exchange:SuperSecretPassword1@db/exchange " + "y" * 2000
+    line = rendered(JSON, text)
+    assert "Secret" not in line
+    assert "mysql://exchange:[redacted]@" in line
 
 
 def test_no_line_is_longer_than_eight_kilobytes():

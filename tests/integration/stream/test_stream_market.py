@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from exchange.asgi import MARKET_PATH
 from exchange.streams import Message, publish, stats
+from exchange.streams.messages import data_text
 from matching import stream
 from scripts.servers import Server
 from tests.integration.stream.cast import until_true
@@ -136,6 +137,19 @@ def test_what_is_read_again_is_told_only_if_it_changed(world: World) -> None:
     world.play(world.alice, "buy 1 @ 100")
     assert missed() == ["stream-reset", "depth", "ticker"]
     assert missed() == []
+
+
+def test_what_was_queued_before_it_was_read_again_is_old(world: World) -> None:
+    """An order came and went: its coming was heard, its going was lost."""
+    world.play(world.alice, "buy 1 @ 90")
+    feed = stream.MarketFeed("BTC-USD")
+    feed.opening(time.monotonic())
+    order = world.play(world.alice, "buy 1 @ 95")
+    heard = data_text(orderbook(world))
+    world.alice.call("DELETE", f"/orders/{order['orderId']}")
+    world.match()
+    assert feed.missed(time.monotonic()) == []
+    assert not feed.is_news("depth", heard)
 
 
 def test_twenty_levels_of_each_side_are_told(world: World, port: int) -> None:
