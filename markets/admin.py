@@ -174,11 +174,6 @@ def _parties(order_id: int, user_id: int) -> SafeString:
     return format_html('<a href="{}">order {}</a>, <a href="{}">user {}</a>', order, order_id, user, user_id)
 
 
-def symbol_named(word: str) -> Q | None:
-    """The rows of the market of that symbol."""
-    return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
-
-
 def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
     symbols = urlencode({"symbol": list(chosen.values_list("pk", flat=True))}, doseq=True)
     return HttpResponseRedirect(f"{reverse('admin:markets_market_switch', args=[status.value])}?{symbols}")
@@ -190,8 +185,15 @@ def _page_of(markets: list[Market]) -> str:
     return reverse("admin:markets_market_changelist")
 
 
+class OfMarketsAdmin(ReadOnlyAdmin):
+    """Rows that each are of a market: a symbol finds its market's, whoever else is called so."""
+
+    def reserved(self, word: str) -> Q | None:
+        return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
+
+
 @admin.register(Trade)
-class TradeAdmin(ReadOnlyAdmin):
+class TradeAdmin(OfMarketsAdmin):
     list_display = (
         "trade_id",
         "market",
@@ -228,6 +230,3 @@ class TradeAdmin(ReadOnlyAdmin):
     def find(self, word: str) -> list[Q]:
         orders = numbers(word)
         return [numbered(word), Q(buy_order_id__in=orders), Q(sell_order_id__in=orders)]
-
-    def narrow(self, word: str) -> Q | None:
-        return symbol_named(word)
