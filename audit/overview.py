@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Case, When
 from django.utils import timezone
 
 from audit.models import AuditRun, Outcome
@@ -132,10 +133,11 @@ def _read(found: Overview, patience: Patience, may: Callable[[str], bool]) -> No
 
 
 def _read_markets(found: Overview, patience: Patience) -> None:
-    """Those that do not trade come first: somebody may have forgotten them."""
+    """Those that do not trade come first: somebody may have forgotten them. Of too many, those that trade are told."""
 
     def markets() -> list[Line]:
-        rows = Market.objects.order_by("status", "symbol").values_list("symbol", "status")
+        trading = Case(When(status=MarketStatus.TRADING, then=0), default=1)
+        rows = Market.objects.order_by(trading, "status", "symbol").values_list("symbol", "status")
         return [Line(symbol, status) for symbol, status in rows[: MOST_MARKETS + 1]]
 
     found.lines = patience.read(markets)
@@ -143,6 +145,7 @@ def _read_markets(found: Overview, patience: Patience) -> None:
         return
     found.has_more_markets = len(found.lines) > MOST_MARKETS
     del found.lines[MOST_MARKETS:]
+    found.lines.sort(key=lambda line: line.is_open)
     symbols = [line.symbol for line in found.lines]
     bests = patience.read(lambda: read_bests(symbols)) or {}
     for line in found.lines:
@@ -187,9 +190,11 @@ def _read_workers(found: Overview, patience: Patience) -> None:
 
 
 def _read_trades(found: Overview, patience: Patience) -> None:
-    """From the candles, which the engine keeps with its trades: sixty rows a market at most."""
+    """From the candles, which the engine keeps with its trades: sixty rows a market at most. None without markets."""
+    if found.lines is None:
+        return
     first = opens_at(found.at, Interval.MINUTE) - timedelta(minutes=MINUTES - 1)
-    lines = {line.symbol: line for line in found.lines or ()}
+    lines = {line.symbol: line for line in found.lines}
 
     def minutes() -> list[tuple[str, datetime, int]]:
         rows = Candle.objects.filter(market_id__in=lines, interval=Interval.MINUTE, opens_at__gte=first)
@@ -204,8 +209,9 @@ def _read_trades(found: Overview, patience: Patience) -> None:
             minutes_of[symbol][place] += trades
         for symbol, line in lines.items():
             line.minutes = minutes_of[symbol]
-        hour = sum(line.last_hour for line in lines.values())
-        found.trades = Figure(f"{sum(line.last_minute for line in lines.values()):,}", f"{hour:,} in the last hour")
+        minute, hour = sum(line.last_minute for line in found.lines), sum(line.last_hour for line in found.lines)
+        more = "+" if found.has_more_markets else ""
+        found.trades = Figure(f"{minute:,}{more}", f"{hour:,}{more} in the last hour")
     for symbol, trade in (patience.read(lambda: last_trades(lines)) or {}).items():
         lines[symbol].last, lines[symbol].last_at = plain_or_none(trade.price), trade.created_at
 

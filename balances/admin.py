@@ -97,11 +97,11 @@ class BalanceAdmin(ReadOnlyAdmin):
     def actions_on(self, balance: Balance) -> SafeString:
         return balance_links(balance)
 
+    def reserved(self, word: str) -> Q | None:
+        return Q(currency_id=word) if Asset.objects.filter(code=word).exists() else None
+
     def find(self, word: str) -> list[Q]:
         return [Q(user_id__in=[*users_named(word), *numbers(word)])]
-
-    def narrow(self, word: str) -> Q | None:
-        return Q(currency_id=word) if Asset.objects.filter(code=word).exists() else None
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

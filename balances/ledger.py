@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from balances.models import EntryKind, HouseAccount
+from balances.models import TRADE_PREFIX, EntryKind, HouseAccount
 from markets.models import Market
 
 _FEES = str(HouseAccount.FEES.value)
@@ -27,7 +27,8 @@ def post_trades(market: Market, first: int, last: int) -> None:
     For the transaction that stored them. An amount of zero makes no entry.
     """
     is_mysql = connection.vendor == "mysql"
-    reference = "CONCAT('trade:', market_id, '-', sequence)" if is_mysql else "'trade:' || market_id || '-' || sequence"
+    parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
+    reference = f"CONCAT({', '.join(parts)})" if is_mysql else " || ".join(parts)
     codes = {"base": market.base_id, "quote": market.quote_id}
     selects = [
         f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind,"  # noqa: S608

@@ -9,6 +9,9 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from exchange.amounts import AmountField, KeyField, plain
 from markets.models import Asset
 
+# What the reference of a ledger entry begins with; the trade's or the transfer's own name follows.
+TRADE_PREFIX, TRANSFER_PREFIX = "trade:", "transfer:"
+
 
 class Balance(models.Model):
     """What a user owns of one asset: `available` is free to use, `frozen` is reserved for open orders."""
@@ -106,4 +109,4 @@ class Transfer(models.Model):
     @property
     def ledger_reference(self) -> str:
         """What its ledger entries name it by."""
-        return f"transfer:{self.reference}"
+        return f"{TRANSFER_PREFIX}{self.reference}"

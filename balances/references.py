@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from balances.models import HouseAccount, LedgerEntry, Transfer
+from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, HouseAccount, LedgerEntry, Transfer
 from exchange.admin import numbered
 from exchange.chronology import pks_around
 from markets.models import Trade
-
-_TRADE, _TRANSFER = "trade:", "transfer:"
 
 
 class _Cause(NamedTuple):
@@ -28,18 +26,18 @@ class _Cause(NamedTuple):
 
 def entries_named(word: str) -> list[Q]:
     """The entries of a transfer or a trade, named by the entries' own reference or as the thing itself is."""
-    return [_condition(cause) for cause in (*_trades(word.removeprefix(_TRADE)), *_transfers(word))]
+    return [_condition(cause) for cause in (*_trades(word.removeprefix(TRADE_PREFIX)), *_transfers(word))]
 
 
 def _trades(trade_id: str) -> Iterable[_Cause]:
     for trade in Trade.objects.select_related("market").filter(numbered(trade_id)):
         accounts = (trade.buyer_id, trade.seller_id, HouseAccount.FEES.value)
         currencies = (trade.market.base_id, trade.market.quote_id)
-        yield _Cause(f"{_TRADE}{trade.trade_id}", accounts, currencies, trade.created_at)
+        yield _Cause(f"{TRADE_PREFIX}{trade.trade_id}", accounts, currencies, trade.created_at)
 
 
 def _transfers(word: str) -> Iterable[_Cause]:
-    for made in Transfer.objects.filter(reference__in=[word, word.removeprefix(_TRANSFER)]):
+    for made in Transfer.objects.filter(reference__in=[word, word.removeprefix(TRANSFER_PREFIX)]):
         accounts = (made.user_id, HouseAccount.EXTERNAL.value)
         yield _Cause(made.ledger_reference, accounts, (made.currency_id,), made.created_at)
 

@@ -9,14 +9,13 @@ from django.core import signing
 from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
-from balances.models import Balance, LedgerEntry, Transfer
+from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, Balance, LedgerEntry, Transfer
 from exchange.amounts import plain
 from exchange.errors import timestamp
 from markets.models import Trade
 
 PER_PAGE = 100
 SALT = "statement"
-_TRADE, _TRANSFER = "trade:", "transfer:"
 
 
 @dataclass
@@ -81,8 +80,12 @@ def _page(balance: Balance, rows: list[Any], closing: Decimal) -> Page:
 def _paths(references: Iterable[str]) -> dict[str, str]:
     """Where the trades and transfers that the references name are told, by one query each."""
     named = set(references)
-    trades = [reference.removeprefix(_TRADE).rpartition("-") for reference in named if reference.startswith(_TRADE)]
-    made = [reference.removeprefix(_TRANSFER) for reference in named if reference.startswith(_TRANSFER)]
+    trades = [
+        reference.removeprefix(TRADE_PREFIX).rpartition("-")
+        for reference in named
+        if reference.startswith(TRADE_PREFIX)
+    ]
+    made = [reference.removeprefix(TRANSFER_PREFIX) for reference in named if reference.startswith(TRANSFER_PREFIX)]
     numbers: dict[str, list[int]] = {}
     for symbol, _, sequence in trades:
         numbers.setdefault(symbol, []).append(int(sequence))
@@ -90,7 +93,7 @@ def _paths(references: Iterable[str]) -> dict[str, str]:
     for symbol, sequences in numbers.items():
         these |= Q(market_id=symbol, sequence__in=sequences)
     paths = {
-        f"{_TRADE}{trade.trade_id}": reverse("admin:markets_trade_change", args=[trade.pk])
+        f"{TRADE_PREFIX}{trade.trade_id}": reverse("admin:markets_trade_change", args=[trade.pk])
         for trade in (Trade.objects.filter(these).only("market_id", "sequence") if numbers else ())
     }
     for transfer in Transfer.objects.filter(reference__in=made).only("reference") if made else ():

@@ -61,7 +61,8 @@ class WindowedList(ChangeList):
 class WindowedSearch:
     """An admin's search, in words. Each must name something of the row, exactly.
 
-    `find` says what a word can name by an index, `narrow` what it can name otherwise.
+    `find` says what a word can name by an index, `narrow` what it can name otherwise. Before both comes what `reserved`
+    says.
     """
 
     model: Any
@@ -70,6 +71,10 @@ class WindowedSearch:
     keys: tuple[tuple[str, ...], ...] = ()
     # Makes the search box appear; `find` does the searching.
     search_fields: Any = ("pk",)
+
+    def reserved(self, word: str) -> Q | None:
+        """The rows of a word that names nothing else: clients choose names and keys, and could hide a market so."""
+        return None
 
     def find(self, word: str) -> list[Q]:
         """What a word of the search can name: each by an index of its own, in which the rows stand in their order."""
@@ -92,8 +97,10 @@ class WindowedSearch:
         keys: list[Q] = []
         broad: list[Q] = []
         for word in search_term.split():
-            found = self._found(word)
-            narrowed = self.narrow(word) if found is None else None
+            narrowed = self.reserved(word)
+            found = self._found(word) if narrowed is None else None
+            if narrowed is None and found is None:
+                narrowed = self.narrow(word)
             if narrowed is not None:
                 broad.append(narrowed)
             else:

@@ -35,7 +35,6 @@ EFFECTS = {
 # Orders were checked against them.
 FIXED = ("symbol", "base", "quote", "tick_size", "lot_size")
 CHANGEABLE = (
-    "status",
     "min_quantity",
     "max_quantity",
     "min_notional",
@@ -72,9 +71,13 @@ class AssetAdmin(CodedAdmin):
 class MarketForm(_MarketForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance._state.adding and "min_quantity" in self.fields:
+        adding = self.instance._state.adding
+        if adding and "min_quantity" in self.fields:
             self.fields["min_quantity"].required = False
             self.fields["min_quantity"].help_text = "The lot size if left empty."
+        for field in self.fields.values():
+            # What counts as changed is what differs from the page as it was opened, not from the row of by then.
+            field.show_hidden_initial = not adding
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -147,11 +150,12 @@ class MarketAdmin(CodedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         if obj is None:
-            return [*FIXED, *CHANGEABLE]
+            return [*FIXED, "status", *CHANGEABLE]
         return [*self.get_readonly_fields(request, obj), *CHANGEABLE]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at")]
+        """The status too: a page opened before a halt would resume the market, unasked. `switch` changes it."""
+        return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at", "status")]
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """By the services. Of a market that is there, only what was changed is written: others may change the rest."""
@@ -170,11 +174,6 @@ def _parties(order_id: int, user_id: int) -> SafeString:
     return format_html('<a href="{}">order {}</a>, <a href="{}">user {}</a>', order, order_id, user, user_id)
 
 
-def symbol_named(word: str) -> Q | None:
-    """The rows of the market of that symbol."""
-    return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
-
-
 def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
     symbols = urlencode({"symbol": list(chosen.values_list("pk", flat=True))}, doseq=True)
     return HttpResponseRedirect(f"{reverse('admin:markets_market_switch', args=[status.value])}?{symbols}")
@@ -186,8 +185,15 @@ def _page_of(markets: list[Market]) -> str:
     return reverse("admin:markets_market_changelist")
 
 
+class OfMarketsAdmin(ReadOnlyAdmin):
+    """Rows that each are of a market: a symbol finds its market's, whoever else is called so."""
+
+    def reserved(self, word: str) -> Q | None:
+        return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
+
+
 @admin.register(Trade)
-class TradeAdmin(ReadOnlyAdmin):
+class TradeAdmin(OfMarketsAdmin):
     list_display = (
         "trade_id",
         "market",
@@ -224,6 +230,3 @@ class TradeAdmin(ReadOnlyAdmin):
     def find(self, word: str) -> list[Q]:
         orders = numbers(word)
         return [numbered(word), Q(buy_order_id__in=orders), Q(sell_order_id__in=orders)]
-
-    def narrow(self, word: str) -> Q | None:
-        return symbol_named(word)

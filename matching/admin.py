@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from exchange.admin import NOTHING, ReadOnlyAdmin, numbers
 from exchange.errors import ExchangeError
-from markets.admin import symbol_named
+from markets.admin import OfMarketsAdmin
 from matching import deadletters
 from matching.deadletters import NotSafe
 from matching.models import Attendance, Command, DeadLetter, OrderBook, StatusChange
@@ -33,7 +33,7 @@ class OrderBookAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnlyAdmin):
+class CommandAdmin(OfMarketsAdmin):
     list_display = ("id", "market", "kind", "order", "created_at")
     list_filter = ("market", "kind")
     # A number is an order's: what waits goes by so fast that nobody knows its own.
@@ -48,17 +48,14 @@ class CommandAdmin(ReadOnlyAdmin):
 
     def narrow(self, word: str) -> Q | None:
         orders = numbers(word)
-        return Q(order_id__in=orders) if orders else symbol_named(word)
+        return Q(order_id__in=orders) if orders else None
 
 
 @admin.register(StatusChange)
-class StatusChangeAdmin(ReadOnlyAdmin):
+class StatusChangeAdmin(OfMarketsAdmin):
     list_display = ("id", "market", "status", "sequence", "reason", "created_at")
     list_filter = ("status", "market", "created_at")
     search_help_text = "A symbol, exactly."
-
-    def narrow(self, word: str) -> Q | None:
-        return symbol_named(word)
 
 
 @admin.register(Attendance)
@@ -81,7 +78,7 @@ class AttendanceAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(OfMarketsAdmin):
     """Those who may change dead letters may have them tried again or put them aside; nobody edits them."""
 
     list_display = (
@@ -122,9 +119,6 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def find(self, word: str) -> list[Q]:
         return [Q(id__in=numbers(word)), Q(order_id__in=numbers(word))]
-
-    def narrow(self, word: str) -> Q | None:
-        return symbol_named(word)
 
 
 def _order_link(order_id: int | None) -> SafeString:

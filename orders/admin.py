@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from exchange.admin import ReadOnlyAdmin, numbered, numbers, users_named
+from exchange.admin import numbered, numbers, users_named
 from exchange.amounts import plain
-from markets.admin import symbol_named
+from markets.admin import OfMarketsAdmin
 from markets.models import Trade
 from orders.correlation import correlated, may_be_correlation_id
 from orders.models import Order, OrderEvent
@@ -19,7 +19,7 @@ MOST_STEPS = 200
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(OfMarketsAdmin):
     list_display = (
         "id",
         "user",
@@ -53,7 +53,7 @@ class OrderAdmin(ReadOnlyAdmin):
         return [Q(id__in=numbers(word)), by_user, Q(client_order_id=word), correlated(word)]
 
     def narrow(self, word: str) -> Q | None:
-        return Q(correlation_id=word) if may_be_correlation_id(word) else symbol_named(word)
+        return Q(correlation_id=word) if may_be_correlation_id(word) else None
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -64,7 +64,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(OrderEvent)
-class OrderEventAdmin(ReadOnlyAdmin):
+class OrderEventAdmin(OfMarketsAdmin):
     list_display = (
         "event_id",
         "order",
@@ -88,7 +88,7 @@ class OrderEventAdmin(ReadOnlyAdmin):
 
     def narrow(self, word: str) -> Q | None:
         users = users_named(word)
-        return Q(user_id__in=users) if users else symbol_named(word)
+        return Q(user_id__in=users) if users else None
 
 
 def _story(order: Order) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from exchange.chronology import pks_around
 from orders.models import Order
 
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)
+# 48 bits of milliseconds reach beyond the last year that Python knows, and whoever asks looks around the time as well.
+_END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def new_correlation_id(now: datetime) -> str:
@@ -27,7 +29,8 @@ def made_at(correlation_id: str) -> datetime | None:
     """When it was made; None for an id that is not ours."""
     if not _FORM.fullmatch(correlation_id):
         return None
-    return datetime.fromtimestamp(int(correlation_id[:12], 16) / 1000, UTC)
+    seconds = int(correlation_id[:12], 16) / 1000
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _END_OF_TIME else None
 
 
 def correlated(word: str) -> Q:

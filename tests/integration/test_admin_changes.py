@@ -1,5 +1,6 @@
 """What the admin may change: markets and assets within their rules, and users."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from markets.models import Asset, Market
+from matching import switching
+from matching.models import Command
 from tests.world import fund
 from users.models import User
 
@@ -68,19 +71,44 @@ def test_a_market_that_breaks_a_rule_is_not_opened(world, operator, field, value
     assert Market.objects.count() == 1
 
 
-def test_a_markets_limits_and_status_change_but_not_its_steps(world, operator):
+def test_a_markets_limits_change_but_neither_its_steps_nor_its_status(world, operator):
     url = reverse("admin:markets_market_change", args=["BTC-USD"])
     shown = operator.get(url)
-    assert not {"symbol", "base", "quote", "tick_size", "lot_size"} & set(shown.context["adminform"].form.fields)
+    fixed = {"symbol", "base", "quote", "tick_size", "lot_size", "status"}
+    assert not fixed & set(shown.context["adminform"].form.fields)
     body = {**NEW_MARKET, "min_quantity": "0.0002", "status": "CANCEL_ONLY", "tick_size": "5", "symbol": "X"}
     assert operator.post(url, body).status_code == 302
     market = Market.objects.get()
     assert (market.symbol, market.tick_size, market.lot_size) == ("BTC-USD", Decimal("0.01"), Decimal("0.0001"))
     assert (market.status, market.min_quantity, market.taker_fee_rate) == (
-        "CANCEL_ONLY",
+        "TRADING",
         Decimal("0.0002"),
         Decimal("0.002"),
     )
+    assert not Command.objects.exists()
+
+
+def test_a_page_that_is_stale_changes_only_what_was_typed(world, operator):
+    """While it was open, somebody else halted the market and changed a fee."""
+    url = reverse("admin:markets_market_change", args=["BTC-USD"])
+    page = sent_by(operator.get(url).content.decode())
+    switching.change_market(Market.objects.get(), status="HALTED", taker_fee_rate=Decimal("0.003"))
+    assert operator.post(url, {**page, "maker_fee_rate": "0.002"}).status_code == 302
+    world.match()
+    market = Market.objects.get()
+    assert (market.status, market.maker_fee_rate, market.taker_fee_rate) == (
+        "HALTED",
+        Decimal("0.002"),
+        Decimal("0.003"),
+    )
+
+
+def sent_by(page: str) -> dict[str, str]:
+    """What a browser sends of the market's form if nothing is typed."""
+    form = page[page.index('id="market_form"') :]
+    fields = dict(re.findall(r'<input type="(?:text|hidden)" name="([^"]+)" value="([^"]*)"', form))
+    options = re.findall(r'<select name="([^"]+)".*?<option value="([^"]*)" selected', form, re.DOTALL)
+    return {**fields, **dict(options)}
 
 
 def test_a_market_is_not_changed_into_one_that_breaks_a_rule(world, operator):

@@ -63,6 +63,19 @@ def test_orders_of_before_the_time_was_in_their_ids_are_found_too(played, operat
     assert listed(operator, "orders_order", q="0123456789abcdef" * 2) == [order("first")]
 
 
+@pytest.mark.parametrize(
+    ("page", "word"), [("orders_order", "BTC-USD"), ("orders_orderevent", "BTC-USD"), ("balances_balance", "USD")]
+)
+def test_nobody_hides_a_market_or_an_asset_behind_its_name(played, operator, page, word):
+    """Clients choose the names of users and the ids of their orders."""
+    there = listed(operator, page, q=word)
+    namesake = person(word)
+    fund(namesake.user, BTC="1")
+    played.play(namesake, "sell 1 @ 200", clientOrderId=word)
+    assert there
+    assert set(there) <= set(listed(operator, page, q=word))
+
+
 def test_filters_look_through_the_newest_rows_and_lead_further_back(played, operator, monkeypatch):
     monkeypatch.setattr(windows, "WINDOW", 2)
     page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
@@ -160,9 +173,13 @@ def test_lists_are_searched(played, operator, page, words, rows):
     assert len(listed(operator, page, q=words.format(**names))) == rows
 
 
+# They look like correlation ids, of years that no clock counts to, and of the first.
+FAR_IDS = ("ffffffffffff7fff8fffffffffffffff", "e677d21fdbff7fff8fffffffffffffff", "000000000000700080000000000000ab")
+
+
 @pytest.mark.parametrize("page", ["orders_order", "orders_orderevent", "markets_trade", "balances_ledgerentry"])
 def test_odd_words_find_nothing_and_break_nothing(played, operator, page):
-    for word in ("9" * 40, "-", "BTC-USD-" + "9" * 30, "%", "''--", "\u0661", "x" * 5000):
+    for word in ("9" * 40, "-", "BTC-USD-" + "9" * 30, "%", "''--", "\u0661", "x" * 5000, *FAR_IDS):
         assert listed(operator, page, q=word) == [], word
 
 

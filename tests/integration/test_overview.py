@@ -83,6 +83,30 @@ def test_markets_that_do_not_trade_come_first_and_need_no_worker(world):
     assert (line(found).workers.alarms, line(found, "AAA-USD").workers.alarms) == (False, True)
 
 
+def test_markets_that_trade_are_told_where_there_are_too_many(traded, monkeypatch):
+    """And what the others traded is not said to be nothing."""
+    monkeypatch.setattr(overview, "MOST_MARKETS", 1)
+    halted = create_market(symbol="AAA-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    Market.objects.filter(pk=halted.pk).update(status="HALTED")
+    found = read()
+    assert ([row.symbol for row in found.lines], found.has_more_markets) == (["BTC-USD"], True)
+    assert found.trades.text in {"0+", "1+"}
+    assert found.trades.note == "1+ in the last hour"
+
+
+@pytest.mark.parametrize("markets", ["not allowed", "not read"])
+def test_without_the_markets_no_trades_are_told(traded, markets, monkeypatch):
+    def away(*_: object) -> None:
+        raise OperationalError("gone")
+
+    assert read().trades.note == "1 in the last hour"
+    with monkeypatch.context() as patches:
+        if markets == "not read":
+            patches.setattr(Market.objects, "order_by", away)
+        found = read(*(name for name in EVERYTHING if markets == "not read" or name != "markets.view_market"))
+    assert (found.lines, found.trades) == (None, None)
+
+
 def test_what_is_counted_is_counted_no_further_than_somebody_would_look(traded, letter, monkeypatch):
     for name in ("MOST_WAITING", "MOST_MARKETS", "NEWEST_ORDERS"):
         monkeypatch.setattr(overview, name, 1)
@@ -126,7 +150,7 @@ def test_the_last_audit(world):
 
 @pytest.mark.parametrize("permission", EVERYTHING)
 def test_each_figure_takes_its_permission(traded, letter, permission):
-    """With all but one nothing of that one is read."""
+    """With all but one nothing of that one is read; trades are told by market, and so take both."""
     shown = {
         "markets.view_market": lambda found: found.lines,
         "matching.view_command": lambda found: found.waiting,
@@ -137,7 +161,8 @@ def test_each_figure_takes_its_permission(traded, letter, permission):
         "orders.view_order": lambda found: found.statuses,
     }
     found = read(*(other for other in EVERYTHING if other != permission))
-    assert {name for name, figure in shown.items() if figure(found) is None} == {permission}
+    missing = {permission} | ({"markets.view_trade"} if permission == "markets.view_market" else set())
+    assert {name for name, figure in shown.items() if figure(found) is None} == missing
 
 
 def test_the_page_shows_what_its_reader_may_see(traded, letter, operator):

@@ -22,6 +22,18 @@ def test_no_two_are_the_same():
     assert len({new_correlation_id(NOW) for _ in range(10_000)}) == 10_000
 
 
-@pytest.mark.parametrize("word", ["", "x", "f" * 31, uuid.UUID(int=4 << 76 | 2 << 62).hex, "F" * 12 + "7" + "a" * 19])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "x",
+        "f" * 31,
+        uuid.UUID(int=4 << 76 | 2 << 62).hex,
+        "F" * 12 + "7" + "a" * 19,
+        # Beyond the last year of a clock, and within seconds of it.
+        "f" * 12 + "7" + "f" * 3 + "8" + "f" * 15,
+        "e677d21fdbff7fff8fffffffffffffff",
+    ],
+)
 def test_other_ids_say_nothing(word):
     assert made_at(word) is None
