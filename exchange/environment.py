@@ -16,7 +16,7 @@ class _Env(environ.FileAwareEnv):  # type: ignore[misc]
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().get_value(var, *args, **kwargs)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise ImproperlyConfigured(f"{var} cannot be read: {error}") from error
 
 
@@ -25,7 +25,7 @@ env = _Env()
 
 def choice(name: str, default: str, words: Container[str]) -> str:
     """One of a few words. Raises ImproperlyConfigured for another."""
-    word: str = env.str(name, default=default)
+    word: str = env.str(name, default="") or default
     if word not in words:
         raise ImproperlyConfigured(f"{name} is {word!r}, it must be one of {words}")
     return word

@@ -34,12 +34,14 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 DEBUG = False
 SECRET_LENGTH = 32
+DEMO_SECRET_KEY = "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"  # noqa: S105
+DEMO_SIGNING_KEY = "demo-only-signing-key-0123456789-abcdefghijklmnopqrstuv"
 
 
 def secret(name: str, demo: str) -> str:
     """A secret from the environment; outside demo mode there is no default."""
     value: str = env.str(name, default=demo if DEMO else "")
-    if len(value) < SECRET_LENGTH or (not DEMO and value == demo):
+    if len(value) < SECRET_LENGTH or (not DEMO and value in (DEMO_SECRET_KEY, DEMO_SIGNING_KEY)):
         raise ImproperlyConfigured(
             f"{name} must be set to a secret of your own, of {SECRET_LENGTH} characters or more"
             " (or DEMO=1, to try the exchange on this machine)"
@@ -47,8 +49,8 @@ def secret(name: str, demo: str) -> str:
     return value
 
 
-SECRET_KEY = secret("SECRET_KEY", "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz")
-JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", "demo-only-signing-key-0123456789-abcdefghijklmnopqrstuv")
+SECRET_KEY = secret("SECRET_KEY", DEMO_SECRET_KEY)
+JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", DEMO_SIGNING_KEY)
 if SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])

@@ -84,6 +84,11 @@ progress='
 /^ *(Looking|Downloading|Using|Getting|Preparing|Installing|Building|Created|Stored|Obtaining|Successfully|Attempting|Found|Uninstalling|Running) / { next }
 { print; fflush() }'
 
+# One at a time: a second one must not begin anew what the first has half made. Where there is no flock, it is left to luck.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>.venv.lock
+    flock 9
+fi
 if whole && current "$lock"; then exit 0; fi
 whole || create
 rm -rf "$stamps"

@@ -17,11 +17,14 @@ from exchange.callers import forget_callers
 from markets.services import forget_markets
 from matching import books
 from matching.backlog import forget_backlogs
+from tests.contract import check_answer
+from tests.integration.stream.client import StreamClient
 from tests.world import World
 from users.models import User
 
 
 def pytest_configure() -> None:
+    StreamClient.judge = staticmethod(check_answer)
     # Each test client loads the middleware anew, and WhiteNoise would look through all static files each time.
     settings.WHITENOISE_USE_FINDERS = False
 

@@ -38,6 +38,11 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "1", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}, "PROMETHEUS_MULTIPROC_DIR is /nowhere"),
         ({"DEMO": "1", "GRAFANA_URL": "javascript:alert(1)"}, "GRAFANA_URL is 'javascript:alert(1)'"),
         ({}, "SECRET_KEY must be set"),
+        (
+            {"SECRET_KEY": LONG, "JWT_SIGNING_KEY": "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"},
+            "JWT_S",
+        ),
+        ({"SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY cannot be read"),
         ({"SECRET_KEY": "short", "JWT_SIGNING_KEY": LONG}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": LONG}, "JWT_SIGNING_KEY must be set"),
         ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONG}, "must be two different secrets"),

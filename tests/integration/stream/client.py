@@ -4,10 +4,9 @@ import json
 import select
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
-
-from tests.contract import check_answer
+from typing import Any, ClassVar, Self
 
 
 @dataclass
@@ -25,7 +24,12 @@ class Told:
 
 
 class StreamClient:
-    """Opens a URL and reads server-sent events. `last_event_id` is kept as a browser keeps it."""
+    """Opens a URL and reads server-sent events. `last_event_id` is kept as a browser keeps it.
+
+    `judge` is told each answer that is no stream: the tests hold it against the API's description.
+    """
+
+    judge: ClassVar[Callable[[str, str, int, str, Any], None] | None] = None
 
     def __init__(self, port: int, path: str, *, method: str = "GET", **headers: str) -> None:
         self._method, self._path = method, path
@@ -53,12 +57,13 @@ class StreamClient:
         self._socket.close()
 
     def body(self) -> Any:
-        """The JSON of an answer that is no stream. It must be one that is described."""
+        """The JSON of an answer that is no stream."""
         length = int(self.headers["content-length"])
         while len(self._raw) < length:
             self._receive(5)
         body = json.loads(self._raw[:length])
-        check_answer(self._method, self._path, self.status, self.headers["content-type"], body)
+        if StreamClient.judge is not None:
+            StreamClient.judge(self._method, self._path, self.status, self.headers["content-type"], body)
         return body
 
     def next(self, timeout: float = 5) -> Told | None:

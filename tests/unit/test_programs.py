@@ -1,0 +1,21 @@
+"""Every program starts in a shell that has set nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("demo", "demo.flower", "chaos", "chaos.drill", "scripts.test", "scripts.backup", "scripts.follow")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_says_what_it_does(program: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
+    done = subprocess.run(
+        [sys.executable, "-m", program, "--help"], cwd=ROOT, env=kept, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ")
