@@ -130,9 +130,12 @@ def test_a_trades_page_leads_to_its_orders_users_and_entries(played, operator):
 
 def test_an_order_that_waits_says_so(played, operator):
     text = operator.get(reverse("admin:orders_order_change", args=[order("third").id])).content.decode()
-    assert "waiting for its market" in text
+    places = [text.find(part) for part in ('id="timeline"', "waiting for its market", 'id="trades"', "third")]
+    assert places == sorted(places), "its story first, then its fields"
+    assert -1 not in places
     response = operator.get(reverse("admin:orders_order_change", args=["999999"]))
     assert response.status_code == 302
+    assert operator.get(reverse("admin:orders_order_add")).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@
     const say = (words) => { if (state.textContent !== words) { state.textContent = words; } };
 
     // What somebody reads with the keyboard is not taken away from under them.
-    const isInUse = () => document.hidden || panel.contains(document.activeElement);
+    // A link that was only clicked, for a tab of its own, keeps the focus too, but shows none.
+    const isHeld = () => panel.querySelector(":focus-visible") !== null;
 
     async function renew() {
         try {
@@ -25,7 +26,7 @@
             }
             if (!answer.ok) { throw new Error(answer.status); }
             const html = await answer.text();
-            if (!paused && !isInUse()) { panel.innerHTML = html; }
+            if (!paused && !isHeld()) { panel.innerHTML = html; }
             say("");
         } catch {
             say("The exchange does not answer: the figures are old.");
@@ -35,7 +36,11 @@
 
     async function tick() {
         timer = null;
-        if (!isInUse() && !await renew()) { return; }
+        if (isHeld()) {
+            say("Held while you read: click elsewhere to go on.");
+        } else if (!document.hidden && !await renew()) {
+            return;
+        }
         plan();
     }
 
@@ -47,6 +52,7 @@
         paused = !paused;
         button.setAttribute("aria-pressed", String(paused));
         button.textContent = paused ? "Go on" : "Pause";
+        if (paused) { say("Paused."); }
         clearTimeout(timer);
         timer = null;
         if (!paused) { tick(); }
