@@ -35,7 +35,7 @@ class Balance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} {self.currency_id}"
+        return f"{self.currency_id} of user {self.user_id}"
 
     @property
     def total(self) -> Decimal:

@@ -1,8 +1,15 @@
 """gunicorn: REST and the admin, in processes with threads. Requests are short; streams are another process's."""
 
 import os
+import sys
 
-from exchange.settings import LOGGING
+from django.core.exceptions import ImproperlyConfigured
+
+try:
+    from exchange.settings import LOGGING
+except ImproperlyConfigured as error:
+    # gunicorn would print where in the code it was found.
+    sys.exit(str(error))
 
 # Its own lines are like all others, from the first one on.
 logconfig_dict = LOGGING

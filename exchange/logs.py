@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 import orjson
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, WrappedLogger
 
 from exchange.redaction import Redactor
@@ -72,6 +73,7 @@ def begin() -> None:
         cache_logger_on_first_use=True,
     )
     if KIND not in SERVERS:
+        sys.excepthook = _print_the_end
         return
     logging.config.dictConfig(configuration(JSON, "INFO"))
     logging.captureWarnings(True)
@@ -274,9 +276,16 @@ def _say_the_end(kind: type[BaseException], error: BaseException, trace: Traceba
     if issubclass(kind, KeyboardInterrupt):
         logging.getLogger("exchange").info("interrupted")
         return
-    logging.getLogger("exchange").critical(
-        "the process ends: %s: %s", kind.__name__, error, exc_info=(kind, error, trace)
-    )
+    details = None if issubclass(kind, ImproperlyConfigured) else (kind, error, trace)
+    logging.getLogger("exchange").critical("the process ends: %s: %s", kind.__name__, error, exc_info=details)
+
+
+def _print_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A setting that is wrong is one line; where in the code that was found helps nobody."""
+    if issubclass(kind, ImproperlyConfigured):
+        print(error, file=sys.stderr)  # noqa: T201
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def _say_the_end_of_a_thread(end: "threading.ExceptHookArgs") -> None:

@@ -212,6 +212,12 @@ def test_all_that_is_counted_is_shown_or_watched() -> None:
     assert (counted | AT_SCRAPE) - asked == set()
 
 
+def test_all_that_is_counted_is_told() -> None:
+    told = set(re.findall(r"`(exchange_\w+)`", OPERATIONS.partition("\n## What is counted\n")[2].partition("\n## ")[0]))
+    counted = {re.sub("_(sum|count|bucket)$", "", name) for name in exposed() if name.startswith("exchange_")}
+    assert told == counted | AT_SCRAPE
+
+
 def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
     section = OPERATIONS.partition("\n## Alerts\n")[2].partition("\n## ")[0]
     named = [rule["alert"] for rule in rules()]
