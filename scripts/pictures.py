@@ -5,7 +5,6 @@ A demo of its own trades for a while, Flower watches it, and a browser looks at 
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -89,7 +88,7 @@ def _running(variables: dict[str, str], *module: str) -> Iterator[None]:
     try:
         yield
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(PATIENCE_SECONDS)
 
 

@@ -29,6 +29,13 @@ def pytest_configure() -> None:
     settings.WHITENOISE_USE_FINDERS = False
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_logged_between_tests() -> None:
+    """Servers in threads go on for a moment after a test; pytest shows what is logged within one that fails."""
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.Lines)]
+
+
 @pytest.fixture(autouse=True)
 def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Asking for the database here makes the count run before the database is rolled back."""

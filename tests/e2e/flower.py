@@ -1,7 +1,6 @@
 """Flower beside a demo, as `make flower` starts it."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,5 +46,6 @@ def watched_by_flower(demo: Demo) -> Iterator[Flower]:
         wait_until(lambda: flower.hears("orders.BTC-USD"), 30)
         yield flower
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: who is started in the background by a shell ignores it.
+        process.terminate()
         process.wait(20)

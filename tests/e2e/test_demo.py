@@ -12,7 +12,7 @@ SUMMARY = r"orders\s+(\d+) accepted.*\n\s+trades\s+(\d+)\n\s+events\s+(\d+)"
 
 def test_demo_ends_by_itself_and_starts_again_on_its_own_data(demo: Demo) -> None:
     demo.variables = {"RATE_LIMIT": "10/s"}
-    demo.start("--seconds", "15")
+    demo.start("--seconds", "8")
     assert demo.wait(90) == 0, demo.text()
     assert "error, 0 after 429" in demo.text(), "the traders have a limit of their own"
 
