@@ -23,5 +23,7 @@ timeout = 30
 graceful_timeout = 20
 # The heartbeat of gunicorn's own: not upon a disk that may be slow.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
+# No door of its own beside the signals, in a home that is read-only.
+control_socket_disable = True
 accesslog = None
 errorlog = "-"

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, cast
 
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django_redis.exceptions import ConnectionInterrupted
@@ -187,8 +188,12 @@ def own_user_id(request: Request, asked_for: int | None) -> int:
 
 
 def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A request that Django does not let in: too many parameters, or a host that is not ours."""
-    refusal = errors.MalformedRequest("the request cannot be taken: too many parameters, or a host that is not ours")
+    """A request that Django does not let in."""
+    if isinstance(exception, DisallowedHost):
+        refusal = errors.MalformedRequest("this server does not answer to that host name: see ALLOWED_HOSTS")
+    else:
+        refusal = errors.MalformedRequest("the request cannot be taken: it has too many parameters")
+    note(error=refusal.error)
     return JsonResponse(error_body(refusal), status=refusal.status)
 
 

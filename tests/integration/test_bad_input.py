@@ -324,6 +324,7 @@ def test_queries_and_paths(world, path, error):
 def test_a_host_that_is_not_ours(world):
     response = world.alice.call("GET", "/orders", Host="evil.example")
     assert (response.status_code, response.body["error"]) == (400, "MALFORMED_REQUEST")
+    assert "ALLOWED_HOSTS" in response.body["message"]
 
 
 def test_options_have_the_envelope(world):
