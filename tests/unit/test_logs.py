@@ -94,7 +94,7 @@ def test_no_text_keeps_the_process_busy(start, word):
     text = start + word * (8000 // len(word))
     began = time.perf_counter()
     Redactor().text(text)
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < 0.5
 
 
 def test_what_is_cut_was_searched_before():
