@@ -4,15 +4,15 @@ Every order is named by its `correlationId`. Of many orders at once a line names
 the engine does not pay for a line with each of them.
 """
 
-import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from exchange.access import note, note_outcome
 from exchange.amounts import plain_units
+from exchange.bundles import bundles
 from exchange.errors import ExchangeError
 from exchange.logs import Innocent
 from matching.core.types import Event
@@ -75,7 +75,7 @@ def orders_applied(symbol: str, events: Sequence[Event]) -> None:
     """
     if events and logging.getLogger(__name__).isEnabledFor(logging.INFO):
         batch = f"{symbol}-{events[0].sequence}"
-        for bundle in _bundles(map(_step, events)):
+        for bundle in bundles(map(_step, events), BUNDLE):
             logger.info("orders applied", symbol=symbol, batch=batch, orders=Innocent(bundle))
 
 
@@ -97,11 +97,5 @@ def _named(order: Order) -> dict[str, Any]:
 
 
 def _say_bundles(what: str, orders: Iterable[dict[str, Any]]) -> None:
-    for bundle in _bundles(orders):
+    for bundle in bundles(orders, BUNDLE):
         logger.info(what, orders=bundle)
-
-
-def _bundles(orders: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    rest = iter(orders)
-    while bundle := list(itertools.islice(rest, BUNDLE)):
-        yield bundle

@@ -1,8 +1,8 @@
 """What was told to one client: a line for each write, with the events that were in it."""
 
-import itertools
-
 import structlog
+
+from exchange.bundles import bundles
 
 logger = structlog.get_logger(__name__)
 
@@ -27,6 +27,6 @@ class Receipts:
             self._written.append({"correlationId": rest.partition('"')[0], "eventId": message_id})
 
     def taken(self) -> None:
-        written, self._written = iter(self._written), []
-        while bundle := list(itertools.islice(written, BUNDLE)):
+        written, self._written = self._written, []
+        for bundle in bundles(written, BUNDLE):
             logger.info("told", events=bundle)
