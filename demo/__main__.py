@@ -60,7 +60,7 @@ def _seed(environment: Environment) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "demo.leash", sys.executable, "-m", "demo.seed"],
             cwd=HOME,
-            env=environment.variables,
+            env=environment.variables | {"LOG_PROCESS": "seed"},
             stderr=errors,
             check=False,
         )

@@ -47,14 +47,19 @@ redactor = Redactor()
 
 
 def process_kind(arguments: Sequence[str]) -> str:
-    """What this process is: LOG_PROCESS, else by its command line."""
+    """What this process is: LOG_PROCESS, else what Celery, uvicorn or gunicorn was started as.
+
+    No other program is a server, whatever its file is called: only LOG_PROCESS makes it one.
+    """
     if named := os.environ.get("LOG_PROCESS"):
         return named
     program = Path(arguments[0] if arguments else "")
     name = program.parent.name if program.name == "__main__.py" else program.stem
     if name == "celery":
         return next((word for word in arguments[1:] if word in SERVERS), "celery")
-    return "web" if name in ("uvicorn", "gunicorn") else name or "python"
+    if name in ("uvicorn", "gunicorn"):
+        return "web"
+    return name if name and name not in SERVERS else "python"
 
 
 KIND = process_kind(sys.argv)

@@ -376,7 +376,8 @@ def test_a_server_process_says_everything_in_json_even_when_it_dies(variables, t
         (["/venv/uvicorn/__main__.py", "exchange.asgi:application"], "web"),
         (["/venv/bin/gunicorn", "exchange.wsgi"], "web"),
         (["manage.py", "migrate"], "manage"),
-        (["/home/demo/seed.py"], "seed"),
+        (["/home/bench/worker.py"], "python"),
+        (["/home/demo/seed.py"], "python"),
         ([""], "python"),
     ],
 )
