@@ -13,19 +13,19 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: venv ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
-	@$(BIN)/python -m demo --port $(PORT) --seconds $(SECONDS)
+	@$(BIN)/python -m tools.demo --port $(PORT) --seconds $(SECONDS)
 
 flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
-	@$(BIN)/python -m demo.flower --port $(FLOWER_PORT)
+	@$(BIN)/python -m tools.demo.flower --port $(FLOWER_PORT)
 
 run: venv ## the exchange without traders: PORT=8000
-	@$(BIN)/python -m demo --no-traders --port $(PORT)
+	@$(BIN)/python -m tools.demo --no-traders --port $(PORT)
 
 follow: venv ## one order through all logs: ID=its correlationId
-	@$(BIN)/python -m scripts.follow $(if $(ID),"$(ID)",--help)
+	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)
 
 test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
-	@$(BIN)/python -m scripts.test $(ARGS)
+	@$(BIN)/python -m tools.scripts.test $(ARGS)
 
 check: venv-dev ## format, lint, types and the layers of imports
 	$(BIN)/python -m ruff format --check .
@@ -34,33 +34,33 @@ check: venv-dev ## format, lint, types and the layers of imports
 	$(BIN)/lint-imports
 
 bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
-	@$(BIN)/python -m bench --database $(DB) $(ARGS)
+	@$(BIN)/python -m tools.bench --database $(DB) $(ARGS)
 
 chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB=mysql or mariadb, ARGS="kills --seed 7"
-	@$(BIN)/python -m chaos --database $(DB) $(ARGS)
+	@$(BIN)/python -m tools.chaos --database $(DB) $(ARGS)
 
 drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"
-	@$(BIN)/python -m chaos.drill $(ARGS)
+	@$(BIN)/python -m tools.chaos.drill $(ARGS)
 
 pictures: venv-dev ## photograph the running demo for the README (needs Chromium)
-	@$(BIN)/python -m scripts.pictures
+	@$(BIN)/python -m tools.scripts.pictures
 
 format: venv-dev ## let ruff format and fix
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
 lock: venv-dev ## write the lock files from pyproject.toml: ARGS=--upgrade
-	@sh scripts/lock.sh $(ARGS)
+	@sh tools/scripts/lock.sh $(ARGS)
 
 clean: ## remove .venv and all caches in this folder
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
-	@sh scripts/venv.sh requirements.lock
+	@sh tools/scripts/venv.sh requirements.lock
 
 venv-bench:
-	@sh scripts/venv.sh requirements-bench.lock
+	@sh tools/scripts/venv.sh requirements-bench.lock
 
 venv-dev:
-	@sh scripts/venv.sh requirements-dev.lock
+	@sh tools/scripts/venv.sh requirements-dev.lock

@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 
 from audit.checks import Check
 from audit.models import AuditRun
-from exchange.admin import NOTHING, ReadOnlyAdmin
+from base.web.admin import NOTHING, ReadOnlyAdmin
 
 # Here, where everything else may be known.
 admin.site.index_template = "admin/operations.html"

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.ground import Ground, Venue
+from audit.reference_data import Ground, Venue
 from audit.rows import CHUNK, EntryRow, TradeRow, TransferRow, fetch
 from balances.models import EntryKind, HouseAccount, LedgerEntry
-from exchange.amounts import plain_units
+from base.storage.fields import plain_units
 
 K = TypeVar("K")
 # No transaction takes longer to commit.

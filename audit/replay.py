@@ -19,14 +19,14 @@ from typing import Any
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.ground import Ground, Venue
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder
-from audit.part import Part, whole
+from audit.reference_data import Ground, Venue
 from audit.rows import BalanceRow, EntryRow, EventRow, OrderRow, TradeRow, read
-from exchange.amounts import plain
+from audit.scope import Part, whole
+from base.storage.fields import plain
+from core.money import to_decimal
+from core.types import Reason, Status
 from markets.models import MarketStatus
-from matching.core.money import to_decimal
-from matching.core.types import Reason, Status
 
 # More than anybody could ever own.
 RICHES = Decimal(10) ** 18

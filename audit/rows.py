@@ -13,9 +13,9 @@ from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
-from exchange.amounts import AmountField, stored_units
+from base.storage.fields import AmountField, stored_units
+from core.types import Status
 from markets.models import Candle, Trade
-from matching.core.types import Status
 from matching.models import Command
 from orders.models import Order, OrderEvent
 

@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from audit.checks import REPLAYED, Check
 from audit.findings import Report
-from audit.ground import survey
-from audit.inspection import Positions, inspect_all, inspect_recent
+from audit.inspect import Positions, inspect_all, inspect_recent
 from audit.models import AuditRun, Mode, Outcome
+from audit.reference_data import survey
 from audit.replay import Replay
-from audit.snapshot import one_snapshot
-from exchange.errors import timestamp
+from base.storage.snapshot import one_snapshot
+from base.web.errors import timestamp
 
 KEPT_FINDINGS = 1_000
 ALL = "all"

@@ -25,9 +25,9 @@ from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
 from balances.views import represent_entry
-from exchange.admin import NOTHING, ReadOnlyAdmin, numbers, users_named
-from exchange.amounts import plain
-from exchange.errors import ExchangeError, InvalidField, ReferenceReused
+from base.storage.fields import plain
+from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, users_named
+from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from markets.models import Asset
 from users.models import User
 

@@ -1,6 +1,6 @@
 """The form of the operators who move money in and out."""
 
-from exchange.forms import DecimalText, Form, Identifier, Text
+from base.web.forms import DecimalText, Form, Identifier, Text
 from markets.models import ASSET_PATTERN
 
 

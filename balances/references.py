@@ -10,8 +10,8 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, HouseAccount, LedgerEntry, Transfer
-from exchange.admin import numbered
-from exchange.chronology import pks_around
+from base.storage.time_search import pks_around
+from base.web.admin import numbered
 from markets.models import Trade
 
 

@@ -2,9 +2,9 @@
 
 from balances.forms import TransferForm
 from balances.models import EntryKind
-from exchange.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
-from exchange.openapi.operations import Call, Who, describe
-from exchange.openapi.shapes import (
+from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
+from base.web.openapi.operations import Call, Who, describe
+from base.web.openapi.shapes import (
     AMOUNT,
     ID,
     INSTANT,

@@ -15,14 +15,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
-from exchange.amounts import amount as stored
-from exchange.amounts import plain, stored_units
-from exchange.bulk import GuardFailed, stored_instant, update_rows
-from exchange.deadlocks import again_on_deadlock
-from exchange.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
+from base.storage.bulk import GuardFailed, stored_instant, update_rows
+from base.storage.deadlocks import again_on_deadlock
+from base.storage.fields import amount as stored
+from base.storage.fields import plain, stored_units
+from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
+from core.money import MAX_AMOUNT, to_decimal
 from markets.models import Asset
 from markets.services import known_asset
-from matching.core.money import MAX_AMOUNT, to_decimal
 
 _AVAILABLE: Any = Balance._meta.get_field("available")
 _FREEZE = (

@@ -12,11 +12,11 @@ from balances import schema
 from balances.forms import TransferForm
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
-from exchange.amounts import plain
-from exchange.api import IsStaff, answer, body, caller_id
-from exchange.errors import UserNotFound, timestamp
-from exchange.forms import parse_id
-from exchange.pages import read_page
+from base.storage.fields import plain
+from base.web.answers import IsStaff, answer, body, caller_id
+from base.web.errors import UserNotFound, timestamp
+from base.web.forms import parse_id
+from base.web.pages import read_page
 from markets.services import known_asset
 from users.services import find_user
 

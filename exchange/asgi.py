@@ -16,10 +16,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 wsgi: Any = get_wsgi_application()
 rest: Any = WSGIMiddleware(wsgi, workers=10)
 
-from exchange.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
-from exchange.streams.hub import install_hub  # noqa: E402
-from matching.stream import DIGEST, market_channel, open_market_feed  # noqa: E402
-from orders.stream import OrderJournal, open_order_feed  # noqa: E402
+from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
+from base.streams.hub import install_hub  # noqa: E402
+from marketdata.feed import DIGEST, market_channel, open_market_feed  # noqa: E402
+from orders.feed import OrderJournal, open_order_feed  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
 MARKET_PATH = "/api/v1/stream/market/"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from audit.schema import LIVE, METRICS, READY
-from exchange.openapi.document import finish
-from matching.schema import MARKET_STREAM
+from base.web.openapi.document import finish
+from marketdata.schema import MARKET_STREAM
+from operations.schema import LIVE, METRICS, READY
 from orders.streamschema import ORDER_STATUS_STREAM
 
 # What exchange.asgi serves in front of Django, and what is no view of the REST framework.

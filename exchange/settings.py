@@ -9,11 +9,7 @@ from urllib.parse import unquote, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from exchange import logs
-from exchange.environment import between, choice, env, read_address, read_link
-from exchange.openapi.options import OPTIONS
-from exchange.ratelimit.rates import parse_proxies, parse_rate
-from exchange.servers import (
+from base.storage.redis import (
     BROKER_SCHEMES,
     REDIS_SCHEMES,
     TIMEOUT_SECONDS,
@@ -22,6 +18,10 @@ from exchange.servers import (
     redis_location,
     transport_options,
 )
+from base.telemetry import logs
+from base.web.openapi.options import OPTIONS
+from base.web.ratelimit.rates import parse_proxies, parse_rate
+from exchange.environment import between, choice, env, read_address, read_link
 
 # First of all: what is wrong with the settings is a line of the log too.
 logs.begin()
@@ -68,27 +68,30 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_prometheus",
     "django_eventstream",
-    "exchange",
+    "base",
     "users",
     "markets",
     "balances",
+    "commands",
     "orders",
+    "marketdata",
     "matching",
     "audit",
+    "operations",
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "exchange.access.AccessLog",
+    "base.telemetry.access.AccessLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "exchange.middleware.Counting",
+    "base.web.middleware.Counting",
     # Ahead of what may refuse: every answer tells what is left.
-    "exchange.middleware.RateLimit",
-    "exchange.middleware.Sessions",
+    "base.web.middleware.RateLimit",
+    "base.web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "exchange.middleware.Csrf",
-    "exchange.middleware.SignIn",
-    "exchange.middleware.Messages",
+    "base.web.middleware.Csrf",
+    "base.web.middleware.SignIn",
+    "base.web.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "exchange.urls"
@@ -157,7 +160,7 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
 EVENTSTREAM_REDIS = redis_location(REDIS_URL)
-EVENTSTREAM_CHANNELMANAGER_CLASS = "exchange.streams.channels.NobodyReads"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.channels.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
 # how many threads read the database for all of them.
@@ -235,12 +238,12 @@ SIMPLE_JWT = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["exchange.api.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["base.web.answers.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["exchange.api.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["base.web.answers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_METADATA_CLASS": "exchange.api.AllowedMethods",
-    "EXCEPTION_HANDLER": "exchange.api.answer_error",
+    "DEFAULT_METADATA_CLASS": "base.web.answers.AllowedMethods",
+    "EXCEPTION_HANDLER": "base.web.answers.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

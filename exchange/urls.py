@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from audit.dashboard import overview
-from audit.scrape import metrics
-from exchange.openapi.pages import SchemaView, SwaggerView
+from base.web.openapi.pages import SchemaView, SwaggerView
+from operations.dashboard import overview
+from operations.metrics import metrics
 
 urlpatterns = [
     # Somebody who types the bare address is a person.
@@ -14,7 +14,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
     path("admin/", admin.site.urls),
-    path("health/", include("audit.urls")),
+    path("health/", include("operations.urls")),
     path("metrics", metrics),
     path("swagger-ui.html", SwaggerView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
@@ -26,11 +26,11 @@ urlpatterns = [
                 path("", include("balances.urls")),
                 path("", include("markets.urls")),
                 path("", include("orders.urls")),
-                path("", include("matching.urls")),
+                path("", include("marketdata.urls")),
             ]
         ),
     ),
 ]
-handler400 = "exchange.api.bad_request"
-handler404 = "exchange.api.not_found"
-handler500 = "exchange.api.server_error"
+handler400 = "base.web.answers.bad_request"
+handler404 = "base.web.answers.not_found"
+handler500 = "base.web.answers.server_error"

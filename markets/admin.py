@@ -14,11 +14,11 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from exchange.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
-from exchange.errors import ExchangeError
-from markets.condition import read_condition
+from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
+from base.web.errors import ExchangeError
 from markets.models import Asset, Market, MarketStatus, Trade
 from matching import switching
+from operations.market_summary import read_condition
 
 # Generic for the type checker only.
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """The forms of the operators who open and change markets."""
 
-from exchange.forms import Choice, DecimalText, Form, Text
+from base.web.forms import Choice, DecimalText, Form, Text
+from core.types import SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, MarketStatus
-from matching.core.types import SelfTradePrevention
 
 
 class _Limits(Form):

@@ -7,9 +7,9 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField, TurnoverField
-from matching.core.money import DIGITS, MAX_AMOUNT
-from matching.core.types import SelfTradePrevention, Side
+from base.storage.fields import AmountField, KeyField, TurnoverField
+from core.money import DIGITS, MAX_AMOUNT
+from core.types import SelfTradePrevention, Side
 
 ASSET_PATTERN = r"[A-Z0-9]{1,16}"
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"

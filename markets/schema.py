@@ -1,11 +1,11 @@
 """Markets, the tape and candles, as the API's description tells of them."""
 
-from exchange.errors import MarketNotFound, SymbolTaken
-from exchange.openapi.operations import Call, Query, Who, describe, limit
-from exchange.openapi.shapes import AMOUNT, COUNT, INSTANT, TEXT, Schema, Shape, list_of, matching, record, word
+from base.web.errors import MarketNotFound, SymbolTaken
+from base.web.openapi.operations import Call, Query, Who, describe, limit
+from base.web.openapi.shapes import AMOUNT, COUNT, INSTANT, TEXT, Schema, Shape, list_of, matching, record, word
+from core.types import SelfTradePrevention, Side
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, Interval, MarketStatus
-from matching.core.types import SelfTradePrevention, Side
 
 TAG = "markets"
 SYMBOL: Schema = matching(SYMBOL_PATTERN, "The symbol of a market.", examples=["BTC-USD"])

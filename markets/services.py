@@ -8,8 +8,8 @@ from typing import Any
 from cachetools import TTLCache
 from django.db import IntegrityError, transaction
 
-from exchange.errors import AssetNotFound, InvalidField, SymbolTaken, refuse
-from exchange.forms import camel, printable
+from base.web.errors import AssetNotFound, InvalidField, SymbolTaken, refuse
+from base.web.forms import camel, printable
 from markets.models import Asset, Market, market_errors
 
 # How long a process may go on seeing a market as it was, when another process changed it.

@@ -10,15 +10,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.amounts import plain, plain_units
-from exchange.api import IsStaffOrReadOnly, answer, body
-from exchange.errors import InvalidField, MarketNotFound, timestamp
-from exchange.forms import parse_id, parse_limit, printable
-from markets import candles, schema, services
+from base.storage.fields import plain, plain_units
+from base.web.answers import IsStaffOrReadOnly, answer, body
+from base.web.errors import InvalidField, MarketNotFound, timestamp
+from base.web.forms import parse_id, parse_limit, printable
+from core.money import to_units
+from marketdata import candles
+from markets import schema, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Candle, Interval, Market, Trade
 from matching import switching
-from matching.core.money import to_units
 
 # Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
 FIRST_YEAR, LAST_YEAR = 2000, 2199

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from django.utils.functional import cached_property
 
 from balances.services import Change
+from core import types as core
+from core.types import Outcome
 from markets.models import Market, MarketStatus
-from matching.core import types as core
-from matching.core.types import Outcome
 from matching.inbox import Waiting
 from orders.services import frozen_currency
 

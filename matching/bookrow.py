@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from exchange.bulk import GuardFailed, stored_instant
+from base.storage.bulk import GuardFailed, stored_instant
 from matching.models import OrderBook, new_token
 
 _SELECT = (

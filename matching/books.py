@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from exchange.amounts import stored_units, units_or_none
+from base.storage.fields import stored_units, units_or_none
+from core.book import Book
+from core.money import DIGITS, to_units
+from core.types import Order as CoreOrder
+from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from markets.models import Market
 from matching.bookrow import BookRow
-from matching.core.book import Book
-from matching.core.money import DIGITS, to_units
-from matching.core.types import Order as CoreOrder
-from matching.core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from matching.models import OrderBook
 from orders.models import Order
 from orders.telling import Note

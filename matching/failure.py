@@ -10,18 +10,19 @@ from django.conf import settings
 from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
-from exchange.bulk import dialect
-from exchange.metrics import DEAD_LETTERS
+from base.storage.bulk import dialect
+from base.telemetry.metrics import DEAD_LETTERS
+from commands import queue
+from core.book import Book
+from core.types import Outcome, Reason, Status
 from markets.models import MarketStatus
 from markets.services import set_status
-from matching import books, queue
+from matching import books
 from matching.batch import Batch
 from matching.bookrow import lock_book
-from matching.core.book import Book
-from matching.core.types import Outcome, Reason, Status
 from matching.inbox import Waiting, read_inbox, unpack
 from matching.models import SWITCHES, DeadLetter
-from matching.preparation import Prepared, database_time, known_market
+from matching.prepare import Prepared, database_time, known_market
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from core.types import Order
 from matching import books
-from matching.core.types import Order
 from matching.models import CommandKind
 
 _SELECT = (

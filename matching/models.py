@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Index
 
-from exchange.amounts import KeyField
+from base.storage.fields import KeyField
 from markets.models import Market, MarketStatus
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from exchange.amounts import plain_units
+from base.storage.fields import plain_units
 from matching.batch import Batch
 from orders.telling import Note
 

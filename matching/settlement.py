@@ -9,14 +9,14 @@ from datetime import datetime
 
 from balances.ledger import post_trades
 from balances.services import settle
-from exchange.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
-from markets import candles
+from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
+from core import types as core
+from core.types import Status
+from marketdata import candles
 from markets.models import Trade
 from markets.services import set_status
 from matching.batch import Batch
 from matching.bookrow import BookRow, renew_book
-from matching.core import types as core
-from matching.core.types import Status
 from matching.inbox import Waiting
 from matching.models import Command, StatusChange
 from orders.models import Order, OrderEvent

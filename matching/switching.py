@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
+from commands.queue import submit_switch
 from markets import services
 from markets.models import Market, MarketStatus
-from matching.queue import submit_switch
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from django.db.models import Q
 
-from exchange.chronology import pks_around
+from base.storage.time_search import pks_around
 from orders.models import Order
 
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)

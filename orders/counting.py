@@ -4,9 +4,9 @@ from functools import partial
 
 from django.db import transaction
 
-from exchange.errors import ExchangeError
-from exchange.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
-from orders.drafts import Placed
+from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
+from base.web.errors import ExchangeError
+from orders.terms import Placed
 
 
 def count_placed(symbol: str, result: Placed | ExchangeError) -> None:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from exchange.errors import ExchangeError, InvalidField, refuse
-from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
+from base.web.errors import ExchangeError, InvalidField, refuse
+from base.web.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
+from core.types import OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
-from matching.core.types import OrderType, SelfTradePrevention, Side, TimeInForce
 from orders import rules
-from orders.drafts import NewOrder
+from orders.terms import NewOrder
 
 BATCH_LIMIT = 100
 CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"

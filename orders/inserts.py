@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from exchange.amounts import AmountField
-from exchange.bulk import insert_for_ids
-from matching.core.money import to_units
+from base.storage.bulk import insert_for_ids
+from base.storage.fields import AmountField
+from core.money import to_units
 from orders.models import Order
 
 _FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
-from exchange.amounts import AmountField, KeyField, TurnoverField, plain
+from base.storage.fields import AmountField, KeyField, TurnoverField, plain
+from core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
 from markets.models import Market
-from matching.core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
 
 
 class Order(models.Model):

@@ -3,13 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
-from exchange.amounts import plain, plain_or_none, plain_units, units_or_none
-from exchange.errors import ExchangeError, timestamp
+from base.storage.fields import plain, plain_or_none, plain_units, units_or_none
+from base.web.errors import ExchangeError, timestamp
+from core.money import average_price, to_units
+from core.types import Status
 from markets.models import Trade
-from matching.core.money import average_price, to_units
-from matching.core.types import Status
-from orders.drafts import Placed
 from orders.models import Order, OrderEvent
+from orders.terms import Placed
 
 
 def represent_order(order: Order) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from exchange.amounts import plain
-from exchange.errors import InvalidField
+from base.storage.fields import plain
+from base.web.errors import InvalidField
+from core.money import MAX_AMOUNT
 from markets.models import Market
-from matching.core.money import MAX_AMOUNT
 
 LIMIT, MARKET = "LIMIT", "MARKET"
 

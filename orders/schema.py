@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exchange.errors import (
+from base.web.errors import (
     ClientOrderIdReused,
     InsufficientFunds,
     MarketBusy,
@@ -13,9 +13,9 @@ from exchange.errors import (
     OrderNotFound,
     UserNotFound,
 )
-from exchange.openapi.operations import OLD_USER_ID, Call, Query, Who, describe
-from exchange.openapi.refusals import REFUSED_ITEM
-from exchange.openapi.shapes import (
+from base.web.openapi.operations import OLD_USER_ID, Call, Query, Who, describe
+from base.web.openapi.refusals import REFUSED_ITEM
+from base.web.openapi.shapes import (
     AMOUNT,
     COUNT,
     FLAG,
@@ -30,8 +30,8 @@ from exchange.openapi.shapes import (
     record,
     word,
 )
+from core.types import OrderType, Reason, Side, Status, TimeInForce
 from markets.schema import ASSET, SEQUENCE, SYMBOL, TRADE_ID
-from matching.core.types import OrderType, Reason, Side, Status, TimeInForce
 from orders.forms import CLIENT_ORDER_ID_PATTERN, BatchForm, OrderForm
 
 TAG, STREAMS = "orders", "streams"

@@ -4,8 +4,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from balances.services import freeze
-from exchange.deadlocks import again_on_deadlock
-from exchange.errors import (
+from base.storage.deadlocks import again_on_deadlock
+from base.web.errors import (
     ExchangeError,
     InvalidField,
     MarketBusy,
@@ -14,14 +14,14 @@ from exchange.errors import (
     OrderNotFound,
     ValidationFailed,
 )
+from commands.queue import submit, submit_cancels
 from markets.models import Market
 from matching.models import CommandKind
-from matching.queue import submit, submit_cancels
 from orders.counting import count_placed
-from orders.drafts import NewOrder, Placed, draft_order, refuse_by_market, replay
 from orders.inserts import insert_orders
-from orders.lines import cancels_accepted
+from orders.log import cancels_accepted
 from orders.models import Order
+from orders.terms import NewOrder, Placed, draft_order, refuse_by_market, replay
 
 
 def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: str = "") -> Placed:

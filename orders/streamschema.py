@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from exchange.errors import NotAuthenticated, NotYourAccount, UserNotFound
-from exchange.openapi.operations import BEARER, OLD_USER_ID, SESSION, TICKET, Event, Query, parameter, stream
-from exchange.openapi.shapes import AMOUNT, ID, TEXT, Schema, record, word
-from exchange.streams.messages import RESET
+from base.streams.messages import RESET
+from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
+from base.web.openapi.operations import BEARER, OLD_USER_ID, SESSION, TICKET, Event, Query, parameter, stream
+from base.web.openapi.shapes import AMOUNT, ID, TEXT, Schema, record, word
 from markets.schema import SEQUENCE, TRADE_ID
 from orders.schema import ORDER_FIELDS, ROLE
 from orders.telling import ORDER_STATUS_UPDATE

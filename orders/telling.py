@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from exchange.amounts import plain_units, plain_units_or_none, units_or_none
-from exchange.errors import timestamp
-from exchange.streams import Message
+from base.storage.fields import plain_units, plain_units_or_none, units_or_none
+from base.streams import Message
+from base.web.errors import timestamp
+from core import types as core
+from core.money import to_units
 from markets.models import Trade
-from matching.core import types as core
-from matching.core.money import to_units
 from orders.models import Order, OrderEvent
 from orders.representation import fee, represent_progress, role
 

@@ -8,19 +8,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.api import IsStaff, answer, body, caller_id, own_user_id
-from exchange.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
-from exchange.forms import parse_id, printable
-from exchange.pages import read_page
-from exchange.streams import TICKET_SECONDS, issue_ticket, stats
+from base.streams import TICKET_SECONDS, issue_ticket, stats
+from base.web.answers import IsStaff, answer, body, caller_id, own_user_id
+from base.web.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
+from base.web.forms import parse_id, printable
+from base.web.pages import read_page
+from core.types import Status
 from markets.models import Market, Trade
 from markets.services import find_market
-from matching.core.types import Status
-from orders import lines, schema, services
-from orders.batch import Asked, place_orders
-from orders.drafts import NewOrder
+from orders import log, schema, services
 from orders.forms import read_batch, read_order
 from orders.models import Order, OrderEvent
+from orders.placing import Asked, place_orders
 from orders.representation import (
     represent_accepted,
     represent_event,
@@ -28,16 +27,17 @@ from orders.representation import (
     represent_order,
     represent_result,
 )
+from orders.terms import NewOrder
 from users.services import find_user
 
 
 @extend_schema_view(post=schema.PLACE_ORDER, get=schema.LIST_ORDERS, delete=schema.CANCEL_ORDERS)
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
-        lines.order_asked(body(request))
+        log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
         placed = services.place_order(_account(request, user_id), market, wanted)
-        lines.order_placed(placed)
+        log.order_placed(placed)
         return answer(
             represent_accepted(placed.order),
             message="Order accepted for processing",
@@ -64,7 +64,7 @@ class BatchView(APIView):
     def post(self, request: Request) -> Response:
         asked = [_asked(request, each) for each in read_batch(body(request))]
         results = place_orders(asked)
-        lines.orders_placed(results)
+        log.orders_placed(results)
         return answer(
             {"results": [represent_result(result) for result in results]}, message="Batch processed", code=202
         )
@@ -76,9 +76,9 @@ class OrderView(APIView):
         return answer(represent_order(own_order(request, order_id)))
 
     def delete(self, request: Request, order_id: str) -> Response:
-        lines.cancel_asked(order_id)
+        log.cancel_asked(order_id)
         order = services.cancel_order(_owner(request), _known_id(order_id))
-        lines.cancel_accepted(order)
+        log.cancel_accepted(order)
         message = "Cancel accepted for processing"
         data = {"orderId": order.id, "status": order.status, "message": message}
         return answer(data, message=message, code=202)

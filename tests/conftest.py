@@ -10,16 +10,16 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from audit.inspection import check_exchange
-from exchange import logs
-from exchange.breakers import forget_breakers
-from exchange.callers import forget_callers
+from audit.inspect import check_exchange
+from base.storage.breakers import forget_breakers
+from base.telemetry import logs
+from base.web.authentication import forget_callers
+from commands.backlog import forget_backlogs
 from markets.services import forget_markets
 from matching import books
-from matching.backlog import forget_backlogs
-from tests.contract import check_answer
 from tests.integration.stream.client import StreamClient
-from tests.world import World
+from tests.support.contract import check_answer
+from tests.support.world import World
 from users.models import User
 
 

@@ -14,9 +14,9 @@ from django.utils.safestring import SafeString
 
 from balances.admin import balance_links
 from balances.models import Balance
-from exchange.admin import NOTHING, CappedPaginator, attribute, numbers, shown, to_the_second
-from exchange.amounts import plain
-from exchange.windows import WindowedSearch
+from base.storage.fields import plain
+from base.web.admin import NOTHING, CappedPaginator, attribute, numbers, shown, to_the_second
+from base.web.windows import WindowedSearch
 from users.models import User
 
 # Generic for the type checker only.

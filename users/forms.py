@@ -1,6 +1,6 @@
 """What those who register and sign in send."""
 
-from exchange.forms import Email, Form, Text
+from base.web.forms import Email, Form, Text
 from users.models import USERNAME_PATTERN
 
 

@@ -5,8 +5,8 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Index
 
-from exchange.amounts import ExactEmailField, KeyField
-from exchange.ratelimit.rates import MOST_PER_SECOND
+from base.storage.fields import ExactEmailField, KeyField
+from base.web.ratelimit.rates import MOST_PER_SECOND
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
 

@@ -1,14 +1,8 @@
 """Users and tokens, as the API's description tells of them."""
 
-from exchange.errors import (
-    EmailTaken,
-    InvalidCredentials,
-    NotAuthenticated,
-    UsernameTaken,
-    UserNotFound,
-)
-from exchange.openapi.operations import Call, Who, describe
-from exchange.openapi.shapes import COUNT, ID, INSTANT, TEXT, Shape, record
+from base.web.errors import EmailTaken, InvalidCredentials, NotAuthenticated, UsernameTaken, UserNotFound
+from base.web.openapi.operations import Call, Who, describe
+from base.web.openapi.shapes import COUNT, ID, INSTANT, TEXT, Shape, record
 from users.forms import CredentialsForm, RefreshForm, RegistrationForm
 
 USERS, TOKENS = "users", "tokens"

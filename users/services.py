@@ -11,7 +11,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from exchange.errors import (
+from base.web.errors import (
     EmailTaken,
     InvalidCredentials,
     InvalidField,

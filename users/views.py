@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange.api import answer, body
-from exchange.errors import UserNotFound, refuse, timestamp
-from exchange.forms import parse_id
+from base.web.answers import answer, body
+from base.web.errors import UserNotFound, refuse, timestamp
+from base.web.forms import parse_id
 from users import schema, services
 from users.forms import CredentialsForm, RefreshForm, RegistrationForm
 from users.models import User

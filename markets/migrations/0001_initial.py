@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import exchange.amounts
+import base.storage.fields
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -18,9 +18,9 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Asset',
             fields=[
-                ('code', exchange.amounts.KeyField(max_length=16, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[A-Z0-9]{1,16}\\Z')])),
+                ('code', base.storage.fields.KeyField(max_length=16, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[A-Z0-9]{1,16}\\Z')])),
                 ('scale', models.PositiveSmallIntegerField(default=8, validators=[django.core.validators.MaxValueValidator(8)])),
-                ('supply', exchange.amounts.AmountField(default=Decimal('0'), editable=False)),
+                ('supply', base.storage.fields.AmountField(default=Decimal('0'), editable=False)),
             ],
             options={
                 'db_table': 'assets',
@@ -30,14 +30,14 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Market',
             fields=[
-                ('symbol', exchange.amounts.KeyField(max_length=33, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[A-Z0-9][A-Z0-9._-]{0,32}\\Z')])),
-                ('tick_size', exchange.amounts.AmountField()),
-                ('lot_size', exchange.amounts.AmountField()),
-                ('min_quantity', exchange.amounts.AmountField()),
-                ('max_quantity', exchange.amounts.AmountField(default=Decimal('1000000000'))),
-                ('min_notional', exchange.amounts.AmountField(default=Decimal('0'))),
-                ('maker_fee_rate', exchange.amounts.AmountField(default=Decimal('0'))),
-                ('taker_fee_rate', exchange.amounts.AmountField(default=Decimal('0'))),
+                ('symbol', base.storage.fields.KeyField(max_length=33, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[A-Z0-9][A-Z0-9._-]{0,32}\\Z')])),
+                ('tick_size', base.storage.fields.AmountField()),
+                ('lot_size', base.storage.fields.AmountField()),
+                ('min_quantity', base.storage.fields.AmountField()),
+                ('max_quantity', base.storage.fields.AmountField(default=Decimal('1000000000'))),
+                ('min_notional', base.storage.fields.AmountField(default=Decimal('0'))),
+                ('maker_fee_rate', base.storage.fields.AmountField(default=Decimal('0'))),
+                ('taker_fee_rate', base.storage.fields.AmountField(default=Decimal('0'))),
                 ('self_trade_prevention', models.CharField(choices=[('NONE', 'NONE'), ('EXPIRE_TAKER', 'EXPIRE_TAKER'), ('EXPIRE_MAKER', 'EXPIRE_MAKER'), ('EXPIRE_BOTH', 'EXPIRE_BOTH')], default='EXPIRE_TAKER', max_length=16)),
                 ('status', models.CharField(choices=[('TRADING', 'Trading'), ('CANCEL_ONLY', 'Cancel Only'), ('HALTED', 'Halted')], default='TRADING', max_length=16)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
@@ -54,12 +54,12 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('interval', models.PositiveIntegerField(choices=[(60, '1m'), (300, '5m'), (900, '15m'), (3600, '1h'), (14400, '4h'), (86400, '1d')])),
                 ('opens_at', models.DateTimeField()),
-                ('open', exchange.amounts.AmountField()),
-                ('high', exchange.amounts.AmountField()),
-                ('low', exchange.amounts.AmountField()),
-                ('close', exchange.amounts.AmountField()),
-                ('volume', exchange.amounts.TurnoverField()),
-                ('quote_volume', exchange.amounts.TurnoverField()),
+                ('open', base.storage.fields.AmountField()),
+                ('high', base.storage.fields.AmountField()),
+                ('low', base.storage.fields.AmountField()),
+                ('close', base.storage.fields.AmountField()),
+                ('volume', base.storage.fields.TurnoverField()),
+                ('quote_volume', base.storage.fields.TurnoverField()),
                 ('trades', models.PositiveBigIntegerField()),
                 ('market', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.market')),
             ],
@@ -77,11 +77,11 @@ class Migration(migrations.Migration):
                 ('buyer_id', models.PositiveBigIntegerField()),
                 ('seller_id', models.PositiveBigIntegerField()),
                 ('taker_side', models.CharField(choices=[('BUY', 'BUY'), ('SELL', 'SELL')], max_length=4)),
-                ('price', exchange.amounts.AmountField()),
-                ('quantity', exchange.amounts.AmountField()),
-                ('notional', exchange.amounts.AmountField()),
-                ('buyer_fee', exchange.amounts.AmountField(default=Decimal('0'))),
-                ('seller_fee', exchange.amounts.AmountField(default=Decimal('0'))),
+                ('price', base.storage.fields.AmountField()),
+                ('quantity', base.storage.fields.AmountField()),
+                ('notional', base.storage.fields.AmountField()),
+                ('buyer_fee', base.storage.fields.AmountField(default=Decimal('0'))),
+                ('seller_fee', base.storage.fields.AmountField(default=Decimal('0'))),
                 ('created_at', models.DateTimeField()),
                 ('market', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='markets.market')),
             ],

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bench.load import BATCH, ORDERS, Connection, Event, EventStream, LoadError, Pool, Request, post, press
+from tools.bench.load import BATCH, ORDERS, Connection, Event, EventStream, LoadError, Pool, Request, post, press
 
 STORED = b'{"code":202,"data":{"status":"PENDING"}}'
 REQUEST = post(ORDERS, "token", b'{"symbol":"BTC-USD"}')

@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from bench.flow import flow
-from bench.naive import drain_naively
-from bench.stage import Stage
 from markets.models import Trade
-from matching import worker
+from matching import drain
 from matching.models import Command
 from orders.models import Order
+from tools.bench.flow import flow
+from tools.bench.naive import drain_naively
+from tools.bench.stage import Stage
 
 COMMANDS = 300
 
 
 def test_both_engines_trade_alike(db):
     ours = staged("BTC-USD")
-    while worker.drain(ours.symbol).commands:
+    while drain.drain(ours.symbol).commands:
         pass
     naive = staged("BTC-USD-NAIVE")
     assert drain_naively(naive.symbol, COMMANDS) == COMMANDS
@@ -37,10 +37,10 @@ def test_they_take_turns(db, settings):
     settings.ENGINE_BATCH_SIZE, settings.ENGINE_TIME_BOX_SECONDS = 40, 0
     mixed = staged("BTC-USD")
     while Command.objects.exists():
-        worker.drain(mixed.symbol)
+        drain.drain(mixed.symbol)
         drain_naively(mixed.symbol, 40)
     ours = staged("BTC-USD-OURS")
-    while worker.drain(ours.symbol).commands:
+    while drain.drain(ours.symbol).commands:
         pass
     assert tape(mixed) == tape(ours)
 

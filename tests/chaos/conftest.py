@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chaos.report import Report
-from scripts.handshake import database_version
-from scripts.packages import UnavailableError
+from tools.chaos.report import Report
+from tools.rig.handshake import database_version
+from tools.rig.packages import UnavailableError
 
 # Another each time: what fails is to be found, and its report names the seed.
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or int.from_bytes(os.urandom(2), "big")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.bells import COUNTS, Bells
 from tests.chaos.conftest import Part
+from tools.chaos.bells import COUNTS, Bells
 
 
 @pytest.mark.timeout(240)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from chaos import checks
-from chaos.checks import Findings
-from chaos.flow import Flow
-from chaos.killer import Sizes
-from chaos.views import OrdersView
 from tests.integration.stream.client import Told
+from tools.chaos import checks
+from tools.chaos.checks import Findings
+from tools.chaos.flow import Flow
+from tools.chaos.killer import Sizes
+from tools.chaos.views import OrdersView
 
 
 class Asked:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.kills import CI, QUICK_AUDITS, Kills
 from tests.chaos.conftest import Part
+from tools.chaos.kills import CI, QUICK_AUDITS, Kills
 
 
 @pytest.mark.timeout(420)

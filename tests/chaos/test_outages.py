@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.outages import ROUNDS, Outages
 from tests.chaos.conftest import Part
+from tools.chaos.outages import ROUNDS, Outages
 
 
 @pytest.mark.timeout(240)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from scripts.servers import free_port
 from tests.e2e.clients import PASSWORD
 from tests.e2e.processes import HOME, Demo, wait_until
+from tools.rig.servers import free_port
 
 NAMED_OTHERWISE = ("BROKER_URL", "REDIS_URL", "FLOWER_BASIC_AUTH")
 
@@ -36,7 +36,7 @@ def watched_by_flower(demo: Demo) -> Iterator[Flower]:
     """Yields once it knows the markets' queues: what happens from then on it has heard."""
     port = free_port()
     variables = {name: value for name, value in os.environ.items() if name not in NAMED_OTHERWISE}
-    command = [sys.executable, "-m", "demo.flower", "--port", str(port)]
+    command = [sys.executable, "-m", "tools.demo.flower", "--port", str(port)]
     with (demo.data / "logs" / "flower.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=HOME, env={**variables, **demo.variables, "DATA_DIR": str(demo.data)}, stdout=log, stderr=log

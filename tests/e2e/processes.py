@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.servers import free_port
+from tools.rig.servers import free_port
 
 HOME = Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 60
@@ -36,7 +36,7 @@ class Demo:
 
     def start(self, *arguments: str) -> None:
         assert self.process is None
-        command = [sys.executable, "-m", "demo", "--port", str(self.port), *arguments]
+        command = [sys.executable, "-m", "tools.demo", "--port", str(self.port), *arguments]
         variables = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(

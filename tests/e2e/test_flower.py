@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.environment import CannotStartError, running_broker
-from demo.flower import prepare
-from scripts.servers import start_redis
+from tools.demo.environment import CannotStartError, running_broker
+from tools.demo.flower import prepare
+from tools.rig.servers import start_redis
 
 
 def test_it_needs_a_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

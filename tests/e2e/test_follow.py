@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from scripts.follow import found, read_lines
 from tests.e2e.clients import PASSWORD
 from tests.e2e.flower import Flower, watched_by_flower
 from tests.e2e.processes import HOME, Demo, wait_until
+from tools.scripts.follow import found, read_lines
 
 OURS = ("web", "worker", "beat", "seed")
 ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.process import die_with_parent
-from scripts.servers import free_port
-from tests.live import wait_for
+from tests.support.live import wait_for
+from tools.rig.process import die_with_parent
+from tools.rig.servers import free_port
 
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "nginx.conf"
 STREAMS = ("/api/v1/stream/order-status", "/api/v1/stream/market/BTC-USD")

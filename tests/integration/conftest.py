@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from tests.counted import counted_exchange
-from tests.live import Live
+from tests.support.audits import counted_exchange
+from tests.support.live import Live
 
 
 @pytest.fixture(scope="session")

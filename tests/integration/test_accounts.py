@@ -9,7 +9,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from balances.models import LedgerEntry
 from markets.models import Asset, Market
-from tests.world import World, fund
+from tests.support.world import World, fund
 
 DORA = {"username": "dora", "email": "dora@example.com", "password": "correct horse"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from balances.models import Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
-from matching.attendance import Attendant
 from matching.models import DeadLetter
-from tests.world import World, stored_rows
+from matching.worker.heartbeat import Attendant
+from tests.support.world import World, stored_rows
 from users.models import User
 
 HISTORY = [*apps.get_app_config("balances").get_models(), *apps.get_app_config("orders").get_models(), Trade]

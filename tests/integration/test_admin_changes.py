@@ -11,7 +11,7 @@ from django.urls import reverse
 from markets.models import Asset, Market
 from matching import switching
 from matching.models import Command
-from tests.world import fund
+from tests.support.world import fund
 from users.models import User
 
 NEW_MARKET = {

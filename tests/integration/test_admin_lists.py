@@ -7,12 +7,12 @@ from django.test import Client
 from django.urls import reverse
 
 from balances.models import LedgerEntry, Transfer
-from exchange import admin as shared
-from exchange import windows
+from base.web import admin as shared
+from base.web import windows
 from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
-from tests.world import World, fund, person
+from tests.support.world import World, fund, person
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from balances import statement
 from balances.models import Balance, Transfer
 from balances.statement import Page, read_statement
 from markets.models import Trade
-from tests.world import World, fund
+from tests.support.world import World, fund
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from markets.models import Market
 from matching.models import Command, StatusChange
-from tests.world import World
+from tests.support.world import World
 
 
 def switch_url(status: str) -> str:

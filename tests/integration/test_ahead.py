@@ -9,10 +9,10 @@ from django.utils import timezone
 from balances.models import LedgerEntry
 from markets.models import Trade
 from markets.services import _markets, find_market
-from matching import worker
+from matching import drain
 from matching.models import Command, OrderBook
 from orders.models import Order
-from tests.world import World, fund, outcome
+from tests.support.world import World, fund, outcome
 
 
 @pytest.fixture
@@ -33,27 +33,27 @@ def pairs(transactional_db, settings) -> World:
 def decided_ahead(monkeypatch) -> list[int]:
     """How many commands each batch had that was decided ahead; 0 for one that had to be left to its turn."""
     sizes: list[int] = []
-    real = worker.prepare_ahead
+    real = drain.prepare_ahead
 
     def prepare(*arguments):
         prepared = real(*arguments)
         sizes.append(0 if prepared is None else len(prepared.batch.done))
         return prepared
 
-    monkeypatch.setattr(worker, "prepare_ahead", prepare)
+    monkeypatch.setattr(drain, "prepare_ahead", prepare)
     return sizes
 
 
 def before_lock(monkeypatch, turn: int, happen) -> None:
     """Let something happen before the worker's n-th transaction has its lock."""
-    real, turns = worker.lock_book, iter(range(1, 100))
+    real, turns = drain.lock_book, iter(range(1, 100))
 
     def lock(symbol):
         if next(turns) == turn:
             happen()
         return real(symbol)
 
-    monkeypatch.setattr(worker, "lock_book", lock)
+    monkeypatch.setattr(drain, "lock_book", lock)
 
 
 def outcomes() -> list[str]:
@@ -95,15 +95,15 @@ def test_without_a_book_in_memory_nothing_is_decided_ahead(pairs, decided_ahead,
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_an_interruption_throws_away_what_was_decided(pairs, monkeypatch, turn):
-    real, turns = worker.store, iter(range(1, 100))
+    real, turns = drain.store, iter(range(1, 100))
 
     def interrupted(*arguments):
         if next(turns) == turn:
             raise OperationalError(1213, "Deadlock found")
         return real(*arguments)
 
-    monkeypatch.setattr(worker, "store", interrupted)
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(drain, "store", interrupted)
+    monkeypatch.setattr(drain, "BACKOFF_SECONDS", 0)
     pairs.match()
     assert outcomes() == AS_USUAL
 
@@ -122,7 +122,7 @@ def test_an_interrupted_commit(pairs, monkeypatch, turn, committed, interruption
         if is_struck:
             raise interruption
 
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(drain, "BACKOFF_SECONDS", 0)
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt, SystemExit):
         patch.setattr(connection, "commit", commit)
         pairs.match()
@@ -132,7 +132,7 @@ def test_an_interrupted_commit(pairs, monkeypatch, turn, committed, interruption
 
 def test_a_defect_in_the_other_thread_is_found_out_in_this_one(pairs, monkeypatch):
     """What was decided there is decided again here, in smaller batches; nothing is wrong with them."""
-    monkeypatch.setattr(worker, "prepare_ahead", None)
+    monkeypatch.setattr(drain, "prepare_ahead", None)
     pairs.match()
     assert outcomes() == AS_USUAL
 

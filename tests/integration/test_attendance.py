@@ -7,15 +7,15 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from matching import attendance
-from matching.attendance import Attendant, workers_alive
 from matching.models import Attendance
-from tests.world import World
+from matching.worker import heartbeat
+from matching.worker.heartbeat import Attendant, workers_alive
+from tests.support.world import World
 
 
 @pytest.fixture(autouse=True)
 def always_due(monkeypatch):
-    monkeypatch.setattr(attendance, "SAY_EVERY_SECONDS", 0)
+    monkeypatch.setattr(heartbeat, "SAY_EVERY_SECONDS", 0)
 
 
 def worker(*symbols: str, name: str = "matcher@host") -> Attendant:
@@ -95,7 +95,7 @@ def test_it_touches_its_own_table_alone(world: World):
 
 
 def test_it_is_said_every_few_seconds_and_no_oftener(world: World, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(attendance, "SAY_EVERY_SECONDS", 5.0)
+    monkeypatch.setattr(heartbeat, "SAY_EVERY_SECONDS", 5.0)
     attendant = worker()
     with django_assert_num_queries(0):
         attendant.attend()

@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from audit.checks import Check
 from balances.models import Balance, EntryKind, LedgerEntry, Transfer
-from exchange.amounts import amount as stored
+from base.storage.fields import amount as stored
 from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import Command, DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
-from tests.traded import Traded, checks, full, replay, told
+from tests.support.orders import Traded, checks, full, replay, told
 
 pytestmark = pytest.mark.django_db
 DUST = Decimal("0.00000001")

@@ -12,18 +12,18 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from audit import holdings, run
+from audit import balances, run
 from audit.checks import NOT_IN_QUICK, REPLAYED, Check
 from audit.findings import MOST_OF_A_CHECK, Report
-from audit.inspection import Positions
+from audit.inspect import Positions
 from audit.models import AuditRun
 from audit.rows import BalanceRow
 from balances.models import LedgerEntry, Transfer
-from exchange.amounts import amount as stored
+from base.storage.fields import amount as stored
 from matching.models import Command, OrderBook
 from orders.models import Order
-from tests.traded import Traded, checks, full, quick, told
-from tests.world import World, fund, stored_rows
+from tests.support.orders import Traded, checks, full, quick, told
+from tests.support.world import World, fund, stored_rows
 
 pytestmark = pytest.mark.django_db
 MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")]
@@ -167,7 +167,7 @@ def test_an_entry_that_nothing_caused(traded):
 def test_a_negative_balance():
     """The database refuses it, so the check is asked by itself."""
     report = Report()
-    holdings._check_balance(report, mock.Mock(), BalanceRow(1, 1, "USD", -1, 1), 0, 1)
+    balances._check_balance(report, mock.Mock(), BalanceRow(1, 1, "USD", -1, 1), 0, 1)
     assert checks(report) == {Check.NEGATIVE}
 
 

@@ -10,20 +10,20 @@ from django.test import override_settings
 from django.utils import timezone
 
 from audit.checks import Check
-from audit.inspection import Positions
+from audit.inspect import Positions
 from balances.models import Balance
-from exchange.amounts import amount as stored
+from base.storage.fields import amount as stored
+from core.book import Book
 from markets.models import Market
 from markets.services import forget_markets
 from matching import books
-from matching.core.book import Book
+from matching.drain import _Drain
 from matching.models import Command, DeadLetter, OrderBook, StatusChange
-from matching.worker import _Drain
 from orders.models import Order, OrderEvent
-from tests.commands import MARKETS
 from tests.integration.test_properties import Beside, Drain, Engine, play, random_step
-from tests.traded import Traded, checks, full, quick, replay, told
-from tests.world import World, fund
+from tests.support.commands import MARKETS
+from tests.support.orders import Traded, checks, full, quick, replay, told
+from tests.support.world import World, fund
 
 pytestmark = pytest.mark.django_db
 

@@ -9,10 +9,10 @@ from django.db import DatabaseError, connection
 
 from audit.models import Mode, Outcome
 from audit.run import audit, keep
-from audit.snapshot import one_snapshot
-from exchange.checks import database_faults
+from base.storage.checks import database_faults
+from base.storage.snapshot import one_snapshot
 from orders.models import Order
-from tests.traded import told
+from tests.support.orders import told
 
 
 def aside(do) -> None:

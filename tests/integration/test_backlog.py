@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from matching import backlog
+from commands import backlog
 from matching.models import Command
 from orders.models import Order
 from tests.integration.test_intake import statements
-from tests.tape import parse
-from tests.world import World, stored_rows
+from tests.support.tape import parse
+from tests.support.world import World, stored_rows
 
 
 @pytest.fixture

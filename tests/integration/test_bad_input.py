@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orders.models import Order
-from tests.world import World, stored_rows
+from tests.support.world import World, stored_rows
 
 GOOD_ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "100", "quantity": "1"}
 GOOD_TRANSFER = {"currency": "USD", "amount": "5", "reason": "gift", "reference": "r-1"}

@@ -11,14 +11,14 @@ import pytest
 from django.db import connection
 
 from balances import services as balances
-from exchange.json import MAX_BYTES
+from base.web.body import MAX_BYTES
+from commands import queue
 from markets.services import create_market
-from matching import queue
 from matching.models import Command
-from orders import batch
+from orders import placing
 from orders.models import Order
-from tests.tape import parse
-from tests.world import Person, World, fund, stored_rows
+from tests.support.tape import parse
+from tests.support.world import Person, World, fund, stored_rows
 
 
 def send(world: World, who: Person, *orders: Any) -> Any:
@@ -282,14 +282,14 @@ def test_the_longest_batch_fits(world):
 def test_funds_that_were_spent_after_they_were_read(world, monkeypatch):
     """The guard tells, and the second decision is made on locked balances."""
     calls = []
-    real = batch.read_available
+    real = placing.read_available
 
     def read_too_much(keys, *, locked):
         calls.append(locked)
         funds = real(keys, locked=locked)
         return funds if locked else dict.fromkeys(funds, Decimal(1_000_000))
 
-    monkeypatch.setattr(batch, "read_available", read_too_much)
+    monkeypatch.setattr(placing, "read_available", read_too_much)
     answer = send(world, world.alice, "buy 60 @ 100", "buy 60 @ 100", "buy 40 @ 100")
     assert told(answer) == ["accepted", "INSUFFICIENT_FUNDS", "accepted"]
     assert calls == [False, True]
@@ -298,7 +298,7 @@ def test_funds_that_were_spent_after_they_were_read(world, monkeypatch):
 
 
 def test_a_guard_that_never_holds_ends(world, monkeypatch):
-    monkeypatch.setattr(batch, "read_available", lambda keys, *, locked: dict.fromkeys(keys, Decimal(1_000_000)))
+    monkeypatch.setattr(placing, "read_available", lambda keys, *, locked: dict.fromkeys(keys, Decimal(1_000_000)))
     before = stored_rows()
     answer = world.alice.call("POST", "/orders/batch", {"orders": [body(world, "buy 101 @ 100")]})
     assert (answer.status_code, answer.body["error"]) == (503, "UNAVAILABLE")

@@ -18,14 +18,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from exchange.breakers import Breaker, ask, breaker_of, forget_breakers
-from exchange.ratelimit.windows import SharedWindow
-from exchange.servers import TIMEOUT_SECONDS
-from exchange.streams import Message, issue_ticket, publish, publisher, redeem_ticket, stats
-from matching import queue
-from scripts.servers import Server, start_redis
-from tests.live import wait_for
-from tests.world import World
+from base.storage.breakers import Breaker, ask, breaker_of, forget_breakers
+from base.storage.redis import TIMEOUT_SECONDS
+from base.streams import Message, issue_ticket, publish, publisher, redeem_ticket, stats
+from base.web.ratelimit.windows import SharedWindow
+from commands import queue
+from tests.support.live import wait_for
+from tests.support.world import World
+from tools.rig.servers import Server, start_redis
 
 SLACK_SECONDS = 0.2
 ONCE_SECONDS = TIMEOUT_SECONDS + SLACK_SECONDS

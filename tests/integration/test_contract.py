@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
+from base.streams import Message
+from base.streams.messages import data_text
+from base.web.errors import ExchangeError
+from base.web.openapi.operations import BEARER
+from commands.backlog import forget_backlogs
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
-from exchange.errors import ExchangeError
-from exchange.openapi.operations import BEARER
-from exchange.streams import Message
-from exchange.streams.messages import data_text
-from matching import preparation
-from matching.backlog import forget_backlogs
-from matching.stream import MarketFeed
-from orders.stream import OrderFeed
+from marketdata.feed import MarketFeed
+from matching import prepare
+from orders.feed import OrderFeed
 from orders.telling import step_message
-from tests.contract import check_answer, check_event, described, operations, template
-from tests.world import Person, World, person
+from tests.support.contract import check_answer, check_event, described, operations, template
+from tests.support.world import Person, World, person
 
 pytestmark = pytest.mark.django_db
 
@@ -180,7 +180,7 @@ def test_every_event_is_told_as_described(world, monkeypatch):
         steps.extend(map(step_message, batch))
         public.extend(ahead)
 
-    monkeypatch.setattr(preparation, "publish_steps", publish)
+    monkeypatch.setattr(prepare, "publish_steps", publish)
     feed = MarketFeed(world.symbol)
     feed.opening(0)
     _trade(world, Answers().call)

@@ -7,12 +7,13 @@ from django.test import Client
 from django.urls import reverse
 from prometheus_client import REGISTRY
 
-from matching import queue, tasks
-from matching.core.book import Book
-from matching.core.types import OrderType
+from commands import queue
+from core.book import Book
+from core.types import OrderType
 from matching.models import DeadLetter
+from matching.worker import tasks
 from orders.models import Order
-from tests.world import World, fund, outcome
+from tests.support.world import World, fund, outcome
 from users.models import User
 
 LIST = reverse("admin:matching_deadletter_changelist")

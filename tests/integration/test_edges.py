@@ -7,14 +7,15 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from balances.services import transfer
-from exchange.bulk import GuardFailed, update_rows
-from exchange.deadlocks import again_on_deadlock
-from exchange.errors import InsufficientFunds
+from base.storage.bulk import GuardFailed, update_rows
+from base.storage.deadlocks import again_on_deadlock
+from base.web.errors import InsufficientFunds
+from commands import queue
 from markets.models import Asset
-from matching import books, queue, worker
+from matching import books, drain
 from matching.models import Command, CommandKind, OrderBook
 from orders.models import Order
-from tests.world import World, fund, outcome
+from tests.support.world import World, fund, outcome
 
 
 def commit_late(kind: CommandKind, symbol: str, order_id: int) -> None:
@@ -60,7 +61,7 @@ def test_a_book_in_memory_never_outlives_an_interruption(transactional_db, world
         raise interruption
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "clear_inbox", interrupt)
+        patch.setattr(drain, "clear_inbox", interrupt)
         with pytest.raises(interruption):
             world.match()
     assert books._books == {}
@@ -109,7 +110,7 @@ def test_a_host_whose_clock_is_behind_overtakes_nobody(world):
 
 def test_a_command_that_is_gone_throws_the_batch_away(transactional_db, world, monkeypatch, caplog):
     world.place(world.alice, "buy 1 @ 100")
-    real = worker.clear_inbox
+    real = drain.clear_inbox
 
     times = iter([1])
 
@@ -118,7 +119,7 @@ def test_a_command_that_is_gone_throws_the_batch_away(transactional_db, world, m
             Command.objects.all().delete()
         real(commands)
 
-    monkeypatch.setattr(worker, "clear_inbox", somebody_was_faster)
+    monkeypatch.setattr(drain, "clear_inbox", somebody_was_faster)
     world.match()
     assert "`commands`: 0 of 1 rows" in caplog.text
     assert Order.objects.get().status == "OPEN"
@@ -149,12 +150,12 @@ def test_a_bell_is_rung_where_the_cache_cannot_tell(world, monkeypatch, settings
     """And is a server of its own: one that serves as the broker too is away with it."""
     settings.CACHE_URL = "redis://127.0.0.1:1/1"
     sent = []
-    monkeypatch.setattr("matching.queue.current_app.send_task", lambda *_args, **options: sent.append(options["queue"]))
+    monkeypatch.setattr("commands.queue.current_app.send_task", lambda *_args, **options: sent.append(options["queue"]))
 
     def away(*_args, **_options):
         raise ConnectionError("no cache")
 
-    monkeypatch.setattr("matching.queue.cache.add", away)
+    monkeypatch.setattr("commands.queue.cache.add", away)
     queue.ring_now(world.symbol)
     assert sent == ["orders.BTC-USD"]
 

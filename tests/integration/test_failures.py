@@ -7,15 +7,16 @@ from audit.models import Mode, Outcome
 from audit.run import audit
 from balances.models import Balance
 from balances.services import Overdrawn
-from exchange.outages import is_outage
-from matching import queue, worker
+from base.storage.outages import is_outage
+from commands import queue
+from core.book import Book
+from matching import drain
+from matching.bisection import Suspicion
 from matching.books import BrokenBook
-from matching.core.book import Book
 from matching.failure import halt
 from matching.models import DeadLetter, OrderBook, StatusChange
-from matching.suspicion import Suspicion
 from orders.models import Order, OrderEvent
-from tests.world import World, fund, outcome
+from tests.support.world import World, fund, outcome
 
 POISON = 13
 
@@ -53,8 +54,8 @@ def test_a_poison_order_fails_alone(poisoned):
 
 def test_what_another_worker_dealt_with_is_not_given_up(poisoned, monkeypatch):
     """Two workers found the same culprit; the second finds its neighbour in its place."""
-    real = worker.give_up
-    monkeypatch.setattr(worker, "give_up", lambda *found: real(*found) and real(*found))
+    real = drain.give_up
+    monkeypatch.setattr(drain, "give_up", lambda *found: real(*found) and real(*found))
     poisoned.place(poisoned.alice, "buy 13 @ 1")
     poisoned.place(poisoned.alice, "buy 1 @ 1")
     poisoned.match()
@@ -99,8 +100,8 @@ def test_wherever_it_stands_its_neighbours_go_on(poisoned, place):
 
 def test_the_culprit_is_found_in_few_transactions(poisoned, monkeypatch):
     tries = []
-    real = worker.read_inbox
-    monkeypatch.setattr(worker, "read_inbox", lambda *arguments: tries.append(arguments[1]) or real(*arguments))
+    real = drain.read_inbox
+    monkeypatch.setattr(drain, "read_inbox", lambda *arguments: tries.append(arguments[1]) or real(*arguments))
     for number in range(64):
         poisoned.place(poisoned.alice, "buy 13 @ 1" if number == 40 else "buy 1 @ 1")
     poisoned.match()
@@ -109,14 +110,14 @@ def test_the_culprit_is_found_in_few_transactions(poisoned, monkeypatch):
 
 def test_an_order_that_the_database_refuses_fails_alone(poisoned, monkeypatch):
     """The core has no objection; its row does not fit."""
-    real = worker.store
+    real = drain.store
 
     def store(row, settlement):
         if any(event.order.quantity == 700_000_000 for event in settlement.batch.events):
             raise DataError(1264, "Out of range value for column 'price'")
         return real(row, settlement)
 
-    monkeypatch.setattr(worker, "store", store)
+    monkeypatch.setattr(drain, "store", store)
     for line in ("buy 1 @ 1", "buy 7 @ 1", "buy 1 @ 1"):
         poisoned.place(poisoned.alice, line)
     poisoned.match()
@@ -237,7 +238,7 @@ def test_a_switch_that_fails_is_carried_out_alone(poisoned, monkeypatch):
     """It needs no book; and intake has been told already."""
     poisoned.play(poisoned.bob, "sell 1 @ 100")
     poisoned.switch("HALTED")
-    monkeypatch.setattr("matching.worker.prepare", None)
+    monkeypatch.setattr("matching.drain.prepare", None)
     poisoned.match()
     assert (OrderBook.objects.get().status, DeadLetter.objects.get().kind) == ("HALTED", "HALT")
 

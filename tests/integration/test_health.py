@@ -9,11 +9,11 @@ from django.db import OperationalError, transaction
 from django.db.models import F
 from django.test import Client, override_settings
 
-from audit import health
-from exchange.amounts import amount as stored
-from matching.attendance import Attendant
+from base.storage.fields import amount as stored
+from matching.worker.heartbeat import Attendant
+from operations import health
 from orders.models import Order
-from tests.world import World
+from tests.support.world import World
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from redis import Redis
 
-from tests.live import Live
+from tests.support.live import Live
 
 
 def test_a_hundred_threads_with_one_reference(exchange: Live) -> None:

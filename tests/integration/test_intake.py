@@ -10,13 +10,13 @@ import pytest
 from cachetools import TTLCache
 from django.db import connection, transaction
 
-from exchange import callers
+from base.web import authentication
 from markets import services as markets
 from markets.models import Market
 from matching.models import Command
 from orders.models import Order
-from tests.tape import parse
-from tests.world import World, outcome
+from tests.support.tape import parse
+from tests.support.world import World, outcome
 from users.models import User
 
 _STATEMENT = re.compile(r"(INSERT) INTO [`\"]?(\w+)|(UPDATE) [`\"]?(\w+)|(SELECT) .*? FROM [`\"]?(\w+)", re.DOTALL)
@@ -130,7 +130,7 @@ def test_a_fingerprint_is_what_it_was(world):
 
 def test_a_deactivated_user_is_refused_within_seconds(world, monkeypatch):
     seconds = [0.0]
-    monkeypatch.setattr(callers, "_active", TTLCache(9, callers.ACTIVE_SECONDS, timer=lambda: seconds[0]))
+    monkeypatch.setattr(authentication, "_active", TTLCache(9, authentication.ACTIVE_SECONDS, timer=lambda: seconds[0]))
     assert world.alice.call("GET", "/orders").status_code == 200
     User.objects.filter(id=world.alice.user.id).update(is_active=False)
     told = []

@@ -9,14 +9,15 @@ from django.db import connections
 from django.utils import timezone
 
 from markets.services import create_market
-from matching import aside, lookout, worker
-from matching.attendance import Attendant, workers_alive
-from matching.lookout import Lookout
+from matching import background, drain
 from matching.models import Command, OrderBook
+from matching.worker import poller
+from matching.worker.heartbeat import Attendant, workers_alive
+from matching.worker.poller import Lookout
 from orders.models import Order
-from tests.live import wait_for
-from tests.tape import parse
-from tests.world import World, outcome
+from tests.support.live import wait_for
+from tests.support.tape import parse
+from tests.support.world import World, outcome
 
 LONG_AGO = timedelta(seconds=5)
 
@@ -55,7 +56,7 @@ def test_what_is_new_is_left_to_its_bell(unheard):
 
 
 def test_a_worker_at_work_is_not_disturbed(unheard):
-    with lookout._turn:
+    with poller._turn:
         assert not look("BTC-USD")
 
 
@@ -70,13 +71,13 @@ def test_a_broken_market_keeps_no_other_waiting(unheard):
     assert {order.market_id: order.status for order in Order.objects.all()} == {"BTC-USD": "OPEN", "AAA-USD": "PENDING"}
     assert OrderBook.objects.get(market_id="AAA-USD").status == "HALTED"
     OrderBook.objects.filter(market_id="AAA-USD").update(unfinished_order_id=None)
-    worker.drain("AAA-USD")
+    drain.drain("AAA-USD")
     assert outcome(unheard.alice.get(f"/orders/{broken}")) == "1 rejected market_halted"
 
 
 def test_a_database_that_is_away_is_looked_for_again(unheard, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("matching.queue.unheard", None)
+        patch.setattr("commands.queue.unheard", None)
         assert not look("BTC-USD")
     assert look("BTC-USD")
 
@@ -84,13 +85,13 @@ def test_a_database_that_is_away_is_looked_for_again(unheard, monkeypatch):
 def test_what_is_given_up_was_work(unheard, monkeypatch, settings):
     """Without it a backlog would wait a second for each order that fails."""
     settings.ENGINE_RETRY_MS = []
-    monkeypatch.setattr(worker, "prepare", None)
+    monkeypatch.setattr(drain, "prepare", None)
     assert look("BTC-USD")
     assert Order.objects.get().status == "FAILED"
 
 
 def test_it_says_that_it_is_there_until_it_ends(unheard, monkeypatch):
-    monkeypatch.setattr(lookout, "LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(poller, "LOOK_EVERY_SECONDS", 0.01)
     thread = lookout_for("BTC-USD")
     thread.start()
     wait_for(workers_alive, lambda alive: alive == {"BTC-USD": 1})
@@ -100,18 +101,18 @@ def test_it_says_that_it_is_there_until_it_ends(unheard, monkeypatch):
 
 def test_it_drains_though_it_cannot_say_that_it_is_there(unheard, monkeypatch):
     """As on the morning on which the worker is newer than the database's tables."""
-    monkeypatch.setattr("matching.attendance.Attendance", None)
+    monkeypatch.setattr("matching.worker.heartbeat.Attendance", None)
     assert look("BTC-USD")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_takes_its_turn_and_has_a_thread_of_its_own(transactional_db):
     """Celery forks a new child from a parent in whose threads anything may be going on."""
-    aside.do_aside(int).result(5)
+    background.do_aside(int).result(5)
     connections.close_all()
-    with lookout._turn:
+    with poller._turn:
         child = os.fork()
         if child == 0:
-            is_well = lookout._turn.acquire(timeout=1) and aside.do_aside(int).result(5) == 0
+            is_well = poller._turn.acquire(timeout=1) and background.do_aside(int).result(5) == 0
             os._exit(0 if is_well else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

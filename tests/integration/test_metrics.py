@@ -13,13 +13,13 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from audit import scrape
-from exchange.breakers import ServerAway, breaker
-from matching import worker
+from base.storage.breakers import ServerAway, breaker
+from matching import drain
 from matching.bookrow import lock_book
 from matching.models import Command
-from tests.tape import parse
-from tests.world import World
+from operations import metrics
+from tests.support.tape import parse
+from tests.support.world import World
 
 pytestmark = pytest.mark.django_db
 
@@ -129,14 +129,14 @@ def test_the_last_audit(world: World) -> None:
 
 def test_deadlocks_and_outages(world: World, gained: Callable[..., float], monkeypatch: pytest.MonkeyPatch) -> None:
     errors = [OperationalError(1213, "deadlock"), OperationalError(2013, "lost connection")]
-    real = worker.lock_book
+    real = drain.lock_book
 
     def lock(symbol: str) -> object:
         if errors:
             raise errors.pop(0)
         return real(symbol)
 
-    monkeypatch.setattr(worker, "lock_book", lock)
+    monkeypatch.setattr(drain, "lock_book", lock)
     monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
     world.play(world.alice, "buy 1 @ 90")
     assert gained("exchange_deadlock_retries_total", "engine") == 1
@@ -161,7 +161,7 @@ def test_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise OperationalError(2006, "gone away")
 
-    monkeypatch.setattr(scrape, "_audits", away)
+    monkeypatch.setattr(metrics, "_audits", away)
     numbers = scraped()
     assert numbers["exchange_database_up",] == 0
     assert not [name for name, *_ in numbers if name.startswith("exchange_waiting")]

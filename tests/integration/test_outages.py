@@ -11,8 +11,8 @@ from django.db import connection, transaction
 
 from balances.models import Balance
 from balances.services import lock_balances
-from matching import queue
-from tests.world import World, fund
+from commands import queue
+from tests.support.world import World, fund
 from users.models import User
 
 
@@ -22,7 +22,7 @@ def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.broker_url = "redis://127.0.0.1:1/0"
     monkeypatch.setattr(queue, "current_app", app)
-    monkeypatch.setattr("matching.queue.cache.add", lambda *_args, **_options: True)
+    monkeypatch.setattr("commands.queue.cache.add", lambda *_args, **_options: True)
     began = time.monotonic()
     queue.ring_now(world.symbol)
     assert time.monotonic() - began < 1.5

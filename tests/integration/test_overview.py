@@ -10,17 +10,17 @@ from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from audit import overview
 from audit.models import AuditRun
-from audit.overview import Line, age, read_overview
-from audit.patience import Patience
-from audit.sparkline import bars
-from markets.candles import opens_at
+from base.storage.time_limit import Patience
+from marketdata.candles import opens_at
 from markets.models import Candle, Market
 from markets.services import create_market
-from matching.attendance import Attendant
 from matching.models import Command, DeadLetter
-from tests.world import World
+from matching.worker.heartbeat import Attendant
+from operations import overview
+from operations.overview import Line, age, read_overview
+from operations.sparkline import bars
+from tests.support.world import World
 
 EVERYTHING = (
     "markets.view_market",
@@ -198,7 +198,7 @@ def test_nothing_on_the_page_is_inline_or_from_elsewhere(traded, operator):
     fragment = operator.get(reverse("overview")).content.decode()
     assert not any(mark in fragment for mark in ("<script", "style=", "onclick", "http"))
     index = operator.get("/admin/").content.decode()
-    assert 'src="/static/audit/overview.js"' in index
+    assert 'src="/static/operations/overview.js"' in index
 
 
 def test_links_elsewhere_are_shown_where_they_are_set(world, operator):

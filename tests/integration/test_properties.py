@@ -15,20 +15,20 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit.inspection import check_exchange
+from audit.inspect import check_exchange
 from audit.naive import BASE, QUOTE, ZERO, NaiveExchange, NaiveOrder, NaiveTrade
 from balances.models import Balance, HouseAccount, LedgerEntry
 from balances.services import transfer
-from exchange.errors import InsufficientFunds, OrderClosed
+from base.web.errors import InsufficientFunds, OrderClosed
+from core.types import TRANSITIONS, Status
 from markets.models import Asset, Market, Trade
 from markets.services import create_market
-from matching import books, worker
-from matching.core.types import TRANSITIONS, Status
+from matching import books, drain
 from matching.models import Command, OrderBook
 from orders.models import Order, OrderEvent
 from orders.services import NewOrder, cancel_order, cancel_orders, place_order
-from tests import commands
-from tests.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
+from tests.support import commands
+from tests.support.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +116,7 @@ class Database:
 
     def drain(self) -> None:
         while Command.objects.filter(market=self.market).exists():
-            worker.drain(self.market.symbol)
+            drain.drain(self.market.symbol)
 
     # What there is to see afterwards, in the twin's words.
 

@@ -9,11 +9,11 @@ import pytest
 from celery import Celery
 
 from exchange.beat import Scheduler
-from matching import lookout
-from matching.attendance import Attendant
-from matching.lookout import Lookout
 from matching.run import Run
-from tests.live import wait_for
+from matching.worker import poller
+from matching.worker.heartbeat import Attendant
+from matching.worker.poller import Lookout
+from tests.support.live import wait_for
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def looking() -> Lookout:
 
 
 def test_a_worker_that_has_nothing_to_do_has_a_pulse(transactional_db: None, pulse: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lookout, "LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(poller, "LOOK_EVERY_SECONDS", 0.01)
     own = looking()
     own.start()
     wait_for(pulse.exists, bool)
@@ -37,8 +37,8 @@ def test_a_worker_that_has_nothing_to_do_has_a_pulse(transactional_db: None, pul
 
 
 def test_a_worker_that_matches_has_a_pulse(pulse: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lookout.worker, "drain", Run)
-    lookout.match("BTC-USD")
+    monkeypatch.setattr(poller.drain, "drain", Run)
+    poller.match("BTC-USD")
     assert pulse.exists()
 
 
@@ -50,8 +50,8 @@ def test_a_worker_that_is_stuck_in_a_batch_has_none(pulse: Path, monkeypatch: An
         stuck.set()
         release.wait(10)
 
-    monkeypatch.setattr(lookout.worker, "drain", drain)
-    thread = threading.Thread(target=lookout.match, args=("BTC-USD",))
+    monkeypatch.setattr(poller.drain, "drain", drain)
+    thread = threading.Thread(target=poller.match, args=("BTC-USD",))
     thread.start()
     assert stuck.wait(5)
     looking()._show_pulse()

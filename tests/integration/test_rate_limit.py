@@ -15,16 +15,16 @@ from django.urls import reverse
 from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
-from exchange import callers
-from exchange.breakers import breaker_of
-from exchange.ratelimit import meter
-from exchange.ratelimit.addresses import client_network
-from exchange.ratelimit.windows import LocalWindow, SharedWindow
+from base.storage.breakers import breaker_of
+from base.web import authentication
+from base.web.ratelimit import meter
+from base.web.ratelimit.addresses import client_network
+from base.web.ratelimit.windows import LocalWindow, SharedWindow
 from orders import services
 from orders.models import Order
-from scripts.servers import free_port
-from tests.tape import parse
-from tests.world import Person, World
+from tests.support.tape import parse
+from tests.support.world import Person, World
+from tools.rig.servers import free_port
 from users.models import User
 
 LIMIT = 3
@@ -210,11 +210,11 @@ def change_in_admin(operator: Client, who: Person, rate_limit: str) -> Any:
 def test_an_operator_gives_a_user_a_limit_of_their_own(
     world: World, clock: Clock, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callers, "_active", TTLCache(9, callers.ACTIVE_SECONDS, timer=clock))
+    monkeypatch.setattr(authentication, "_active", TTLCache(9, authentication.ACTIVE_SECONDS, timer=clock))
     assert told(world.alice.call("GET", "/orders")) == "200 3 2"
     for given, left in (("5", "200 5 4"), ("0", "200 - -"), ("", "200 3 2")):
         assert change_in_admin(operator, world.alice, given).status_code == 302
-        clock.seconds += callers.ACTIVE_SECONDS
+        clock.seconds += authentication.ACTIVE_SECONDS
         assert told(world.alice.call("GET", "/orders")) == left, "within seconds, without a restart"
     assert told(world.bob.call("GET", "/orders")) == "200 3 2"
 
@@ -244,7 +244,7 @@ def test_it_asks_the_database_nothing_more(world: World, clock: Clock) -> None:
     world.place(world.alice, "buy 1 @ 100")
     seen = []
     for limit in (None, LIMIT):
-        callers.forget_callers()
+        authentication.forget_callers()
         with override_settings(RATE_LIMIT=limit), CaptureQueriesContext(connection) as queries:
             world.place(world.alice, "buy 1 @ 100")
             world.place(world.alice, "buy 1 @ 100")
@@ -257,7 +257,7 @@ def test_without_the_database_the_view_says_so(world: World, clock: Clock) -> No
     def away(*_: Any) -> Any:
         raise OperationalError(2006, "gone")
 
-    callers.forget_callers()
+    authentication.forget_callers()
     with connection.execute_wrapper(away):
         assert told(world.alice.call("GET", "/orders")) == "503 3 2"
         assert told(anybody()) == "200 3 1"

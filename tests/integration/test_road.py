@@ -6,7 +6,7 @@ import pytest
 
 from matching.models import Command
 from orders.models import Order
-from tests.world import World, fund, outcome, person, stored_rows
+from tests.support.world import World, fund, outcome, person, stored_rows
 
 
 def test_limit_exact_match(world):

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.live import Live, Trader, wait_for
-from tests.world import outcome
+from tests.support.live import Live, Trader, wait_for
+from tests.support.world import outcome
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from celery import Celery, current_app
 from celery.utils.timer2 import Timer
 from django.test import override_settings
 
-from exchange.breakers import is_away
+from base.storage.breakers import is_away
+from commands import queue
 from exchange.celery import QUORUM, Declarations
-from matching import queue
-from matching.subscription import MarketSubscription, Served
-from tests.world import World
+from matching.worker.subscription import MarketSubscription, Served
+from tests.support.world import World
 
 
 @dataclass

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
+from commands.queue import submit_switch
 from markets.models import Market
 from markets.services import _markets, find_market
 from matching import switching
 from matching.models import Command, OrderBook, StatusChange
-from matching.queue import submit_switch
-from tests.world import World, outcome, stored_rows
+from tests.support.world import World, outcome, stored_rows
 
 
 @pytest.fixture

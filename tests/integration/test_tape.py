@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from marketdata.ticker import read_ticker
 from markets.models import Candle, Interval
-from matching import worker
-from matching.ticker import read_ticker
-from tests.world import World, fund
+from matching import drain
+from tests.support.world import World, fund
 
 
 def trade(world: World, price: str, quantity: str) -> None:
@@ -27,7 +27,7 @@ def ago(monkeypatch):
 
     def set_back(**delta: int) -> None:
         now = beginning - timedelta(**delta)
-        monkeypatch.setattr(worker, "database_time", lambda: now)
+        monkeypatch.setattr(drain, "database_time", lambda: now)
 
     return set_back
 

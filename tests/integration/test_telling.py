@@ -10,19 +10,19 @@ from django.test import override_settings
 from django.utils import timezone
 
 from markets.models import Trade
-from matching import books, preparation, worker
+from matching import books, drain, prepare
 from matching.models import Command, OrderBook
-from orders import replay
+from orders import catch_up
 from orders.models import Order, OrderEvent
 from orders.telling import represent_step, stored_steps
 from tests.integration.test_properties import ENGINES, MARKETS, Deposit, Drain, play, random_step
-from tests.world import World
+from tests.support.world import World
 
 
 @pytest.fixture
 def told(monkeypatch) -> list[dict]:
     steps: list[dict] = []
-    monkeypatch.setattr(preparation, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
+    monkeypatch.setattr(prepare, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
     return steps
 
 
@@ -64,7 +64,7 @@ def test_what_was_not_committed_is_not_told(transactional_db, settings, monkeypa
             raise OperationalError(1213, "Deadlock found")
         real()
 
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(drain, "BACKOFF_SECONDS", 0)
     with monkeypatch.context() as patch:
         patch.setattr(connection, "commit", commit)
         world.match()
@@ -75,27 +75,27 @@ def test_what_was_not_committed_is_not_told(transactional_db, settings, monkeypa
 def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypatch, slow):
     """Redis does not answer: who resumes after any of the events is told all that come after it."""
     world = backlog(settings, 12)
-    real, turns = preparation.publish_steps, iter(range(100))
+    real, turns = prepare.publish_steps, iter(range(100))
 
     def publish(steps, ahead=()):
         if next(turns) < slow:
             time.sleep(0.25)
         real(steps, ahead)
 
-    monkeypatch.setattr(preparation, "publish_steps", publish)
+    monkeypatch.setattr(prepare, "publish_steps", publish)
     world.match()
     events = list(OrderEvent.objects.order_by("sequence"))
     instants = [event.created_at for event in events]
     assert instants == sorted(instants)
     for event in events:
-        missed = replay.missed_events(world.alice.user.id, event.event_id)
+        missed = catch_up.missed_events(world.alice.user.id, event.event_id)
         assert [other.sequence for other in missed] == list(range(event.sequence + 1, 13))
 
 
 def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, settings, monkeypatch):
     """It is committed while a batch takes long to be decided, and read with those after that."""
     world = backlog(settings, 2)
-    decide, clear, placed = preparation.decide, worker.clear_inbox, []
+    decide, clear, placed = prepare.decide, drain.clear_inbox, []
 
     def slow(*arguments, **named):
         if not placed:
@@ -107,8 +107,8 @@ def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, sett
             placed.append(world.place(world.alice, "buy 1 @ 101"))
         clear(commands)
 
-    monkeypatch.setattr(preparation, "decide", slow)
-    monkeypatch.setattr(worker, "clear_inbox", place_another)
+    monkeypatch.setattr(prepare, "decide", slow)
+    monkeypatch.setattr(drain, "clear_inbox", place_another)
     world.match()
     order = Order.objects.latest("id")
     assert order.status == "OPEN"
@@ -129,7 +129,7 @@ def test_market_buyers_do_not_cost_the_book(transactional_db, settings, monkeypa
 
 def in_between(monkeypatch, world: World, late: Command) -> None:
     """Another worker applies a command that was committed late, before the second batch of this one."""
-    real, first = worker.do_aside, [True]
+    real, first = drain.do_aside, [True]
 
     def another_worker(function, *arguments):
         if getattr(function, "__name__", "") == "tell" and first and first.pop():
@@ -138,10 +138,10 @@ def in_between(monkeypatch, world: World, late: Command) -> None:
             limits = override_settings(ENGINE_BATCH_SIZE=1, ENGINE_TIME_BOX_SECONDS=-1)
             with monkeypatch.context() as other, limits:
                 other.setattr(books, "_books", {})
-                assert worker._Drain(world.symbol).run().commands == 1
+                assert drain._Drain(world.symbol).run().commands == 1
         return real(function, *arguments)
 
-    monkeypatch.setattr(worker, "do_aside", another_worker)
+    monkeypatch.setattr(drain, "do_aside", another_worker)
 
 
 def two_batches(settings) -> tuple[World, Command]:

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.test import override_settings
 from redis import Redis
 
-from exchange.breakers import breaker_of
-from exchange.streams import issue_ticket, publisher, redeem_ticket
-from matching import queue
-from scripts.servers import Server, start_redis
+from base.storage.breakers import breaker_of
+from base.streams import issue_ticket, publisher, redeem_ticket
+from commands import queue
+from tools.rig.servers import Server, start_redis
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_cache_that_forgot_makes_no_used_ticket_good(cache: Server, monkeypatc
     ticket = issue_ticket(7)
     assert redeem_ticket(ticket) == 7
     # Another process, which has not seen it itself.
-    monkeypatch.setattr("exchange.streams.tickets._used", {})
+    monkeypatch.setattr("base.streams.tickets._used", {})
     with Redis(port=cache.port) as redis:
         redis.flushall()
     assert redeem_ticket(ticket) is None

@@ -8,12 +8,13 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from exchange.checks import database_faults
+from base.storage.checks import database_faults
+from commands import queue
 from markets.models import Trade
-from matching import books, queue, worker
+from matching import books, drain
 from matching.models import Command, OrderBook
 from orders.models import Order, OrderEvent
-from tests.world import World, outcome
+from tests.support.world import World, outcome
 
 
 def test_sessions_are_read_committed_and_strict(db):
@@ -96,7 +97,7 @@ def test_a_book_in_memory_that_lies_is_caught_by_the_guards(transactional_db, wo
 def test_a_token_that_moved_throws_the_batch_away(transactional_db, world, monkeypatch, caplog, settings):
     settings.ENGINE_RETRY_MS = [0]
     world.place(world.alice, "buy 1 @ 100")
-    real = worker.clear_inbox
+    real = drain.clear_inbox
 
     moves = iter([OrderBook.objects.update])
 
@@ -105,7 +106,7 @@ def test_a_token_that_moved_throws_the_batch_away(transactional_db, world, monke
         for move in moves:
             move(token="0" * 32)
 
-    monkeypatch.setattr(worker, "clear_inbox", meanwhile)
+    monkeypatch.setattr(drain, "clear_inbox", meanwhile)
     world.match()
     assert "no longer carries the token" in caplog.text
     assert Order.objects.get().status == "OPEN"
@@ -115,15 +116,15 @@ def test_an_interrupted_batch_is_done_again_from_the_start(transactional_db, wor
     world.play(world.bob, "sell 1 @ 100")
     order_id = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
     failures = iter([OperationalError(1213, "Deadlock found"), OperationalError(1205, "Lock wait timeout")])
-    real = worker.clear_inbox
+    real = drain.clear_inbox
 
     def sometimes(commands):
         for error in failures:
             raise error
         real(commands)
 
-    monkeypatch.setattr(worker, "clear_inbox", sometimes)
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(drain, "clear_inbox", sometimes)
+    monkeypatch.setattr(drain, "BACKOFF_SECONDS", 0)
     world.match()
     assert outcome(world.alice.get(f"/orders/{order_id}")) == "0 filled"
 
@@ -135,8 +136,8 @@ def test_a_database_that_stays_away_fails_no_order(transactional_db, world, monk
         raise OperationalError(2006, "Server has gone away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "clear_inbox", away)
-        patch.setattr(worker, "BACKOFF_SECONDS", 0)
+        patch.setattr(drain, "clear_inbox", away)
+        patch.setattr(drain, "BACKOFF_SECONDS", 0)
         with pytest.raises(OperationalError):
             world.match()
     assert Order.objects.get().status == "PENDING"
@@ -149,20 +150,20 @@ def test_the_bells_flag_is_deleted_before_the_inbox_is_read(world, monkeypatch):
     cache.set(queue._bell(world.symbol), 1, 60)
     world.place(world.alice, "buy 1 @ 100")
     seen = []
-    real = worker.read_inbox
+    real = drain.read_inbox
 
     def look(*arguments):
         seen.append(cache.get(queue._bell(world.symbol)))
         return real(*arguments)
 
-    monkeypatch.setattr(worker, "read_inbox", look)
+    monkeypatch.setattr(drain, "read_inbox", look)
     world.match()
     assert seen == [None]
 
 
 def test_one_bell_serves_many_orders(world, monkeypatch):
     sent = []
-    monkeypatch.setattr("matching.queue.current_app.send_task", lambda name, **options: sent.append(options["queue"]))
+    monkeypatch.setattr("commands.queue.current_app.send_task", lambda name, **options: sent.append(options["queue"]))
     queue.silence(world.symbol)
     for _ in range(5):
         queue.ring_now(world.symbol)
@@ -176,8 +177,8 @@ def test_a_broker_that_fails_costs_nothing_but_the_bell(world, monkeypatch):
     def fail(*_args, **_options):
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr("matching.queue.current_app.send_task", fail)
-    monkeypatch.setattr("matching.queue.cache.add", lambda *_args, **_options: True)
+    monkeypatch.setattr("commands.queue.current_app.send_task", fail)
+    monkeypatch.setattr("commands.queue.cache.add", lambda *_args, **_options: True)
     queue.ring_now(world.symbol)
     assert world.place(world.alice, "buy 1 @ 100").status_code == 202
 
@@ -233,7 +234,7 @@ def test_two_workers_on_one_market_are_safe(transactional_db):
     def match() -> None:
         try:
             while not stop.is_set():
-                worker.drain(world.symbol)
+                drain.drain(world.symbol)
         except BaseException as error:
             errors.append(error)
         finally:

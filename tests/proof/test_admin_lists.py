@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from audit.models import AuditRun
 from balances.models import Balance, LedgerEntry, Transfer
-from exchange import admin as shared
-from exchange import windows
+from base.web import admin as shared
+from base.web import windows
 from markets.models import Trade
 from markets.services import create_market
 from matching.models import Attendance, Command, DeadLetter, StatusChange

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from exchange.openapi.pages import document
-from tests.counted import counted_exchange
-from tests.live import Live, Trader
+from base.web.openapi.pages import document
+from tests.support.audits import counted_exchange
+from tests.support.live import Live, Trader
 
 TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 RANDOM_REQUESTS = 4 * TIMES

@@ -5,8 +5,8 @@ import os
 import pytest
 from django.db import OperationalError, connection
 
-from matching import worker
-from tests.world import World, outcome
+from matching import drain
+from tests.support.world import World, outcome
 
 
 def _set_read_only(word: str) -> None:
@@ -19,7 +19,7 @@ def test_a_server_that_became_read_only_fails_no_order(monkeypatch, settings):
     """As after a failover, until the new primary is found."""
     if connection.vendor != "mysql" or connection.mysql_is_mariadb or os.environ.get("TEST_DATABASE_URL"):
         pytest.skip("a server of our own is needed, and only MySQL refuses the superuser too")
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(drain, "BACKOFF_SECONDS", 0)
     world = World.make()
     waiting = world.place(world.alice, "buy 1 @ 100", clientOrderId="k-1").body["data"]["orderId"]
     _set_read_only("ON")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from markets.models import Trade
+from matching.drain import drain
 from matching.models import Command, DeadLetter
-from matching.worker import drain
 from orders.models import Order
-from tests.failpoints import BLOWS, KILL, Blow, count, struck
-from tests.tape import parse
-from tests.world import Person, World, fund, person
+from tests.support.failpoints import BLOWS, KILL, Blow, count, struck
+from tests.support.tape import parse
+from tests.support.world import Person, World, fund, person
 
 TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 
@@ -70,8 +70,8 @@ def world(settings) -> World:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr("matching.worker.BACKOFF_SECONDS", 0)
-    monkeypatch.setattr("exchange.deadlocks.BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("matching.drain.BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("base.storage.deadlocks.BACKOFF_SECONDS", 0)
 
 
 @pytest.mark.parametrize("blow", ALL, ids=str)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 from django.conf import settings
 
-from tests.laboratory import Laboratory, Mutant, Verdict, killed, mutants
+from tests.support.mutants import Laboratory, Mutant, Verdict, killed, mutants
 
 # Cousins of others, left out of a run that must be short: PROOF_TIMES=2 takes them in.
 COUSINS = {

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.test import override_settings
 from redis import Redis
 
-from exchange.breakers import breaker_of
-from exchange.ratelimit.windows import KEY_PREFIX, LocalWindow, SharedWindow
-from scripts.servers import Server, start_redis
-from tests.live import wait_for
+from base.storage.breakers import breaker_of
+from base.web.ratelimit.windows import KEY_PREFIX, LocalWindow, SharedWindow
+from tests.support.live import wait_for
+from tools.rig.servers import Server, start_redis
 
 LIMIT = 10
 WINDOWS = pytest.mark.parametrize("window", [SharedWindow, LocalWindow])

@@ -13,18 +13,18 @@ import pytest
 from django.db import DataError
 
 from audit.naive import NaiveExchange, NaiveOrder
-from exchange.errors import InsufficientFunds
-from matching import preparation, worker
-from matching.core.book import Book
-from matching.core.money import to_units
-from matching.core.types import Order
+from base.web.errors import InsufficientFunds
+from core.book import Book
+from core.money import to_units
+from core.types import Order
+from matching import drain, prepare
 from matching.models import DeadLetter, OrderBook
-from orders.batch import Asked, place_orders
-from orders.drafts import Placed
 from orders.models import Order as DatabaseOrder
-from tests import commands
-from tests.commands import MARKETS, Place
+from orders.placing import Asked, place_orders
+from orders.terms import Placed
 from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
+from tests.support import commands
+from tests.support.commands import MARKETS, Place
 
 TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 
@@ -106,8 +106,8 @@ def unhindered(settings, monkeypatch):
     """No bells, for nobody hears them, and no pauses."""
     settings.ENGINE_TIME_BOX_SECONDS = 60
     settings.ENGINE_RETRY_MS = []
-    monkeypatch.setattr(worker.queue, "ring_now", lambda _symbol: None)
-    monkeypatch.setattr(worker.queue, "silence", lambda _symbol: None)
+    monkeypatch.setattr(drain.queue, "ring_now", lambda _symbol: None)
+    monkeypatch.setattr(drain.queue, "silence", lambda _symbol: None)
 
 
 @pytest.mark.parametrize("engine", COMMANDS, ids=str)
@@ -144,7 +144,7 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
     settings.ENGINE_BATCH_SIZE = 100
     grain = MARKETS[0]
     poison = to_units(Decimal(grain.lot)) * POISON_LOTS
-    place, write = Book.place, preparation.write_settlement
+    place, write = Book.place, prepare.write_settlement
 
     def is_poison(order: Order, side: str) -> bool:
         is_meant = order.quantity == poison and order.self_trade_prevention == POISON_PREVENTION
@@ -161,7 +161,7 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
         return write(batch, *arguments)
 
     monkeypatch.setattr(Book, "place", break_on_bids)
-    monkeypatch.setattr(preparation, "write_settlement", break_on_offers)
+    monkeypatch.setattr(prepare, "write_settlement", break_on_offers)
     monkeypatch.setattr(Beside, "twin_class", Poisoned)
     for seed in range(11 * TIMES):
         both = InBulk(grain)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exchange.bulk import Dialect, write_inserts
+from base.storage.bulk import Dialect, write_inserts
 from matching.models import Command
 from orders.models import OrderEvent
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from matching.core.book import Book
-from matching.core.types import TRANSITIONS, Reason, Side, Status
-from tests.tape import Desk, outcome_of, plain, units
+from core.book import Book
+from core.types import TRANSITIONS, Reason, Side, Status
+from tests.support.tape import Desk, outcome_of, plain, units
 
 
 def test_cancel():
@@ -181,7 +181,7 @@ def test_swapping_sides_and_mirroring_prices_mirrors_the_result(seed):
 
 def test_core_loads_without_django():
     code = (
-        "import sys, matching.core.book, matching.core.money, matching.core.types\n"
+        "import sys, core.book, core.money, core.types\n"
         "loaded = {name.split('.')[0] for name in sys.modules}\n"
         "assert not loaded & {'django', 'celery', 'kombu', 'redis', 'rest_framework'}, loaded\n"
     )

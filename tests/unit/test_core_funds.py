@@ -2,8 +2,8 @@
 
 import pytest
 
-from matching.core.types import Reason, Status
-from tests.tape import Desk, outcome_of, plain, units
+from core.types import Reason, Status
+from tests.support.tape import Desk, outcome_of, plain, units
 
 ASKS = ("sell 5 @ 100", "sell 5 @ 100", "sell 9 @ 102")
 

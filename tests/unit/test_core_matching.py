@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tape import Desk, outcome_of
+from tests.support.tape import Desk, outcome_of
 
 ASKS = ("sell 5 @ 100", "sell 5 @ 100", "sell 9 @ 102")
 BIDS = ("buy 5 @ 100", "buy 5 @ 100", "buy 9 @ 98")

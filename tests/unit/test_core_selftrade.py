@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tape import Desk, outcome_of
+from tests.support.tape import Desk, outcome_of
 
 ASKS = ("bob: sell 5 @ 100", "alice: sell 5 @ 101", "bob: sell 5 @ 102")
 GONE = "5 cancelled self_trade"

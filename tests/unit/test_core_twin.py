@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.beside import Beside
-from tests.commands import MARKETS, commands, random_command
+from tests.support.commands import MARKETS, commands, random_command
+from tests.support.twin import Beside
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

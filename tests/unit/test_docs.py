@@ -8,12 +8,26 @@ from pathlib import Path
 import pytest
 
 from audit.checks import Check
-from exchange.errors import ExchangeError
-from exchange.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
-from matching.core.types import Reason, Status
+from base.web.errors import ExchangeError
+from base.web.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
+from core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("exchange", "users", "markets", "balances", "orders", "matching", "audit", "demo", "scripts")
+PACKAGES = (
+    "core",
+    "base",
+    "users",
+    "markets",
+    "balances",
+    "commands",
+    "orders",
+    "marketdata",
+    "matching",
+    "audit",
+    "operations",
+    "exchange",
+    "tools",
+)
 API = (ROOT / "docs" / "api.md").read_text()
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from exchange.errors import MalformedBody
-from exchange.json import MAX_DEPTH, parse_object
+from base.web.body import MAX_DEPTH, parse_object
+from base.web.errors import MalformedBody
 
 
 def nested(depth: int) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.laboratory import StalePatch, Verdict, apply, killed, mutants, read_mutant
+from tests.support.mutants import StalePatch, Verdict, apply, killed, mutants, read_mutant
 
 PATCH = """Two is three, and whoever counts to it is one short.
 
@@ -57,7 +57,7 @@ def test_a_patch_that_fits_is_applied_and_one_that_does_not_is_stale(patch: Path
     [
         (["assert 2 == 3"], True),
         (["AssertionError: two is not three"], True),
-        (["Failed: DID NOT RAISE <class 'exchange.bulk.GuardFailed'>"], True),
+        (["Failed: DID NOT RAISE <class 'base.storage.bulk.GuardFailed'>"], True),
         (['failed on teardown with "AssertionError: money is missing"'], True),
         (["NameError: no two", 'failed on teardown with "AssertionError: money is missing"'], False),
         (["NameError: no two", "assert 2 == 3"], True),

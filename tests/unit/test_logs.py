@@ -18,16 +18,16 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from exchange import logs
-from exchange.access import AccessLog, note, note_outcome, request_id_for
-from exchange.logs import CONSOLE, JSON, Innocent, Printed
-from exchange.redaction import Redactor
-from exchange.streams.receipts import Receipts
-from matching.aside import do_aside
-from matching.core.types import Event, Order, OrderType, Reason, Side, Status
-from orders import lines
+from base.streams.receipts import Receipts
+from base.telemetry import logs
+from base.telemetry.access import AccessLog, note, note_outcome, request_id_for
+from base.telemetry.logs import CONSOLE, JSON, Innocent, Printed
+from base.telemetry.redaction import Redactor
+from core.types import Event, Order, OrderType, Reason, Side, Status
+from matching.background import do_aside
+from orders import log as order_log
 from orders.telling import Note
-from scripts import follow
+from tools.scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_x"
@@ -257,7 +257,7 @@ def step(number):
 def test_a_batch_is_told_in_bundles_of_its_events(log, caplog):
     caplog.set_level(logging.INFO)
     first = 10**9
-    lines.orders_applied("BTC-USD", [step(first + number) for number in range(90)])
+    order_log.orders_applied("BTC-USD", [step(first + number) for number in range(90)])
     said = log()
     assert [len(line["orders"]) for line in said] == [32, 32, 26]
     assert {line["batch"] for line in said} == {f"BTC-USD-{first + 100}"}

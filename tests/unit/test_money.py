@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, fee, notional, to_decimal, to_units
+from core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, fee, notional, to_decimal, to_units
 
 amounts = st.integers(0, MAX_UNITS)
 

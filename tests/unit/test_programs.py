@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("demo", "demo.flower", "chaos", "chaos.drill", "scripts.test", "scripts.backup", "scripts.follow")
+PROGRAMS = (
+    "tools.demo",
+    "tools.demo.flower",
+    "tools.chaos",
+    "tools.chaos.drill",
+    "tools.scripts.test",
+    "tools.scripts.backup",
+    "tools.scripts.follow",
+)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

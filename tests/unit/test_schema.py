@@ -16,10 +16,10 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from rest_framework.views import APIView
 
+from base.web.errors import Conflict, ExchangeError, InvalidField, KeyReused
+from base.web.openapi.pages import document
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
-from exchange.errors import Conflict, ExchangeError, InvalidField, KeyReused
-from exchange.openapi.pages import document
-from tests.contract import check_answer, check_event, operations
+from tests.support.contract import check_answer, check_event, operations
 from tests.unit.test_docs import all_subclasses, raised_codes
 
 STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}")}

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
-from exchange import breakers
-from exchange.streams import TICKET_SECONDS, Message, issue_ticket, redeem_ticket, tickets, watch
-from exchange.streams.connection import streams_breaker
-from exchange.streams.hub import Hub
-from exchange.streams.messages import Heard, decode, encode, split_id
-from exchange.streams.publisher import Publisher
-from exchange.streams.request import StreamRequest
-from exchange.streams.watch import Position, Watch
-from tests.live import wait_for
+from base.storage import breakers
+from base.streams import TICKET_SECONDS, Message, issue_ticket, redeem_ticket, tickets, watch
+from base.streams.connection import streams_breaker
+from base.streams.hub import Hub
+from base.streams.messages import Heard, decode, encode, split_id
+from base.streams.publisher import Publisher
+from base.streams.request import StreamRequest
+from base.streams.watch import Position, Watch
+from tests.support.live import wait_for
 
 LOCAL_CACHE = {"kept": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -169,7 +169,7 @@ def test_an_outage_costs_one_attempt_and_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis = FakeRedis()
-    monkeypatch.setattr("exchange.streams.connection._ask", redis.ask)
+    monkeypatch.setattr("base.streams.connection._ask", redis.ask)
     monkeypatch.setattr(breakers, "FIRST_PAUSE_SECONDS", 0.01)
     publisher = Publisher(redis)  # type: ignore[arg-type]
     redis.is_down = True

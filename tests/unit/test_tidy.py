@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES, FUNCTION_LINES = 300, 40
-BANNED_NAMES = {"utils", "helpers", "common", "base", "managers", "facade", "misc"}
+BANNED_NAMES = {"utils", "helpers", "common", "managers", "facade", "misc"}
 EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f]")
 
 

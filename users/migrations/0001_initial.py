@@ -3,7 +3,7 @@
 import django.contrib.auth.models
 import django.core.validators
 import django.utils.timezone
-import exchange.amounts
+import base.storage.fields
 from django.db import migrations, models
 
 
@@ -26,8 +26,8 @@ class Migration(migrations.Migration):
                 ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
                 ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('username', exchange.amounts.KeyField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9._@+-]{1,64}\\Z')])),
-                ('email', exchange.amounts.ExactEmailField(max_length=254, unique=True)),
+                ('username', base.storage.fields.KeyField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9._@+-]{1,64}\\Z')])),
+                ('email', base.storage.fields.ExactEmailField(max_length=254, unique=True)),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],

@@ -13,15 +13,15 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
+from base.streams.application import StreamApplication
+from base.streams.hub import Hub
 from exchange.asgi import ORDER_STATUS_PATH
-from exchange.streams.application import StreamApplication
-from exchange.streams.hub import Hub
 from markets.models import Asset, Market
+from orders.feed import OrderJournal, open_order_feed, publish_steps
 from orders.models import Order, OrderEvent
-from orders.stream import OrderJournal, open_order_feed, publish_steps
 from orders.telling import stored_steps
-from scripts.servers import free_port
 from tests.integration.stream.client import StreamClient
+from tools.rig.servers import free_port
 
 
 class Cast:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
+from base.streams import publisher
 from exchange.asgi import application
-from exchange.streams import publisher
-from scripts.servers import Server, start_redis
 from tests.integration.stream.cast import Cast, serving
+from tools.rig.servers import Server, start_redis
 
 
 @pytest.fixture(scope="package")

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.test import Client, override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
+from base.streams import issue_ticket
 from exchange.asgi import ORDER_STATUS_PATH
-from exchange.streams import issue_ticket
 from tests.integration.stream.cast import Cast, connect, opened
 from tests.integration.stream.client import StreamClient
 

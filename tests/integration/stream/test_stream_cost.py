@@ -8,8 +8,8 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
+from base.streams import stats
 from exchange.asgi import ORDER_STATUS_PATH
-from exchange.streams import stats
 from tests.integration.stream.cast import Cast, another_application, opened, serving, until_true
 from tests.integration.stream.client import StreamClient
 
@@ -60,8 +60,8 @@ def test_a_stopping_server_ends_its_streams(cast: Cast) -> None:
 
 
 def test_keep_alives_and_leaving_when_barred(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.streams.application.KEEP_ALIVE_SECONDS", 0.2)
-    monkeypatch.setattr("exchange.streams.application.PERMISSION_SECONDS", 0.5)
+    monkeypatch.setattr("base.streams.application.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("base.streams.application.PERMISSION_SECONDS", 0.5)
     with opened(port, cast.alice) as client:
         assert until_true(lambda: client.next(0.1) is None and client.keep_alives >= 3)
         cast.alice.is_active = False

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from base.streams import issue_ticket
+from base.web.ratelimit import meter
+from base.web.ratelimit.windows import LocalWindow
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
-from exchange.ratelimit import meter
-from exchange.ratelimit.windows import LocalWindow
-from exchange.streams import issue_ticket
 from tests.integration.stream.cast import Cast, connect
 from tests.integration.stream.client import StreamClient
 

@@ -10,14 +10,14 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
+from base.streams import Message, publish, stats
+from base.streams.messages import data_text
 from exchange.asgi import MARKET_PATH
-from exchange.streams import Message, publish, stats
-from exchange.streams.messages import data_text
-from matching import stream
-from scripts.servers import Server
+from marketdata import feed
 from tests.integration.stream.cast import until_true
 from tests.integration.stream.client import StreamClient, Told
-from tests.world import World
+from tests.support.world import World
+from tools.rig.servers import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,11 +122,11 @@ def test_a_refused_order_is_not_told(world: World, port: int) -> None:
 def test_what_is_read_again_is_told_only_if_it_changed(world: World) -> None:
     """A stream reads the market again whenever something may have been missed: after it opened, for one."""
     world.play(world.bob, "sell 1 @ 100")
-    feed = stream.MarketFeed("BTC-USD")
-    feed.opening(time.monotonic())
+    market = feed.MarketFeed("BTC-USD")
+    market.opening(time.monotonic())
 
     def missed() -> list[str]:
-        return [message.type for message in feed.missed(time.monotonic())]
+        return [message.type for message in market.missed(time.monotonic())]
 
     assert missed() == []
     world.play(world.alice, "buy 1 @ 100 post-only")
@@ -142,14 +142,14 @@ def test_what_is_read_again_is_told_only_if_it_changed(world: World) -> None:
 def test_what_was_queued_before_it_was_read_again_is_old(world: World) -> None:
     """An order came and went: its coming was heard, its going was lost."""
     world.play(world.alice, "buy 1 @ 90")
-    feed = stream.MarketFeed("BTC-USD")
-    feed.opening(time.monotonic())
+    market = feed.MarketFeed("BTC-USD")
+    market.opening(time.monotonic())
     order = world.play(world.alice, "buy 1 @ 95")
     heard = data_text(orderbook(world))
     world.alice.call("DELETE", f"/orders/{order['orderId']}")
     world.match()
-    assert feed.missed(time.monotonic()) == []
-    assert not feed.is_news("depth", heard)
+    assert market.missed(time.monotonic()) == []
+    assert not market.is_news("depth", heard)
 
 
 def test_twenty_levels_of_each_side_are_told(world: World, port: int) -> None:
@@ -179,7 +179,7 @@ def test_a_burst_is_condensed(world: World, port: int, monkeypatch: pytest.Monke
     published: list[list[Message]] = []
     world.play(world.bob, "sell 10 @ 100")
     with monkeypatch.context() as context:
-        context.setattr("orders.stream.publish", lambda messages: published.append(list(messages)))
+        context.setattr("orders.feed.publish", lambda messages: published.append(list(messages)))
         for _ in range(60):
             world.play(world.alice, "buy 0.1 @ 100")
     with follow(port) as client:
@@ -225,9 +225,9 @@ def test_a_depth_that_comes_late_is_dropped(world: World, port: int) -> None:
 
 def test_one_reading_of_the_ticker_serves_all(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     readings = []
-    real = stream.read_ticker
+    real = feed.read_ticker
     clients = [follow(port) for _ in range(20)]
-    monkeypatch.setattr(stream, "read_ticker", lambda *of: readings.append(of) or real(*of))
+    monkeypatch.setattr(feed, "read_ticker", lambda *of: readings.append(of) or real(*of))
     for number in range(10):
         world.play(world.alice, f"buy 1 @ {90 + number}")
     for client in clients:
@@ -286,7 +286,7 @@ def test_a_worker_that_dies_before_it_publishes(world: World, port: int, monkeyp
     with follow(port) as client:
         time.sleep(1.5)
         with monkeypatch.context() as context:
-            context.setattr("orders.stream.publish", lambda _: None)
+            context.setattr("orders.feed.publish", lambda _: None)
             world.play(world.alice, "buy 1 @ 100")
         _, before = wait_for(client, "stream-reset")
         assert "trades" not in before
@@ -305,12 +305,12 @@ def test_more_than_a_queue_holds_is_a_reset(world: World, port: int, monkeypatch
 
 
 def test_nothing_that_the_worker_tells_can_raise(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "represent_book", None)
+    monkeypatch.setattr(feed, "represent_book", None)
     assert world.play(world.alice, "buy 1 @ 90")["status"] == "OPEN"
 
 
 def test_junk_ends_nobodys_stream(world: World, port: int) -> None:
-    channel = stream.market_channel(world.symbol)
+    channel = feed.market_channel(world.symbol)
     with follow(port) as client:
         for junk in ([], {}, [[]], {"sequence": "x"}):
             for kind in ("depth", "trades", "ticker"):
@@ -377,7 +377,7 @@ def _opens(port: int) -> bool:
 
 
 def _depth(symbol: str, sequence: int) -> Message:
-    return Message(stream.market_channel(symbol), "depth", {"symbol": symbol, "sequence": sequence, "bids": []})
+    return Message(feed.market_channel(symbol), "depth", {"symbol": symbol, "sequence": sequence, "bids": []})
 
 
 def _publish_depths(symbol: str, count: int) -> None:

@@ -11,16 +11,16 @@ from django.db import OperationalError
 from django.test import override_settings
 from redis import Redis
 
+from base.streams import issue_ticket, stats
+from base.streams.connection import redis_options
+from base.streams.messages import REDIS_CHANNEL
 from exchange.asgi import ORDER_STATUS_PATH
-from exchange.streams import issue_ticket, stats
-from exchange.streams.connection import redis_options
-from exchange.streams.messages import REDIS_CHANNEL
-from orders import replay
+from orders import catch_up
+from orders.feed import publish_steps
 from orders.models import OrderEvent
-from orders.stream import publish_steps
 from orders.telling import stored_steps
-from scripts.servers import Server
 from tests.integration.stream.cast import Cast, connect, opened, until_true
+from tools.rig.servers import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,8 +107,8 @@ def test_a_frozen_redis_is_noticed(cast: Cast, redis: Server, port: int) -> None
 
 def test_the_database_fails_while_a_stream_reads(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it could not read it still owes, whatever it hears in the meantime."""
-    monkeypatch.setattr("exchange.streams.application.READ_AGAIN_SECONDS", 3.5)
-    real, failures = replay.events_between, iter([True])
+    monkeypatch.setattr("base.streams.application.READ_AGAIN_SECONDS", 3.5)
+    real, failures = catch_up.events_between, iter([True])
 
     def failing(*args: Any, **options: Any) -> list[OrderEvent]:
         if next(failures, False):
@@ -117,7 +117,7 @@ def test_the_database_fails_while_a_stream_reads(cast: Cast, port: int, monkeypa
 
     with opened(port, cast.alice) as client:
         time.sleep(1.5)
-        monkeypatch.setattr(replay, "events_between", failing)
+        monkeypatch.setattr(catch_up, "events_between", failing)
         lost = cast.tell(cast.alice, published=False)
         time.sleep(2.5)
         heard = cast.tell(cast.alice)
@@ -126,7 +126,7 @@ def test_the_database_fails_while_a_stream_reads(cast: Cast, port: int, monkeypa
 
 
 def test_a_client_that_reads_nothing_harms_nobody(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.streams.application.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("base.streams.application.SEND_SECONDS", 1.0)
     stuck = opened(port, cast.alice)
     with opened(port, cast.bob) as bob:
         assert until_true(lambda: stats()["totalConnections"] == 2)

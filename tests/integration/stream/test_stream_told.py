@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Trade
-from orders.stream import publish_steps
+from orders.feed import publish_steps
 from orders.telling import stored_steps
 from tests.integration.stream.cast import Cast, connect, opened
 

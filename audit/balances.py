@@ -1,0 +1,113 @@
+"""What everybody owns, beside the ledger that explains it and the orders that reserve it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import Q
+
+from audit.checks import Check
+from audit.findings import MOST_OF_A_CHECK, Report
+from audit.reference_data import Ground
+from audit.rows import BalanceRow, chunks, fetch, read
+from balances.models import Balance, HouseAccount
+from base.storage.fields import plain_units, stored_units
+from core.money import UNIT
+
+FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
+# Amounts by account and currency.
+Amounts = Mapping[tuple[int, str], int]
+
+
+def check_balances(report: Report, ground: Ground, accounts: Amounts, reserved: Amounts) -> None:
+    """All balances beside the sums of the ledger and of the orders' reservations; then each asset's supply."""
+    owned: defaultdict[str, int] = defaultdict(int)
+    rest, frozen, looked = dict(accounts), dict(reserved), 0
+    for balance in read(BalanceRow):
+        looked += 1
+        key = (balance.user_id, balance.currency_id)
+        owned[balance.currency_id] += balance.available + balance.frozen
+        _check_balance(report, ground, balance, rest.pop(key, 0), frozen.pop(key, 0))
+    for (account, currency), amount in rest.items():
+        if account > 0 and amount:
+            rows = [f"balance {account} {currency}"]
+            report.add(Check.LEDGER, "entries without a balance", rows, plain_units(amount), "no balance")
+    _check_reserved(report, frozen)
+    report.look((Check.LEDGER, Check.NEGATIVE, Check.FROZEN), looked)
+    for code, supply in ground.supplies.items():
+        outside = -accounts.get((EXTERNAL, code), 0)
+        total = owned[code] + accounts.get((FEES, code), 0)
+        if not total == supply == outside:
+            actual = f"supply {plain_units(supply)}, owned {plain_units(total)}"
+            report.add(Check.SUPPLY, "supply", [f"asset {code}"], f"{plain_units(outside)} came in", actual)
+    report.look([Check.SUPPLY], len(ground.supplies))
+
+
+def _check_balance(report: Report, ground: Ground, balance: BalanceRow, posted: int, reserved: int) -> None:
+    ground.account(balance.user_id, balance.currency_id, balance.name)
+    total = balance.available + balance.frozen
+    if total != posted:
+        report.add(Check.LEDGER, "available and frozen", [balance.name], plain_units(posted), plain_units(total))
+    if balance.available < 0 or balance.frozen < 0:
+        actual = f"{plain_units(balance.available)} and {plain_units(balance.frozen)}"
+        report.add(Check.NEGATIVE, "available and frozen", [balance.name], "0 or more", actual)
+    if balance.frozen != reserved:
+        report.add(Check.FROZEN, "frozen", [balance.name], plain_units(reserved), plain_units(balance.frozen))
+
+
+def _check_reserved(report: Report, reserved: Amounts) -> None:
+    """What is reserved by orders and was found in no balance."""
+    for (user_id, currency), amount in reserved.items():
+        if amount:
+            rows = [f"balance {user_id} {currency}"]
+            report.add(Check.FROZEN, "reserved without a balance", rows, plain_units(amount), "no balance")
+
+
+def check_some_balances(report: Report, ground: Ground, moved: set[tuple[int, str]], reserved: Amounts) -> None:
+    """The balances whose money moved beside their entries, which the database adds up; those that orders reserve; and
+    that none is negative.
+    """
+    frozen = dict(reserved)
+    looked = moved | reserved.keys()
+    for users in chunks(sorted({user_id for user_id, _ in looked})):
+        posted = _posted(pair for pair in moved if pair[0] in set(users))
+        rows = Balance.objects.filter(user__in=users).values_list(*BalanceRow._fields)
+        for balance in fetch(rows, BalanceRow):
+            key = (balance.user_id, balance.currency_id)
+            if key in looked:
+                total = posted.pop(key, 0) if key in moved else balance.available + balance.frozen
+                _check_balance(report, ground, balance, total, frozen.pop(key, 0))
+        for (user_id, currency), total in posted.items():
+            if total:
+                names = [f"balance {user_id} {currency}"]
+                report.add(Check.LEDGER, "entries without a balance", names, plain_units(total), "no balance")
+    _check_reserved(report, frozen)
+    negative = Balance.objects.filter(Q(available__lt=0) | Q(frozen__lt=0)).values_list(*BalanceRow._fields)
+    for balance in fetch(negative[:MOST_OF_A_CHECK], BalanceRow):
+        if (balance.user_id, balance.currency_id) not in looked:
+            report.add(Check.NEGATIVE, "available and frozen", [balance.name], "0 or more")
+    report.look([Check.LEDGER], len(moved))
+    report.look((Check.NEGATIVE, Check.FROZEN), len(looked))
+
+
+def _posted(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """The sums of these accounts' entries."""
+    keys = sorted(pairs)
+    if not keys:
+        return {}
+    # SQLite's integers would overflow on the way: there, whole units and the rest are added apart.
+    amount = f"SUM(amount / {UNIT}), SUM(amount % {UNIT})" if connection.vendor == "sqlite" else "SUM(amount), 0"
+    places = ", ".join(["(%s, %s)"] * len(keys))
+    values = "VALUES " if connection.vendor == "sqlite" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT account, currency, {amount.replace('%', '%%')} FROM ledger_entries"  # noqa: S608
+            f" WHERE (account, currency) IN ({values}{places}) GROUP BY account, currency",
+            [part for key in keys for part in key],
+        )
+        return {(account, code): _units(whole, rest) for account, code, whole, rest in cursor.fetchall()}
+
+
+def _units(whole: int | Decimal, rest: int) -> int:
+    return whole * UNIT + rest if isinstance(whole, int) else stored_units(whole)

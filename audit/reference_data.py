@@ -1,0 +1,167 @@
+"""What every check stands on: assets, markets with their books and their switches, what waits, and what failed."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
+
+from audit.checks import Check
+from audit.findings import Report
+from audit.rows import CommandRow, chunks, fetch_plain, read
+from balances.models import HouseAccount
+from base.storage.fields import stored_units
+from core.money import DIGITS
+from markets.models import Asset, Candle, Market, Trade
+from matching.models import DeadLetter, OrderBook, StatusChange
+from orders.models import Order, OrderEvent
+
+_OF_A_MARKET: tuple[type[Model], ...] = (Order, OrderEvent, Trade, Candle, StatusChange, DeadLetter)
+HOUSE = frozenset(account.value for account in HouseAccount)
+
+
+class BookState(NamedTuple):
+    next_sequence: int
+    unfinished_order_id: int | None
+    status: str
+
+
+class Change(NamedTuple):
+    """A switch of the market's status, which holds from the event of this number."""
+
+    id: int
+    sequence: int
+    status: str
+
+
+class Letter(NamedTuple):
+    id: int
+    market_id: str
+    kind: str
+    order_id: int | None
+    resolved_by_id: int | None
+    successor_id: int | None
+
+
+@dataclass
+class Venue:
+    """A market as the audit needs it. The steps are those in which its assets are counted, in units."""
+
+    symbol: str
+    base: str
+    quote: str
+    lot: int
+    status: str
+    base_step: int
+    quote_step: int
+    book: BookState | None = None
+    changes: list[Change] = field(default_factory=list)
+    commands: list[CommandRow] = field(default_factory=list)
+    # Whether there is anything of it in the large tables.
+    is_used: bool = False
+
+    @property
+    def next_sequence(self) -> int:
+        return self.book.next_sequence if self.book else 1
+
+    @property
+    def unfinished(self) -> int | None:
+        return self.book.unfinished_order_id if self.book else None
+
+    def pays_with(self, side: str) -> str:
+        return self.quote if side == "BUY" else self.base
+
+
+@dataclass
+class Ground:
+    """Small tables in whole, and the users that rows have named, to be looked up at the end."""
+
+    report: Report
+    supplies: dict[str, int]
+    venues: dict[str, Venue]
+    letters: list[Letter]
+    now: datetime
+    users: dict[int, str] = field(default_factory=dict)
+
+    def user(self, user_id: int, row: str) -> None:
+        """A row names this user."""
+        self.users.setdefault(user_id, row)
+
+    def account(self, account: int, currency: str, row: str) -> None:
+        """A row names this account and this currency."""
+        if account > 0:
+            self.users.setdefault(account, row)
+        elif account not in HOUSE:
+            self.report.add(Check.CAUSE, f"account {account} is nobody's", [row])
+        if currency not in self.supplies:
+            self.report.add(Check.ROWS, f"there is no asset {currency}", [row])
+
+    def look_up_users(self) -> None:
+        """Say which of the users that were named do not exist."""
+        users = get_user_model().objects
+        for chunk in chunks(self.users):
+            there = {user_id for (user_id,) in fetch_plain(users.filter(pk__in=chunk).values_list("pk"))}
+            for user_id in chunk:
+                if user_id not in there:
+                    self.report.add(Check.ROWS, f"there is no user {user_id}", [self.users[user_id]])
+        self.report.look([Check.ROWS], len(self.users))
+
+
+def survey(report: Report, now: datetime) -> Ground:
+    """Read the small tables."""
+    assets = {code: (scale, stored_units(supply)) for code, scale, supply in _all(Asset, "code", "scale", "supply")}
+    columns = ("symbol", "base_id", "quote_id", "lot_size", "status")
+    venues = {
+        symbol: Venue(symbol, base, quote, stored_units(lot), status, _step(assets[base][0]), _step(assets[quote][0]))
+        for symbol, base, quote, lot, status in _all(Market, *columns)
+    }
+    letters = [Letter._make(row) for row in _all(DeadLetter, *Letter._fields)]
+    ground = Ground(report, {code: supply for code, (_, supply) in assets.items()}, venues, letters, now)
+    for symbol, *state in _all(OrderBook, "market_id", *BookState._fields):
+        venues[symbol].book = BookState._make(state)
+    changes = defaultdict(list)
+    for symbol, *change in _all(StatusChange, "market_id", *Change._fields):
+        changes[symbol].append(Change._make(change))
+    for symbol, found in changes.items():
+        if symbol in venues:
+            # In the order in which they were made.
+            venues[symbol].changes = sorted(found)
+    for command in read(CommandRow):
+        if command.market_id in venues:
+            venues[command.market_id].commands.append(command)
+        else:
+            report.add(Check.ROWS, f"there is no market {command.market_id}", [f"command {command.id}"])
+    _find_users_of(ground)
+    return ground
+
+
+def _find_users_of(ground: Ground) -> None:
+    """Which markets the large tables speak of. Along their indexes, which begin with the market."""
+    for model in _OF_A_MARKET:
+        for (symbol,) in fetch_plain(model._default_manager.order_by().values_list("market_id").distinct()):
+            if symbol in ground.venues:
+                ground.venues[symbol].is_used = True
+            else:
+                ground.report.add(Check.ROWS, f"there is no market {symbol}", [f"{model._meta.db_table} {symbol}"])
+    for letter in ground.letters:
+        if letter.resolved_by_id is not None:
+            ground.user(letter.resolved_by_id, f"dead letter {letter.id}")
+    successors = {letter.successor_id: letter for letter in ground.letters if letter.successor_id is not None}
+    for chunk in chunks(successors):
+        there = {order_id for (order_id,) in fetch_plain(Order.objects.filter(id__in=chunk).values_list("id"))}
+        for order_id in chunk:
+            if order_id not in there:
+                letter = successors[order_id]
+                ground.report.add(Check.ROWS, f"there is no order {order_id}", [f"dead letter {letter.id}"])
+
+
+def _all(model: type[Model], *columns: str) -> Any:
+    rows: QuerySet[Any, Any] = model._default_manager.order_by("pk").values_list(*columns)
+    return fetch_plain(rows)
+
+
+def _step(scale: int) -> int:
+    units: int = 10 ** (DIGITS - scale)
+    return units

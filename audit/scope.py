@@ -1,0 +1,111 @@
+"""What an audit looks at of one market: all of it, or what happened since an event, and the orders that concerns."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Q
+
+from audit.reference_data import Venue
+from audit.rows import EventRow, OrderRow, TradeRow, chunks, fetch, fetch_plain, read
+from base.storage.fields import stored_units
+from core.types import Status
+from markets.models import Trade
+from orders.models import Order, OrderEvent
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an order had come, as its events tell, and how much it had traded, as its trades do."""
+
+    status: str = Status.PENDING.value
+    reason: str | None = None
+    active: int = 1
+    filled: int = 0
+    notional: int = 0
+    # The number of its first event.
+    first: int | None = None
+    traded: int = 0
+    turnover: int = 0
+
+    def follow(self, event: EventRow) -> None:
+        self.status, self.reason, self.active = event.status, event.reason, event.active
+        self.filled, self.notional = event.filled_quantity, event.filled_notional
+        if self.first is None:
+            self.first = event.sequence
+
+
+@dataclass
+class Part:
+    """The orders that are looked at, and how far they had come before the event number `first`.
+
+    `followed` are the orders whose whole history is known; None means all.
+    """
+
+    venue: Venue
+    first: int
+    orders: dict[int, OrderRow]
+    progress: dict[int, Progress] = field(default_factory=dict)
+    followed: set[int] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.followed is None
+
+    def events(self) -> Iterator[EventRow]:
+        return read(EventRow, by="sequence", after=self.first - 1, market_id=self.venue.symbol)
+
+    def trades(self) -> Iterator[TradeRow]:
+        return read(TradeRow, by="sequence", after=self.first - 1, market_id=self.venue.symbol)
+
+    def followed_orders(self) -> Iterable[OrderRow]:
+        if self.followed is None:
+            return self.orders.values()
+        return (self.orders[order_id] for order_id in sorted(self.followed))
+
+
+def whole(venue: Venue) -> Part:
+    """All of the market. The memory that it takes is that of the market's orders."""
+    return Part(venue, 1, {order.id: order for order in read(OrderRow, market_id=venue.symbol)})
+
+
+def recent(venue: Venue, first: int) -> Part:
+    """What happened from the event number `first`, the orders it concerns, and all that are active or asked for."""
+    symbol = venue.symbol
+    first = _between_fills(symbol, first)
+    events = OrderEvent.objects.filter(market=symbol, sequence__gte=first)
+    touched = {order_id for (order_id,) in fetch_plain(events.values_list("order_id").distinct())}
+    asked = {command.order_id for command in venue.commands if command.order_id is not None}
+    orders = {order.id: order for order in read(OrderRow, market_id=symbol, active=True)}
+    for chunk in chunks(sorted((touched | asked) - orders.keys())):
+        rows = Order.objects.filter(id__in=chunk, market=symbol).values_list(*OrderRow._fields)
+        orders.update((order.id, order) for order in fetch(rows, OrderRow))
+    # Without any event an order has no history that could be missing.
+    followed = {order.id for order in orders.values() if order.id in touched or order.status == Status.PENDING}
+    part = Part(venue, first, orders, followed=followed)
+    for chunk in chunks(sorted(followed & touched)):
+        _remember(part, chunk)
+    return part
+
+
+def _between_fills(symbol: str, first: int) -> int:
+    """Both fills of a trade, or none: the second of one that began earlier is left out."""
+    row = OrderEvent.objects.filter(market=symbol, sequence=first).values_list("trade_sequence").first()
+    return first + 1 if row and row[0] is not None and row[0] < first else first
+
+
+def _remember(part: Part, order_ids: list[int]) -> None:
+    """How far the orders had come before the part begins."""
+    progress, symbol = part.progress, part.venue.symbol
+    earlier: dict[str, Any] = {"market": symbol, "sequence__lt": part.first}
+    events = OrderEvent.objects.filter(order__in=order_ids, **earlier).order_by("sequence")
+    for event in fetch(events.values_list(*EventRow._fields), EventRow):
+        progress.setdefault(event.order_id, Progress()).follow(event)
+    mine = Q(buy_order_id__in=order_ids) | Q(sell_order_id__in=order_ids)
+    columns = ("buy_order_id", "sell_order_id", "quantity", "notional")
+    wanted = set(order_ids)
+    for *parties, quantity, notional in fetch_plain(Trade.objects.filter(mine, **earlier).values_list(*columns)):
+        for order_id in wanted.intersection(parties):
+            known = progress.setdefault(order_id, Progress())
+            known.traded += stored_units(quantity)
+            known.turnover += stored_units(notional)

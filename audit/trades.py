@@ -1,0 +1,136 @@
+"""The trades of one market: between whom, at what price, for what fee; and the candles that sum them up."""
+
+from datetime import datetime
+from typing import Any
+
+from audit.checks import Check
+from audit.findings import Report
+from audit.reference_data import Ground
+from audit.rows import CandleRow, OrderRow, TradeRow, read
+from audit.scope import Part, Progress
+from base.storage.fields import plain_units
+from core.money import UNIT
+from markets.models import Interval
+
+_INTERVALS = tuple(interval.value for interval in Interval)
+
+
+class Tape:
+    """Sees a market's trades one by one, in order."""
+
+    def __init__(self, report: Report, ground: Ground, part: Part) -> None:
+        self.report, self.ground, self.part, self.venue = report, ground, part, part.venue
+        # By interval and opening, in seconds: open, high, low, close, volume, quote volume, trades.
+        self.candles: dict[tuple[int, int], list[int]] = {}
+        self.seen = 0
+        # A candle that had opened before the part began holds trades that are not looked at.
+        self.candles_since: datetime | None = None
+
+    def see(self, trade: TradeRow) -> None:
+        if not self.seen and self.part.first > 1:
+            self.candles_since = trade.created_at
+        self.seen += 1
+        self._see_parties(trade)
+        self._add_to_candles(trade)
+
+    def name(self, trade: TradeRow) -> str:
+        return f"trade {self.venue.symbol}-{trade.sequence}"
+
+    def finish(self) -> None:
+        self.report.look((Check.PARTIES, Check.LIMITS, Check.FEES, Check.SELF), self.seen)
+        self._compare_candles()
+
+    def _see_parties(self, trade: TradeRow) -> None:
+        orders, name = self.part.orders, self.name(trade)
+        self.ground.user(trade.buyer_id, name)
+        self.ground.user(trade.seller_id, name)
+        buy, sell = orders.get(trade.buy_order_id), orders.get(trade.sell_order_id)
+        for order_id, order in ((trade.buy_order_id, buy), (trade.sell_order_id, sell)):
+            if order is None:
+                self.report.add(Check.PARTIES, f"names order {order_id}, which is not there in this market", [name])
+                continue
+            progress = self.part.progress.setdefault(order_id, Progress())
+            progress.traded += trade.quantity
+            progress.turnover += trade.notional
+        if buy is None or sell is None:
+            return
+        parties = ("BUY", "SELL", trade.buyer_id, trade.seller_id)
+        actual = (buy.side, sell.side, buy.user_id, sell.user_id)
+        if parties != actual:
+            self.report.add(Check.PARTIES, "sides or users are not its orders'", [name], actual, parties)
+        if trade.price * trade.quantity != trade.notional * UNIT or trade.quantity <= 0:
+            expected = f"{plain_units(trade.price)} x {plain_units(trade.quantity)}"
+            self.report.add(Check.PARTIES, "notional", [name], expected, plain_units(trade.notional))
+        self._see_rules(trade, name, buy, sell)
+
+    def _see_rules(self, trade: TradeRow, name: str, buy: OrderRow, sell: OrderRow) -> None:
+        taker, maker = (buy, sell) if trade.taker_side == "BUY" else (sell, buy)
+        rows = (name, taker.name, maker.name)
+        if trade.price != maker.price:
+            self.report.add(Check.LIMITS, "not at the maker's price", rows, _plain(maker.price), _plain(trade.price))
+        sign = 1 if taker is buy else -1
+        if taker.price is not None and trade.price * sign > taker.price * sign:
+            self.report.add(Check.LIMITS, "beyond the taker's limit", rows, _plain(taker.price), _plain(trade.price))
+        if buy.user_id == sell.user_id and taker.self_trade_prevention != "NONE":
+            self.report.add(Check.SELF, f"user {buy.user_id} on both sides", rows, "two users", buy.user_id)
+        buyer_rate = buy.taker_fee_rate if taker is buy else buy.maker_fee_rate
+        seller_rate = sell.taker_fee_rate if taker is sell else sell.maker_fee_rate
+        fees = (trade.buyer_fee, trade.seller_fee)
+        owed = (
+            _rounded_up(trade.quantity * buyer_rate, self.venue.base_step),
+            _rounded_up(trade.notional * seller_rate, self.venue.quote_step),
+        )
+        if fees != owed:
+            expected, actual = " and ".join(map(plain_units, owed)), " and ".join(map(plain_units, fees))
+            self.report.add(Check.FEES, "fees of buyer and seller", rows, expected, actual)
+
+    def _add_to_candles(self, trade: TradeRow) -> None:
+        seconds = int(trade.created_at.timestamp())
+        price = trade.price
+        for interval in _INTERVALS:
+            key = (interval, seconds - seconds % interval)
+            candle = self.candles.get(key)
+            if candle is None:
+                self.candles[key] = [price, price, price, price, trade.quantity, trade.notional, 1]
+                continue
+            candle[1], candle[2], candle[3] = max(candle[1], price), min(candle[2], price), price
+            candle[4] += trade.quantity
+            candle[5] += trade.notional
+            candle[6] += 1
+
+    def _compare_candles(self) -> None:
+        """Stored candles against the trades' own; what is left of either has no counterpart."""
+        symbol, since = self.venue.symbol, self.candles_since
+        self.report.look([Check.CANDLES], 0)
+        if self.part.first > 1 and since is None:
+            return
+        later: dict[str, Any] = {} if since is None else {"opens_at__gt": since}
+        looked = 0
+        for candle in read(CandleRow, market_id=symbol, **later):
+            looked += 1
+            found = list(candle[3:])
+            expected = self.candles.pop((candle.interval, int(candle.opens_at.timestamp())), None)
+            if found != expected:
+                name = f"candle {symbol} {candle.interval} s {candle.opens_at:%Y-%m-%d %H:%M}"
+                self.report.add(
+                    Check.CANDLES, "is not the sum of its trades", [name], _figures(expected), _figures(found)
+                )
+        for (interval, opens), figures in self.candles.items():
+            if since is None or opens > since.timestamp():
+                name = f"candle {symbol} {interval} s {opens}"
+                self.report.add(Check.CANDLES, "is missing", [name], _figures(figures), "no candle")
+        self.report.look([Check.CANDLES], looked)
+
+
+def _rounded_up(exact: int, step: int) -> int:
+    """An exact fee, in units times units, as a whole number of steps."""
+    return -(-exact // (UNIT * step)) * step
+
+
+def _plain(units: int | None) -> str:
+    return "none" if units is None else plain_units(units)
+
+
+def _figures(figures: list[int] | None) -> str:
+    """Prices and volumes plainly; the last figure is a count."""
+    return "no trades" if figures is None else " ".join([*map(plain_units, figures[:-1]), str(figures[-1])])

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+from base.storage import checks
+
+__all__ = ["BaseConfig", "checks"]
+
+
+class BaseConfig(AppConfig):
+    name = "base"

@@ -1,0 +1,192 @@
+"""Model fields whose meaning must not depend on the database behind them: exact money and exact keys."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from core.money import DIGITS, UNIT, to_decimal, to_units
+
+MAX_DIGITS = 20
+
+# Django's fields are generic for the type checker only.
+if TYPE_CHECKING:
+    _AmountBase = models.Field[Any, Any]
+    _CharBase = models.CharField[Any, Any]
+    _EmailBase = models.EmailField[Any, Any]
+else:
+    _AmountBase, _CharBase, _EmailBase = models.Field, models.CharField, models.EmailField
+
+
+def plain(amount: Decimal) -> str:
+    """A decimal as clients see it: no exponent, trailing zeros trimmed."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def plain_or_none(amount: Decimal | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if amount is None else plain(amount)
+
+
+@lru_cache(maxsize=16_384)
+def plain_units(units: int) -> str:
+    """Units of 1e-8 as clients see the amount. Every event told has half a dozen of them, and most come again."""
+    if units < 0:
+        return f"-{plain_units(-units)}"
+    whole, rest = divmod(units, UNIT)
+    return f"{whole}.{rest:08d}".rstrip("0") if rest else str(whole)
+
+
+def plain_units_or_none(units: int | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if units is None else plain_units(units)
+
+
+class AmountField(_AmountBase):
+    """An exact decimal with eight places: DECIMAL(20,8) on MySQL and MariaDB, an integer of 1e-8 units on SQLite.
+
+    SQLite keeps decimals as floats: 123456789012.12345678 comes back as ...123 and a conditional debit can match no
+    row. It is not a DecimalField because Django casts those to SQLite's NUMERIC on the way.
+    """
+
+    empty_strings_allowed = False
+
+    def get_internal_type(self) -> str:
+        return "AmountField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "bigint" if connection.vendor == "sqlite" else f"decimal({MAX_DIGITS},{DIGITS})"
+
+    def rel_db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return self.db_type(connection)
+
+    def to_python(self, value: Any) -> Decimal | None:
+        if value is None or isinstance(value, Decimal):
+            return value
+        try:
+            return Decimal(str(value))
+        except ArithmeticError as error:
+            raise ValidationError(f"{value!r} is not a decimal number") from error
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        amount = self.to_python(value) if not hasattr(value, "as_sql") else value
+        if not isinstance(amount, Decimal):
+            return amount
+        return to_units(amount) if connection.vendor == "sqlite" else amount
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        return value if hasattr(value, "as_sql") else self.get_db_prep_value(value, connection)
+
+    def from_db_value(self, value: Any, _expression: Any, connection: BaseDatabaseWrapper) -> Decimal | None:
+        if value is None:
+            return None
+        return to_decimal(value) if connection.vendor == "sqlite" else Decimal(value)
+
+    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
+        """How an amount in units is written in a statement."""
+        return _digits_literal if is_sqlite else _decimal_literal
+
+    def value_to_string(self, obj: models.Model) -> str:
+        value = self.value_from_object(obj)
+        return "" if value is None else plain(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(
+            **{"form_class": forms.DecimalField, "max_digits": MAX_DIGITS, "decimal_places": DIGITS, **kwargs}
+        )
+
+
+class TurnoverField(AmountField):
+    """A sum of what changed hands. The same money may pass many times, so no cap on supply bounds it.
+
+    DECIMAL(38,8) on MySQL and MariaDB, a text on SQLite: it is added up in Python, never in SQL.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "varchar(40)" if connection.vendor == "sqlite" else f"decimal(38,{DIGITS})"
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        turnover = self.to_python(value)
+        return plain(turnover) if turnover is not None and connection.vendor == "sqlite" else turnover
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: BaseDatabaseWrapper) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
+        return _text_literal if is_sqlite else _decimal_literal
+
+
+class AmountSum(models.Sum):
+    """The exact sum of amounts that are not negative, however large.
+
+    SQLite adds 64-bit integers and stops at an overflow: there, whole units and the rest are added apart.
+    """
+
+    def __init__(self, expression: Any, **extra: Any) -> None:
+        super().__init__(expression, output_field=TurnoverField(), **extra)
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **_: Any) -> tuple[str, Any]:
+        operand, parameters = compiler.compile(self.get_source_expressions()[0])
+        whole, rest = f"SUM(({operand}) / {UNIT})", f"SUM(({operand}) %% {UNIT})"
+        text = f"({whole} + {rest} / {UNIT}) || '.' || printf('%%0{DIGITS}d', {rest} %% {UNIT})"
+        return text, (*parameters, *parameters, *parameters)
+
+
+def stored_units(value: int | Decimal | str) -> int:
+    """An amount as the database's driver gives it, in units: on SQLite an integer, or a text for a turnover."""
+    if isinstance(value, int):
+        return value
+    # Most amounts of an order that is new are zero.
+    return to_units(Decimal(value)) if value else 0
+
+
+def units_or_none(value: int | Decimal | str | None) -> int | None:
+    """The same where there may be no amount."""
+    return None if value is None else stored_units(value)
+
+
+def _decimal_literal(units: int | None) -> str:
+    if units is None:
+        return "NULL"
+    return f"{units // UNIT}.{units % UNIT:08d}" if units >= 0 else f"-{_decimal_literal(-units)}"
+
+
+def _digits_literal(units: int | None) -> str:
+    return "NULL" if units is None else f"{units:d}"
+
+
+def _text_literal(units: int | None) -> str:
+    return "NULL" if units is None else f"'{plain_units(units)}'"
+
+
+def amount(value: Decimal) -> models.Value:
+    """An amount as an operand beside F(): stored money has the database's own form on SQLite."""
+    return models.Value(value, output_field=AmountField())
+
+
+class _ExactText:
+    """Compares by code point, case, accents and trailing blanks included: `abc`, `ABC` and `ábc` are three keys.
+
+    The default collations of MySQL and MariaDB call them one, so another user's key would answer for yours.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+        parameters: dict[str, Any] = super().db_parameters(connection)  # type: ignore[misc]
+        if connection.vendor == "mysql":
+            is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined]
+            parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        return parameters
+
+
+class KeyField(_ExactText, _CharBase):
+    """A text that identifies: symbols, client order ids, references."""
+
+
+class ExactEmailField(_ExactText, _EmailBase):
+    """An e-mail address, unique as it was stored."""

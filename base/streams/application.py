@@ -1,0 +1,296 @@
+"""The ASGI application that answers one stream's URL.
+
+It stands in front of Django's handler: any synchronous middleware or signal receiver there would keep a thread for each
+open stream. The order of things when a stream opens is what makes it complete: join the hub, be sure of the Redis
+subscription, read the database, and only then say `connected`. What is committed after that is heard or read.
+"""
+
+import asyncio
+import contextlib
+import functools
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from django.conf import settings
+from django_eventstream.utils import sse_encode_event
+from django_eventstream.views import Listener
+from structlog.contextvars import bind_contextvars, bound_contextvars
+
+from base.streams.hub import Feed, Hub, stream_kind
+from base.streams.messages import RESET, Message, data_text
+from base.streams.receipts import Receipts
+from base.streams.request import StreamRequest
+from base.streams.threads import in_thread
+from base.telemetry import metrics
+from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
+from base.web.errors import (
+    ExchangeError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    TooManyRequests,
+    Unavailable,
+    error_body,
+)
+
+logger = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE_SECONDS = 15.0
+PERMISSION_SECONDS = 60.0
+# A client that takes nothing for so long is gone, or holds our memory.
+SEND_SECONDS = 30.0
+# The pause before the journal is read again after the database failed.
+READ_AGAIN_SECONDS = 2.0
+# So many ids are remembered, to send no message twice that was both heard and read.
+REMEMBERED_IDS = 2000
+
+
+class StreamApplication:
+    """`open_feed` signs the caller in and says what the stream may hear; it runs in a thread and may refuse."""
+
+    def __init__(self, hub: Hub, open_feed: Callable[[StreamRequest], Feed]) -> None:
+        self._hub = hub
+        self._open_feed = open_feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = StreamRequest.from_scope(scope)
+        request_id = request_id_for(request.headers.get(HEADER.lower()))
+        started = time.perf_counter()
+        with bound_contextvars(requestId=request_id, userId=None, error=None):
+            status = await self._answer(request, receive, functools.partial(_send_named, send, request_id.encode()))
+            # Without its query: a ticket is in it.
+            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
+            say = logger.debug if status == TooManyRequests.status else logger.info
+            say(ANSWERED, **asked, durationMs=duration_ms(started))
+
+    async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
+        """The status that was answered, once all is over."""
+        try:
+            feed = await _read(self._admit, request)
+            listener = self._hub.join(feed)
+        except ExchangeError as refusal:
+            return await _refuse(send, refusal, request)
+        try:
+            bind_contextvars(userId=feed.user_id)
+            return await self._open(_Stream(self._hub, feed, listener), request, receive, send)
+        finally:
+            self._hub.leave(listener)
+
+    def _admit(self, request: StreamRequest) -> Feed:
+        try:
+            if request.method != "GET":
+                raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
+            return self._open_feed(request)
+        finally:
+            # Whoever was turned away before it was known who it is. One too many is told just that.
+            request.meter.count(None)
+
+    async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> int:
+        await self._hub.settled()
+        try:
+            opening = await _read(stream.feed.opening, time.monotonic())
+        except ExchangeError as refusal:
+            return await _refuse(send, refusal, request)
+        gone = asyncio.ensure_future(_wait_until_gone(receive))
+        gone.add_done_callback(lambda _: stream.listener.aevent.set())
+        try:
+            headers = [*STREAM_HEADERS, *_limit_headers(request)]
+            await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
+            await _send_body(send, stream.first_bytes(opening))
+            logger.info("stream opened")
+            stream.receipts.taken()
+            await stream.run(send, gone)
+            await _send_body(send, b"", more=False)
+        except TimeoutError:
+            logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id or "nobody")
+        except asyncio.CancelledError:
+            # The server stops: end the response as it should end, so that the client just comes again.
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(0.5):
+                    await _send_body(send, b"", more=False)
+        finally:
+            gone.cancel()
+        return 200
+
+
+class _Stream:
+    """One open stream: takes what its listener was given and writes it out."""
+
+    def __init__(self, hub: Hub, feed: Feed, listener: Listener) -> None:
+        self.feed = feed
+        self.listener = listener
+        self._hub = hub
+        kind = stream_kind(feed)
+        self._events, self._resets = metrics.STREAM_EVENTS.labels(kind), metrics.STREAM_RESETS.labels(kind)
+        self.receipts = Receipts()
+        self._sent: dict[tuple[str, str], None] = {}
+        self._confirmed = hub.checkpoint
+        # It still owes its client what it could not read; its position must not move on.
+        self._is_behind = False
+        life = settings.STREAM_MAX_SECONDS
+        # Spread, so that streams which opened together do not all come again together.
+        self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
+        self._check_at = time.monotonic() + PERMISSION_SECONDS
+
+    def first_bytes(self, opening: Iterable[Message]) -> bytes:
+        retry = random.randint(1000, 3000)  # noqa: S311
+        return f"retry: {retry}\n".encode() + self._encoded(opening)
+
+    async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
+        """Until the client is gone, its time is over or it may not listen any more."""
+        while not gone.done() and time.monotonic() < self._ends_at:
+            is_woken = await self._woken()
+            if self.listener.error or not await self._may_stay():
+                return
+            body = await self._next() if is_woken else KEEP_ALIVE
+            if body:
+                await _send_body(send, body)
+                self.receipts.taken()
+
+    async def _woken(self) -> bool:
+        patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
+        try:
+            async with asyncio.timeout(patience):
+                await self.listener.aevent.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _next(self) -> bytes:
+        """What was heard since the last time; or what the journal holds, if something may not have been heard."""
+        queued, must_read = self._hub.take(self.listener)
+        if not must_read:
+            # In this order: everything up to the checkpoint was in a queue by now, and this is all of the queue.
+            self._confirm()
+            return b"".join(self._heard(event) for event in queued)
+        self._is_behind = True
+        try:
+            missed = await in_thread(self.feed.missed, time.monotonic())
+        except Exception as error:
+            logger.warning("a stream cannot read what it missed: %r", error)
+            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_read, self.feed.channels)
+            return b"".join(self._heard(event) for event in queued)
+        self._is_behind = False
+        # The journal tells in order, so it comes first; but behind a reset, after which the client reads everything,
+        # nothing old should follow.
+        if any(message.type == RESET for message in missed):
+            return b"".join(self._heard(event) for event in queued) + self._encoded(missed)
+        return self._encoded(missed) + b"".join(self._heard(event) for event in queued)
+
+    def _confirm(self) -> None:
+        checkpoint = self._hub.checkpoint
+        if checkpoint is not None and checkpoint is not self._confirmed and not self._is_behind:
+            self.feed.confirm(checkpoint)
+            self._confirmed = checkpoint
+
+    async def _may_stay(self) -> bool:
+        """Ask again now and then: the user may have been barred or signed out since the stream opened."""
+        if time.monotonic() < self._check_at:
+            return True
+        self._check_at = time.monotonic() + PERMISSION_SECONDS
+        try:
+            return await in_thread(self.feed.is_allowed)
+        except Exception as error:
+            logger.warning("cannot ask whether user %s may still listen: %r", self.feed.user_id, error)
+            return True
+
+    def _encoded(self, messages: Iterable[Message]) -> bytes:
+        return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
+
+    def _heard(self, event: Any) -> bytes:
+        if not self.feed.is_news(event.type, event.data):
+            return b""
+        return self._encode(event.type, event.data, event.id)
+
+    def _encode(self, kind: str, data: str, message_id: str | None) -> bytes:
+        if kind == RESET:
+            self._resets.inc()
+        if message_id is None:
+            self._events.inc()
+            return _encoded_for_all(kind, data)
+        if message_id:
+            if (kind, message_id) in self._sent:
+                return b""
+            self._sent[kind, message_id] = None
+            if len(self._sent) > REMEMBERED_IDS:
+                del self._sent[next(iter(self._sent))]
+            self.receipts.write(message_id, data)
+        self._events.inc()
+        text: str = sse_encode_event(kind, data, event_id=message_id)
+        # Only an empty id makes a client forget the one it has.
+        return (f"id:\n{text}" if message_id == "" else text).encode()
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded_for_all(kind: str, data: str) -> bytes:
+    """What has no id goes to many clients: it is encoded once for all of them."""
+    text: str = sse_encode_event(kind, data)
+    return text.encode()
+
+
+async def _read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Read the database for a stream that opens. If that fails the client is told to come again."""
+    try:
+        return await in_thread(function, *args, **kwargs)
+    except ExchangeError:
+        raise
+    except Exception as error:
+        logger.exception("a stream could not be opened")
+        raise Unavailable("the stream cannot be opened now, try again") from error
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, message: MutableMapping[str, Any]) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await send(message)
+
+
+async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
+    await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in request.meter.headers.items()]
+
+
+async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
+    """Under the id by which the logs know the request."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], (HEADER.lower().encode(), request_id)]
+    await send(message)
+
+
+async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
+    """Answers the status."""
+    bind_contextvars(error=refusal.error)
+    body = json.dumps(error_body(refusal)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += _limit_headers(request)
+    if isinstance(refusal, NotAuthenticated):
+        headers.append((b"www-authenticate", b'Bearer realm="api"'))
+    if isinstance(refusal, MethodNotAllowed):
+        headers.append((b"allow", b"GET"))
+    if refusal.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return refusal.status

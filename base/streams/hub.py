@@ -1,0 +1,217 @@
+"""The hub: the open streams of this process, and the tasks that feed them.
+
+It is django-eventstream's ListenerManager with its two gaps closed: its Redis listener is the supervised
+`Subscription`, and a listener whose queue is full reads the journal instead of losing messages.
+"""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from django.conf import settings
+from django_eventstream import views
+from django_eventstream.event import Event
+from django_eventstream.views import Listener, ListenerManager
+
+from base.streams.conflation import Conflation, Digest
+from base.streams.messages import Heard, Message
+from base.streams.presence import Presence
+from base.streams.subscription import Subscription
+from base.streams.watch import Journal, Position, Watch
+from base.telemetry.metrics import STREAM_CONNECTIONS
+from base.web.errors import TooManyRequests
+
+logger = logging.getLogger(__name__)
+
+# How long a stream that opens waits for the first subscription of its process.
+SUBSCRIBE_SECONDS = 1.0
+# The server waits for us without a limit of its own.
+STOP_SECONDS = 3.0
+
+
+class Feed(Protocol):
+    """What one stream may hear and how it catches up. Its methods read the database, in a thread, but for two.
+
+    `since` is an instant of time.monotonic: the feed's new position must have been read after it.
+    """
+
+    @property
+    def user_id(self) -> int | None:
+        """Whose stream it is; None for one that is public."""
+
+    @property
+    def channels(self) -> frozenset[str]: ...
+
+    def opening(self, since: float) -> list[Message]:
+        """The first messages: a greeting, then what was missed since the last connection."""
+
+    def missed(self, since: float) -> list[Message]:
+        """What was committed since the position of this feed. The position moves on."""
+
+    def confirm(self, position: Position) -> None:
+        """Everything up to this position has been sent. Called in the event loop."""
+
+    def is_news(self, kind: str, data: str) -> bool:
+        """Whether what was heard is still to be sent. Called in the event loop."""
+
+    def is_allowed(self) -> bool:
+        """Whether the caller may still listen."""
+
+
+class Hub(ListenerManager):  # type: ignore[misc]
+    """Knows every open stream of this process. Used from one event loop."""
+
+    def __init__(self, journal: Journal, digest: Digest | None = None) -> None:
+        super().__init__()
+        self._streams: dict[Listener, Feed] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._journal = journal
+        self._digest = digest or Digest({}, _no_summary)
+        self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
+        # So that the parent never starts a listener of its own.
+        self.redis_listener_started = True
+        self._watch = self._new_watch()
+        self._presence = Presence(self.connections)
+        self._conflation = self._new_conflation()
+
+    @property
+    def checkpoint(self) -> Position | None:
+        return self._watch.checkpoint
+
+    @property
+    def is_subscribed(self) -> bool:
+        return self._subscription.is_up
+
+    def connections(self) -> Mapping[str, int]:
+        """How many streams each user has open here. Other threads ask too: they count a copy, made in one go."""
+        return Counter(str(feed.user_id) for feed in tuple(self._streams.values()) if feed.user_id is not None)
+
+    def join(self, feed: Feed) -> Listener:
+        """Register a stream; from here on it hears. Refuses one too many of a user, or of all that are public."""
+        limit = settings.STREAM_MAX_PUBLIC if feed.user_id is None else settings.STREAM_MAX_PER_USER
+        if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
+            raise TooManyRequests(f"{limit} streams are open already", limit=limit)
+        self._keep_running()
+        listener = Listener()
+        listener.user_id = feed.user_id
+        listener.channels = feed.channels
+        listener.assign_loop()
+        self._streams[listener] = feed
+        self.add_listener(listener)
+        self._presence.changed()
+        STREAM_CONNECTIONS.labels(stream_kind(feed)).inc()
+        return listener
+
+    async def settled(self) -> None:
+        """Wait until this process hears Redis, or knows that it cannot."""
+        await self._subscription.settled(SUBSCRIBE_SECONDS)
+
+    def leave(self, listener: Listener) -> None:
+        feed = self._streams.pop(listener)
+        STREAM_CONNECTIONS.labels(stream_kind(feed)).dec()
+        self.remove_listener(listener)
+        self._presence.changed()
+
+    def take(self, listener: Listener) -> tuple[list[Event], bool]:
+        """What is queued for the listener, oldest first, and whether it must read the journal instead."""
+        with self.lock:
+            queued = [event for events in listener.channel_items.values() for event in events]
+            must_read = listener.overflow
+            listener.aevent.clear()
+            listener.channel_items = {}
+            listener.overflow = False
+        return self._digest.condense(queued), must_read
+
+    def must_read(self, channels: Iterable[str] | None = None) -> None:
+        """Send the streams of these channels, or all, to read the journal."""
+        with self.lock:
+            if channels is None:
+                listeners = set(self._streams)
+            else:
+                listeners = set().union(*(self.listeners_by_channel.get(channel, ()) for channel in channels))
+            for listener in listeners:
+                listener.overflow = True
+                listener.aevent.set()
+
+    def end_all(self) -> None:
+        """End every stream. Their clients come again with what they saw last, and learn whether it still exists."""
+        with self.lock:
+            for listener in self._streams:
+                listener.error = {"condition": "reset"}
+                listener.aevent.set()
+
+    async def stop(self) -> None:
+        """End the tasks; the next stream starts them again."""
+        pending, self._tasks = set(self._tasks), []
+        deadline = time.monotonic() + STOP_SECONDS
+        # Again and again: redis-py may swallow a cancellation that meets it while it connects, and would listen on.
+        while pending and time.monotonic() < deadline:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.5)
+        if pending:
+            logger.warning("%d tasks of the streams did not end", len(pending))
+
+    def _keep_running(self) -> None:
+        """Start the tasks in this event loop unless they run."""
+        loop = asyncio.get_running_loop()
+        if self._tasks and all(not task.done() and task.get_loop() is loop for task in self._tasks):
+            return
+        for task in self._tasks:
+            if task.get_loop() is loop:
+                task.cancel()
+        self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
+        self._watch = self._new_watch()
+        self._presence = Presence(self.connections)
+        self._conflation = self._new_conflation()
+        work = (self._subscription.start(), self._watch.run(), self._presence.run(), self._conflation.sum_up())
+        # Outside the request that happened to come first: they serve all.
+        self._tasks = [loop.create_task(coroutine, context=contextvars.Context()) for coroutine in work]
+
+    def _new_watch(self) -> Watch:
+        return Watch(
+            self._journal,
+            is_subscribed=lambda: self.is_subscribed,
+            has_streams=lambda: bool(self._streams),
+            must_read=self.must_read,
+            must_end=self.end_all,
+        )
+
+    def _hear(self, heard: Heard) -> None:
+        self._watch.hear(heard.id)
+        if self._has_listeners(heard.channel):
+            self._conflation.hear(heard)
+
+    def _tell(self, heard: Heard) -> None:
+        self.add_to_queues(heard.channel, Event(heard.channel, heard.type, heard.data, heard.id))
+
+    def _has_listeners(self, channel: str) -> bool:
+        return channel in self.listeners_by_channel
+
+    def _new_conflation(self) -> Conflation:
+        return Conflation(self._digest, self._tell, self._has_listeners)
+
+    def _subscribed(self) -> None:
+        self._watch.begin_anew()
+
+
+def stream_kind(feed: Feed) -> str:
+    """As the counters call it: somebody's own orders, or a market that is public."""
+    return "market" if feed.user_id is None else "orders"
+
+
+def _no_summary(channel: str, since: float) -> Message:
+    raise AssertionError(f"nothing on {channel} is condensed")
+
+
+def install_hub(journal: Journal, digest: Digest | None = None) -> Hub:
+    """Make a hub django-eventstream's listener manager, in place of the one it made when it was imported."""
+    hub = Hub(journal, digest)
+    views.listener_manager = hub
+    # Of ten messages that arrive in one piece, its default, the eleventh would be dropped.
+    views.MAX_PENDING = settings.STREAM_MAX_PENDING
+    return hub

@@ -1,0 +1,109 @@
+"""Who is connected, over all processes: each tells Redis every few seconds, and what it told expires if it dies."""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+
+from base.storage.breakers import ServerAway
+from base.streams.connection import async_redis_options, redis_options, streams_breaker
+
+logger = logging.getLogger(__name__)
+
+PROCESSES_KEY = "streams:processes"
+REFRESH_SECONDS = 5.0
+EXPIRY_SECONDS = 15
+# Connections that come and go together are told together.
+SETTLING_SECONDS = 0.2
+
+
+# What this process counts itself, for as long as Redis does not tell of the others.
+_here: dict[str, Callable[[], Mapping[str, int]]] = {}
+
+
+def stats() -> dict[str, int]:
+    """How many users have how many streams open, over all processes; while Redis is away, in this one."""
+    try:
+        with streams_breaker().calling():
+            counts = _told()
+    except ServerAway:
+        counts = _counted_here()
+    except RedisError as error:
+        logger.warning("Redis does not tell who is connected: %s", error)
+        counts = _counted_here()
+    return {
+        "totalUsers": len(set().union(*counts)),
+        "totalConnections": sum(sum(count.values()) for count in counts),
+    }
+
+
+def _told() -> Sequence[Mapping[str, int]]:
+    """What each process told of itself. Raises redis.RedisError."""
+    with Redis(**redis_options(), decode_responses=True) as client:
+        processes = sorted(client.smembers(PROCESSES_KEY))
+        told = client.mget([_key(process) for process in processes]) if processes else []
+        gone = [process for process, text in zip(processes, told, strict=True) if text is None]
+        if gone:
+            client.srem(PROCESSES_KEY, *gone)
+    return [json.loads(text) for text in told if text is not None]
+
+
+def _counted_here() -> Sequence[Mapping[str, int]]:
+    return [connections() for connections in tuple(_here.values())]
+
+
+class Presence:
+    """Tells Redis the connections of this process. `connections` is called from other threads too."""
+
+    def __init__(self, connections: Callable[[], Mapping[str, int]]) -> None:
+        self._connections = connections
+        self._process = secrets.token_hex(8)
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled, and at the end that nobody is left."""
+        client = AsyncRedis(**async_redis_options())
+        _here[self._process] = self._connections
+        try:
+            while True:
+                await asyncio.sleep(SETTLING_SECONDS)
+                self._changed.clear()
+                await self._tell(client)
+                try:
+                    async with asyncio.timeout(REFRESH_SECONDS):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            del _here[self._process]
+            await self._leave(client)
+
+    async def _tell(self, client: AsyncRedis) -> None:
+        try:
+            async with client.pipeline(transaction=False) as pipeline:
+                pipeline.sadd(PROCESSES_KEY, self._process)
+                pipeline.set(_key(self._process), json.dumps(dict(self._connections())), ex=EXPIRY_SECONDS)
+                await pipeline.execute()
+        except Exception as error:
+            logger.debug("could not tell who is connected: %r", error)
+
+    async def _leave(self, client: AsyncRedis) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                await client.delete(_key(self._process))
+                await client.srem(PROCESSES_KEY, self._process)
+                await client.aclose()
+        except Exception as error:
+            logger.debug("could not tell that nobody is connected any more: %r", error)
+
+
+def _key(process: str) -> str:
+    return f"streams:connections:{process}"

@@ -1,0 +1,32 @@
+"""What was told to one client: a line for each write, with the events that were in it."""
+
+import structlog
+
+from base.telemetry.bundles import bundles
+
+logger = structlog.get_logger(__name__)
+
+BUNDLE = 40
+# As it stands in a data text. A quote within a value is escaped, so no value can pass for it.
+_CORRELATION = '"correlationId":"'
+
+
+class Receipts:
+    """Collects what is written into one body, and says it once the client's connection has taken it.
+
+    Only what carries a correlation id: an order's events. What is public is not logged.
+    """
+
+    def __init__(self) -> None:
+        self._written: list[dict[str, str]] = []
+
+    def write(self, message_id: str, data: str) -> None:
+        # Not parsed: each event would be, for each of its listeners.
+        _, found, rest = data.partition(_CORRELATION)
+        if found:
+            self._written.append({"correlationId": rest.partition('"')[0], "eventId": message_id})
+
+    def taken(self) -> None:
+        written, self._written = self._written, []
+        for bundle in bundles(written, BUNDLE):
+            logger.info("told", events=bundle)

@@ -1,0 +1,42 @@
+"""A request for a stream, read from the ASGI scope. Whatever the client sends, it can be read."""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.http.cookie import parse_cookie
+
+from base.web.ratelimit.meter import Meter
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """Of a header or parameter that comes twice the last one counts. `meter` counts it as one request."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    meter: Meter
+
+    @classmethod
+    def from_scope(cls, scope: MutableMapping[str, Any]) -> "StreamRequest":
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return cls(scope["method"], headers, query, _meter(scope))
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        return parse_cookie(self.headers.get("cookie", ""))
+
+    @property
+    def last_event_id(self) -> str | None:
+        """What the client saw last. A page that makes its EventSource anew cannot set the header, but a parameter."""
+        return self.headers.get("last-event-id") or self.query.get("lastEventId") or None
+
+
+def _meter(scope: MutableMapping[str, Any]) -> Meter:
+    """Of X-Forwarded-For all counts that was sent: each proxy may have added a line of its own."""
+    peer, _ = scope.get("client") or ("", 0)
+    forwarded_for = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+    return Meter(scope["method"], scope["path"], peer, forwarded_for)

@@ -1,0 +1,97 @@
+"""The subscription to Redis, kept up for as long as the process lives.
+
+django-eventstream's own listener ends for good with the first lost connection or malformed message, and nobody hears
+anything until a restart. This one subscribes again, and tells the hub each time: what was published in between is lost.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from django_eventstream.views import RedisListener
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from base.streams.connection import async_redis_options
+from base.streams.messages import REDIS_CHANNEL, Heard, decode
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+# A connection silent for so long is asked whether it is alive: a frozen server or a lost route closes nothing.
+PING_SECONDS = 2.0
+# After so many messages in one go the streams get their turn, before their queues are full.
+MESSAGES_PER_TURN = 64
+
+
+class Subscription(RedisListener):  # type: ignore[misc]
+    """Hears every published message and hands it to `hear`; calls `subscribed` each time that it hears again."""
+
+    def __init__(self, hear: Callable[[Heard], None], subscribed: Callable[[], None]) -> None:
+        # Not the parent's: its client would be made here, bound to no event loop, and reconnect by itself.
+        self._hear = hear
+        self._subscribed = subscribed
+        self.is_up = False
+        self._tried = asyncio.Event()
+
+    async def start(self) -> None:
+        """Listen until cancelled."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self.listen()
+            except Exception as error:
+                was_up, self.is_up = self.is_up, False
+                if was_up or not self._tried.is_set():
+                    logger.warning("no subscription to Redis, the streams read the database instead: %r", error)
+                pause = FIRST_PAUSE_SECONDS if was_up else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            self._tried.set()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects, is no secret
+
+    async def settled(self, timeout_seconds: float) -> None:
+        """Wait for the outcome of the first attempt. Whether it is up now is in `is_up`."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._tried.wait()
+        except TimeoutError:
+            pass
+
+    async def listen(self) -> None:
+        client = Redis(**async_redis_options())
+        try:
+            async with client.pubsub() as pubsub:
+                await pubsub.subscribe(REDIS_CHANNEL)
+                await self._read(pubsub)
+        finally:
+            await client.aclose()
+
+    async def _read(self, pubsub: Any) -> None:
+        is_asked = False
+        in_turn = 0
+        while True:
+            message = await pubsub.get_message(timeout=PING_SECONDS)
+            if message is None:
+                if is_asked:
+                    raise RedisConnectionError(f"no answer to a ping in {PING_SECONDS} s")
+                await pubsub.ping()
+            is_asked = message is None
+            in_turn += self._handle(message) if message is not None else 1
+            if in_turn >= MESSAGES_PER_TURN:
+                in_turn = 0
+                await asyncio.sleep(0)
+
+    def _handle(self, message: dict[str, Any]) -> int:
+        """Take in what Redis sent; how many messages that was."""
+        if message["type"] == "subscribe":
+            # Only Redis's own confirmation counts: what is published from here on is heard.
+            self.is_up = True
+            self._tried.set()
+            self._subscribed()
+            return 1
+        bundle = decode(message["data"]) if message["type"] == "message" else []
+        for heard in bundle:
+            self._hear(heard)
+        return max(len(bundle), 1)

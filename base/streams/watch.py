@@ -1,0 +1,154 @@
+"""The watch: compares what was heard with what the journal holds, and sends streams to read what they missed.
+
+A publication may be lost: Redis was away, or the worker died between its commit and its publication. Every process
+hears the messages of all users, and a log's sequence numbers have no gaps, so one look a second at the newest number of
+each log shows whether anything was missed, whatever the number of streams. While Redis is away the same look finds
+every new event, and the streams read them from the database.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from base.streams.messages import split_id
+from base.streams.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+# Only while the database cannot be read does more than a second's worth add up.
+HEARD_LIMIT = 100_000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Position:
+    """The newest sequence number of each log at an instant of the database's clock; `read_at` is this process's."""
+
+    newest: Mapping[str, int] = field(default_factory=dict)
+    at: datetime = _LONG_AGO
+    read_at: float = 0.0
+
+    def is_behind(self, other: "Position") -> bool:
+        """Some log is shorter than it was: the database was restored, and numbers are given a second time."""
+        return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
+
+
+class Journal(Protocol):
+    """Where messages with an id are kept. Its methods read the database."""
+
+    def position(self) -> Position: ...
+
+    def channels_between(self, log: str, first: int, last: int) -> Iterable[str]:
+        """The channels of the log's messages numbered first to last."""
+
+
+class Watch:
+    """`checkpoint`: everything up to there was heard by this process, or its streams were told to read it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        is_subscribed: Callable[[], bool],
+        has_streams: Callable[[], bool],
+        must_read: Callable[[Iterable[str] | None], None],
+        must_end: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._is_subscribed = is_subscribed
+        self._has_streams = has_streams
+        self._must_read = must_read
+        self._must_end = must_end
+        self.checkpoint: Position | None = None
+        self._generation = 0
+        self._previous = Position()
+        self._heard: defaultdict[str, set[int]] = defaultdict(set)
+        self._is_failing = False
+        self._wake = asyncio.Event()
+
+    def hear(self, message_id: str | None) -> None:
+        place = split_id(message_id)
+        if place is not None and self._has_streams():
+            log, sequence = place
+            if len(self._heard[log]) >= HEARD_LIMIT:
+                self._heard[log].clear()
+            self._heard[log].add(sequence)
+
+    def begin_anew(self) -> None:
+        """Nobody listened for a while: look at once, and let every stream read."""
+        self._generation += 1
+        self.checkpoint = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self._look()
+                self._is_failing = False
+            except Exception as error:
+                if not self._is_failing:
+                    logger.warning("the streams cannot look into the database: %r", error)
+                self._is_failing = True
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> None:
+        if not self._has_streams():
+            self.checkpoint = None
+            self._heard.clear()
+            return
+        since, generation = self.checkpoint, self._generation
+        newest = await in_thread(self._journal.position)
+        # What the last look saw has been published by now, or never will be.
+        due = self._previous if self._is_subscribed() else newest
+        missed: set[str] = set()
+        if since is not None:
+            for log, last in due.newest.items():
+                missed.update(await self._missed_channels(log, since.newest.get(log, 0), last))
+        if generation != self._generation:
+            # Subscribed again while the database was read, so perhaps before: the next look, at once, starts over.
+            return
+        if since is None:
+            self._must_read(None)
+            self._settle(newest, newest)
+            return
+        if newest.is_behind(self._previous):
+            self._must_end()
+            self._settle(newest, newest)
+            return
+        if missed:
+            self._must_read(missed)
+        self._settle(due, newest)
+
+    async def _missed_channels(self, log: str, after: int, last: int) -> Iterable[str]:
+        if last <= after:
+            return ()
+        heard = self._heard.get(log, set())
+        missing = [sequence for sequence in range(after + 1, last + 1) if sequence not in heard]
+        if not missing:
+            return ()
+        return await in_thread(_channels, self._journal, log, missing[0], missing[-1])
+
+    def _settle(self, checkpoint: Position, newest: Position) -> None:
+        self.checkpoint = checkpoint
+        self._previous = newest
+        heard, self._heard = self._heard, defaultdict(set)
+        for log in newest.newest:
+            settled = checkpoint.newest.get(log, 0)
+            ahead = {sequence for sequence in heard.get(log, ()) if sequence > settled}
+            if ahead:
+                self._heard[log] = ahead
+
+
+def _channels(journal: Journal, log: str, first: int, last: int) -> list[str]:
+    return list(journal.channels_between(log, first, last))

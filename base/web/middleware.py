@@ -1,0 +1,90 @@
+"""The rate limit, the counting of requests, and what only the pages have a use for, the admin above all."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django_prometheus.middleware import PrometheusAfterMiddleware
+
+from base.web.answers import caller_of, refusal_headers
+from base.web.errors import TooManyRequests, error_body
+from base.web.ratelimit.meter import Meter
+
+# An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
+WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html")
+
+
+class RateLimit:
+    """Counts each request to the API before anything else is done for it, and tells in each answer what is left."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        meter = _meter(request)
+        if not meter.is_due:
+            return self._get_response(request)
+        response: HttpResponseBase
+        try:
+            meter.count(caller_of(request))
+            response = self._get_response(request)
+        except TooManyRequests as refusal:
+            response = _refuse(refusal)
+        for name, value in meter.headers.items():
+            response[name] = value
+        return response
+
+
+def _refuse(refusal: TooManyRequests) -> JsonResponse:
+    response = JsonResponse(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
+    # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill the log.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def _meter(request: HttpRequest) -> Meter:
+    peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
+    return Meter(request.method or "", request.path_info, peer, forwarded_for)
+
+
+class _PagesOnly:
+    """Steps aside where nobody signs in by a session."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(WITHOUT_SESSION):
+            response: HttpResponseBase = self.get_response(request)
+            return response
+        return super().__call__(request)  # type: ignore[misc, no-any-return]
+
+
+class Sessions(_PagesOnly, SessionMiddleware):
+    pass
+
+
+class SignIn(_PagesOnly, AuthenticationMiddleware):
+    pass
+
+
+class Messages(_PagesOnly, MessageMiddleware):
+    pass
+
+
+class Csrf(_PagesOnly, CsrfViewMiddleware):
+    def process_view(self, request: HttpRequest, *view: Any) -> Any:
+        return None if request.path_info.startswith(WITHOUT_SESSION) else super().process_view(request, *view)
+
+
+class Counting(PrometheusAfterMiddleware):  # type: ignore[misc]
+    """django-prometheus's, which gives each word that comes as a method a time series of its own, for ever."""
+
+    def label_metric(self, metric: Any, request: HttpRequest, response: Any = None, **labels: str) -> Any:
+        if "method" in labels:
+            labels["method"] = self._method(request)
+        return super().label_metric(metric, request, response, **labels)

@@ -1,0 +1,107 @@
+"""The description served: as a document, and as pages to read and to try it out. Neither needs a database or Redis."""
+
+import functools
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from base.web import errors
+from base.web.openapi.operations import SECURITY, Who
+from base.web.openapi.refusals import MEANINGS, codes_by_status, refusal_schema
+
+TAG = "operations"
+JSON = "application/json"
+# The page loads from this server alone. Inline styles are Swagger UI's own; its pictures are in its code.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole description, made once in each process."""
+    made: dict[str, Any] = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return made
+
+
+@functools.cache
+def rendered(renderer: Any) -> bytes:
+    """The description as a renderer's class writes it, once in each process."""
+    # Without the indentation that drf-spectacular gives to JSON, which is two thirds of it.
+    writer = JSONRenderer if issubclass(renderer, JSONRenderer) else renderer
+    written: bytes = writer().render(document(), renderer_context={})
+    return written
+
+
+class ByFormat(DefaultContentNegotiation):
+    """By `?format=json` or `?format=yaml`, else by what the client accepts."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return super().select_renderer(request, renderers, format_suffix or request.query_params.get("format"))
+
+
+def _refused(*refusals: type[errors.ExchangeError]) -> dict[Any, OpenApiResponse]:
+    return {
+        (status, JSON): OpenApiResponse(refusal_schema(status, codes), description=MEANINGS[status])
+        for status, codes in codes_by_status(refusals).items()
+    }
+
+
+class SchemaView(APIView):
+    """The document."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    content_negotiation_class = ByFormat
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
+
+    @extend_schema(
+        operation_id="readSchema",
+        tags=[TAG],
+        summary="This description: OpenAPI 3.1",
+        description="As JSON or YAML, by `Accept` or by `format`.",
+        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
+        parameters=[OpenApiParameter("format", str, "query", enum=["json", "yaml"])],
+        responses={
+            200: OpenApiResponse({"type": "object"}, description="The document."),
+            **_refused(errors.NotFound, errors.NotAcceptable),
+        },
+    )
+    def get(self, request: Request) -> HttpResponse:
+        renderer: Any = type(request.accepted_renderer)
+        return HttpResponse(rendered(renderer), content_type=renderer.media_type)
+
+
+class SwaggerView(SpectacularSwaggerSplitView):
+    """Swagger UI, its files served here; the script that starts it is a request of its own (`?script`)."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="readSwaggerUi",
+        tags=[TAG],
+        summary="This description as pages, to read and to try out",
+        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
+        responses={(200, "text/html"): OpenApiResponse({"type": "string"}, description="The page.")},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        response["Content-Security-Policy"] = PAGE_POLICY
+        return response

@@ -1,0 +1,89 @@
+"""One request under the rate limit: who is counted, in which bucket, and what the answer says about it."""
+
+import math
+import time
+from enum import StrEnum
+from typing import Protocol
+
+from django.conf import settings
+
+from base.telemetry.metrics import RATE_LIMITED
+from base.web.errors import TooManyRequests
+from base.web.ratelimit.addresses import client_network
+from base.web.ratelimit.windows import SharedWindow, Verdict
+
+API = "/api/v1"
+ORDERS = "/api/v1/orders"
+
+
+class Bucket(StrEnum):
+    """Cancels are counted by themselves: whoever has placed too much must still be able to take it back."""
+
+    REQUESTS = "requests"
+    CANCELS = "cancels"
+
+
+class Limited(Protocol):
+    """An account. `rate_limit` is its own limit in requests a second: 0 for none, None for everybody's."""
+
+    @property
+    def pk(self) -> int: ...
+
+    @property
+    def rate_limit(self) -> int | None: ...
+
+
+class Meter:
+    """Counts one request, once. `peer` and `forwarded_for` say where it came from, as `client_network` takes them."""
+
+    def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
+        self._bucket = Bucket.CANCELS if method == "DELETE" and _is_under(ORDERS, path) else Bucket.REQUESTS
+        # Whether it is still to be counted.
+        self.is_due = settings.RATE_LIMIT is not None and _is_under(API, path)
+        self._origin = peer, forwarded_for
+        self._verdict: Verdict | None = None
+
+    def count(self, caller: Limited | None) -> None:
+        """Count the request, for its address where nobody is signed in. Raises TooManyRequests."""
+        if not self.is_due:
+            return
+        self.is_due = False
+        own = None if caller is None else caller.rate_limit
+        limit = settings.RATE_LIMIT if own is None else own
+        if not limit:
+            return
+        who = f"address:{client_network(*self._origin)}" if caller is None else f"user:{caller.pk}"
+        self._verdict = _window.hit(f"{self._bucket}:{who}", limit)
+        if not self._verdict.is_let_in:
+            RATE_LIMITED.labels(self._bucket).inc()
+            raise _refusal(self._bucket, self._verdict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer says; nothing where nothing limits the caller."""
+        verdict = self._verdict
+        if verdict is None:
+            return {}
+        return {
+            "X-RateLimit-Limit": str(verdict.limit),
+            "X-RateLimit-Remaining": str(verdict.remaining),
+            "X-RateLimit-Reset": str(math.ceil(time.time() + verdict.reset_seconds)),
+        }
+
+
+def _refusal(bucket: Bucket, verdict: Verdict) -> TooManyRequests:
+    milliseconds = math.ceil(verdict.wait_seconds * 1000)
+    return TooManyRequests(
+        f"more than {verdict.limit} {bucket} a second: try again in {milliseconds} ms",
+        limit=verdict.limit,
+        bucket=bucket.value,
+        retryAfterMs=milliseconds,
+    )
+
+
+def _is_under(root: str, path: str) -> bool:
+    return path == root or path.startswith(f"{root}/")
+
+
+# One for all requests of the process.
+_window = SharedWindow()

@@ -1,0 +1,142 @@
+"""Counting requests over a moving second: exactly, in Redis for all processes; in this one alone while Redis is away.
+
+Both keep the instants of what was let in during the last second, and let a request in while they are fewer than the
+limit. What was refused is not counted. A fixed window would let in twice the limit around each of its borders.
+"""
+
+import functools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import TTLCache
+from django.conf import settings
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import RedisError
+
+from base.storage.breakers import REDIS_TIMEOUTS, ServerAway, breaker_of
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 1.0
+MICROSECONDS = 1_000_000
+REMEMBERED = 100_000
+KEY_PREFIX = "exchange:rate:"
+
+# The clock is the server's: those of several machines never agree to the millisecond. Where it was set back a little,
+# the newest entry is the present; where it was set back by more than a second, its entries mean nothing any more.
+# The key lives longer than its entries count, for it expires by a clock that is cut to milliseconds.
+SCRIPT = """
+local window = 1000000
+local limit = tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local newest = tonumber(redis.call('LINDEX', KEYS[1], -1))
+if newest and newest > now + window then
+    redis.call('DEL', KEYS[1])
+elseif newest and newest > now then
+    now = newest
+end
+local oldest = tonumber(redis.call('LINDEX', KEYS[1], 0))
+while oldest and oldest <= now - window do
+    redis.call('LPOP', KEYS[1])
+    oldest = tonumber(redis.call('LINDEX', KEYS[1], 0))
+end
+local count = redis.call('LLEN', KEYS[1])
+if count < limit then
+    redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
+    redis.call('PEXPIRE', KEYS[1], 2000)
+    return {1, limit - count - 1, 0, window}
+end
+local next_to_leave = tonumber(redis.call('LINDEX', KEYS[1], count - limit))
+return {0, 0, next_to_leave + window - now, newest + window - now}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one request. `wait_seconds`: until another would be let in; `reset_seconds`: until all would."""
+
+    is_let_in: bool
+    limit: int
+    remaining: int
+    wait_seconds: float
+    reset_seconds: float
+
+
+class LocalWindow:
+    """The count of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._let_in: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, 2 * WINDOW_SECONDS, timer=clock)
+
+    def hit(self, key: str, limit: int) -> Verdict:
+        with self._lock:
+            now, instants = self._recent(key)
+            count = len(instants)
+            if count < limit:
+                self._append(key, instants, now)
+                return Verdict(True, limit, limit - count - 1, 0.0, WINDOW_SECONDS)
+            next_to_leave, newest = instants[count - limit], instants[-1]
+        return Verdict(False, limit, 0, next_to_leave + WINDOW_SECONDS - now, newest + WINDOW_SECONDS - now)
+
+    def note(self, key: str) -> None:
+        """Another count let a request in."""
+        with self._lock:
+            now, instants = self._recent(key)
+            self._append(key, instants, now)
+
+    def _recent(self, key: str) -> tuple[float, deque[float]]:
+        now = self._clock()
+        instants: deque[float] = self._let_in.get(key) or deque()
+        while instants and instants[0] <= now - WINDOW_SECONDS:
+            instants.popleft()
+        return now, instants
+
+    def _append(self, key: str, instants: deque[float], now: float) -> None:
+        instants.append(now)
+        # Stored anew, so that it is kept from now on.
+        self._let_in[key] = instants
+
+
+class SharedWindow:
+    """The count of all processes together, and of this one alone while Redis is away.
+
+    What Redis let in is noted here too. So a process by itself never lets in more than the limit, even around the
+    moment at which Redis goes or comes back empty; several without Redis let in so much each.
+    """
+
+    def __init__(self) -> None:
+        self._local = LocalWindow()
+
+    def hit(self, key: str, limit: int) -> Verdict:
+        """Count one request. Never raises for Redis."""
+        try:
+            with breaker_of(settings.REDIS_URL).calling():
+                reply = _script(settings.REDIS_URL)(keys=[KEY_PREFIX + key], args=[limit])
+        except ServerAway:
+            return self._local.hit(key, limit)
+        except RedisError as error:
+            logger.error("Redis does not count requests, this process does by itself: %s", error)
+            return self._local.hit(key, limit)
+        verdict = _verdict(limit, reply)
+        if verdict.is_let_in:
+            self._local.note(key)
+        return verdict
+
+
+def _verdict(limit: int, reply: Any) -> Verdict:
+    is_let_in, remaining, wait, reset = reply
+    return Verdict(bool(is_let_in), limit, remaining, wait / MICROSECONDS, reset / MICROSECONDS)
+
+
+@functools.cache
+def _script(url: str) -> Script:
+    return Redis.from_url(url, **REDIS_TIMEOUTS).register_script(SCRIPT)

@@ -1,0 +1,159 @@
+"""The one door to the engine: a command row in the inbox, and the doorbell that says there is one.
+
+The row is the truth. The Celery message carries no order and may be lost, doubled, late or out of order without any
+effect but delay: what is not rung is found by the sweeper, and by the workers' own lookout.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Min
+from django.utils import timezone
+
+from base.storage.breakers import Breaker, ServerAway, breaker_of
+from base.storage.bulk import dialect, execute, write_inserts
+from base.storage.redis import TIMEOUT_SECONDS
+from matching.models import SWITCHES, Command, CommandKind
+
+logger = logging.getLogger(__name__)
+
+MATCH_TASK = "matching.match"
+SWEEP_TASK = "matching.sweep"
+DEAD_LETTER_TASK = "matching.dead_letter"
+QUEUE_PREFIX = "orders."
+# Symbols are in upper case: no market's queue has this name.
+DEAD_LETTER_QUEUE = "orders.dlq"
+BELL_SECONDS = 1
+BELL_EXPIRES_SECONDS = 30
+STALE_AFTER = timedelta(seconds=1)
+
+
+def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
+    """Store a command for each (symbol, order id) in the caller's transaction, and ring their markets once it commits.
+
+    In the order given, with one bell for each market.
+    """
+    now = timezone.now()
+    rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
+    execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))
+    for symbol in sorted({symbol for symbol, _ in orders}):
+        ring(symbol)
+
+
+def submit_cancels(symbol: str, order_ids: list[int]) -> None:
+    """Store a cancel for each of a market's orders that has none waiting, with one bell."""
+    waiting = Command.objects.filter(kind=CommandKind.CANCEL, market_id=symbol)
+    asked = set(waiting.filter(order_id__in=order_ids).values_list("order_id", flat=True))
+    submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in order_ids if order_id not in asked])
+    # Though all of them wait already: their bell may have been lost.
+    if asked.issuperset(order_ids):
+        ring(symbol)
+
+
+def submit_switch(symbol: str, status: str) -> None:
+    """Store the command that makes the market this, behind what came before it, and ring."""
+    [kind] = [kind for kind, becomes in SWITCHES.items() if becomes == status]
+    Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
+    ring(symbol)
+
+
+def ring(symbol: str) -> None:
+    """Queue a matching run for the symbol once the surrounding transaction commits, unless one is waiting."""
+    transaction.on_commit(partial(ring_now, symbol), robust=True)
+
+
+def ring_now(symbol: str) -> None:
+    """Queue a matching run at once, unless one is waiting.
+
+    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
+    is away the workers look for themselves.
+    """
+    try:
+        # Asked first: a flag for a bell that then does not ring would keep the next one silent.
+        if not _broker().is_open and _is_first(symbol):
+            # Workers throw an old bell away, and a broker that can does so before them.
+            lasting = {"expires": BELL_EXPIRES_SECONDS, "expiration": BELL_EXPIRES_SECONDS}
+            _send(MATCH_TASK, symbol, queue_name(symbol), **lasting)
+    except ServerAway:
+        pass
+    except Exception as error:
+        logger.warning("bell for %s not rung, it will be looked for: %s", symbol, error)
+
+
+def _is_first(symbol: str) -> bool:
+    """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
+    try:
+        with breaker_of(settings.CACHE_URL).calling():
+            return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
+    except ServerAway:
+        return True
+    except Exception as error:
+        logger.warning("bell flag of %s not set: %s", symbol, error)
+        return True
+
+
+def silence(symbol: str) -> None:
+    """Forget the bell, so that the next order rings again.
+
+    Called before the inbox is read. After it would lose a wake-up: a command stored between the reading and the
+    forgetting would ring nobody.
+    """
+    try:
+        with breaker_of(settings.CACHE_URL).calling():
+            cache.delete(_bell(symbol))
+    except ServerAway:
+        pass
+    except Exception as error:
+        logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
+
+
+def sweep() -> list[str]:
+    """Ring every market that was not heard; return their symbols."""
+    symbols = unheard()
+    for symbol in symbols:
+        ring_now(symbol)
+    return symbols
+
+
+def unheard() -> list[str]:
+    """The markets whose oldest command waits longer than a second."""
+    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
+    return list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+
+
+def announce(letter: Mapping[str, Any]) -> None:
+    """Tell whoever listens to orders.dlq of a dead letter. Never raises: the row is the truth, this is for monitors."""
+    try:
+        _send(DEAD_LETTER_TASK, dict(letter), DEAD_LETTER_QUEUE)
+    except Exception as error:
+        logger.warning("dead letter %s not announced: %s", letter.get("id"), error)
+
+
+def queue_name(symbol: str) -> str:
+    """The symbol's own Celery queue."""
+    return QUEUE_PREFIX + symbol
+
+
+def _bell(symbol: str) -> str:
+    return f"bell:{symbol}"
+
+
+def _broker() -> Breaker:
+    return breaker_of(current_app.conf.broker_write_url)
+
+
+def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
+    """Raises ServerAway, at once while the broker is known to be away."""
+    # Redis heeds the settings' timeouts, AMQP those that come with the message.
+    patience: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "confirm_timeout": TIMEOUT_SECONDS}
+    with _broker().calling():
+        current_app.send_task(
+            task, args=[argument], queue=queue, ignore_result=True, retry=False, **patience, **options
+        )

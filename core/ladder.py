@@ -1,0 +1,115 @@
+"""One side of a book: price levels, best first, and the orders of each level, oldest first."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict
+
+from core.types import Order, Side
+
+
+class DepthLevel(NamedTuple):
+    """One price of the book, as it is shown: the sum of what rests there, and how many orders that is."""
+
+    price: int
+    quantity: int
+    order_count: int
+
+
+class Level:
+    """The orders resting at one price, in time priority, and the sum of what is left of them."""
+
+    __slots__ = ("key", "orders", "quantity")
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        # Not a plain dict: taking the first entry again and again would walk over the ones already removed.
+        self.orders: OrderedDict[int, Order] = OrderedDict()
+        self.quantity = 0
+
+
+class Ladder:
+    """All resting orders of one side. Prices are kept by a signed key so that the best one is always the smallest."""
+
+    __slots__ = ("first", "levels", "side", "sign")
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.sign = -1 if side is Side.BUY else 1
+        self.levels: SortedDict[int, Level] = SortedDict()
+        # The best of the levels, kept at hand: every order asks for it, and more than once.
+        self.first: Level | None = None
+
+    def add(self, order: Order) -> None:
+        """Put the order behind all others at its price. O(log levels) for a new price, else O(1)."""
+        assert order.price is not None and order.quantity is not None
+        key = self.sign * order.price
+        level = self.levels.get(key)
+        if level is None:
+            level = self.levels[key] = Level(key)
+            if self.first is None or key < self.first.key:
+                self.first = level
+        level.orders[order.id] = order
+        level.quantity += order.quantity - order.filled
+
+    def remove(self, order: Order) -> None:
+        """Take the order out, whatever is left of it. O(1), O(log levels) when its price empties."""
+        assert order.price is not None and order.quantity is not None
+        key = self.sign * order.price
+        level = self.levels[key]
+        del level.orders[order.id]
+        level.quantity -= order.quantity - order.filled
+        if not level.orders:
+            del self.levels[key]
+            if level is self.first:
+                self.first = self.levels.peekitem(0)[1] if self.levels else None
+
+    def reduce(self, order: Order, quantity: int) -> None:
+        """Note that the order, still resting, lost this much to a fill. O(1)."""
+        self.levels[self._key(order)].quantity -= quantity
+
+    def met_by(self, limit: int | None) -> Order | None:
+        """The order that a taker with this limit (None: any price) meets next: best price, then oldest. O(1)."""
+        level = self.first
+        if level is None or (limit is not None and level.key > self.sign * limit):
+            return None
+        return next(iter(level.orders.values()))
+
+    def best_price(self) -> int | None:
+        return None if self.first is None else self.sign * self.first.key
+
+    def accepts(self, limit: int | None, price: int) -> bool:
+        """Whether a taker with this limit (None: any price) crosses a price of this side."""
+        return limit is None or self.sign * price <= self.sign * limit
+
+    def __iter__(self) -> Iterator[Order]:
+        """All orders in the order in which they would trade."""
+        for level in self.levels.values():
+            yield from level.orders.values()
+
+    def depth(self, limit: int) -> list[DepthLevel]:
+        """The best `limit` levels. O(limit)."""
+        keys = self.levels.keys()[:limit]
+        return [DepthLevel(self.sign * key, self.levels[key].quantity, len(self.levels[key].orders)) for key in keys]
+
+    def check(self) -> None:
+        """Assert every internal invariant. O(orders)."""
+        assert self.first is (self.levels.peekitem(0)[1] if self.levels else None)
+        for key, level in self.levels.items():
+            assert level.orders and level.key == key, f"level {level.key} at {key}: {len(level.orders)} orders"
+            sequences = [order.sequence or 0 for order in level.orders.values()]
+            assert sequences == sorted(sequences), f"time priority broken at {key}: {sequences}"
+            assert level.quantity == sum(map(_remaining, level.orders.values())), f"level {key} miscounts"
+            for order in level.orders.values():
+                assert order.side is self.side and self._key(order) == key and order.active, order
+                assert _remaining(order) > 0, order
+
+    def _key(self, order: Order) -> int:
+        assert order.price is not None
+        return self.sign * order.price
+
+
+def _remaining(order: Order) -> int:
+    assert order.quantity is not None
+    return order.quantity - order.filled

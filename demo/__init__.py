@@ -1,1 +1,0 @@
-"""The whole exchange on one machine, from nothing but Python: python -m demo."""

@@ -1,0 +1,165 @@
+"""The public stream of a market: its depth, its trades and its ticker.
+
+The worker publishes depth and trades after its commit, one message of each for a batch. The stream process condenses
+them and reads the ticker, once a second for all who follow the market.
+"""
+
+import functools
+import logging
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from base.streams import Message
+from base.streams.conflation import Digest
+from base.streams.messages import RESET, data_text
+from base.streams.request import StreamRequest
+from base.streams.sharing import Shared
+from base.streams.watch import Position
+from core.book import Book
+from core.types import Status
+from marketdata.depth import read_depth, represent_book
+from marketdata.ticker import read_ticker
+from markets.models import Market, Trade
+from markets.views import known_market, represent_print
+from matching.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+LEVELS = 20
+CHANNEL_PREFIX = "market-"
+DEPTH, TRADES, TICKER = "depth", "trades", "ticker"
+# Events of orders that never rested. What they traded or removed on their way has events of its own.
+_BESIDE_THE_BOOK = (Status.REJECTED, Status.EXPIRED)
+_SEQUENCE = re.compile(r'"sequence":([0-9]{1,18})')
+
+
+def market_channel(symbol: str) -> str:
+    return CHANNEL_PREFIX + symbol
+
+
+def market_messages(batch: Batch, book: Book, now: datetime) -> list[Message]:
+    """What a committed batch changed in public: for the worker. Never raises: what is not told is read later."""
+    try:
+        return list(_messages(batch, book, now))
+    except Exception:
+        logger.exception("a batch of %s was not told to its followers", batch.market.symbol)
+        return []
+
+
+def _messages(batch: Batch, book: Book, now: datetime) -> Iterator[Message]:
+    symbol = batch.market.symbol
+    channel = market_channel(symbol)
+    if batch.trades:
+        prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in batch.trades)
+        yield Message(channel, TRADES, [represent_print(symbol, *line, now) for line in prints])
+    if any(event.status not in _BESIDE_THE_BOOK for event in batch.events):
+        yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
+
+
+class _Readings:
+    """What the streams of a market read of it, once for all that ask at the same moment."""
+
+    def __init__(self, symbol: str) -> None:
+        self.depth = Shared(lambda: read_depth(symbol, LEVELS))
+        self.ticker = Shared(lambda: read_ticker(Market.objects.get(symbol=symbol), timezone.now()))
+
+
+@functools.cache
+def _readings(symbol: str) -> _Readings:
+    return _Readings(symbol)
+
+
+class MarketFeed:
+    """What one stream tells of a market. `position`: everything up to there was told, as depth or as it came."""
+
+    user_id = None
+
+    def __init__(self, symbol: str) -> None:
+        self.channels = frozenset({market_channel(symbol)})
+        self._symbol = symbol
+        self._position = 0
+        self._told: dict[str, str] = {}
+
+    def opening(self, since: float) -> list[Message]:
+        depth = _readings(self._symbol).depth.read(since)
+        self._position = depth["sequence"]
+        return self._state(depth, since)
+
+    def missed(self, since: float) -> list[Message]:
+        """What there is now, if it is another than what was told; and if trades may be lacking, a word to say so."""
+        depth = _readings(self._symbol).depth.read(since)
+        if depth["sequence"] <= self._position:
+            return []
+        # Read after the depth: what traded up to its sequence is seen for certain.
+        has_traded = Trade.objects.filter(market_id=self._symbol, sequence__gt=self._position).exists()
+        self._position = depth["sequence"]
+        if has_traded:
+            return [self._message(RESET, {"reason": "MAY_HAVE_MISSED"}), *self._state(depth, since)]
+        # Refused orders take numbers too, and change nothing that is public.
+        if _levels(data_text(depth)) != _levels(self._told[DEPTH]):
+            return self._state(depth, since)
+        # As if it had been told: what is queued still, from before it was read, is old.
+        self._told[DEPTH] = data_text(depth)
+        return []
+
+    def confirm(self, position: Position) -> None:
+        self._position = max(self._position, position.newest.get(self._symbol, 0))
+
+    def is_news(self, kind: str, data: str) -> bool:
+        """Not a depth that was queued while a later one was read, nor a ticker that says the same again."""
+        told = self._told.get(kind, "")
+        if kind == TRADES:
+            return True
+        if data == told or (kind == DEPTH and _sequence(data) < _sequence(told)):
+            return False
+        self._told[kind] = data
+        return True
+
+    def is_allowed(self) -> bool:
+        return True
+
+    def _state(self, depth: dict[str, Any], since: float) -> list[Message]:
+        ticker = _readings(self._symbol).ticker.read(since)
+        self._told = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
+        return [self._message(DEPTH, depth), self._message(TICKER, ticker)]
+
+    def _message(self, kind: str, data: dict[str, Any]) -> Message:
+        return Message(market_channel(self._symbol), kind, data)
+
+
+def open_market_feed(symbol: str, request: StreamRequest) -> MarketFeed:
+    """The feed of a market, for anybody. Raises TooManyRequests, MarketNotFound."""
+    request.meter.count(None)
+    return MarketFeed(known_market(symbol).symbol)
+
+
+def _newer(older: str, newer: str) -> str:
+    """The depth of the later batch: two workers that serve one market may publish out of order."""
+    return newer if _sequence(newer) >= _sequence(older) else older
+
+
+def _joined(older: str, newer: str) -> str:
+    """One array of two, without parsing them."""
+    return f"{older[:-1]},{newer[1:]}"
+
+
+def _sequence(depth: str) -> int:
+    """The first in the text is the depth's own; parsing the rest of it for each listener would cost a lot more."""
+    match = _SEQUENCE.search(depth)
+    return int(match[1]) if match else 0
+
+
+def _levels(depth: str) -> str:
+    """All of it but its sequence."""
+    return _SEQUENCE.sub("", depth, count=1)
+
+
+def _ticker_message(channel: str, since: float) -> Message:
+    return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
+
+
+DIGEST = Digest({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)

@@ -1,0 +1,134 @@
+"""A worker that hears no bell: once a second it looks for commands by itself, whatever became of the broker."""
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection
+
+from django.db import close_old_connections, connection
+from structlog.contextvars import bound_contextvars
+
+from base.telemetry import liveness
+from base.telemetry.logs import new_id
+from commands import queue
+from matching import drain
+from matching.run import Run
+from matching.worker.heartbeat import Attendant
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 1.0
+
+STOP_SECONDS = 10.0
+
+# A worker matches one market at a time, whoever woke it: the lookout must not work beside a task of its own process.
+_turn = threading.Lock()
+
+
+def match(symbol: str) -> Run:
+    """What a bell asks for: wait for the turn and drain."""
+    with _turn:
+        return _drain(symbol)
+
+
+def _drain(symbol: str) -> Run:
+    """Under an id that is in all that is logged of the run."""
+    liveness.beat()
+    with bound_contextvars(runId=new_id()):
+        return drain.drain(symbol)
+
+
+class Lookout:
+    """A thread that drains the markets whose bells were not heard.
+
+    Beside the broker's connection and not upon it: while the broker is away the worker does nothing but try to reach
+    it, and while it is frozen the worker waits for it.
+    """
+
+    def __init__(self, served: Callable[[], Collection[str]], attendant: Attendant) -> None:
+        self._served = served
+        self._attendant = attendant
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        # Not for ever: a database that is frozen would keep the worker from ending, and the thread ends with it.
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            pause = LOOK_EVERY_SECONDS
+            while not self._stopping.wait(pause):
+                self._show_pulse()
+                # A backlog is worked off at once: nobody will ring for what a drain's time box left behind.
+                pause = 0 if self.look() else LOOK_EVERY_SECONDS
+            with contextlib.suppress(Exception):
+                # Otherwise it counts until it has not been seen for a while.
+                self._attendant.leave()
+        finally:
+            connection.close()
+
+    def _show_pulse(self) -> None:
+        """Only where the turn is free: while a drain is stuck the pulse stops, whichever thread it is stuck in."""
+        if not _turn.locked():
+            liveness.beat()
+
+    def look(self) -> bool:
+        """Drain each served market whose commands have waited too long, and say whether there was any.
+
+        What fails is tried again in a second, and keeps no other market waiting.
+        """
+        self._attend()
+        try:
+            close_old_connections()
+            served = self._served()
+            symbols = [symbol for symbol in queue.unheard() if symbol in served]
+        except Exception as error:
+            _give_connection_up("the lookout could not look", error)
+            return False
+        runs = [self._drain(symbol) for symbol in symbols]
+        return any(run is not None and run.commands for run in runs)
+
+    def _attend(self) -> None:
+        """For itself, and before each drain: neither keeps the other from being done."""
+        try:
+            close_old_connections()
+            self._attendant.attend()
+        except Exception as error:
+            _give_connection_up("the worker could not say that it is there", error)
+
+    def _drain(self, symbol: str) -> Run | None:
+        self._attend()
+        # A worker that is busy has heard its bells.
+        if self._stopping.is_set() or not _turn.acquire(blocking=False):
+            return None
+        try:
+            run = _drain(symbol)
+        except Exception as error:
+            _give_connection_up(f"{symbol} could not be drained", error)
+            return None
+        finally:
+            _turn.release()
+        logger.info("unheard: %d commands of %s", run.commands, symbol)
+        return run
+
+
+def _give_connection_up(what: str, error: Exception) -> None:
+    """Say what happened, without its traceback once a second, and begin the next look with a new connection."""
+    logger.warning("%s: %s: %s", what, type(error).__name__, error)
+    with contextlib.suppress(Exception):
+        connection.close()
+
+
+def _take_new_turn() -> None:
+    global _turn  # noqa: PLW0603
+    _turn = threading.Lock()
+
+
+# A forked process has none of its parent's threads: whoever held the turn at that moment will never give it back.
+os.register_at_fork(after_in_child=_take_new_turn)

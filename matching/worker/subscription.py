@@ -1,0 +1,160 @@
+"""Which markets a worker serves: it hears their bells, and looks after them where no bell is heard."""
+
+import logging
+import time
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.delayed_delivery import DelayedDelivery
+from celery.worker.consumer.tasks import Tasks
+from celery.worker.state import maybe_shutdown
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, OperationalError, connection
+
+from base.storage.checks import database_faults
+from commands import queue
+from markets.models import Market
+from matching.worker.heartbeat import Attendant
+from matching.worker.poller import LOOK_EVERY_SECONDS, Lookout
+
+logger = logging.getLogger(__name__)
+
+
+class Served:
+    """The markets of a worker: those of its -Q, or all that there are.
+
+    All but those of WORKER_EXCEPT, that is: two workers on one market are safe, but each has to read its book anew.
+    With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up. One that
+    serves them all says that too; one that serves a market leaves it to whoever is meant to hear it.
+    """
+
+    def __init__(self, app: Any) -> None:
+        sweeps = app.conf.task_default_queue
+        chosen = set(app.amqp.queues.consume_from)
+        self.serves_all = chosen <= {sweeps}
+        self.other_queues = {sweeps} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
+        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {sweeps, queue.DEAD_LETTER_QUEUE}}
+        self.last: set[str] = self.own
+
+    def symbols(self) -> set[str]:
+        if self.serves_all:
+            try:
+                self.last = set(Market.objects.values_list("symbol", flat=True)) - settings.WORKER_EXCEPT
+            except DatabaseError as error:
+                # The database is away; what is served stays so, and the next look is a second off.
+                logger.warning("markets could not be read: %s", error)
+                connection.close()
+        return self.last
+
+
+class MarketSubscription(bootsteps.StartStopStep):
+    """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
+
+    All workers also take the sweeper's turns.
+    """
+
+    requires = (Tasks,)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self.served = Served(consumer.app)
+        self.subscribed: set[str] = set()
+        self.timer_entry: Any = None
+
+    def start(self, consumer: Any) -> None:
+        """Called at boot and again after each reconnection to the broker, with no queue subscribed.
+
+        Nothing is heard until Celery's loop begins: from RabbitMQ a bell that waits already would arrive while the next
+        queue is declared, when nobody is there to take it.
+        """
+        self.subscribed.clear()
+        for name in sorted(self.served.other_queues):
+            _add_queue(consumer, name)
+        self._add_new(consumer)
+        self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        if self.timer_entry is not None:
+            self.timer_entry.cancel()
+            self.timer_entry = None
+
+    def look(self, consumer: Any) -> None:
+        """Subscribe to the markets that are new."""
+        if self._add_new(consumer):
+            consumer.task_consumer.consume()
+
+    def _add_new(self, consumer: Any) -> set[str]:
+        """Add the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
+        new = self.served.symbols() - self.subscribed
+        for symbol in sorted(new):
+            _add_queue(consumer, queue.queue_name(symbol))
+            self.subscribed.add(symbol)
+            queue.silence(symbol)
+            queue.ring_now(symbol)
+        return new
+
+
+def _add_queue(consumer: Any, name: str) -> None:
+    """To those that are heard once the consumer consumes."""
+    # Looked up first: Celery would declare a queue that it does not know in its own way and not in ours.
+    known = consumer.app.amqp.queues
+    consumer.task_consumer.add_queue(known.select_add(known[name]))
+
+
+class MarketLookout(bootsteps.StartStopStep):
+    """The worker's own eyes, from its start to its end, whether there is a broker or not."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self.lookout: Lookout | None = None
+
+    def start(self, worker: Any) -> None:
+        """Called once, before the worker looks for its broker."""
+        _assert_fit(worker.pool)
+        served = Served(worker.app)
+        symbols = settings.WORKER_EXCEPT if served.serves_all else served.own
+        attendant = Attendant(worker.hostname, serves_all=served.serves_all, symbols=symbols)
+        self.lookout = Lookout(served.symbols, attendant)
+        self.lookout.start()
+
+    def stop(self, parent: Any) -> None:
+        if self.lookout is not None:
+            self.lookout.stop()
+            self.lookout = None
+
+    terminate = stop
+
+
+def _never(*_: Any) -> bool:
+    return False
+
+
+# On RabbitMQ each worker would declare 28 queues for tasks that are to run later. A bell never is.
+DelayedDelivery.include_if = _never  # type: ignore[method-assign, assignment]
+
+
+def _assert_fit(pool: Any) -> None:
+    """Refuse to match on a database or in a pool in which matching would be wrong."""
+    faults = _faults()
+    kind = type(pool).__module__
+    processes = getattr(pool, "num_processes", 1)
+    if not kind.endswith((".solo", ".prefork")) or processes != 1:
+        faults.append(f"pool {kind} with {processes} processes: a market is matched by one at a time (-P solo -c 1)")
+    if faults:
+        raise ImproperlyConfigured("; ".join(faults))
+
+
+def _faults() -> list[str]:
+    """What is wrong with the database, as soon as it answers."""
+    while True:
+        try:
+            return database_faults()
+        except OperationalError as error:
+            logger.warning("waiting for the database: %s", error)
+            connection.close()
+            time.sleep(LOOK_EVERY_SECONDS)
+            # Celery's own loop, which would heed a signal, has not begun yet.
+            maybe_shutdown()

@@ -1,0 +1,141 @@
+"""The engine's rows in the admin: which market is how far, what waits for its worker, and what was given up."""
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from base.web.admin import NOTHING, ReadOnlyAdmin, numbers
+from base.web.errors import ExchangeError
+from markets.admin import OfMarketsAdmin
+from matching.models import Attendance, Command, DeadLetter, OrderBook, StatusChange
+from operations import dead_letters
+from operations.dead_letters import NotSafe
+
+DEAL_PERMISSION = "matching.change_deadletter"
+
+
+@admin.register(OrderBook)
+class OrderBookAdmin(ReadOnlyAdmin):
+    list_display = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
+    # Not the token: it is the engine's own.
+    fields = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
+    list_filter = ("status",)
+    ordering = ("market",)
+    search_help_text = "A symbol, exactly."
+
+    def find(self, word: str) -> list[Q]:
+        return [Q(market_id=word)]
+
+
+@admin.register(Command)
+class CommandAdmin(OfMarketsAdmin):
+    list_display = ("id", "market", "kind", "order", "created_at")
+    list_filter = ("market", "kind")
+    # A number is an order's: what waits goes by so fast that nobody knows its own.
+    search_help_text = "An order id or a symbol, exactly; several words narrow."
+
+    @admin.display
+    def order(self, command: Command) -> str:
+        return _order_link(command.order_id)
+
+    def find(self, word: str) -> list[Q]:
+        return []
+
+    def narrow(self, word: str) -> Q | None:
+        orders = numbers(word)
+        return Q(order_id__in=orders) if orders else None
+
+
+@admin.register(StatusChange)
+class StatusChangeAdmin(OfMarketsAdmin):
+    list_display = ("id", "market", "status", "sequence", "reason", "created_at")
+    list_filter = ("status", "market", "created_at")
+    search_help_text = "A symbol, exactly."
+
+
+@admin.register(Attendance)
+class AttendanceAdmin(ReadOnlyAdmin):
+    """One that was killed stays in the list for an hour: when it was last seen tells."""
+
+    list_display = ("name", "serves", "started_at", "seen_at")
+    list_filter = ("serves_all",)
+    search_help_text = "A worker's name, exactly."
+
+    @admin.display
+    def serves(self, worker: Attendance) -> str:
+        named = ", ".join(worker.symbols)
+        if worker.serves_all:
+            return f"all markets but {named}" if named else "all markets"
+        return named or NOTHING
+
+    def narrow(self, word: str) -> Q | None:
+        return Q(name=word)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(OfMarketsAdmin):
+    """Those who may change dead letters may have them tried again or put them aside; nobody edits them."""
+
+    list_display = (
+        "id",
+        "market",
+        "kind",
+        "order",
+        "error",
+        "attempts",
+        "created_at",
+        "resolution",
+        "successor",
+    )
+    list_filter = (("resolution", admin.EmptyFieldListFilter), "resolution", "market", "kind", "created_at")
+    list_select_related = ("resolved_by",)
+    readonly_fields = ("order", "successor")
+    actions = ("requeue", "resolve")  # type: ignore[assignment]
+    search_help_text = "The id of a dead letter or of an order, or a symbol, exactly; several words narrow."
+
+    @admin.display
+    def order(self, letter: DeadLetter) -> str:
+        return _order_link(letter.order_id)
+
+    @admin.display(description="placed again as")
+    def successor(self, letter: DeadLetter) -> str:
+        return _order_link(letter.successor_id)
+
+    @admin.action(description="Requeue: try it again, where that is safe", permissions=["deal"])
+    def requeue(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        _deal_with(request, letters, dead_letters.requeue)
+
+    @admin.action(description="Resolve: nothing is left to do", permissions=["deal"])
+    def resolve(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
+        _deal_with(request, letters, dead_letters.resolve)
+
+    def has_deal_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(DEAL_PERMISSION)
+
+    def find(self, word: str) -> list[Q]:
+        return [Q(id__in=numbers(word)), Q(order_id__in=numbers(word))]
+
+
+def _order_link(order_id: int | None) -> SafeString:
+    if order_id is None:
+        return SafeString(NOTHING)
+    return format_html('<a href="{}">{}</a>', reverse("admin:orders_order_change", args=[order_id]), order_id)
+
+
+def _deal_with(request: HttpRequest, letters: QuerySet[DeadLetter], deal: Callable[[int, int], DeadLetter]) -> None:
+    """Each for itself: what is not safe is told, and does not keep the others waiting."""
+    assert request.user.pk is not None, "the admin lets nobody in who is not signed in"
+    for letter_id in letters.order_by("id").values_list("id", flat=True):
+        try:
+            letter = deal(letter_id, int(request.user.pk))
+        except NotSafe as error:
+            messages.error(request, str(error))
+        except ExchangeError as error:
+            messages.error(request, f"dead letter {letter_id}: {error.message}")
+        else:
+            messages.success(request, f"Dead letter {letter.pk} is {letter.resolution}.")

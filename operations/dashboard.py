@@ -1,0 +1,30 @@
+"""The overview as a page shows it: on the admin's first page, and by itself for the script that renews it there."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from operations.overview import read_overview
+from operations.sparkline import HEIGHT, WIDTH
+
+
+@never_cache
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """The figures without the page around them. For staff: the admin lets nobody else in."""
+    return TemplateResponse(request, "admin/overview.html", overview_context(request))
+
+
+def overview_context(request: HttpRequest) -> dict[str, Any]:
+    """What the reader may see, and where else to look."""
+    links = {"Flower": settings.FLOWER_URL, "Grafana": settings.GRAFANA_URL}
+    return {
+        "overview": read_overview(request.user.has_perm),
+        "links": {name: url for name, url in links.items() if url},
+        "picture_width": WIDTH,
+        "picture_height": HEIGHT,
+    }

@@ -1,0 +1,83 @@
+"""What an operator may do about a dead letter: have it tried again, or put it aside."""
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.utils import timezone
+
+from base.storage.deadlocks import again_on_deadlock
+from commands.queue import submit_cancels
+from core.types import Status
+from markets.services import read_market
+from matching.models import CommandKind, DeadLetter, Resolution
+from orders.models import Order
+from orders.services import place_order
+from orders.terms import NewOrder
+from users.models import User
+
+
+class NotSafe(Exception):
+    """Trying this again could do something that was not asked for, or was dealt with already."""
+
+
+def requeue(letter_id: int, operator_id: int) -> DeadLetter:
+    """Try again what failed, once.
+
+    FAILED is an order's end, and its owner was told so: what is placed is a new order of the same terms and correlation
+    id, with the funds, the market's rules and the fees of today. Raises NotSafe, and what placing an order raises.
+    """
+    return _deal_with(letter_id, operator_id, Resolution.REQUEUED, _retry)
+
+
+def resolve(letter_id: int, operator_id: int) -> DeadLetter:
+    """Note that nothing is left to do. Raises NotSafe if somebody dealt with it before."""
+    return _deal_with(letter_id, operator_id, Resolution.RESOLVED, lambda _: None)
+
+
+@again_on_deadlock
+@transaction.atomic
+def _deal_with(
+    letter_id: int, operator_id: int, resolution: Resolution, act: Callable[[DeadLetter], int | None]
+) -> DeadLetter:
+    # Locked: of two operators who press the button only one places an order.
+    letter = DeadLetter.objects.select_for_update().get(id=letter_id)
+    if letter.resolution is not None:
+        raise NotSafe(f"dead letter {letter.pk} is {letter.resolution} already")
+    letter.successor_id = act(letter)
+    letter.resolution, letter.resolved_at, letter.resolved_by_id = resolution.value, timezone.now(), operator_id
+    letter.save(update_fields=["successor_id", "resolution", "resolved_at", "resolved_by"])
+    return letter
+
+
+def _retry(letter: DeadLetter) -> int | None:
+    """Returns the id of the order that takes the failed one's place."""
+    order = None if letter.order_id is None else Order.objects.filter(id=letter.order_id).first()
+    if order is None:
+        raise NotSafe(f"{letter.kind} of {letter.market_id} is for an operator to do again, not for a queue")
+    if letter.kind == CommandKind.CANCEL:
+        if not order.active:
+            raise NotSafe(f"order {order.id} is {order.status}: there is nothing to cancel")
+        submit_cancels(order.market_id, [order.id])
+        return None
+    if order.status != Status.FAILED or order.filled_quantity:
+        raise NotSafe(f"order {order.id} is {order.status} with {order.filled_quantity:f} filled: it has had an effect")
+    if not User.objects.filter(id=order.user_id, is_active=True).exists():
+        raise NotSafe(f"user {order.user_id} is not active any more")
+    market = read_market(order.market_id)
+    assert market is not None, order
+    return place_order(order.user_id, market, _same_terms(order), order.correlation_id).order.id
+
+
+def _same_terms(order: Order) -> NewOrder:
+    """As it was asked for, but for its client order id, which belongs to the failed order for ever."""
+    is_limit = order.type == "LIMIT"
+    return NewOrder(
+        side=order.side,
+        type=order.type,
+        price=order.price,
+        quantity=order.quantity,
+        quote_quantity=order.quote_quantity,
+        time_in_force=order.time_in_force if is_limit else "GTC",
+        post_only=order.post_only,
+        self_trade_prevention=order.self_trade_prevention,
+    )

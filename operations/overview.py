@@ -1,0 +1,244 @@
+"""What an operator sees first: a few figures of each market and of the exchange, each read by an index and bounded.
+
+Each figure is one query or two, however many markets there are. None needs Redis.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, When
+from django.utils import timezone
+
+from audit.models import AuditRun, Outcome
+from audit.run import last_run
+from base.storage.fields import plain_or_none
+from base.storage.time_limit import Patience
+from marketdata.candles import opens_at
+from marketdata.depth import read_bests
+from marketdata.tape import last_trades
+from markets.models import Candle, Interval, Market, MarketStatus
+from matching.models import Command, DeadLetter
+from matching.worker.heartbeat import alive, workers_alive
+from operations.sparkline import bars
+from orders.models import Order
+
+# A page that refreshes itself must not be asked for again before it has come.
+EACH_SECONDS, TOGETHER_SECONDS = 1.0, 3.0
+MINUTES = 60
+# What is looked at, at most.
+MOST_MARKETS, MOST_WAITING, MOST_LETTERS, NEWEST_ORDERS = 100, 5_000, 1_000, 1_000
+LATE_SECONDS = 5.0
+
+
+@dataclass
+class Figure:
+    """A number with its unit as it is shown; `alarms` where somebody should look."""
+
+    text: str
+    note: str = ""
+    alarms: bool = False
+
+
+@dataclass
+class Line:
+    """A market. What the reader may not see, or could not be read, is None."""
+
+    symbol: str
+    status: str
+    bid: str | None = None
+    ask: str | None = None
+    last: str | None = None
+    last_at: datetime | None = None
+    waiting: Figure | None = None
+    workers: Figure | None = None
+    minutes: list[int] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == MarketStatus.TRADING
+
+    @property
+    def last_minute(self) -> int:
+        """The last whole one: the one that runs would always look poor."""
+        return self.minutes[-2] if self.minutes else 0
+
+    @property
+    def last_hour(self) -> int:
+        return sum(self.minutes or ())
+
+    @property
+    def picture(self) -> str:
+        return bars(self.minutes or ())
+
+    @property
+    def most(self) -> int:
+        return max(self.minutes or (), default=0)
+
+
+@dataclass
+class Overview:
+    """Everything on the page. `may` says which permissions the reader has; nothing else is read."""
+
+    at: datetime
+    lines: list[Line] | None = None
+    has_more_markets: bool = False
+    waiting: Figure | None = None
+    workers: Figure | None = None
+    trades: Figure | None = None
+    letters: Figure | None = None
+    audit: Figure | None = None
+    audit_id: int | None = None
+    statuses: list[tuple[str, int]] | None = None
+    statuses_since: datetime | None = None
+    is_incomplete: bool = False
+
+
+def read_overview(may: Callable[[str], bool]) -> Overview:
+    """The figures that the permissions of the reader allow; those that the database cannot say in time are left out."""
+    found = Overview(timezone.now())
+    with Patience(EACH_SECONDS, TOGETHER_SECONDS) as patience:
+        _read(found, patience, may)
+    found.is_incomplete = patience.is_over
+    return found
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the unit that one would say it in."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _read(found: Overview, patience: Patience, may: Callable[[str], bool]) -> None:
+    if may("markets.view_market"):
+        _read_markets(found, patience)
+    if may("matching.view_command"):
+        _read_waiting(found, patience)
+    if may("matching.view_attendance"):
+        _read_workers(found, patience)
+    if may("markets.view_trade"):
+        _read_trades(found, patience)
+    if may("matching.view_deadletter"):
+        found.letters = patience.read(_letters)
+    if may("audit.view_auditrun"):
+        run = patience.read(_last_audit)
+        if run is not None:
+            found.audit, found.audit_id = run
+    if may("orders.view_order"):
+        _read_statuses(found, patience)
+
+
+def _read_markets(found: Overview, patience: Patience) -> None:
+    """Those that do not trade come first: somebody may have forgotten them. Of too many, those that trade are told."""
+
+    def markets() -> list[Line]:
+        trading = Case(When(status=MarketStatus.TRADING, then=0), default=1)
+        rows = Market.objects.order_by(trading, "status", "symbol").values_list("symbol", "status")
+        return [Line(symbol, status) for symbol, status in rows[: MOST_MARKETS + 1]]
+
+    found.lines = patience.read(markets)
+    if found.lines is None:
+        return
+    found.has_more_markets = len(found.lines) > MOST_MARKETS
+    del found.lines[MOST_MARKETS:]
+    found.lines.sort(key=lambda line: line.is_open)
+    symbols = [line.symbol for line in found.lines]
+    bests = patience.read(lambda: read_bests(symbols)) or {}
+    for line in found.lines:
+        bid, ask = bests.get(line.symbol, (None, None))
+        line.bid, line.ask = plain_or_none(bid), plain_or_none(ask)
+
+
+def _read_waiting(found: Overview, patience: Patience) -> None:
+    """The oldest commands of all markets: however many wait, these wait longest."""
+
+    def oldest() -> list[tuple[str, datetime]]:
+        return list(Command.objects.order_by("id").values_list("market_id", "created_at")[:MOST_WAITING])
+
+    rows = patience.read(oldest)
+    if rows is None:
+        return
+    since: dict[str, list[datetime]] = defaultdict(list)
+    for symbol, created_at in rows:
+        since[symbol].append(created_at)
+    more = "+" if len(rows) == MOST_WAITING else ""
+    found.waiting = _waiting([instant for _, instant in rows], found.at, more)
+    for line in found.lines or ():
+        line.waiting = _waiting(since[line.symbol], found.at, more)
+
+
+def _waiting(since: Sequence[datetime], now: datetime, more: str) -> Figure:
+    if not since:
+        return Figure(f"0{more}")
+    seconds = (now - min(since)).total_seconds()
+    return Figure(f"{len(since):,}{more}", f"oldest {age(seconds)}", seconds > LATE_SECONDS)
+
+
+def _read_workers(found: Overview, patience: Patience) -> None:
+    number = patience.read(lambda: alive().count())
+    if number is not None:
+        found.workers = Figure(str(number), "", number == 0)
+    symbols = [line.symbol for line in found.lines or ()]
+    counted = patience.read(lambda: workers_alive(symbols))
+    for line in found.lines or () if counted is not None else ():
+        serving = counted[line.symbol] if counted else 0
+        line.workers = Figure(str(serving), "", not serving and line.status != MarketStatus.HALTED)
+
+
+def _read_trades(found: Overview, patience: Patience) -> None:
+    """From the candles, which the engine keeps with its trades: sixty rows a market at most. None without markets."""
+    if found.lines is None:
+        return
+    first = opens_at(found.at, Interval.MINUTE) - timedelta(minutes=MINUTES - 1)
+    lines = {line.symbol: line for line in found.lines}
+
+    def minutes() -> list[tuple[str, datetime, int]]:
+        rows = Candle.objects.filter(market_id__in=lines, interval=Interval.MINUTE, opens_at__gte=first)
+        return list(rows.values_list("market_id", "opens_at", "trades"))
+
+    candles = patience.read(minutes)
+    if candles is not None:
+        minutes_of = {symbol: [0] * MINUTES for symbol in lines}
+        for symbol, opened, trades in candles:
+            # A worker's clock may be ahead of ours by a minute.
+            place = min(MINUTES - 1, int((opened - first).total_seconds()) // 60)
+            minutes_of[symbol][place] += trades
+        for symbol, line in lines.items():
+            line.minutes = minutes_of[symbol]
+        minute, hour = sum(line.last_minute for line in found.lines), sum(line.last_hour for line in found.lines)
+        more = "+" if found.has_more_markets else ""
+        found.trades = Figure(f"{minute:,}{more}", f"{hour:,}{more} in the last hour")
+    for symbol, trade in (patience.read(lambda: last_trades(lines)) or {}).items():
+        lines[symbol].last, lines[symbol].last_at = plain_or_none(trade.price), trade.created_at
+
+
+def _letters() -> Figure:
+    number = DeadLetter.objects.filter(resolution=None).order_by()[: MOST_LETTERS + 1].count()
+    text = f"{MOST_LETTERS:,}+" if number > MOST_LETTERS else f"{number:,}"
+    return Figure(text, "unresolved", number > 0)
+
+
+def _last_audit() -> tuple[Figure, int | None]:
+    run: AuditRun | None = last_run()
+    if run is None:
+        return Figure("never"), None
+    ago = f"{run.mode.lower()}, {age((timezone.now() - run.started_at).total_seconds())} ago"
+    if run.outcome == Outcome.NOT_RUN:
+        return Figure("could not run", ago, True), run.pk
+    return Figure("clean" if not run.found else f"{run.found:,} findings", ago, run.found > 0), run.pk
+
+
+def _read_statuses(found: Overview, patience: Patience) -> None:
+    """Of the newest orders: those of a day would have to be counted one by one."""
+
+    def newest() -> list[Any]:
+        return list(Order.objects.order_by("-id").values_list("status", "created_at")[:NEWEST_ORDERS])
+
+    rows = patience.read(newest)
+    if rows is not None:
+        found.statuses = Counter(status for status, _ in rows).most_common()
+        found.statuses_since = rows[-1][1] if rows else None

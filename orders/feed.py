@@ -1,0 +1,194 @@
+"""The stream of a user's own orders: who may listen, what is told, and how a client catches up."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
+
+from base.streams import Message, publish, redeem_ticket
+from base.streams.messages import RESET
+from base.streams.request import StreamRequest
+from base.streams.watch import Position
+from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
+from markets.models import Trade
+from orders import catch_up
+from orders.models import OrderEvent
+from orders.telling import Step, order_channel, step_message, stored_steps
+from users.models import User
+
+logger = logging.getLogger(__name__)
+
+
+def publish_steps(steps: Iterable[Step], ahead: Sequence[Message] = ()) -> None:
+    """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later.
+
+    `ahead`: what else the batch tells, in the same round trip. It goes first, so that who heard the batch's last order
+    event heard all of it: the streams' watch counts the order events and nothing else.
+    """
+    try:
+        publish([*ahead, *map(step_message, steps)])
+    except Exception:
+        logger.exception("a batch of order events was not published")
+
+
+class OrderJournal:
+    """The order events as the streams' journal: one log for each market."""
+
+    def position(self) -> Position:
+        return catch_up.current_position()
+
+    def channels_between(self, log: str, first: int, last: int) -> list[str]:
+        told = OrderEvent.objects.filter(market_id=log, sequence__range=(first, last))
+        return [order_channel(user_id) for user_id in told.values_list("user_id", flat=True).distinct().order_by()]
+
+
+class _SharedPosition:
+    """The markets' position, read once for all the streams that ask at the same moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._position = Position()
+
+    def read(self, since: float) -> Position:
+        """One that was read after `since`: an older one could lack the very event that was missed."""
+        with self._lock:
+            if self._position.read_at <= since:
+                self._position = catch_up.current_position()
+            return self._position
+
+
+_shared_position = _SharedPosition()
+
+
+class OrderFeed:
+    """What one stream tells of a user's orders. `position`: everything up to there was sent, or is not wanted."""
+
+    def __init__(self, user_id: int, last_event_id: str | None, is_allowed: Callable[[], bool]) -> None:
+        self.user_id = user_id
+        self.channels = frozenset({order_channel(user_id)})
+        self.is_allowed = is_allowed
+        self._last_event_id = last_event_id
+        self._position = Position()
+
+    def opening(self, since: float) -> list[Message]:
+        """`connected`, then what the client missed since the event that it saw last."""
+        self._position = _shared_position.read(since)
+        if self._last_event_id is None:
+            return [self._connected(catch_up.newest_event_id(self.user_id))]
+        try:
+            events = catch_up.missed_events(self.user_id, self._last_event_id)
+        except (catch_up.UnknownEvent, catch_up.TooManyMissed) as reason:
+            return [self._connected(None), self._reset(reason)]
+        return [self._connected(None), *self._stored(events)]
+
+    def missed(self, since: float) -> list[Message]:
+        newest = _shared_position.read(since)
+        try:
+            messages = self._stored(catch_up.events_between(self.user_id, self._position, newest))
+        except catch_up.TooManyMissed as reason:
+            messages = [self._reset(reason)]
+        self._position = newest
+        return messages
+
+    def confirm(self, position: Position) -> None:
+        if position.read_at > self._position.read_at:
+            self._position = position
+
+    def is_news(self, kind: str, data: str) -> bool:
+        return True
+
+    def _connected(self, event_id: str | None) -> Message:
+        """With an id the client has somewhere to go on from, even if it is cut off before the first event."""
+        return self._message("connected", {"userId": self.user_id}, event_id)
+
+    def _reset(self, reason: Exception) -> Message:
+        """With the id to go on from: with the one that was no good every reconnect would be a reset again."""
+        data = {"reason": "TOO_MANY_MISSED" if isinstance(reason, catch_up.TooManyMissed) else "UNKNOWN_EVENT"}
+        return self._message(RESET, data, catch_up.newest_event_id(self.user_id) or "")
+
+    def _message(self, kind: str, data: dict[str, Any], event_id: str | None) -> Message:
+        return Message(order_channel(self.user_id), kind, data, event_id)
+
+    def _stored(self, events: Sequence[OrderEvent]) -> list[Message]:
+        trades: dict[tuple[str, int], Trade] = {}
+        for symbol in {event.market_id for event in events}:
+            wanted = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
+            for trade in Trade.objects.filter(market_id=symbol, sequence__in=wanted):
+                trades[symbol, trade.sequence] = trade
+        return [step_message(step) for step in stored_steps(events, trades)]
+
+
+def open_order_feed(request: StreamRequest) -> OrderFeed:
+    """Sign the caller in and open the feed of the account's own orders. The account never follows from a channel.
+
+    Raises what refuses the caller: NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
+    """
+    user, is_allowed = _sign_in(request)
+    request.meter.count(user)
+    user_id = _account(user, request.query.get("userId"))
+    return OrderFeed(user_id, request.last_event_id, is_allowed)
+
+
+def _account(user: User, named: str | None) -> int:
+    """Whose orders: the caller's. Older clients name it, and only staff may name another's."""
+    if not named or named == str(user.pk):
+        return user.pk
+    if not user.is_staff:
+        raise NotYourAccount
+    known = named.isdecimal() and len(named) <= 18 and User.objects.filter(pk=int(named)).exists()
+    if not known:
+        raise UserNotFound(f"there is no user {named[:40]}")
+    return int(named)
+
+
+def _sign_in(request: StreamRequest) -> tuple[User, Callable[[], bool]]:
+    """The caller, and how to ask later whether the caller may still listen."""
+    if "authorization" in request.headers:
+        user = _token_user(request.headers["authorization"])
+        return user, lambda: _active_user(user.pk) is not None
+    ticket = request.query.get("ticket")
+    user_id = redeem_ticket(ticket) if ticket else None
+    bearer = _active_user(user_id) if user_id else None
+    if bearer is not None:
+        return bearer, lambda: _active_user(bearer.pk) is not None
+    # A page that comes again by itself brings the ticket that it has used; its session may still be good.
+    guest = _session_user(request)
+    if guest is None:
+        raise NotAuthenticated("sign in with a token, a session or a ticket")
+    return guest, lambda: _session_user(request) == guest
+
+
+def _token_user(authorization: str) -> User:
+    authentication = JWTAuthentication()
+    try:
+        raw = authentication.get_raw_token(authorization.encode("latin-1", "replace"))
+        if raw is None:
+            raise NotAuthenticated("Authorization must be: Bearer <token>")
+        user = authentication.get_user(authentication.get_validated_token(raw))
+    except (AuthenticationFailed, TokenError) as error:
+        raise NotAuthenticated("the access token is invalid or expired") from error
+    assert isinstance(user, User)
+    return user
+
+
+def _session_user(request: StreamRequest) -> User | None:
+    key = request.cookies.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return None
+    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    carrier = HttpRequest()
+    carrier.session = store(key)
+    user = get_user(carrier)
+    return user if isinstance(user, User) and user.is_active else None
+
+
+def _active_user(user_id: int) -> User | None:
+    return User.objects.filter(pk=user_id, is_active=True).first()

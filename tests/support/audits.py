@@ -1,0 +1,51 @@
+"""A whole exchange of real processes on the run's own database server, whose money is counted at the end."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from tests.support.live import Live, start_exchange, wait_for
+from tools.rig.servers import start_redis
+
+WAITING = "from matching.models import Command; print(Command.objects.count())"
+
+
+@contextmanager
+def counted_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
+    """A running exchange on a new database of the test run's own server, with a Redis of its own.
+
+    At the end, once nothing waits any more, the money of all who used it is counted.
+    """
+    with _new_database(folder, database) as url, start_redis(folder / "redis") as redis:
+        live = start_exchange(folder, url, redis)
+        try:
+            yield live
+            wait_for(lambda: live.manage("shell", "-v", "0", "-c", WAITING), lambda printed: printed.strip() == "0")
+            live.manage("shell", "-v", "0", "-c", "from audit.inspect import check_exchange; check_exchange()")
+        finally:
+            live.stop()
+
+
+@contextmanager
+def _new_database(folder: Path, database: DjangoDbBlocker) -> Iterator[str]:
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        yield f"sqlite:///{folder / 'live.sqlite3'}"
+        return
+    name = f"live_{secrets.token_hex(4)}"
+    with database.unblock():
+        _execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            yield os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+        finally:
+            _execute(f"DROP DATABASE {name}")
+
+
+def _execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)

@@ -1,0 +1,207 @@
+"""Mutants: the product with one of its safeguards taken out, and whether its own tests notice.
+
+Each patch in tests/mutants changes one thing that somebody might change, and begins with a few lines of text: what
+would be lost or doubled, and after `Killed-by:` the tests that must fail then, each in at least one of its cases.
+
+    Killed-by: tests/integration/test_worker.py::test_a_name another_file.py::test_another
+    Killed-by-hanging: tests/...     the same, for a test that does not end any more
+    Database: mysql                  where SQLite, which lets one writer in at a time, cannot show it
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+HOME = Path(__file__).resolve().parents[2]
+PATCHES = HOME / "tests" / "mutants"
+SLOTS = 2
+# One test, and all that are run on one mutant.
+TEST_SECONDS, RUN_SECONDS = 60, 240
+# Logical databases of the tests' Redis; the tests of this process use the first two.
+FIRST_REDIS = 4
+# All others are left out: to import them takes longer than most of the tests.
+PLUGINS = ("-p", "pytest_django.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
+# The last is the product's own word for what it must not go on with. Any other exception may be a slip of the mutant's,
+# or of the test's own.
+_ASSERTED = ("assert ", "AssertionError", "Failed: DID NOT RAISE", "matching.books.BrokenBook")
+_COUNT = 'failed on teardown with "'
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A patch, and what its first lines say of it."""
+
+    path: Path
+    harm: str
+    killers: tuple[str, ...]
+    hangs: tuple[str, ...] = ()
+    needs_server: bool = False
+
+    def __str__(self) -> str:
+        return self.path.stem
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        return self.killers + self.hangs
+
+
+@dataclass
+class Verdict:
+    """How the tests ended: by name, those that passed and those that failed, with what they said."""
+
+    code: int
+    output: str
+    passed: set[str] = field(default_factory=set)
+    failed: dict[str, list[str]] = field(default_factory=dict)
+
+
+class StalePatch(Exception):
+    """The patch fits the source no longer."""
+
+
+def read_mutant(path: Path) -> Mutant:
+    """Raises AssertionError for a patch that does not say what it breaks and who notices."""
+    text = path.read_text()
+    head = text.partition("\n--- ")[0].splitlines()
+    found: dict[str, list[str]] = {"Killed-by": [], "Killed-by-hanging": [], "Database": []}
+    prose = []
+    for line in head:
+        name, colon, value = line.partition(": ")
+        if colon and name in found:
+            found[name] += value.split()
+        else:
+            prose.append(line)
+    harm = " ".join(prose).strip()
+    killers, hangs = tuple(found["Killed-by"]), tuple(found["Killed-by-hanging"])
+    assert harm.endswith("."), f"{path.name} does not say what it breaks"
+    assert killers + hangs, f"{path.name} names no test"
+    assert all(test.startswith("tests/") and test.count("::") == 1 for test in killers + hangs), path.name
+    return Mutant(path, harm, killers, hangs, needs_server=found["Database"] == ["mysql"])
+
+
+def mutants() -> list[Mutant]:
+    return [read_mutant(path) for path in sorted(PATCHES.glob("*.patch"))]
+
+
+class Laboratory:
+    """Runs tests on copies of the product, two at a time, each beside databases of its own."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+        self.folder, self.database_url, self.redis_url = folder, database_url, redis_url
+        self._pool = ThreadPoolExecutor(SLOTS, thread_name_prefix="mutants")
+        self._slots: SimpleQueue[int] = SimpleQueue()
+        for slot in range(SLOTS):
+            self._slots.put(slot)
+
+    def examine(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
+        """The tests on a copy with the patch; the future raises StalePatch where it does not fit."""
+        return self._pool.submit(self._examine, name, sorted(set(tests)), patch)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _examine(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
+        copy = self.folder / name
+        copy_product(copy)
+        try:
+            if patch is not None:
+                apply(patch, copy)
+            with self._slot() as environment:
+                return run_tests(copy, tests, environment)
+        finally:
+            shutil.rmtree(copy)
+
+    @contextmanager
+    def _slot(self) -> Iterator[dict[str, str]]:
+        slot = self._slots.get()
+        try:
+            address, mark, query = self.database_url.partition("?")
+            redis = urlsplit(self.redis_url)
+            yield {
+                "DATABASE_URL": f"{address}_mutant{slot}{mark}{query}",
+                "REDIS_URL": redis._replace(path=f"/{FIRST_REDIS + slot}").geturl(),
+                "DATA_DIR": str(self.folder / f"data-{slot}"),
+            }
+        finally:
+            self._slots.put(slot)
+
+
+def copy_product(to: Path) -> None:
+    """What the tests need of the project: its packages, compiled files included, and how pytest is called."""
+    for package in HOME.glob("*/__init__.py"):
+        shutil.copytree(package.parent, to / package.parent.name, ignore=shutil.ignore_patterns("*.patch"))
+    for name in ("manage.py", "pyproject.toml"):
+        shutil.copy2(HOME / name, to)
+
+
+def apply(patch: Path, to: Path) -> None:
+    """Raises StalePatch if it does not fit."""
+    # No folder above is asked whether it is a repository: git would look for the files there.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(to.parent)}
+    command = ["git", "apply", "--whitespace=nowarn", str(patch)]
+    applied = subprocess.run(command, cwd=to, env=environment, capture_output=True, text=True, check=False)
+    if applied.returncode:
+        raise StalePatch(f"renew this patch, the source has changed: {patch.name}\n{applied.stderr}")
+
+
+def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verdict:
+    """pytest in a process of its own, with the same interpreter."""
+    report = copy / "report.xml"
+    # Tables from the models: each copy makes its own, and the migrations are proved elsewhere.
+    options = ["-q", "--create-db", "--no-migrations", f"--timeout={TEST_SECONDS}", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *PLUGINS, *options, *tests]
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=RUN_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        return Verdict(-1, f"did not end within {RUN_SECONDS} s:\n{error.stdout!r}")
+    verdict = Verdict(ended.returncode, ended.stdout)
+    if report.exists():
+        _read_report(report, verdict)
+    return verdict
+
+
+def _read_report(report: Path, verdict: Verdict) -> None:
+    for case in ElementTree.parse(report).iter("testcase"):
+        one = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+        complaints = [complaint.get("message") or "" for complaint in (*case.iter("failure"), *case.iter("error"))]
+        # Under its own name and under that of all its cases.
+        for name in {one, one.partition("[")[0]}:
+            if complaints:
+                verdict.failed.setdefault(name, []).extend(complaints)
+            elif case.find("skipped") is None:
+                verdict.passed.add(name)
+
+
+def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
+    """Those of its tests that noticed. An import that fails or a test that cannot be set up is no notice."""
+    if verdict.code != 1:
+        return []
+    noticed = [test for test in mutant.killers if _is_notice(verdict.failed.get(test, []))]
+    return noticed + [test for test in mutant.hangs if verdict.failed.get(test)]
+
+
+def _is_notice(complaints: list[str]) -> bool:
+    """Something was asserted and was not so: in a test, or in the count of the money after one that passed."""
+    counts = [complaint for complaint in complaints if complaint.startswith(_COUNT)]
+    said = [complaint for complaint in complaints if complaint not in counts]
+    if said:
+        return any(complaint.startswith(_ASSERTED) for complaint in said)
+    return any(complaint.removeprefix(_COUNT).startswith(_ASSERTED) for complaint in counts)

@@ -1,0 +1,151 @@
+"""A small exchange on which something of everything has happened: what an audit has to look at."""
+
+from collections.abc import Container, Iterable
+from decimal import Decimal
+
+from django.db.models import F
+from django.utils import timezone
+
+from audit.checks import Check
+from audit.findings import Report
+from audit.inspect import Positions, inspect_all, inspect_recent
+from audit.reference_data import survey
+from audit.replay import Replay
+from balances.models import Balance
+from base.storage.fields import amount as stored
+from markets.models import Market, MarketStatus
+from markets.services import forget_markets
+from matching import books
+from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from orders.models import Order, OrderEvent
+from tests.support.world import World, fund
+
+RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
+
+
+class Traded:
+    """Each order is known by its client order id."""
+
+    def __init__(self) -> None:
+        self.world = World.make(**RATES)
+        fund(self.world.carol.user, BTC="5")
+        self._trade()
+        self._stop_for_a_while()
+        self._fail()
+        # Accepted, and not yet matched.
+        self.world.place(self.world.alice, "buy 0.1 @ 88", clientOrderId="waiting")
+
+    @property
+    def symbol(self) -> str:
+        return self.world.symbol
+
+    def order(self, name: str) -> Order:
+        return Order.objects.get(client_order_id=name)
+
+    def events(self, name: str) -> list[OrderEvent]:
+        return list(OrderEvent.objects.filter(order=self.order(name)).order_by("sequence"))
+
+    def rows(self, name: str) -> object:
+        """The order as a query, to be corrupted."""
+        return Order.objects.filter(client_order_id=name)
+
+    def _trade(self) -> None:
+        alice, bob, carol = self.world.alice, self.world.bob, self.world.carol
+        for who, line, name in (
+            (bob, "sell 1 @ 100", "first"),
+            (bob, "sell 1 @ 100", "second"),
+            (bob, "sell 2 @ 101", "third"),
+            (alice, "buy 0.5 @ 100", "half"),
+            (alice, "buy 0.3 @ market", "market"),
+            (alice, "buy market 50 quote", "budget"),
+            (alice, "buy 0.5 @ 100 ioc", "sweeper"),
+            (alice, "buy 9 @ 100 fok", "all-or-nothing"),
+            (alice, "buy 1 @ 90", "earlier"),
+            (alice, "buy 1 @ 90", "later"),
+            (alice, "buy 1 @ 89", "cancelled"),
+            (carol, "sell 0.2 @ 90", "hitter"),
+            (alice, "sell 0.1 @ 90", "own"),
+            (alice, "sell 0.1 @ 89.5 expire-maker", "remover"),
+            (alice, "buy 1 @ 80", "bid"),
+        ):
+            self.world.play(who, line, clientOrderId=name)
+        alice.call("DELETE", f"/orders/{self.order('cancelled').id}")
+        self.world.match()
+
+    def _stop_for_a_while(self) -> None:
+        """An order accepted before the market was halted, and applied while it was."""
+        self.world.place(self.world.carol, "sell 1 @ 90", clientOrderId="too-late")
+        self._switch(MarketStatus.HALTED)
+        self.world.match()
+        self._switch(MarketStatus.TRADING)
+
+    def _switch(self, status: MarketStatus) -> None:
+        """By hand, in every row that a switch concerns."""
+        book = OrderBook.objects.get(market=self.symbol)
+        StatusChange.objects.create(
+            market_id=self.symbol,
+            status=status,
+            sequence=book.next_sequence,
+            reason="by hand",
+            created_at=timezone.now(),
+        )
+        OrderBook.objects.filter(market=self.symbol).update(status=status)
+        Market.objects.filter(symbol=self.symbol).update(status=status)
+        forget_markets()
+
+    def _fail(self) -> None:
+        """An order that the engine gave up, in every row that says so."""
+        self.world.place(self.world.alice, "buy 0.1 @ 95", clientOrderId="failed")
+        order, book, now = self.order("failed"), OrderBook.objects.get(market=self.symbol), timezone.now()
+        Command.objects.filter(order_id=order.id).delete()
+        Balance.objects.filter(user=order.user_id, currency="USD").update(
+            available=F("available") + stored(order.frozen), frozen=F("frozen") - stored(order.frozen)
+        )
+        end = {"status": "FAILED", "reason": "INTERNAL_ERROR", "active": False}
+        Order.objects.filter(id=order.id).update(**end, frozen=Decimal(0), sequence=book.next_sequence, closed_at=now)
+        fields = {"market_id": self.symbol, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
+        OrderEvent.objects.create(**fields, **end, filled_quantity=0, filled_notional=0, created_at=now)
+        OrderBook.objects.filter(market=self.symbol).update(next_sequence=book.next_sequence + 1)
+        books.forget(self.symbol)
+        DeadLetter.objects.create(
+            market_id=self.symbol,
+            kind="NEW",
+            order_id=order.id,
+            error="by hand",
+            traceback="",
+            attempts=4,
+            created_at=now,
+        )
+
+
+# How long a command waits depends on the machine.
+UNTIMED = (Check.SERVED,)
+
+
+def full(left_out: Container[Check] = UNTIMED) -> Report:
+    report = Report(left_out=left_out)
+    inspect_all(report, timezone.now())
+    return report
+
+
+def quick(since: Positions | None = None, left_out: Container[Check] = UNTIMED) -> Report:
+    report = Report(left_out=left_out)
+    inspect_recent(report, timezone.now(), since or Positions.of(None))
+    return report
+
+
+def replay(*symbols: str) -> Report:
+    report = Report()
+    ground = survey(report, timezone.now())
+    for symbol in symbols or ground.venues:
+        Replay(report, ground, ground.venues[symbol]).run()
+    return report
+
+
+def checks(*reports: Report) -> set[str]:
+    """The checks that found something."""
+    return {finding.check.value for report in reports for finding in report.findings}
+
+
+def told(reports: Iterable[Report]) -> str:
+    return "\n".join(str(finding) for report in reports for finding in report.findings)

@@ -1,0 +1,190 @@
+"""A small language, so that tests read like the tape.
+
+    buy 12 @ 100                    a limit order, gtc
+    sell 3 @ 101 post-only          also: ioc, fok
+    buy 5 @ market                  by quantity
+    buy market 500 quote            by budget
+    alice: buy 12 @ 100 expire-both     who, and the self-trade prevention: none, expire-taker, expire-maker, ...
+
+Fills read "1:5@100 2:7@100" (the maker's order id, quantity, price), an outcome "2 partially_filled ioc_remainder"
+(what remains, status, reason). `parse(line).body("BTC-USDT")` is the JSON body of POST /orders.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from core.book import Book
+from core.money import notional, to_decimal, to_units
+from core.types import Order, OrderType, Outcome, Rules, SelfTradePrevention, Side, TimeInForce, Trade
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_LINE = re.compile(
+    rf"(?:(?P<who>\w+):\s*)?(?P<side>buy|sell)\s+"
+    rf"(?:market\s+(?P<budget>{_NUMBER})\s+quote|(?P<quantity>{_NUMBER})\s*@\s*(?P<price>market|{_NUMBER}))"
+    rf"(?P<words>(?:\s+[a-z-]+)*)\s*"
+)
+_TIMES_IN_FORCE = {"gtc", "ioc", "fok"}
+_PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One order as it was written. Numbers stay text until somebody needs them."""
+
+    who: str | None
+    side: str
+    price: str | None
+    quantity: str | None
+    budget: str | None
+    time_in_force: str | None
+    post_only: bool
+    self_trade_prevention: str | None
+
+    @property
+    def type(self) -> str:
+        return "MARKET" if self.price is None else "LIMIT"
+
+    def body(self, symbol: str, **more: Any) -> dict[str, Any]:
+        """The JSON body of POST /orders; what the line does not say is left to the server's defaults."""
+        said = {
+            "price": self.price,
+            "quantity": self.quantity,
+            "quoteQuantity": self.budget,
+            "timeInForce": self.time_in_force,
+            "postOnly": self.post_only or None,
+            "selfTradePrevention": self.self_trade_prevention,
+        }
+        given = {name: value for name, value in said.items() if value is not None}
+        return {"symbol": symbol, "side": self.side, "type": self.type, **given, **more}
+
+
+def parse(line: str) -> Line:
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
+        raise ValueError(f"not a line of the tape: {line!r}")
+    words = set(match["words"].split())
+    if unknown := words - _TIMES_IN_FORCE - _PREVENTIONS - {"post-only"}:
+        raise ValueError(f"unknown words in {line!r}: {sorted(unknown)}")
+    price = None if match["price"] in {None, "market"} else match["price"]
+    time_in_force = next(iter(words & _TIMES_IN_FORCE), None)
+    prevention = next(iter(words & _PREVENTIONS), None)
+    return Line(
+        who=match["who"],
+        side=match["side"].upper(),
+        price=price,
+        quantity=match["quantity"],
+        budget=match["budget"],
+        time_in_force=time_in_force and time_in_force.upper(),
+        post_only="post-only" in words,
+        self_trade_prevention=prevention and prevention.upper().replace("-", "_"),
+    )
+
+
+def units(text: str | int | Decimal) -> int:
+    return to_units(Decimal(text))
+
+
+def plain(number: int | Decimal) -> str:
+    """Units or a decimal as they are written on the tape."""
+    value = to_decimal(number) if isinstance(number, int) else number
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def render_fills(fills: Iterable[tuple[Any, int | Decimal, int | Decimal]]) -> str:
+    """(maker's order id, quantity, price) of each fill, in order: "1:5@100 2:7@100"."""
+    return " ".join(f"{maker}:{plain(quantity)}@{plain(price)}" for maker, quantity, price in fills)
+
+
+def render_outcome(remaining: int | Decimal, status: str, reason: str | None = None) -> str:
+    return " ".join([plain(remaining), *(word.lower() for word in (status, reason) if word)])
+
+
+class Desk:
+    """A book to play lines on. Orders are numbered 1, 2, 3 as they come; whoever is not named is a stranger to all.
+
+    Every step is checked: the book's own invariants, and that events are numbered without a gap.
+    """
+
+    def __init__(self, lot: str = "1", maker_fee: str = "0", taker_fee: str = "0", **steps: int) -> None:
+        self.book = Book(Rules(units(lot), **steps))
+        self.maker_fee, self.taker_fee = units(maker_fee), units(taker_fee)
+        self.orders: dict[int, Order] = {}
+        self.trades: list[Trade] = []
+        self.outcome = Outcome([], [])
+        self._users: dict[str, int] = {}
+        self._next_event = 1
+
+    def order(self, line: str, funds: str | None = None) -> Order:
+        """The order a line describes, its funds frozen, not yet placed. `funds` bounds a market buy by quantity."""
+        said = parse(line)
+        price, quantity = (None if text is None else units(text) for text in (said.price, said.quantity))
+        budget = said.budget or (funds if said.side == "BUY" and price is None else None)
+        order = Order(
+            id=len(self.orders) + 1,
+            user_id=self._user(said.who or f"stranger {len(self.orders) + 1}"),
+            side=Side(said.side),
+            type=OrderType(said.type),
+            price=price,
+            quantity=quantity,
+            time_in_force=TimeInForce(said.time_in_force or "GTC"),
+            post_only=said.post_only,
+            self_trade_prevention=SelfTradePrevention(said.self_trade_prevention or "EXPIRE_TAKER"),
+            maker_fee_rate=self.maker_fee,
+            taker_fee_rate=self.taker_fee,
+            budget=None if budget is None else units(budget),
+            frozen=reserve(Side(said.side), price, quantity, None if said.budget is None else units(said.budget)),
+        )
+        self.orders[order.id] = order
+        return order
+
+    def play(self, *lines: str, funds: str | None = None, max_steps: int | None = None) -> Order:
+        """Place orders to their end and return the last one."""
+        assert lines
+        for line in lines:
+            order = self.order(line, funds)
+            while not self.step(self.book.place(order, max_steps)).finished:
+                pass
+        return order
+
+    def cancel(self, order_id: int) -> Outcome:
+        return self.step(self.book.cancel(order_id))
+
+    def step(self, outcome: Outcome) -> Outcome:
+        self.book.check()
+        assert [event.sequence for event in outcome.events] == list(
+            range(self._next_event, self._next_event + len(outcome.events))
+        )
+        self._next_event += len(outcome.events)
+        self.trades += outcome.trades
+        self.outcome = outcome
+        return outcome
+
+    def fills(self, taker: Order) -> str:
+        return render_fills((t.maker.id, t.quantity, t.price) for t in self.trades if t.taker is taker)
+
+    def depth(self) -> str:
+        """Both sides, best first: "1@100 2@99 | 3@101"."""
+        sides = ([f"{plain(level[1])}@{plain(level[0])}" for level in self.book.depth(side, 100)] for side in Side)
+        return " | ".join(" ".join(side) for side in sides).strip()
+
+    def _user(self, name: str) -> int:
+        return self._users.setdefault(name, 1000 + len(self._users))
+
+
+def outcome_of(order: Order) -> str:
+    """What became of an order: "2 partially_filled ioc_remainder". For a budget: what is left of it."""
+    remaining = order.budget - order.filled_notional if order.quantity is None else order.quantity - order.filled
+    return render_outcome(remaining, order.status, order.reason)
+
+
+def reserve(side: Side, price: int | None, quantity: int | None, budget: int | None) -> int:
+    """What an order freezes when it is placed, in the asset it pays with."""
+    if side is Side.SELL:
+        return quantity
+    if price is not None:
+        return notional(price, quantity)
+    return budget or 0

@@ -1,0 +1,130 @@
+"""A small exchange in the test's own process: a market, a cast, and a queue that runs in place."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from balances.services import transfer
+from markets.models import Market
+from markets.services import create_market, read_market
+from matching.drain import Run, drain
+from matching.switching import change_market
+from tests.support.contract import check_answer
+from tests.support.tape import parse
+from users.models import User
+
+
+@dataclass
+class Person:
+    """One of the cast, with a client that is signed in as them."""
+
+    user: User
+    client: APIClient
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """A request to /api/v1; the response, with its body parsed as `.body`. It must be one that is described."""
+        data = body if isinstance(body, bytes | str) else None if body is None else json.dumps(body)
+        response = self.client.generic(method, f"/api/v1{path}", data or "", "application/json", headers=headers)
+        response.body = json.loads(response.content) if response.content else None
+        if response.content:
+            check_answer(method, f"/api/v1{path}", response.status_code, response["Content-Type"], response.body)
+        return response
+
+    def get(self, path: str) -> Any:
+        return self.call("GET", path).body["data"]
+
+    def holds(self, currency: str) -> str:
+        """Available and frozen, as "7 3"."""
+        row = self.get(f"/balances/{self.user.id}/{currency}")
+        return f"{row['availableBalance']} {row['frozenBalance']}"
+
+
+@dataclass
+class World:
+    market: Market
+    alice: Person
+    bob: Person
+    carol: Person
+    staff: Person
+
+    @classmethod
+    def make(cls, **market: Any) -> "World":
+        fields = {"tick_size": Decimal("0.01"), "lot_size": Decimal("0.0001"), **market}
+        world = cls(
+            market=create_market(symbol="BTC-USD", base="BTC", quote="USD", **fields),
+            alice=person("alice"),
+            bob=person("bob"),
+            carol=person("carol"),
+            staff=person("staff", is_staff=True),
+        )
+        fund(world.alice.user, USD="10000")
+        fund(world.bob.user, BTC="10")
+        return world
+
+    @property
+    def symbol(self) -> str:
+        return self.market.symbol
+
+    def place(self, who: Person, line: str, **more: Any) -> Any:
+        """POST /orders as the tape says; the response."""
+        return who.call("POST", "/orders", parse(line).body(self.symbol, **more))
+
+    def switch(self, status: str) -> None:
+        """What PATCH /markets does with a status; the engine hears of it behind what waits already."""
+        change_market(read_market(self.symbol), status=status)
+
+    def match(self) -> Run:
+        """What the worker does when the bell rings."""
+        return drain(self.symbol)
+
+    def play(self, who: Person, line: str, **more: Any) -> dict[str, Any]:
+        """Place and match; the order as it is then."""
+        response = self.place(who, line, **more)
+        assert response.status_code == 202, response.body
+        self.match()
+        return who.get(f"/orders/{response.body['data']['orderId']}")
+
+    def depth(self) -> str:
+        """Both sides, best first: "1@100 2@99 | 3@101"."""
+        book = self.carol.get(f"/orderbook/{self.symbol}")
+        sides = (" ".join(f"{level['quantity']}@{level['price']}" for level in book[side]) for side in ("bids", "asks"))
+        return " | ".join(sides).strip()
+
+
+def person(name: str, *, is_staff: bool = False) -> Person:
+    # The password is never hashed: bcrypt would take a quarter of a second for each of the cast.
+    user = User.objects.create(username=name, email=f"{name}@example.com", password="!", is_staff=is_staff)
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
+    return Person(user, client)
+
+
+def fund(user: User, **amounts: str) -> None:
+    for currency, amount in amounts.items():
+        transfer(
+            user_id=user.id,
+            currency=currency,
+            amount=Decimal(amount),
+            reason="opening balance",
+            reference=secrets.token_hex(8),
+            operator_id=None,
+        )
+
+
+def outcome(order: dict[str, Any]) -> str:
+    """What became of an order: "2 partially_filled ioc_remainder"; a plus sign marks one that may still trade."""
+    words = [order["remainingQuantity"] or "-", order["status"].lower(), (order["reason"] or "").lower()]
+    return " ".join(filter(None, words)) + (" +" if order["active"] else "")
+
+
+def stored_rows() -> dict[str, int]:
+    """How much is stored, to prove that a refusal stored nothing."""
+
+    models = apps.get_models()
+    return {model.__name__: model.objects.count() for model in models}

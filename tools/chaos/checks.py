@@ -1,0 +1,124 @@
+"""What must be true when everything runs again and nothing waits: nothing lost, nothing doubled, nothing stuck."""
+
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.live import ROOT, Trader
+from tools.chaos.clients import Client
+from tools.chaos.exchange import SYMBOLS, Exchange
+
+DRAIN_SECONDS = 30
+AUDIT_SECONDS = 3600
+PAGE = 500
+
+
+@dataclass
+class Findings:
+    """What was counted at the end, and everything that should not be, in words."""
+
+    orders: int = 0
+    lost: int = 0
+    doubled: int = 0
+    stuck: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    audits: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def wait_until_idle(exchange: Exchange, seconds: float = DRAIN_SECONDS) -> float | None:
+    """How long it took until no order was PENDING and no cancel waited; None if some still do after so long."""
+    started = time.monotonic()
+    while waiting_commands(exchange):
+        if time.monotonic() - started > seconds:
+            return None
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+def waiting_commands(exchange: Exchange) -> int:
+    """REST shows orders that wait, but not their cancels."""
+    return _count(exchange, "Command")
+
+
+def _count(exchange: Exchange, model: str) -> int:
+    """Asked of the database itself."""
+    count = f"from matching.models import {model}; print({model}.objects.count())"
+    return int(exchange.live.manage("shell", "-v", "0", "-c", count))
+
+
+def check(exchange: Exchange, clients: list[Client]) -> Findings:
+    """All checks. Whatever is wrong is in the findings, whatever else is wrong beside it."""
+    findings = Findings()
+    for client in clients:
+        findings.wrong += client.mistakes
+        _check_orders(client, findings)
+    assert exchange.live.staff
+    for symbol in SYMBOLS:
+        status = exchange.live.staff.get(f"/markets/{symbol}")["status"]
+        if status != "TRADING":
+            findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
+    if letters := _count(exchange, "DeadLetter"):
+        findings.wrong.append(f"{letters} dead letters: an outage must not make a command fail")
+    for command in audit_commands():
+        _audit(exchange, command, findings)
+    return findings
+
+
+def _check_orders(client: Client, findings: Findings) -> None:
+    """Each order that was accepted is there once, with the id that was told, and so is no other."""
+    stored: dict[str, list[int]] = defaultdict(list)
+    for order in all_orders(client.trader):
+        findings.orders += 1
+        findings.statuses[order["status"]] += 1
+        stored[order["clientOrderId"]].append(order["orderId"])
+        if order["status"] in ("PENDING", "FAILED"):
+            findings.stuck += order["status"] == "PENDING"
+            findings.wrong.append(f"order {order['orderId']} is {order['status']} ({order['reason']})")
+    for key, order_id in client.accepted.items():
+        found = stored.pop(key, [])
+        findings.lost += order_id not in found
+        findings.doubled += len(found) > 1
+        if found != [order_id]:
+            findings.wrong.append(f"{key} was accepted as order {order_id}, stored are {found}")
+    # Each request was asked until it was answered, so nothing may be stored that nobody was told of.
+    findings.doubled += len(stored)
+    findings.wrong += [f"nobody was told of {key}, stored as {found}" for key, found in stored.items()]
+
+
+def all_orders(trader: Trader) -> Iterator[dict[str, Any]]:
+    cursor = ""
+    while True:
+        answer = trader.call("GET", f"/orders?limit={PAGE}{cursor}")
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        yield from page["data"]
+        if page["nextCursor"] is None:
+            return
+        cursor = f"&cursor={page['nextCursor']}"
+
+
+def audit_commands() -> list[tuple[str, ...]]:
+    """The arguments of manage.py that prove the books, each in a process of its own."""
+    return [("audit", "--full"), *(("audit", "--replay", symbol) for symbol in SYMBOLS)]
+
+
+def _audit(exchange: Exchange, command: tuple[str, ...], findings: Findings) -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        (sys.executable, "manage.py", *command),
+        cwd=ROOT,
+        env=exchange.live.environment,
+        capture_output=True,
+        text=True,
+        timeout=AUDIT_SECONDS,
+        check=False,
+    )
+    title = " ".join(command)
+    findings.audits.append(f"{title}: exit code {done.returncode}, {time.monotonic() - started:.1f} s")
+    if done.returncode:
+        findings.wrong.append(f"{title} found: {(done.stdout + done.stderr)[-4000:]}")

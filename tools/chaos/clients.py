@@ -1,0 +1,150 @@
+"""Clients that keep the contract: whatever was not answered is asked again under the same key until it is."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import httpx
+
+from tests.support.live import Trader
+from tools.chaos.flow import BATCH_SIZES, Flow
+
+TIMEOUT_SECONDS = 5
+PAUSE_BEFORE_REPEAT_SECONDS = 0.1
+# How long the last request of a client may go on after everything runs again.
+LAST_ANSWER_SECONDS = 45
+ACCEPTED = 202
+# What a correct exchange may say to these requests besides 202: the order was closed before its cancel came.
+EXPECTED = {(409, "ORDER_CLOSED")}
+BUSY = "MARKET_BUSY"
+
+
+class Client:
+    """One user's program, in a thread of its own. What it was told stays in `accepted`, by key."""
+
+    def __init__(self, trader: Trader, number: int, seed: int, pause: float, batch_sizes: range = BATCH_SIZES) -> None:
+        self.trader = trader
+        self.random = Random(f"{seed}-client-{number}")
+        self.flow = Flow(self.random, f"c{number}", batch_sizes)
+        self.pause = pause
+        self.accepted: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        # By status and code, or by the error where there was no answer at all.
+        self.troubles: Counter[str] = Counter()
+        self.mistakes: list[str] = []
+        self.paused = threading.Event()
+        self._stop = threading.Event()
+        self._give_up_at = float("inf")
+        self._thread = threading.Thread(target=self._run, name=f"client-{number}")
+        trader.http.timeout = httpx.Timeout(TIMEOUT_SECONDS)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._give_up_at = time.monotonic() + LAST_ANSWER_SECONDS
+        self._stop.set()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if not self.paused.is_set():
+                    self._ask(*self.flow.call())
+                self._stop.wait(self.random.uniform(0, 2 * self.pause))
+        except Exception as error:
+            self.mistakes.append(f"the client ended: {error!r}")
+
+    def _ask(self, method: str, path: str, body: Any) -> None:
+        answer = self.repeat_until_answered(method, path, body)
+        if answer is None:
+            return
+        self._note(method, path, body, answer)
+        # As if the answer had been lost: the key makes it the same order.
+        if method == "POST" and self.random.random() < 0.05:
+            self.counts["repeats"] += 1
+            again = self.repeat_until_answered(method, path, body)
+            if again is not None:
+                self._note(method, path, body, again)
+
+    def repeat_until_answered(self, method: str, path: str, body: Any) -> httpx.Response | None:
+        """None if everything ran again for long and there was still no answer: a mistake of its own."""
+        while True:
+            try:
+                answer = self.trader.call(method, path, body)
+                if answer.status_code < 500:
+                    return answer
+                trouble = f"{answer.status_code} {_code(answer)}"
+            except httpx.TransportError as error:
+                trouble = type(error).__name__
+            self.troubles[trouble] += 1
+            if time.monotonic() > self._give_up_at:
+                self.mistakes.append(f"{method} {path} was never answered: {trouble}")
+                return None
+            self.counts["repeats"] += 1
+            time.sleep(PAUSE_BEFORE_REPEAT_SECONDS)
+
+    def _note(self, method: str, path: str, body: Any, answer: httpx.Response) -> None:
+        if answer.status_code != ACCEPTED:
+            if (answer.status_code, _code(answer)) not in EXPECTED:
+                self.mistakes.append(f"{method} {path} {body}: {answer.status_code} {answer.text}")
+            return
+        data = answer.json()["data"]
+        if method == "DELETE":
+            self.counts["cancels"] += 1
+        elif path == "/orders":
+            self._accept(body, data)
+        else:
+            for order, result in zip(body["orders"], data["results"], strict=True):
+                self._accept(order, result)
+
+    def _accept(self, order: dict[str, Any], told: dict[str, Any]) -> None:
+        if told.get("error") == BUSY:
+            # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
+            self.troubles[f"503 {BUSY} in a batch"] += 1
+            return
+        if told.get("error"):
+            self.mistakes.append(f"{order}: {told}")
+            return
+        key, order_id = order["clientOrderId"], told["orderId"]
+        if told["clientOrderId"] != key:
+            self.mistakes.append(f"asked under {key}, told {told}")
+        if (known := self.accepted.setdefault(key, order_id)) != order_id:
+            self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
+        else:
+            self.flow.remember(order_id)
+
+
+@contextmanager
+def trading(clients: list[Client]) -> Iterator[None]:
+    """All of them at work within the `with`, which ends when each has its last answer."""
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.stop()
+        for client in clients:
+            client.join()
+
+
+def total(clients: list[Client], name: str) -> int:
+    return sum(client.counts[name] for client in clients)
+
+
+def placed(clients: list[Client]) -> int:
+    return sum(len(client.accepted) for client in clients)
+
+
+def _code(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json().get("error"))
+    except ValueError:
+        return answer.text[:100]

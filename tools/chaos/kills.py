@@ -1,0 +1,117 @@
+"""Kills: clients trade while workers, beat, web, Redis and the database are killed; then everything is counted."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tools.chaos.auditor import Auditor, auditing
+from tools.chaos.checks import Findings, check, wait_until_idle
+from tools.chaos.clients import Client, placed, total, trading
+from tools.chaos.exchange import Exchange, running_exchange
+from tools.chaos.killer import Killer, Sizes
+from tools.chaos.progress import Progress
+from tools.chaos.report import Report
+from tools.chaos.watch import Watch, in_words
+
+CLIENTS = 6
+CLIENT_PAUSE_SECONDS = 0.05
+# The quick audits that the kills left undone are done while only the clients are at work.
+AUDITS_SECONDS = 200
+QUICK_AUDITS = {"ci": 20, "full": 1000}
+CI = Sizes(workers=60, databases=5, redis=10, others=2, pause_seconds=0.5)
+FULL = Sizes(workers=1000, databases=50, redis=100, others=20, pause_seconds=0.9)
+
+
+@dataclass
+class Kills:
+    """The part's settings."""
+
+    database: str
+    folder: Path
+    seed: int
+    sizes: Sizes
+    quick_audits: int
+
+    def run(self) -> Report:
+        with running_exchange(self.database, self.folder) as exchange:
+            exchange.start_workers()
+            clients = [
+                Client(trader, number, self.seed, CLIENT_PAUSE_SECONDS)
+                for number, trader in enumerate(exchange.traders(CLIENTS))
+            ]
+            started = time.monotonic()
+            with Watch(exchange.live.url) as watch, auditing(exchange, self.quick_audits) as auditor:
+                killer = self._kill(exchange, watch, clients, auditor)
+            seconds = time.monotonic() - started
+            report = self._report(exchange, watch, killer, clients, seconds)
+            auditor.report_to(report)
+            return report
+
+    def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: Auditor) -> Killer:
+        def done() -> int:
+            # Those in the middle of a recovery come on top of the plan.
+            return killer.kills.total() - killer.kills["database in recovery"]
+
+        def facts() -> str:
+            return f"{placed(clients)} orders, {exchange.trades} trades"
+
+        sizes = self.sizes
+        planned = sizes.workers + sizes.databases + sizes.redis + 2 * sizes.others
+        with Progress("kills", planned, done, facts) as progress, trading(clients):
+            killer = Killer(exchange, watch, Random(f"{self.seed}-kills"), progress.show)
+            killer.run(sizes)
+            killer.linger(lambda: auditor.is_done, AUDITS_SECONDS)
+        return killer
+
+    def _report(
+        self, exchange: Exchange, watch: Watch, killer: Killer, clients: list[Client], seconds: float
+    ) -> Report:
+        idle_after = wait_until_idle(exchange)
+        findings = check(exchange, clients)
+        if idle_after is None:
+            findings.wrong.append("commands still waited when everything had run again for 30 s")
+        report = Report("Kills", findings.wrong)
+        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
+        report.add("seed", str(self.seed))
+        report.add("time", f"{seconds:.0f} s")
+        report.add("kills", in_words_of(killer.kills))
+        report.add("ended by themselves, started again", in_words_of(killer.ended_by_themselves) or "none")
+        report_clients(report, exchange, clients)
+        for kind, recoveries in sorted(watch.recoveries.items()):
+            report.add(f"matched again after: {kind}", in_words(recoveries))
+        report.add("not measured, for another kill came first", str(watch.dropped))
+        report.add("nothing waited any more", "never" if idle_after is None else f"{idle_after:.1f} s after the last")
+        report_findings(report, findings)
+        report.add("zero losses bound, at 95 %", bounds(killer))
+        return report
+
+
+def report_clients(report: Report, exchange: Exchange, clients: list[Client]) -> None:
+    """What they placed, and how often they were not answered."""
+    report.add("orders accepted", str(placed(clients)))
+    report.add("trades", str(exchange.trades))
+    report.add("cancels accepted", str(total(clients, "cancels")))
+    report.add("requests repeated", str(total(clients, "repeats")))
+    troubles = sum((client.troubles for client in clients), start=clients[0].troubles.__class__())
+    report.add("not answered, or 5xx", in_words_of(troubles) or "none")
+    defects = sum(count for trouble, count in troubles.items() if trouble.startswith("500"))
+    if defects:
+        report.wrong.append(f"{defects} answers were 500, which is a defect and not an outage")
+
+
+def report_findings(report: Report, findings: Findings) -> None:
+    report.add("orders stored", f"{findings.orders}: {in_words_of(findings.statuses)}")
+    report.add("lost, doubled, stuck", f"{findings.lost}, {findings.doubled}, {findings.stuck}")
+    for audit in findings.audits:
+        report.add("audit", audit)
+
+
+def in_words_of(counts: "dict[str, int]") -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()))
+
+
+def bounds(killer: Killer) -> str:
+    """The rule of three: no loss in n kills is what a chance of 3/n in each would still give once in twenty runs."""
+    kills = {"any": killer.kills.total()} | {kind: killer.kills[kind] for kind in ("worker", "database", "redis")}
+    return ", ".join(f"{kind} kill {3 / count:.1%}" for kind, count in kills.items() if count > 3)

@@ -1,0 +1,81 @@
+"""Start the exchange on this machine, with simulated traders at work: python -m tools.demo [--port 8000]"""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.demo.environment import HOME, CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
+from tools.demo.show import run
+from tools.demo.supervision import Supervisor
+from tools.rig.packages import UnavailableError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    # However we are asked to stop, it is one and the same stop.
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.default_int_handler)
+    try:
+        return _run(options)
+    except (CannotStartError, UnavailableError) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped before it was ready", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tools.demo", description=__doc__)
+    parser.add_argument("--port", type=port, default=8000, help="where the exchange listens, on this machine only")
+    parser.add_argument("--seconds", type=float, default=0, help="end after so long; 0: at Ctrl-C")
+    parser.add_argument("--no-traders", action="store_true", help="the exchange alone")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    environment = prepare(options.port)
+    with claim_data(environment.data, options.port) as lock:
+        claim_port(options.port)
+        begin(environment)
+        _seed(environment)
+        supervisor = Supervisor(environment, lock)
+        try:
+            print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
+            code = run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
+            print("stopping", flush=True)
+            return code
+        finally:
+            supervisor.stop()
+
+
+def _seed(environment: Environment) -> None:
+    """Raises CannotStartError with what went wrong; all of it is in the log."""
+    log = environment.logs / "seed.log"
+    with log.open("w") as errors:
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.demo.parent_death", sys.executable, "-m", "tools.demo.seed"],
+            cwd=HOME,
+            env=environment.variables | {"LOG_PROCESS": "seed"},
+            stderr=errors,
+            check=False,
+        )
+    if done.returncode:
+        raise CannotStartError(f"the database could not be prepared: {_last_said(log)} ({log})")
+
+
+def _last_said(log: Path) -> str:
+    """In its own words, whether it could still write a line of its log or not."""
+    last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+    try:
+        return str(json.loads(last_line)["event"])
+    except (ValueError, LookupError, TypeError):
+        return last_line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

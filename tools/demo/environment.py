@@ -1,0 +1,151 @@
+"""Where a demo runs: its data folder, its port, and what its processes are told."""
+
+import argparse
+import fcntl
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from tools.rig.process import is_alive
+from tools.rig.servers import free_port
+
+HOME = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+# A demo that was killed needs a moment to take its processes down.
+STOPPING_SECONDS = 20
+# Where all processes of a run count, for /metrics.
+COUNTS = "metrics"
+LOCK, BROKER = "demo.lock", "broker"
+
+
+class CannotStartError(Exception):
+    """What stands in the way, in one line."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Settings of one run. `redis_port` is None when servers of the user's own were named."""
+
+    port: int
+    data: Path
+    redis_port: int | None
+    variables: dict[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+
+def prepare(port: int) -> Environment:
+    """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
+
+    Raises CannotStartError.
+    """
+    data = data_folder()
+    try:
+        for folder in (data, data / "logs", data / "redis", data / COUNTS):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"{data} cannot be used: {error.strerror}") from error
+    variables = dict(os.environ)
+    variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings"}
+    variables["PROMETHEUS_MULTIPROC_DIR"] = str(data / COUNTS)
+    redis_port = None
+    if not (variables.get("REDIS_URL") and variables.get("BROKER_URL")):
+        redis_port = free_port()
+        variables["BROKER_URL"] = variables.get("BROKER_URL") or f"redis://{HOST}:{redis_port}/0"
+        variables["REDIS_URL"] = variables.get("REDIS_URL") or f"redis://{HOST}:{redis_port}/1"
+    else:
+        look_for(variables, "REDIS_URL", "BROKER_URL")
+    return Environment(port, data, redis_port, variables)
+
+
+def data_folder() -> Path:
+    return Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+
+
+def port(text: str) -> int:
+    """A port as it is typed. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return int(text)
+
+
+def look_for(variables: dict[str, str], *names: str) -> None:
+    """Raises CannotStartError where a server that was named does not answer: all would wait for it in silence."""
+    for name in names:
+        where = urlsplit(variables[name])
+        try:
+            port = where.port or (5672 if where.scheme.startswith("amqp") else 6379)
+            socket.create_connection((where.hostname or HOST, port), timeout=2).close()
+        except OSError as error:
+            raise CannotStartError(f"{name} names a server that does not answer ({error.strerror or error})") from error
+
+
+def claim_data(data: Path, port: int) -> IO[str]:
+    """Lock the data folder for this run.
+
+    The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
+    they went, and it cannot be left behind. Raises CannotStartError.
+    """
+    lock = (data / LOCK).open("a+")
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while not _locked(lock):
+        lock.seek(0)
+        pid, _, where = lock.read().partition(" ")
+        if pid.isdigit() and is_alive(int(pid)):
+            raise CannotStartError(f"a demo is running on this data already: {where.strip()} (process {pid})")
+        if time.monotonic() > deadline:
+            raise CannotStartError(f"the processes of an earlier demo still use {data}")
+        time.sleep(0.2)
+    lock.truncate(0)
+    lock.write(f"{os.getpid()} http://{HOST}:{port}\n")
+    lock.flush()
+    return lock
+
+
+def begin(environment: Environment) -> None:
+    """With the folder claimed: count from zero, and say where the broker is, for who would watch."""
+    for left in (environment.data / COUNTS).glob("*.db"):
+        left.unlink()
+    note = environment.data / BROKER
+    note.touch(mode=0o600)
+    note.write_text(environment.variables["BROKER_URL"])
+
+
+def running_broker(data: Path) -> str | None:
+    """The broker of the demo that runs on this data; None if none does."""
+    if not (data / LOCK).exists() or not (data / BROKER).exists():
+        return None
+    with (data / LOCK).open("a+") as lock:
+        return None if _locked(lock) else (data / BROKER).read_text()
+
+
+def claim_port(port: int) -> None:
+    """Raises CannotStartError if somebody listens there already."""
+    with socket.socket() as probe:
+        # As the web server does: connections of an earlier run that are still closing do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError as error:
+            raise CannotStartError(
+                f"port {port} cannot be used ({error.strerror}); choose another with PORT="
+            ) from error
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""Make the demo's tables, users, markets and funds, by the services: python -m tools.demo.seed. Harmless to repeat."""
+
+import os
+import sys
+from decimal import Decimal
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
+# What is imported below defines models.
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+
+from balances.services import transfer  # noqa: E402
+from markets.services import create_market, find_market  # noqa: E402
+from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
+from users.models import User  # noqa: E402
+from users.services import register  # noqa: E402
+
+
+def main() -> int:
+    if not settings.DEMO:
+        print("the demo's users have a password that everybody knows: not without DEMO=1", file=sys.stderr)
+        return 1
+    print("migrating", flush=True)
+    call_command("migrate", verbosity=0, interactive=False)
+    print("seeding", flush=True)
+    for listing in LISTINGS:
+        _list(listing)
+    for member in (*HUMANS, *TRADERS):
+        _admit(member)
+    return 0
+
+
+def _list(listing: Listing) -> None:
+    if find_market(listing.symbol) is None:
+        create_market(
+            symbol=listing.symbol,
+            base=listing.base,
+            quote=listing.quote,
+            tick_size=listing.tick_size,
+            lot_size=listing.lot_size,
+            maker_fee_rate=listing.maker_fee_rate,
+            taker_fee_rate=listing.taker_fee_rate,
+        )
+
+
+def _admit(member: Member) -> None:
+    user = User.objects.filter(username=member.name).first()
+    if user is None:
+        user = register(username=member.name, email=f"{member.name}@example.com", password=PASSWORD)
+    if member.is_staff and not user.is_superuser:
+        user.is_staff = user.is_superuser = True
+        user.save(update_fields=["is_staff", "is_superuser"])
+    if member.rate_limit is not None and user.rate_limit is None:
+        user.rate_limit = member.rate_limit
+        user.save(update_fields=["rate_limit"])
+    for currency, amount in member.funds.items():
+        transfer(
+            user_id=user.id,
+            currency=currency,
+            amount=Decimal(amount),
+            reason="demo funds",
+            # The same reference moves money once, however often the demo starts.
+            reference=f"demo-{member.name}-{currency}",
+            operator_id=None,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""The simulated traders: they use the REST API and the order stream like any client."""
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from tools.demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
+from tools.demo.client import Client, RefusedError, connect
+from tools.demo.environment import CannotStartError
+from tools.demo.strategy import Price, choose_action, new_order
+from tools.demo.tally import Recent, Tally
+from tools.rig.events import Event, OrderStream
+
+# Each trader's requests a second on the average; they come at random.
+RATE = 7.0
+# So many orders of one trader rest at most; older ones are cancelled.
+MOST_RESTING = 60
+
+
+class Trader:
+    """One user who places and cancels orders, and listens to what becomes of them."""
+
+    def __init__(self, client: Client, prices: Sequence[Price], tally: Tally) -> None:
+        self._client = client
+        self._prices = prices
+        self._tally = tally
+        self._stream = OrderStream(client, tally, self._hear)
+        self._seen_events = Recent()
+        self._resting: dict[int, None] = {}
+        self._sent_at: dict[str, float] = {}
+        self._must_read = False
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._stream.run())
+            # Orders of an earlier run, around a price that may be history.
+            await self._client.request("DELETE", "/orders")
+            await self._stream.is_open.wait()
+            while True:
+                await asyncio.sleep(random.expovariate(RATE))
+                await self._act()
+
+    async def _act(self) -> None:
+        action = choose_action()
+        try:
+            if self._must_read:
+                await self._read_resting()
+            elif (action == "cancel" and self._resting) or len(self._resting) > MOST_RESTING:
+                await self._cancel(next(iter(self._resting)))
+            else:
+                await self._place(new_order("quote" if action == "cancel" else action, random.choice(self._prices)))
+        except RefusedError as refusal:
+            self._tally.refused[refusal.code] += 1
+
+    async def _place(self, order: Mapping[str, Any]) -> None:
+        client_order_id = uuid.uuid4().hex
+        self._sent_at[client_order_id] = time.perf_counter()
+        try:
+            await self._client.request("POST", "/orders", body={**order, "clientOrderId": client_order_id})
+        except RefusedError:
+            self._sent_at.pop(client_order_id, None)
+            raise
+        self._tally.orders += 1
+
+    async def _cancel(self, order_id: int) -> None:
+        self._resting.pop(order_id, None)
+        try:
+            await self._client.request("DELETE", f"/orders/{order_id}")
+        except RefusedError as refusal:
+            # It was filled meanwhile, or our first request did arrive.
+            if refusal.status != 409:
+                raise
+        self._tally.cancels += 1
+
+    async def _read_resting(self) -> None:
+        """Events may have been missed: ask what is true now."""
+        self._must_read = False
+        orders = await self._client.get("/orders", active="true", limit="100")
+        self._resting = {order["orderId"]: None for order in reversed(orders)}
+
+    def _hear(self, event: Event) -> None:
+        if event.kind == "stream-reset":
+            self._must_read = True
+            self._sent_at.clear()
+        if event.kind != "order-status-update" or not self._seen_events.add(event.data["eventId"]):
+            return
+        self._tally.events += 1
+        order = event.data
+        sent_at = self._sent_at.pop(order["clientOrderId"] or "", None)
+        if sent_at is not None:
+            self._tally.latencies.append((time.perf_counter() - sent_at) * 1000)
+        if "lastTrade" in order:
+            self._tally.see_trade(order["lastTrade"]["tradeId"])
+        if order["active"] and order["status"] != "PENDING":
+            self._resting[order["orderId"]] = None
+        else:
+            self._resting.pop(order["orderId"], None)
+
+
+async def trade(address: str, tally: Tally) -> None:
+    """Let all traders trade until this is cancelled. Raises CannotStartError if they may not even sign in."""
+    async with connect(address) as http:
+        clients = [Client(http, member.name, PASSWORD, tally) for member in TRADERS]
+        try:
+            for client in clients:
+                await client.authorization()
+            prices = [await _price(clients[0], listing) for listing in LISTINGS]
+        except RefusedError as refusal:
+            raise CannotStartError(f"the simulated traders cannot trade: {refusal}") from refusal
+        async with asyncio.TaskGroup() as tasks:
+            for client in clients:
+                tasks.create_task(Trader(client, prices, tally).run())
+
+
+async def wait_until_matching(address: str) -> None:
+    """Return once every market's orders are answered by the engine. Ours ask for next to nothing and do not stay."""
+    async with connect(address) as http:
+        client = Client(http, TRADERS[0].name, PASSWORD, Tally())
+        for listing in LISTINGS:
+            # A market that an operator has halted is as ready as it will be.
+            with contextlib.suppress(RefusedError):
+                await _probe(client, listing)
+
+
+async def _probe(client: Client, listing: Listing) -> None:
+    order = {"symbol": listing.symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "IOC"}
+    order |= {"price": str(listing.tick_size), "quantity": str(listing.lot_size)}
+    placed = await client.request("POST", "/orders", body={**order, "clientOrderId": uuid.uuid4().hex})
+    while (await client.get(f"/orders/{placed['orderId']}"))["status"] == "PENDING":
+        await asyncio.sleep(0.2)
+
+
+async def _price(client: Client, listing: Listing) -> Price:
+    """A market's rules, and the last price of its tape to go on from."""
+    market = await client.get(f"/markets/{listing.symbol}")
+    tape = await client.get(f"/trades/{listing.symbol}", limit="1")
+    return Price(
+        symbol=listing.symbol,
+        anchor=float(listing.first_price),
+        tick_size=Decimal(market["tickSize"]),
+        lot_size=Decimal(market["lotSize"]),
+        usual_quantity=listing.usual_quantity,
+        mid=float(tape[0]["price"]) if tape else 0.0,
+    )

@@ -1,0 +1,135 @@
+"""Private MySQL, MariaDB and Redis-protocol servers: their own folder, a free port, gone with whoever started them."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tools.rig import docker, handshake
+from tools.rig.binaries import (
+    Database,
+    mariadb_on_path,
+    mysql_on_path,
+    redis_binary,
+    unpacked_mariadb,
+    unpacked_mysql,
+)
+from tools.rig.packages import UnavailableError
+from tools.rig.process import HOST, Server, die_with_parent, last_words
+
+# Below what the kernel gives to outgoing connections: while a killed server is down, none of them can take its port.
+PORTS = range(12000, 32000)
+
+# One statement a line. The server reads the file at each start, before it listens.
+FIRST_STATEMENTS = f"""
+CREATE DATABASE IF NOT EXISTS exchange CHARACTER SET utf8mb4;
+CREATE USER IF NOT EXISTS 'root'@'{HOST}';
+GRANT ALL ON *.* TO 'root'@'{HOST}' WITH GRANT OPTION;
+"""
+COMMON = (
+    "--transaction-isolation=READ-COMMITTED",
+    "--default-time-zone=+00:00",
+    "--character-set-server=utf8mb4",
+    "--max-connections=300",
+    "--skip-name-resolve",
+    "--secure-file-priv=",
+)
+# For tests, where the data is thrown away: nothing is ever flushed to the disk.
+HASTY = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--loose-innodb-flush-method=nosync",
+    "--innodb-doublewrite=OFF",
+    "--loose-sync-frm=OFF",
+    "--innodb-buffer-pool-size=64M",
+    "--skip-log-bin",
+    "--performance-schema=OFF",
+)
+DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1")
+
+
+def start_mysql(folder: Path, *, durable: bool = False, options: tuple[str, ...] = ()) -> Server:
+    """A private MySQL with an empty database `exchange`; `durable` keeps MySQL's own guarantees at each commit."""
+    settings = (*COMMON, *(DURABLE if durable else HASTY), *options)
+    return _first_that_starts(
+        lambda: _start_database(mysql_on_path(), folder / "path", settings),
+        lambda: _start_database(unpacked_mysql(), folder / "unpacked", settings),
+        lambda: docker.mysql(folder / "docker", free_port(), settings).start(),
+    )
+
+
+def start_mariadb(folder: Path, *, durable: bool = False, options: tuple[str, ...] = ()) -> Server:
+    settings = (*COMMON, *(DURABLE if durable else HASTY), *options)
+    return _first_that_starts(
+        lambda: _start_database(mariadb_on_path(), folder / "path", settings),
+        lambda: _start_database(unpacked_mariadb(), folder / "unpacked", settings),
+    )
+
+
+def start_redis(folder: Path, *, port: int | None = None, persistent: bool = False) -> Server:
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    command: tuple[str, ...] = (redis_binary(), "--port", str(port), "--bind", HOST, "--dir", str(folder))
+    command += ("--save", "", "--appendonly", "yes" if persistent else "no", "--maxmemory-policy", "noeviction")
+    return Server("redis", "private", port, folder / "redis.log", command, handshake.redis_version).start()
+
+
+def free_port() -> int:
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise UnavailableError("no free port found")
+
+
+def _first_that_starts(*ways: Callable[[], Server]) -> Server:
+    reasons = []
+    for way in ways:
+        try:
+            return way()
+        except UnavailableError as reason:
+            reasons.append(str(reason))
+    raise UnavailableError("; ".join(reasons))
+
+
+def _start_database(database: Database, folder: Path, settings: Sequence[str]) -> Server:
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    first, data, port = folder / "first.sql", folder / "data", free_port()
+    first.write_text(FIRST_STATEMENTS)
+    common = ("--no-defaults", *database.options, f"--tmpdir={folder}")
+    if os.geteuid() == 0:
+        common += ("--user=root",)
+    if not data.exists():
+        _make_data(database, common, data)
+    command = (*database.server, *common, f"--datadir={data}", f"--port={port}", f"--bind-address={HOST}", *settings)
+    command += (f"--socket={folder}/s", f"--pid-file={folder}/pid", f"--init-file={first}")
+    return Server(
+        database.kind, database.origin, port, folder / "server.log", command, handshake.database_version
+    ).start()
+
+
+def _make_data(database: Database, common: tuple[str, ...], data: Path) -> None:
+    growing, log = data.with_name("growing"), data.with_name("install.log")
+    shutil.rmtree(growing, ignore_errors=True)
+    command = [*database.install, *common, f"--datadir={growing}", *database.install_options]
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            preexec_fn=die_with_parent,
+        )
+    if done.returncode:
+        raise UnavailableError(f"{database.kind} {database.origin} made no data folder: {last_words(log)}")
+    growing.rename(data)

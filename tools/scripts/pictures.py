@@ -1,0 +1,110 @@
+"""Photograph the running demo for the README: python -m tools.scripts.pictures (needs Chromium, the browser, installed)
+
+A demo of its own trades for a while, Flower watches it, and a browser looks at both as an operator would.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from tools.demo.cast import PASSWORD
+from tools.rig.servers import free_port
+
+HOME = Path(__file__).resolve().parents[2]
+PICTURES = HOME / "docs" / "pictures"
+TRADING_SECONDS = 150
+PATIENCE_SECONDS = 60
+WATCHER = ("admin", PASSWORD)
+SIZE = ViewportSize(width=1280, height=860)
+QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+
+
+def main() -> int:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        print("no Chromium here: install the browser first", file=sys.stderr)
+        return 1
+    PICTURES.mkdir(exist_ok=True)
+    port, flower_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        variables = {**os.environ, "DATA_DIR": folder, "FLOWER_URL": f"http://127.0.0.1:{flower_port}"}
+        with (
+            _running(variables, "tools.demo", "--port", str(port)),
+            _answering(f"http://127.0.0.1:{port}/health/ready"),
+            _running(variables, "tools.demo.flower", "--port", str(flower_port)),
+        ):
+            print(f"trading for {TRADING_SECONDS} s", flush=True)
+            time.sleep(TRADING_SECONDS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+            _photograph_admin(browser, f"http://127.0.0.1:{port}")
+            _photograph_flower(browser, f"http://127.0.0.1:{flower_port}")
+            browser.close()
+    return 0
+
+
+def _photograph_admin(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport=SIZE)
+    page.goto(f"{address}/admin/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", PASSWORD)
+    page.click("input[type=submit]")
+    _keep(page, "dashboard")
+    page.goto(f"{address}/admin/orders/order/?status__exact=FILLED")
+    page.click("#result_list tbody tr:first-child th a")
+    _keep(page, "admin-order")
+    page.goto(f"{address}/swagger-ui.html")
+    page.wait_for_selector(".opblock")
+    _keep(page, "swagger")
+
+
+def _photograph_flower(browser: Browser, address: str) -> None:
+    page = browser.new_page(viewport=SIZE, http_credentials={"username": WATCHER[0], "password": WATCHER[1]})
+    runs = httpx.get(f"{address}/api/tasks", params={"search": "result:tradeId"}, auth=WATCHER, trust_env=False).json()
+    # The one with most to show.
+    run = max(runs, key=lambda run: len(runs[run]["result"]))
+    page.goto(f"{address}/task/{run}")
+    page.wait_for_selector("#task-page")
+    _keep(page, "flower")
+
+
+def _keep(page: Page, name: str) -> None:
+    page.wait_for_timeout(1500)
+    page.screenshot(path=PICTURES / f"{name}.png")
+    print(f"docs/pictures/{name}.png", flush=True)
+
+
+@contextmanager
+def _running(variables: dict[str, str], *module: str) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=HOME, env=variables, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            if httpx.get(address, trust_env=False).is_success:
+                break
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, f"{address} does not answer"
+        time.sleep(0.5)
+    yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())
