@@ -2,7 +2,7 @@
 
 import structlog
 
-from base.telemetry.logs import bundles
+from base.storage.batched import batched
 
 logger = structlog.get_logger(__name__)
 
@@ -28,5 +28,5 @@ class DeliveryLog:
 
     def taken(self) -> None:
         written, self._written = self._written, []
-        for bundle in bundles(written, BUNDLE):
+        for bundle in batched(written, BUNDLE):
             logger.info("told", events=bundle)
