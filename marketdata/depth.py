@@ -12,7 +12,7 @@ from core.money import plain, plain_or_none, to_decimal
 from core.types import Phase, Side
 from markets.models import Market
 from orders.models import Order, OrderEvent
-from orders.resting import resting_orders
+from orders.services import resting_orders
 
 CONSISTENT_ATTEMPTS = 3
 

@@ -22,7 +22,7 @@ from markets.services import known_market
 from matching.models import OrderBook, new_token
 from orders.models import Order
 from orders.representation import OrderInfo
-from orders.resting import resting_orders
+from orders.services import resting_orders
 
 CORE_COLUMNS = (
     "id",

@@ -1,11 +1,12 @@
-"""Cancelling orders. A cancel is stored and answered; the market's worker does the rest. Placing is in `placing`."""
+"""Finding and cancelling orders; placing them is in `placing`. A cancel is stored; the market's worker applies it."""
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
 from commands.queue import submit_cancels
-from core.types import ACTIVE_PHASES
+from core.types import ACTIVE_PHASES, Phase
 from orders.log import cancels_accepted
 from orders.models import Order
 
@@ -37,6 +38,11 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
             submit_cancels(market_id, order_ids)
     cancels_accepted(named)
     return len(named)
+
+
+def resting_orders(symbol: str) -> QuerySet[Order]:
+    """What rests in the market's book, as its rows have it. A taker that is on its way through the book does not."""
+    return Order.objects.filter(market_id=symbol, phase=Phase.RESTING)
 
 
 def find_order(user_id: int, order_id: int) -> Order:
