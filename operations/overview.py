@@ -248,7 +248,7 @@ def _read_statuses(found: Overview, patience: Patience) -> None:
 
 
 def bars(numbers: Sequence[int]) -> str:
-    """A small picture of numbers: the SVG path of a bar for each, the highest as high as the picture; empty for zeros."""
+    """A picture of numbers: the SVG path of a bar for each, the highest as high as the picture; empty for zeros."""
     highest = max(numbers, default=0)
     if highest <= 0:
         return ""
