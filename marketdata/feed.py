@@ -114,7 +114,7 @@ class MarketFeed:
     def confirm(self, position: Position) -> None:
         self._position = max(self._position, position.newest.get(self._symbol, 0))
 
-    def is_news(self, kind: str, data: str) -> bool:
+    def is_new(self, kind: str, data: str) -> bool:
         """Not a depth that was queued while a later one was read, nor a ticker that says the same again."""
         told = self._told.get(kind, "")
         if kind == TRADES:
