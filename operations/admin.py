@@ -19,6 +19,8 @@ from operations.dead_letters import NotSafe
 from operations.market_summary import market_summary
 
 page_block("markets.Market", "Now")(market_summary)
+# The admin's first page shows the overview.
+admin.site.index_template = "admin/operations.html"
 
 DEAL_PERMISSION = "matching.change_deadletter"
 
