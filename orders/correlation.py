@@ -4,7 +4,6 @@ The id holds the time at which it was made. The order is found by that time, so 
 insert would have to update.
 """
 
-import os
 import re
 from datetime import UTC, datetime
 
@@ -16,14 +15,6 @@ from orders.models import Order
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)
 # 48 bits of milliseconds reach beyond the last year of Python's datetime, and `ids_near` adds a margin to the time.
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-
-
-def new_correlation_id(now: datetime) -> str:
-    """48 bits of the time in milliseconds, and 74 random bits. (Python has uuid7 from 3.14 on.)"""
-    bits = int.from_bytes(os.urandom(10), "big")
-    milliseconds = int(now.timestamp() * 1000)
-    number = milliseconds << 80 | 0x7 << 76 | (bits >> 68) << 64 | 0b10 << 62 | bits & (1 << 62) - 1
-    return f"{number:032x}"
 
 
 def made_at(correlation_id: str) -> datetime | None:
