@@ -45,7 +45,7 @@ class NamedTask(Task):  # type: ignore[type-arg]
 
 app = Celery("exchange", amqp=Declarations, task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(["matching.worker"])
 
 # A bell that was not acknowledged is not put back when its connection ends. That needs the very Redis that is gone:
 # after a freeze, which swallows acknowledgements, and a kill, failing to put them back ended every worker.
