@@ -19,7 +19,7 @@ from core.book import Book
 from core.money import UNIT
 from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
 from tools.bench.flow import Cancel, Command, Place, flow
-from tools.bench.table import Row
+from tools.bench.report import Row
 
 ROUNDS = 9
 SYMBOL = "BTC-USD"

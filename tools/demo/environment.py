@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from tools.rig.process import is_alive
+from base.telemetry.liveness import is_alive
+from tools.rig.process import HOST, ROOT
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 # A demo that was killed needs a moment to take its processes down.
 STOPPING_SECONDS = 20
 # Where all processes of a run count, for /metrics.
@@ -69,7 +68,7 @@ def prepare(port: int) -> Environment:
 
 
 def data_folder() -> Path:
-    return Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+    return Path(os.environ.get("DATA_DIR") or ROOT / ".data").resolve()
 
 
 def port(text: str) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tools.demo.cast import PASSWORD
-from tools.demo.environment import HOST, CannotStartError, data_folder, look_for, port, running_broker
+from tools.demo.environment import CannotStartError, data_folder, look_for, port, running_broker
+from tools.rig.process import HOST
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105
 # What a matching run did is its result.
