@@ -7,7 +7,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test check bench chaos drill pictures format lock clean venv venv-dev venv-bench
+.PHONY: help demo flower run follow test check bench chaos drill pictures format lock trace clean venv venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ run: venv ## the exchange without traders: PORT=8000
 
 follow: venv ## one order through all logs: ID=its correlationId
 	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)
+
+trace: venv ## the way of one LIMIT order through the files, from POST to its event on the stream
+	@$(BIN)/python -m tools.scripts.trace
 
 test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
 	@$(BIN)/python -m tools.scripts.test $(ARGS)
