@@ -13,7 +13,7 @@ from tools.rig.events import Event
 from tools.rig.trader import Trader
 
 
-class Asked:
+class AcceptedOrders:
     """A client whose orders were accepted, by key."""
 
     trader = None
@@ -28,7 +28,7 @@ def found(monkeypatch: pytest.MonkeyPatch, accepted: dict[str, int], *stored: tu
     ]
     monkeypatch.setattr(checks, "all_orders", lambda trader: rows)
     findings = Findings()
-    checks._check_orders(Asked(**accepted), findings)
+    checks._check_orders(AcceptedOrders(**accepted), findings)
     return findings
 
 
