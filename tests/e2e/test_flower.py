@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from tools.demo.environment import CannotStartError, running_broker
 from tools.demo.flower import prepare
-from tools.rig.process import Process, Server
+from tools.rig.process import ROOT, Process, Server
 from tools.rig.servers import free_port, start_redis
 
 
@@ -34,6 +35,16 @@ def test_it_needs_a_password(tmp_path: Path, password: dict[str, str]) -> None:
             prepare({"BROKER_URL": redis.url, **password})
         known = prepare({"BROKER_URL": redis.url, "FLOWER_BASIC_AUTH": "me:mine", "PROMETHEUS_MULTIPROC_DIR": "/x"})
     assert "PROMETHEUS_MULTIPROC_DIR" not in known
+
+
+def test_a_used_port_is_one_line(tmp_path: Path) -> None:
+    with start_redis(tmp_path / "redis") as redis, socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        variables = {**os.environ, "BROKER_URL": f"{redis.url}/0", "FLOWER_BASIC_AUTH": "me:mine"}
+        command = (sys.executable, "-m", "tools.demo.flower", "--port", str(port))
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    refusal = f"port {port} cannot be used (Address already in use); choose another with FLOWER_PORT=\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", refusal)
 
 
 def test_it_ends_at_once_though_its_broker_is_gone(tmp_path: Path) -> None:

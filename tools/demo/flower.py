@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tools.demo.cast import PASSWORD
-from tools.demo.environment import CannotStartError, data_folder, look_for, port, running_broker
+from tools.demo.environment import CannotStartError, claim_port, data_folder, look_for, port, running_broker
 from tools.rig.process import HOST, ROOT
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105
@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=port, default=5555, help="where Flower listens, on this machine only")
     options = parser.parse_args(arguments)
     try:
-        _watch(prepare(os.environ), options.port)
+        variables = prepare(os.environ)
+        claim_port(options.port, "FLOWER_PORT")
+        _watch(variables, options.port)
     except CannotStartError as reason:
         print(reason, file=sys.stderr)
     return 1
