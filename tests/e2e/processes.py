@@ -17,7 +17,7 @@ from tools.rig.servers import free_port
 READY_SECONDS = 60
 STOP_SECONDS = 40
 # Nothing else of the environment is passed on: no database, no Redis, no settings.
-KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "XDG_CACHE_HOME")
 
 
 class Demo:
