@@ -1,6 +1,7 @@
 """The description served: as a document, and as pages to read and to try it out. Neither needs a database or Redis."""
 
 import functools
+import threading
 from typing import Any
 
 from django.http import HttpResponse
@@ -40,9 +41,20 @@ def document() -> dict[str, Any]:
     return made
 
 
-@functools.cache
+_writing = threading.Lock()
+
+
 def rendered(renderer: Any) -> bytes:
-    """The description as a renderer's class writes it, once in each process."""
+    """The description as a renderer's class writes it, once in each process.
+
+    One thread at a time, because drf-spectacular's generator cannot run in two: the others wait for the first.
+    """
+    with _writing:
+        return _rendered(renderer)
+
+
+@functools.cache
+def _rendered(renderer: Any) -> bytes:
     # Without the indentation that drf-spectacular gives to JSON, which is two thirds of it.
     writer = JSONRenderer if issubclass(renderer, JSONRenderer) else renderer
     written: bytes = writer().render(document(), renderer_context={})
@@ -104,4 +116,10 @@ class SwaggerView(SpectacularSwaggerSplitView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         response["Content-Security-Policy"] = PAGE_POLICY
+        return response
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        # As JSON whatever is accepted, because only the page itself has a template.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSON
+        response: Response = super().options(request, *args, **kwargs)
         return response
