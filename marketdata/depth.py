@@ -10,6 +10,7 @@ from base.storage.fields import AmountSum
 from core.book import Book
 from core.money import plain, plain_or_none, to_decimal
 from core.types import Side, Status
+from marketdata import answers
 from markets.models import Market
 from matching.books import resting_orders
 from matching.models import OrderBook
@@ -21,7 +22,7 @@ _APPLIED = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 Level = tuple[Decimal, Decimal, int]
 
 
-def read_depth(symbol: str, limit: int) -> dict[str, Any]:
+def read_depth(symbol: str, limit: int) -> answers.OrderBook:
     """The best levels of both sides from the resting orders, and the sequence that they belong to.
 
     The sides are read one after the other, without the book's lock: when a batch was committed in between they are read
@@ -60,7 +61,7 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     return {market.pk: (market.bid, market.ask) for market in rows.only("pk")}
 
 
-def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:
+def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> answers.OrderBook:
     """Depth as clients see it, over REST and over the stream alike."""
     best_bid = bids[0][0] if bids else None
     best_ask = asks[0][0] if asks else None
@@ -76,7 +77,7 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
     }
 
 
-def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
+def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
     """The depth of the book in memory, as read_depth would read it once the batch is committed."""
     bids, asks = (
         [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
@@ -107,5 +108,5 @@ def _levels(row: OrderBook, side: Side, limit: int) -> list[Level]:
     return [(level["price"], level["left"], level["orders"]) for level in levels[:limit]]
 
 
-def _represent(price: Decimal, quantity: Decimal, orders: int) -> dict[str, Any]:
+def _represent(price: Decimal, quantity: Decimal, orders: int) -> answers.Level:
     return {"price": plain(price), "quantity": plain(quantity), "orderCount": orders}

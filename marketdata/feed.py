@@ -7,7 +7,7 @@ them and reads the ticker, once a second for all who follow the market.
 import functools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from base.streams.request import StreamRequest
 from base.streams.sharing import Shared
 from core.book import Book
 from core.types import Status
+from marketdata.answers import OrderBook
 from marketdata.depth import read_depth, represent_book
 from marketdata.tape import represent_print
 from marketdata.ticker import read_ticker
@@ -123,12 +124,12 @@ class MarketFeed:
     def is_allowed(self) -> bool:
         return True
 
-    def _state(self, depth: dict[str, Any], since: float) -> list[Message]:
+    def _state(self, depth: OrderBook, since: float) -> list[Message]:
         ticker = _readings(self._symbol).ticker.read(since)
         self._told = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
         return [self._message(DEPTH, depth), self._message(TICKER, ticker)]
 
-    def _message(self, kind: str, data: dict[str, Any]) -> Message:
+    def _message(self, kind: str, data: Mapping[str, Any]) -> Message:
         return Message(market_channel(self._symbol), kind, data)
 
 

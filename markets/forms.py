@@ -1,29 +1,31 @@
 """The forms of the operators who open and change markets."""
 
-from base.web.forms import Choice, DecimalText, Form, Text
+from decimal import Decimal
+from typing import Annotated
+
+from base.web.forms import Form
+from base.web.rules import DecimalText, OneOf, Text
 from core.types import MarketStatus, SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
 
-class _Limits(Form):
-    min_quantity = DecimalText(required=False)
-    max_quantity = DecimalText(required=False)
-    min_notional = DecimalText(required=False, zero=True)
-    maker_fee_rate = DecimalText(required=False, zero=True)
-    taker_fee_rate = DecimalText(required=False, zero=True)
-    self_trade_prevention = Choice([mode.value for mode in SelfTradePrevention], required=False)
-    status = Choice(list(MarketStatus), required=False)
+class MarketChangeForm(Form):
+    """What can be changed of a market: tick and lot, which its orders were checked against, cannot."""
+
+    min_quantity: Annotated[Decimal | None, DecimalText()] = None
+    max_quantity: Annotated[Decimal | None, DecimalText()] = None
+    min_notional: Annotated[Decimal | None, DecimalText(zero=True)] = None
+    maker_fee_rate: Annotated[Decimal | None, DecimalText(zero=True)] = None
+    taker_fee_rate: Annotated[Decimal | None, DecimalText(zero=True)] = None
+    self_trade_prevention: Annotated[str | None, OneOf(SelfTradePrevention)] = None
+    status: Annotated[str | None, OneOf(MarketStatus)] = None
 
 
-class NewMarketForm(_Limits):
-    """POST /markets."""
+class NewMarketForm(MarketChangeForm):
+    """A new market."""
 
-    symbol = Text(pattern=SYMBOL_PATTERN, limit=33)
-    base = Text(pattern=ASSET_PATTERN, limit=16)
-    quote = Text(pattern=ASSET_PATTERN, limit=16)
-    tick_size = DecimalText()
-    lot_size = DecimalText()
-
-
-class MarketChangeForm(_Limits):
-    """PATCH /markets/{symbol}: what orders were checked against, tick and lot, never changes."""
+    symbol: Annotated[str, Text(SYMBOL_PATTERN, 33)]
+    base: Annotated[str, Text(ASSET_PATTERN, 16)]
+    quote: Annotated[str, Text(ASSET_PATTERN, 16)]
+    tick_size: Annotated[Decimal, DecimalText()]
+    lot_size: Annotated[Decimal, DecimalText()]

@@ -9,7 +9,8 @@ from rest_framework.response import Response
 
 from base.web.answers import answer
 from base.web.errors import InvalidField
-from base.web.forms import parse_id, parse_limit
+from base.web.forms import parse_limit
+from base.web.values import parse_id
 
 DEFAULT_LIMIT = 50
 MOST = 500

@@ -9,7 +9,7 @@ import pytest
 
 from audit.checks import Check
 from base.web.errors import ExchangeError
-from base.web.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
+from base.web.rules import Rule
 from core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,8 @@ def sources() -> Iterator[Path]:
 def raised_codes() -> set[str]:
     """Codes of refusals, of fields, and those that are named where an InvalidField is made."""
     codes = {error.code for error in all_subclasses(ExchangeError)} - {"INVALID_FIELD", "CONFLICT", "INTERNAL_ERROR"}
-    for field in (Choice, DecimalText, Flag, Form, Identifier, Items, Text):
-        codes |= {code.upper() for code in field.default_error_messages} - {"NULL", "REQUIRED", "INVALID"}
+    for rule in all_subclasses(Rule):
+        codes |= {code for code, _ in rule.refusals.values()}
     for source in sources():
         codes |= set(re.findall(r'InvalidField\(\s*"[^"]+",\s*"([A-Z_]+)"', source.read_text()))
     return codes

@@ -12,7 +12,6 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
@@ -21,12 +20,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from base.web import errors
-from base.web.openapi.operations import SECURITY, Who
-from base.web.openapi.refusals import MEANINGS, codes_by_status, refusal_schema
-
-TAG = "operations"
-JSON = "application/json"
 # The page loads from this server alone. Inline styles are Swagger UI's own; its pictures are in its code.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
@@ -68,13 +61,6 @@ class ByFormat(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix or request.query_params.get("format"))
 
 
-def _refused(*refusals: type[errors.ExchangeError]) -> dict[Any, OpenApiResponse]:
-    return {
-        (status, JSON): OpenApiResponse(refusal_schema(status, codes), description=MEANINGS[status])
-        for status, codes in codes_by_status(refusals).items()
-    }
-
-
 class SchemaView(APIView):
     """The document."""
 
@@ -83,18 +69,6 @@ class SchemaView(APIView):
     content_negotiation_class = ByFormat
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 
-    @extend_schema(
-        operation_id="readSchema",
-        tags=[TAG],
-        summary="This description: OpenAPI 3.1",
-        description="As JSON or YAML, by `Accept` or by `format`.",
-        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
-        parameters=[OpenApiParameter("format", str, "query", enum=["json", "yaml"])],
-        responses={
-            200: OpenApiResponse({"type": "object"}, description="The document."),
-            **_refused(errors.NotFound, errors.NotAcceptable),
-        },
-    )
     def get(self, request: Request) -> HttpResponse:
         renderer: Any = type(request.accepted_renderer)
         return HttpResponse(rendered(renderer), content_type=renderer.media_type)
@@ -106,13 +80,6 @@ class SwaggerView(SpectacularSwaggerSplitView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    @extend_schema(
-        operation_id="readSwaggerUi",
-        tags=[TAG],
-        summary="This description as pages, to read and to try out",
-        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
-        responses={(200, "text/html"): OpenApiResponse({"type": "string"}, description="The page.")},
-    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         response["Content-Security-Policy"] = PAGE_POLICY
@@ -120,6 +87,6 @@ class SwaggerView(SpectacularSwaggerSplitView):
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         # As JSON whatever is accepted, because only the page itself has a template.
-        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSON
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         response: Response = super().options(request, *args, **kwargs)
         return response
