@@ -64,7 +64,7 @@ READY = operation(
     *(OPERATIONS, "isReady", "Whether the process can do its work"),
     {
         "200": answered("It can. Matching goes on without Redis, so `redis` may be away.", JSON, Readiness),
-        "503": answered("The database does not answer.", JSON, Readiness),
+        "503": answered("The database does not answer, or takes no writes.", JSON, Readiness),
     },
 )
 METRICS = operation(

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
+from audit.models import Mode
 from base.web.values import Count, Instant, described
 
 
@@ -14,21 +15,21 @@ class Liveness(TypedDict):
     status: Literal["ok"]
 
 
+@with_config(extra="ignore")
 class LastAudit(TypedDict):
     """What the newest audit found."""
 
-    __pydantic_config__ = ConfigDict(extra="ignore")  # type: ignore[misc]
-    mode: Literal["quick", "full", "replay"]
+    mode: Annotated[str, WithJsonSchema({"type": "string", "enum": [mode.lower() for mode in Mode.values]})]
     at: Instant
     findings: Annotated[Count | None, described("Null for an audit that could not run.")]
 
 
+@with_config(extra="allow")
 class Readiness(TypedDict):
     """Whether the process can do its work, and what it needs for it."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     status: Literal["ok", "degraded", "unavailable"]
-    database: Literal["ok", "away"]
+    database: Annotated[Literal["ok", "away", "read-only"], described("Where it is not ok, the answer is 503.")]
     redis: Literal["ok", "away"]
     oldestCommandSeconds: Annotated[
         Annotated[float, Field(ge=0)] | None, described("How long the first command of all inboxes has been waiting.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from base.web.errors import ExchangeError, InvalidField
@@ -15,19 +15,19 @@ ErrorStatus = Annotated[int, Field(ge=400, le=599, description="The HTTP status.
 ErrorCode = Annotated[str, described("Names the rule that was broken.")]
 
 
+@with_config(extra="allow")
 class FieldError(TypedDict):
     """One rule that one field breaks."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     field: str
     error: str
     message: str
 
 
+@with_config(extra="allow")
 class RefusalData(TypedDict):
     """The values that broke the rule; which they are depends on the code."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     field: NotRequired[Annotated[str, described("The field that breaks the rule, as it was sent.")]]
     errors: NotRequired[Annotated[list[FieldError], described("With VALIDATION_FAILED: each rule that is broken.")]]
 
