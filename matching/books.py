@@ -5,7 +5,7 @@ A cache and nothing more: it is thrown away on any error, and rebuilt from the r
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, Time
 from markets.services import known_market
 from matching.models import OrderBook, new_token
 from orders.models import Order
-from orders.representation import OrderInfo
+from orders.representation import INFO_COLUMNS, OrderInfo
 from orders.services import resting_orders
 
 CORE_COLUMNS = (
@@ -43,9 +43,7 @@ CORE_COLUMNS = (
     "frozen",
     "status",
     "sequence",
-    "client_order_id",
-    "correlation_id",
-    "created_at",
+    *INFO_COLUMNS,
 )
 logger = logging.getLogger(__name__)
 
@@ -188,9 +186,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         frozen,
         status,
         sequence,
-        client_order_id,
-        correlation_id,
-        created_at,
+        *info,
     ) = row
     return CoreOrder(
         id=order_id,
@@ -210,7 +206,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         frozen=stored_units(frozen),
         status=_STATUSES[status],
         sequence=sequence,
-        info=OrderInfo(client_order_id, correlation_id, created_at.replace(tzinfo=UTC)),
+        info=OrderInfo(*info),
     )
 
 
