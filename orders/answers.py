@@ -22,8 +22,8 @@ Reason = TypeAliasType(
 Role = Annotated[Literal["MAKER", "TAKER"], described("MAKER was resting, TAKER arrived.")]
 
 
-class _OrderState(TypedDict):
-    """What an order and an event of its stream have in common."""
+class OrderFields(TypedDict):
+    """What never changes of an order."""
 
     orderId: Id
     clientOrderId: ClientOrderId | None
@@ -36,14 +36,24 @@ class _OrderState(TypedDict):
     price: Annotated[Amount | None, described("Null of a MARKET order.")]
     quantity: Annotated[Amount | None, described("Null of a MARKET BUY by budget.")]
     quoteQuantity: Annotated[Amount | None, described("The budget of a MARKET BUY.")]
+    correlationId: str
+    createdAt: Instant
+
+
+class Progress(TypedDict):
+    """How far an order got."""
+
     filledQuantity: Amount
     remainingQuantity: Amount | None
     averagePrice: Amount | None
+
+
+class _OrderState(OrderFields, Progress):
+    """What an order and an event of its stream have in common."""
+
     status: OrderStatus
     reason: Reason | None
     active: Annotated[bool, described("Whether it can still trade.")]
-    correlationId: str
-    createdAt: Instant
     updatedAt: Instant
     closedAt: Instant | None
 
