@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from balances.models import EntryKind
-from base.web.rules import OneOf
+from base.web.rules import one_of
 from base.web.values import Amount, Answer, Id, Instant, SignedAmount, described
 from markets.answers import AssetCode
 
@@ -25,7 +25,7 @@ class LedgerEntry(Answer):
     """One change of what an account owns."""
 
     entry_id: Id = Field(validation_alias="id")
-    kind: Annotated[str, OneOf(EntryKind)]
+    kind: Annotated[str, one_of(EntryKind)]
     amount: SignedAmount
     reference: Annotated[str, described("`transfer:` or `trade:`, and the transfer's or the trade's own.")]
     created_at: Instant

@@ -36,7 +36,7 @@ _TRANSFER = Call(
 
 
 class BalancesView(APIView):
-    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance], refusals=(UserNotFound,))
+    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance])
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
         mine = Balance.objects.filter(user_id=owner).order_by("currency_id")
@@ -44,11 +44,7 @@ class BalancesView(APIView):
 
 
 class BalanceView(APIView):
-    @Call(
-        *(TAG, "readBalance", "One balance", answers.Balance),
-        text="Zeros for an asset never held.",
-        refusals=(UserNotFound, AssetNotFound),
-    )
+    @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.")
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         code = known_asset(currency).code
@@ -57,11 +53,7 @@ class BalanceView(APIView):
 
 
 class LedgerView(APIView):
-    @Call(
-        *(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry]),
-        paged=True,
-        refusals=(UserNotFound, AssetNotFound),
-    )
+    @Call(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry], paged=True)
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=known_asset(currency))

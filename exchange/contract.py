@@ -2,8 +2,17 @@
 
 from typing import Any
 
-from base.web.errors import MarketNotFound, NotAcceptable, NotAuthenticated, NotFound, NotYourAccount, UserNotFound
-from base.web.openapi.document import finish
+from base.web.errors import (
+    AssetNotFound,
+    MarketNotFound,
+    NotAcceptable,
+    NotAuthenticated,
+    NotFound,
+    NotYourAccount,
+    OrderNotFound,
+    UserNotFound,
+)
+from base.web.openapi.document import InPaths, finish
 from base.web.openapi.operations import (
     BEARER,
     JSON,
@@ -16,20 +25,18 @@ from base.web.openapi.operations import (
     operation,
     stream,
 )
-from base.web.openapi.refusals import refusal_responses
 from base.web.values import Id
 from marketdata import answers as marketdata
 from markets.answers import AssetCode, Symbol
 from operations.answers import Liveness, Readiness
 from orders import answers as orders
 
-# What stands in paths.
-IN_PATHS = {
-    "userId": Id,
-    "currency": AssetCode,
-    "symbol": Symbol,
-    "orderId": Id,
-    "clientOrderId": orders.ClientOrderId,
+IN_PATHS: InPaths = {
+    "userId": (Id, UserNotFound),
+    "currency": (AssetCode, AssetNotFound),
+    "symbol": (Symbol, MarketNotFound),
+    "orderId": (Id, OrderNotFound),
+    "clientOrderId": (orders.ClientOrderId, OrderNotFound),
 }
 OPERATIONS = "operations"
 _LAST_EVENT_ID = "The id of the event that was seen last; what came after it is sent first."
@@ -53,7 +60,6 @@ MARKET_STREAM = stream(
     "streamMarket",
     "A market's depth, trades and ticker, as they change",
     [marketdata.DepthEvent, marketdata.TradesEvent, marketdata.TickerEvent, marketdata.MarketResetEvent],
-    (MarketNotFound,),
     text="Open to anybody. The events have no `id:` lines; a keep-alive comment comes every 15 seconds.",
 )
 LIVE = operation(
@@ -75,10 +81,8 @@ _DOCUMENT = {"schema": {"type": "object"}}
 _DOCUMENT_TYPES = (JSON, "application/vnd.oai.openapi+json", "application/yaml", "application/vnd.oai.openapi")
 SCHEMA = operation(
     *(OPERATIONS, "readSchema", "This description: OpenAPI 3.1"),
-    {
-        "200": {"description": "The document.", "content": dict.fromkeys(_DOCUMENT_TYPES, _DOCUMENT)},
-        **refusal_responses((NotFound, NotAcceptable)),
-    },
+    {"200": {"description": "The document.", "content": dict.fromkeys(_DOCUMENT_TYPES, _DOCUMENT)}},
+    (NotFound, NotAcceptable),
     text="As JSON or YAML, by `Accept` or by `format`.",
     parameters=[{"in": "query", "name": "format", "schema": {"type": "string", "enum": ["json", "yaml"]}}],
 )

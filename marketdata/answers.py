@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from base.web.rules import OneOf
+from base.web.rules import one_of
 from base.web.values import Amount, Count, Instant, SignedAmount, described
 from core.types import Side
 from markets.answers import Sequence, Symbol, TradeId
@@ -18,7 +18,7 @@ class Trade(TypedDict):
     sequence: Sequence
     price: Amount
     quantity: Amount
-    takerSide: Annotated[str, OneOf(Side)]
+    takerSide: Annotated[str, one_of(Side)]
     createdAt: Instant
 
 
@@ -93,8 +93,6 @@ class TickerEvent(TypedDict):
 
 
 class MarketReset(TypedDict):
-    """Why a client has to read again."""
-
     reason: Literal["MAY_HAVE_MISSED"]
 
 

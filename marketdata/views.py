@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer
-from base.web.errors import InvalidField, MarketNotFound, timestamp
+from base.web.errors import InvalidField, timestamp
 from base.web.forms import parse_limit
 from base.web.openapi.operations import TEXT, Call, Query, limit
 from base.web.values import parse_id
@@ -50,7 +50,7 @@ class TickersView(APIView):
 class TickerView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker, refusals=(MarketNotFound,))
+    @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(read_ticker(known_market(symbol), timezone.now()))
 
@@ -58,7 +58,7 @@ class TickerView(APIView):
 class DepthView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(*(TAG, "readOrderBook", "The order book", answers.OrderBook), query=(limit(20),), refusals=(MarketNotFound,))
+    @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),))
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 20, 500)
         return answer(read_depth(known_market(symbol).symbol, limit))
@@ -67,11 +67,7 @@ class DepthView(APIView):
 class TradesView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(
-        *(TAG, "readTrades", "The tape, newest first", list[answers.Trade]),
-        query=(limit(50),),
-        refusals=(MarketNotFound,),
-    )
+    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=(limit(50),))
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 50, 500)
         tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[:limit]
@@ -85,7 +81,6 @@ class KlinesView(APIView):
         *(TAG, "readCandles", "Candles, oldest first", list[answers.Candle]),
         text="Intervals without a trade included, none before the market's first trade.",
         query=_CANDLES,
-        refusals=(MarketNotFound,),
     )
     def get(self, request: Request, symbol: str) -> Response:
         market, query = known_market(symbol), request.query_params

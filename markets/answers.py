@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from base.web.rules import OneOf
+from base.web.rules import one_of
 from base.web.values import Amount, Answer, Instant, text_like
 from core.types import MarketStatus, SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
@@ -39,11 +39,9 @@ class Market(Answer):
     min_notional: Amount
     maker_fee_rate: Amount
     taker_fee_rate: Amount
-    self_trade_prevention: Annotated[str, OneOf(SelfTradePrevention)]
-    status: Annotated[str, OneOf(MarketStatus)]
+    self_trade_prevention: Annotated[str, one_of(SelfTradePrevention)]
+    status: Annotated[str, one_of(MarketStatus)]
 
 
 class ServerTime(TypedDict):
-    """The server's clock."""
-
     serverTime: Instant

@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer, body
 from base.web.authentication import IsStaffOrReadOnly
-from base.web.errors import MarketNotFound, SymbolTaken, timestamp
+from base.web.errors import SymbolTaken, timestamp
 from base.web.openapi.operations import Call
 from markets import answers, services
 from markets.forms import MarketChangeForm, NewMarketForm
@@ -41,7 +41,7 @@ class MarketsView(APIView):
 class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
-    @Call(TAG, "readMarket", "A market", answers.Market, refusals=(MarketNotFound,))
+    @Call(TAG, "readMarket", "A market", answers.Market)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(answers.Market.of(_present_market(symbol)))
 
@@ -50,7 +50,7 @@ class MarketView(APIView):
         text="A status is a command in the market's own sequence: what was accepted before it is still matched.",
         body=MarketChangeForm,
         examples={"halt": {"status": "HALTED"}},
-        refusals=("INVALID_MARKET", MarketNotFound),
+        refusals=("INVALID_MARKET",),
     )
     def patch(self, request: Request, symbol: str) -> Response:
         changes = MarketChangeForm.read(body(request)).sent()

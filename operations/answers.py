@@ -10,8 +10,6 @@ from base.web.values import Count, Instant, described
 
 
 class Liveness(TypedDict):
-    """The process answers."""
-
     status: Literal["ok"]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from typing_extensions import TypeAliasType, TypedDict
 
 from base.web.openapi.refusals import ErrorCode, ErrorStatus, RefusalData
-from base.web.rules import OneOf
+from base.web.rules import one_of
 from base.web.values import Amount, Count, Id, Instant, described, text_like
 from core import types as core
 from markets.answers import AssetCode, Sequence, Symbol, TradeId
@@ -14,10 +14,10 @@ CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"
 ClientOrderId = Annotated[
     str, text_like(CLIENT_ORDER_ID_PATTERN, "The client's own key, unique per user for ever.", "bot-1")
 ]
-Side = Annotated[str, OneOf(core.Side)]
-OrderStatus = TypeAliasType("OrderStatus", Annotated[str, OneOf(core.Status)])
+Side = Annotated[str, one_of(core.Side)]
+OrderStatus = TypeAliasType("OrderStatus", Annotated[str, one_of(core.Status)])
 Reason = TypeAliasType(
-    "Reason", Annotated[str, OneOf(core.Reason), described("Why an order was closed before all of it was filled.")]
+    "Reason", Annotated[str, one_of(core.Reason), described("Why an order was closed before all of it was filled.")]
 )
 Role = Annotated[Literal["MAKER", "TAKER"], described("MAKER was resting, TAKER arrived.")]
 
@@ -30,8 +30,8 @@ class OrderFields(TypedDict):
     userId: Id
     symbol: Symbol
     side: Side
-    type: Annotated[str, OneOf(core.OrderType)]
-    timeInForce: Annotated[str, OneOf(core.TimeInForce), described("Of a MARKET order: IOC.")]
+    type: Annotated[str, one_of(core.OrderType)]
+    timeInForce: Annotated[str, one_of(core.TimeInForce), described("Of a MARKET order: IOC.")]
     postOnly: bool
     price: Annotated[Amount | None, described("Null of a MARKET order.")]
     quantity: Annotated[Amount | None, described("Null of a MARKET BUY by budget.")]
@@ -168,8 +168,6 @@ class OrderStatusUpdateEvent(TypedDict):
 
 
 class Connected(TypedDict):
-    """Whose orders the stream follows."""
-
     userId: Id
 
 
@@ -182,8 +180,6 @@ class ConnectedEvent(TypedDict):
 
 
 class OrdersReset(TypedDict):
-    """Why a client has to read again."""
-
     reason: Literal["TOO_MANY_MISSED", "UNKNOWN_EVENT"]
 
 

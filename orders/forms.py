@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from base.web.errors import ExchangeError, InvalidField, refuse
 from base.web.forms import Form
-from base.web.rules import DecimalText, Flag, Identifier, Items, OneOf, Text
+from base.web.rules import FLAG, IDENTIFIER, POSITIVE, items, one_of, text
 from core.types import OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
@@ -19,24 +19,24 @@ BATCH_LIMIT = 100
 class OrderForm(Form):
     """A new order. What its fields owe to each other is in orders.terms."""
 
-    symbol: Annotated[str, Text(SYMBOL_PATTERN, 33)]
-    side: Annotated[str, OneOf(Side)]
-    type: Annotated[str, OneOf(OrderType)]
-    quantity: Annotated[Decimal | None, DecimalText()] = None
-    quote_quantity: Annotated[Decimal | None, DecimalText()] = None
-    price: Annotated[Decimal | None, DecimalText()] = None
-    time_in_force: Annotated[str | None, OneOf(TimeInForce)] = None
-    post_only: Annotated[bool | None, Flag()] = None
-    client_order_id: Annotated[str | None, Text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
-    self_trade_prevention: Annotated[str | None, OneOf(SelfTradePrevention)] = None
+    symbol: Annotated[str, text(SYMBOL_PATTERN, 33)]
+    side: Annotated[str, one_of(Side)]
+    type: Annotated[str, one_of(OrderType)]
+    quantity: Annotated[Decimal | None, POSITIVE] = None
+    quote_quantity: Annotated[Decimal | None, POSITIVE] = None
+    price: Annotated[Decimal | None, POSITIVE] = None
+    time_in_force: Annotated[str | None, one_of(TimeInForce)] = None
+    post_only: Annotated[bool | None, FLAG] = None
+    client_order_id: Annotated[str | None, text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
+    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
     # Older clients send it: accepted if it is the caller's own.
-    user_id: Annotated[int | None, Identifier()] = None
+    user_id: Annotated[int | None, IDENTIFIER] = None
 
 
 class BatchForm(Form):
     """Many new orders."""
 
-    orders: Annotated[list[Any], Items(BATCH_LIMIT, of=OrderForm)]
+    orders: Annotated[list[Any], items(BATCH_LIMIT, OrderForm)]
 
 
 def read_order(data: dict[str, Any]) -> tuple[Market, OrderTerms, int | None]:

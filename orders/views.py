@@ -137,7 +137,7 @@ class BatchView(APIView):
 
 
 class OrderView(APIView):
-    @Call(TAG, "readOrder", "An order", answers.Order, refusals=(OrderNotFound,))
+    @Call(TAG, "readOrder", "An order", answers.Order)
     def get(self, request: Request, order_id: str) -> Response:
         return answer(represent_order(own_order(request, order_id)))
 
@@ -146,7 +146,7 @@ class OrderView(APIView):
         text="The cancel is queued behind what came before it; the outcome is an event.",
         status=202,
         query=(OLD_USER_ID,),
-        refusals=(OrderNotFound, OrderClosed),
+        refusals=(OrderClosed,),
     )
     def delete(self, request: Request, order_id: str) -> Response:
         log.cancel_asked(order_id)
@@ -158,11 +158,7 @@ class OrderView(APIView):
 
 
 class ClientOrderView(APIView):
-    @Call(
-        *(TAG, "readOrderByKey", "An order by the client's own key", answers.Order),
-        query=(OLD_USER_ID,),
-        refusals=(OrderNotFound,),
-    )
+    @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,))
     def get(self, request: Request, client_order_id: str) -> Response:
         order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
         if order is None:
@@ -171,11 +167,7 @@ class ClientOrderView(APIView):
 
 
 class FillsView(APIView):
-    @Call(
-        *(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill]),
-        paged=True,
-        refusals=(OrderNotFound,),
-    )
+    @Call(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill], paged=True)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
@@ -183,11 +175,7 @@ class FillsView(APIView):
 
 
 class TimelineView(APIView):
-    @Call(
-        *(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent]),
-        paged=True,
-        refusals=(OrderNotFound,),
-    )
+    @Call(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent], paged=True)
     def get(self, request: Request, order_id: str) -> Response:
         events = OrderEvent.objects.filter(order=own_order(request, order_id))
         return read_page(request, events, represent_event, oldest_first=True)

@@ -33,11 +33,7 @@ class RegistrationView(APIView):
 
 
 class UserView(APIView):
-    @Call(
-        *("users", "readUser", "A user", answers.User),
-        text="Oneself; staff may read anybody.",
-        refusals=(UserNotFound,),
-    )
+    @Call("users", "readUser", "A user", answers.User, text="Oneself; staff may read anybody.")
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
         if wanted != request.user.pk and not request.user.is_staff:

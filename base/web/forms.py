@@ -42,7 +42,7 @@ class Form(BaseModel):
     @classmethod
     def codes(cls) -> set[str]:
         """The codes of the rules that its fields may break, one by one."""
-        return {code for _, rule in _fields(cls).values() for code in rule.codes}
+        return {code for _, rule in _fields(cls).values() for code, _ in rule.refusals.values()}
 
     @classmethod
     def _parse_broken(
@@ -83,7 +83,7 @@ def _invalid(name: str, rule: Rule, error: ErrorDetails) -> InvalidField:
         code, words = "FIELD_REQUIRED", "must not be null"
     else:
         code, words = rule.refusals[error["type"]]
-    return InvalidField(name, code, f"{name} {words.format(**vars(rule))}")
+    return InvalidField(name, code, f"{name} {words}")
 
 
 def printable(text: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.conf import settings
 
-from base.web.openapi.operations import BEARER, SESSION, TICKET
-from base.web.openapi.refusals import refusal_response
+from base.web.errors import MethodNotAllowed
+from base.web.openapi.operations import BEARER, REFUSALS, SESSION, TICKET
+from base.web.openapi.refusals import Refused, refusal_responses
 from base.web.openapi.schemas import with_schemas
 
 API = "/api/v1/"
@@ -47,17 +48,18 @@ _RATE = [name for name in HEADERS if name.startswith("X-RateLimit-")]
 _BY_STATUS = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 
 
-def finish(document: dict[str, Any], more_paths: Mapping[str, Any], in_paths: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the paths that are no views of the REST framework, and with everything that they share.
+# What stands in paths, by name: its type, and the refusal of one that names nothing.
+InPaths = Mapping[str, tuple[Any, Refused]]
 
-    `in_paths`: the types of what stands in paths, by name.
-    """
+
+def finish(document: dict[str, Any], more_paths: Mapping[str, Any], in_paths: InPaths) -> dict[str, Any]:
+    """The document with the paths that are no views of the REST framework, and with everything that they share."""
     paths = {
         path: {method: _completed(path, operation, in_paths) for method, operation in operations.items()}
         for path, operations in sorted({**document["paths"], **more_paths}.items())
     }
     # The one refusal that no operation can have, because it is answered to the methods that are not described.
-    responses = {"MethodNotAllowed": refusal_response(405, ["METHOD_NOT_ALLOWED"])}
+    responses = {"MethodNotAllowed": refusal_responses([MethodNotAllowed])["405"]}
     components = {"responses": responses, "headers": HEADERS, "securitySchemes": SECURITY_SCHEMES}
     finished, schemas = with_schemas({**document, "paths": paths, "components": components})
     finished["components"]["schemas"] = dict(sorted(schemas.items()))
@@ -65,17 +67,18 @@ def finish(document: dict[str, Any], more_paths: Mapping[str, Any], in_paths: Ma
     return described
 
 
-def _completed(path: str, operation: Mapping[str, Any], in_paths: Mapping[str, Any]) -> dict[str, Any]:
-    """The operation with the parameters of its path, and with the headers that all answers of the API share."""
+def _completed(path: str, operation: Mapping[str, Any], in_paths: InPaths) -> dict[str, Any]:
+    """The operation with its refusals, the parameters of its path, and the headers that answers of the API share."""
+    named = {name: in_paths[name] for name in re.findall(r"\{(\w+)\}", path)}
     parameters = [
-        {"in": "path", "name": name, "schema": in_paths[name], "required": True}
-        for name in re.findall(r"\{(\w+)\}", path)
+        {"in": "path", "name": name, "schema": schema, "required": True} for name, (schema, _) in named.items()
     ]
-    responses = operation["responses"]
+    refusals = [*operation[REFUSALS], *(refusal for _, refusal in named.values())]
+    responses = {**operation["responses"], **refusal_responses(refusals)}
     if path.startswith(API):
         responses = {status: _with_headers(status, response) for status, response in responses.items()}
-    parameters += operation.get("parameters", ())
-    return {**operation, "parameters": parameters, "responses": responses}
+    kept = {name: value for name, value in operation.items() if name != REFUSALS}
+    return {**kept, "parameters": [*parameters, *operation.get("parameters", ())], "responses": responses}
 
 
 def _with_headers(status: str, response: Mapping[str, Any]) -> dict[str, Any]:

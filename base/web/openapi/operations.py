@@ -10,11 +10,13 @@ from drf_spectacular.openapi import AutoSchema
 
 from base.web import errors
 from base.web.forms import Form
-from base.web.openapi.refusals import Refused, refusal_responses
+from base.web.openapi.refusals import Refused
 from base.web.pages import DEFAULT_LIMIT, MOST
 from base.web.values import ID, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
+# Where an operation keeps its refusals until the description is finished.
+REFUSALS = "x-refusals"
 JSON = "application/json"
 TEXT: Schema = {"type": "string"}
 NOBODY: list[dict[str, list[str]]] = [{}]
@@ -67,7 +69,7 @@ def limit(default: int = DEFAULT_LIMIT, most: int = MOST) -> Query:
 @dataclass(frozen=True)
 class Call:
     """Declares the method of a view that it decorates. `data` is the type of what the envelope holds; `body` is the
-    form that is read. Who may call and what stands in the path follow from the view and its path.
+    form that is read. Who may call follows from the view; parameters of the path, with their refusals, from the path.
     """
 
     tag: str
@@ -106,7 +108,8 @@ class Call:
             self.tag,
             self.id,
             self.summary,
-            {str(self.status): answer, **refusal_responses(refused)},
+            {str(self.status): answer},
+            refused,
             text=self.text,
             parameters=[each.parameter() for each in query],
             security=security,
@@ -144,11 +147,19 @@ def _lets_in(view: Any, method: str, user: Any) -> bool:
 
 
 def operation(
-    tag: str, name: str, summary: str, responses: Schema, *, text: str = "", security: list[Any] = NOBODY, **more: Any
+    tag: str,
+    name: str,
+    summary: str,
+    answers: Schema,
+    refusals: Iterable[Refused] = (),
+    *,
+    text: str = "",
+    security: list[Any] = NOBODY,
+    **more: Any,
 ) -> Schema:
-    """An operation of the description."""
+    """An operation of the description; `answers` by status."""
     described = {"operationId": name, "tags": [tag], "summary": summary, "description": text or summary}
-    return {**described, "security": security, "responses": responses, **more}
+    return {**described, "security": security, "responses": answers, REFUSALS: refusals, **more}
 
 
 def answered(meaning: str, media_type: str, schema: Any) -> Schema:
@@ -163,11 +174,8 @@ def _envelope(data: Any, status: int, *, is_paged: bool) -> Schema:
     return {"type": "object", "required": list(fields), "properties": fields}
 
 
-def stream(name: str, summary: str, events: Sequence[Any], refusals: Iterable[Refused], **more: Any) -> Schema:
+def stream(name: str, summary: str, events: Sequence[Any], refusals: Iterable[Refused] = (), **more: Any) -> Schema:
     """The operation of a stream of server-sent events, each one of `events`."""
     meaning = "Server-sent events without end; each is one of these, `data` being JSON."
-    responses = {
-        "200": answered(meaning, "text/event-stream", {"oneOf": events}),
-        **refusal_responses((*refusals, *_ALWAYS)),
-    }
-    return operation("streams", name, summary, responses, **more)
+    answers = {"200": answered(meaning, "text/event-stream", {"oneOf": events})}
+    return operation("streams", name, summary, answers, (*refusals, *_ALWAYS), **more)

@@ -59,17 +59,16 @@ MEANINGS = {
 }
 
 
-def refusal_response(status: int, codes: Iterable[str]) -> Schema:
-    """A refusal with this status and one of these codes."""
-    words: dict[str, Any] = {"code": {"const": status}, "error": {"enum": sorted(codes)}}
-    schema = {"allOf": [Refusal, {"properties": words}]}
-    return {"description": MEANINGS[status], "content": {"application/json": {"schema": schema}}}
-
-
 def refusal_responses(refusals: Iterable[Refused]) -> Schema:
     """The responses of these refusals, each status with its own codes."""
     found: dict[int, set[str]] = {}
     for refusal in refusals:
         status, code = (InvalidField.status, refusal) if isinstance(refusal, str) else (refusal.status, refusal.code)
         found.setdefault(status, set()).add(code)
-    return {str(status): refusal_response(status, codes) for status, codes in sorted(found.items())}
+    return {str(status): _response(status, codes) for status, codes in sorted(found.items())}
+
+
+def _response(status: int, codes: Iterable[str]) -> Schema:
+    words: dict[str, Any] = {"code": {"const": status}, "error": {"enum": sorted(codes)}}
+    schema = {"allOf": [Refusal, {"properties": words}]}
+    return {"description": MEANINGS[status], "content": {"application/json": {"schema": schema}}}
