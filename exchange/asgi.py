@@ -16,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 wsgi: Any = get_wsgi_application()
 rest: Any = WSGIMiddleware(wsgi, workers=10)
 
+from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from marketdata.feed import DIGEST, market_channel, open_market_feed  # noqa: E402
@@ -65,6 +66,7 @@ def _clean(scope: Scope) -> dict[str, Any]:
 
 
 async def _live(receive: Receive, send: Send) -> None:
+    log_servers_away()
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
     await hub.stop()

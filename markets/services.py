@@ -13,7 +13,8 @@ from cachetools import TTLCache
 from django.db import IntegrityError, transaction
 
 from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
-from base.web.forms import camel, printable
+from base.web.forms import printable
+from base.web.values import camel
 from commands.queue import submit_trading_status
 from core.types import MarketStatus
 from markets.models import Asset, Market, market_errors
