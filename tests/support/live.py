@@ -1,4 +1,4 @@
-"""A whole exchange of real processes on the test run's own servers, and the people who trade on it over HTTP."""
+"""A whole exchange of real processes on the servers of the test run, and traders who use it over HTTP."""
 
 import itertools
 import os
@@ -26,7 +26,7 @@ WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--wit
 
 @dataclass
 class Live:
-    """The running exchange: its address, its processes, and a way to become a user of it."""
+    """The running exchange: its address, its processes, and how a test makes a user."""
 
     url: str
     environment: dict[str, str]
@@ -43,7 +43,7 @@ class Live:
         return process
 
     def run_web(self) -> None:
-        """Start REST and streams, and sign in as staff; returns once they answer."""
+        """Start REST and streams, and sign in as staff. Returns when they answer."""
         web = ("uvicorn", "exchange.asgi:application", "--port", str(self.port), "--no-proxy-headers")
         self.run("web", sys.executable, "-m", *web, "--timeout-graceful-shutdown", "2")
         wait_for(lambda: _answers(self.url), bool)
@@ -79,14 +79,14 @@ class Live:
         assert answer.status_code == 200, answer.text
 
     def stream(self, trader: "Trader", last_event_id: str = "") -> StreamClient:
-        """The trader's own order events, as they come."""
+        """The trader's own order updates, as they come."""
         headers = {"Authorization": f"Bearer {trader.token}"} | (
             {"Last_Event_ID": last_event_id} if last_event_id else {}
         )
         return StreamClient(self.port, "/api/v1/stream/order-status", **headers)
 
     def market(self, **fields: str) -> str:
-        """A new market of BTC against USD, for one test alone."""
+        """A new market of BTC against USD, which one test uses alone."""
         assert self.staff is not None
         symbol = f"BTC-USD-{secrets.token_hex(4).upper()}"
         body = {"symbol": symbol, "base": "BTC", "quote": "USD", "tickSize": "0.01", "lotSize": "0.0001", **fields}
@@ -101,7 +101,7 @@ class Live:
 
 @dataclass
 class Trader:
-    """A client like any other: it knows the address, its name, its password and its token."""
+    """A client with its name, its password and its token."""
 
     http: httpx.Client
     user_id: int
@@ -138,7 +138,7 @@ class Trader:
         return answer.json()["data"]
 
     def place(self, symbol: str, line: str, **more: Any) -> int:
-        """POST the tape's line; the order's id from the 202."""
+        """POST the order of a line (see `tape`). Returns the order's id."""
         answer = self.call("POST", "/orders", parse(line).body(symbol, **more))
         assert answer.status_code == 202, answer.text
         order_id: int = answer.json()["data"]["orderId"]
@@ -149,7 +149,7 @@ class Trader:
         return order
 
     def played(self, symbol: str, line: str, **more: Any) -> dict[str, Any]:
-        """Place the order and wait until the worker applied it; the order as it is then."""
+        """Place the order and wait until the worker has applied it. Returns the order after that."""
         order_id = self.place(symbol, line, **more)
         return wait_for(lambda: self.order(order_id), lambda order: order["status"] != "PENDING")
 
@@ -164,7 +164,7 @@ class Trader:
 
 
 def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool], seconds: float = PATIENCE_SECONDS) -> Any:
-    """Read until it is enough. Raises AssertionError with what was read last."""
+    """Read until the condition holds. Raises AssertionError with the last value."""
     deadline = time.monotonic() + seconds
     while True:
         value = read()
@@ -177,7 +177,7 @@ def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool], seconds: fl
 def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
     """Migrate, make a staff user, and start web, worker and beat; returns once it answers.
 
-    It needs a Redis of its own: a channel is heard in all of a server's databases, other tests' too.
+    It needs a Redis server of its own, because a publication reaches the subscribers of all databases of a server.
     """
     live = prepare_exchange(folder, database_url, redis)
     live.run("worker", *WORKER)
@@ -187,7 +187,7 @@ def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
 
 
 def prepare_exchange(folder: Path, database_url: str, redis: Server, **environment: str) -> Live:
-    """A migrated database with a staff user; nothing runs yet."""
+    """A migrated database with a staff user. No process runs yet."""
     variables = {
         "DATA_DIR": str(folder),
         "DATABASE_URL": database_url,
