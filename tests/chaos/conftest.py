@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tools.chaos.report import Report
-from tools.rig.handshake import database_version
 from tools.rig.packages import UnavailableError
+from tools.rig.servers import database_version
 
 # Another each time: what fails is to be found, and its report names the seed.
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or int.from_bytes(os.urandom(2), "big")

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
 from tools.rig.process import die_with_parent
+from tools.rig.servers import run_folder
 from tools.scripts import legs
 
 HOME = Path(__file__).resolve().parents[2]
@@ -53,7 +53,6 @@ def main(arguments: Sequence[str]) -> int:
     options, for_pytest = _parse(arguments)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
-    remove_abandoned()
     try:
         results = _run_legs([options.only] if options.only else list(legs.NAMES), for_pytest)
     except KeyboardInterrupt:
