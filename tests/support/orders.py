@@ -151,5 +151,5 @@ def checks(*reports: Report) -> set[str]:
     return {finding.check.value for report in reports for finding in report.findings}
 
 
-def told(reports: Iterable[Report]) -> str:
+def all_findings(reports: Iterable[Report]) -> str:
     return "\n".join(str(finding) for report in reports for finding in report.findings)
