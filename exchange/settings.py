@@ -190,13 +190,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
 CELERY_BEAT_SCHEDULER = "exchange.celery:Scheduler"
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
-}
+# Nothing is scheduled yet: what waits in the inbox is found by the workers' pollers.
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
 
-# Processes that no client asks: the file that a worker or beat touches for as long as it turns, and the markets that a
-# worker without -Q leaves to workers of their own.
+# For workers and beat, which no client asks: the file that they touch while they work, and the markets that a worker
+# without -Q leaves to workers of their own.
 LIVENESS_FILE = env.str("LIVENESS_FILE", default="")
 if LIVENESS_FILE and not Path(LIVENESS_FILE).parent.is_dir():
     raise ImproperlyConfigured(f"LIVENESS_FILE is {LIVENESS_FILE}, in a folder that is not there")

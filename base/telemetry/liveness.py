@@ -1,4 +1,4 @@
-"""The pulse: a file that a process touches while it turns, for a health check that need not ask it anything."""
+"""The liveness file: a process touches it while it works. A health check reads its age and asks the process nothing."""
 
 import contextlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def touch() -> None:
-    """Touch LIVENESS_FILE, if one is named. A disk that is full says nothing about this process, and ends nothing."""
+    """Touch LIVENESS_FILE, if one is named. A full disk is no fault of this process, so the error is ignored."""
     if settings.LIVENESS_FILE:
         with contextlib.suppress(OSError):
             Path(settings.LIVENESS_FILE).touch()

@@ -30,11 +30,11 @@ class Served:
     """
 
     def __init__(self, app: Any) -> None:
-        sweeps = app.conf.task_default_queue
+        scheduled = app.conf.task_default_queue
         chosen = set(app.amqp.queues.consume_from)
-        self.serves_all = chosen <= {sweeps}
-        self.other_queues = {sweeps} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
-        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {sweeps, queue.DEAD_LETTER_QUEUE}}
+        self.serves_all = chosen <= {scheduled}
+        self.other_queues = {scheduled} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
+        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {scheduled, queue.DEAD_LETTER_QUEUE}}
         self.last: set[str] = self.own
 
     def symbols(self) -> set[str]:
@@ -51,7 +51,7 @@ class Served:
 class MarketSubscription(bootsteps.StartStopStep):
     """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
 
-    All workers also take the sweeper's turns.
+    All workers also take the tasks that beat sends to the default queue.
     """
 
     requires = (Tasks,)

@@ -148,7 +148,7 @@ def test_threads_wait_at_the_same_time_and_not_in_line(server: Server, caplog: p
 
 
 def test_a_broker_that_is_away_leaves_no_flag(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would keep the sweeper's bell silent when the broker is back."""
+    """The flag would suppress the first bell after the broker is back."""
     monkeypatch.setattr(queue, "current_app", celery_app("redis://127.0.0.1:1/0"))
     queue.ring_now("BTC-USD")
     queue.clear_bell("BTC-USD")

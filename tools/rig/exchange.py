@@ -40,7 +40,7 @@ class NotReadyError(Exception):
 
 @dataclass
 class Exchange:
-    """REST and streams run within the `with`; the worker and the sweeper from `start_matching` on.
+    """REST and streams run within the `with`; the worker and beat from `start_matching` on.
 
     `environment` names the database and Redis and has all that the settings need; the logs are kept in `folder`.
     `servers` are the process ids of servers whose CPU time is to be told beside that of the exchange's own processes.
@@ -72,7 +72,7 @@ class Exchange:
         self.stop()
 
     def start_matching(self) -> None:
-        """Start what applies the commands, if it does not run: the worker and the sweeper. Returns once they work."""
+        """Start what applies the commands, if it does not run: the worker and beat. Returns once they work."""
         if self.is_matching:
             return
         self._start("worker", *WORKER)
