@@ -110,7 +110,7 @@ REDIS_TIMEOUTS: dict[str, Any] = {
 
 
 @functools.cache
-def _server_of(url: str) -> str:
+def server_of(url: str) -> str:
     if is_redis(url):
         parts = urlsplit(url)
         return redis_server(parts.hostname or "127.0.0.1", parts.port or 6379)
