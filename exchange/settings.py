@@ -15,7 +15,6 @@ from base.storage.redis import (
     TIMEOUT_SECONDS,
     is_redis,
     redis_cache,
-    redis_location,
     transport_options,
 )
 from base.telemetry import logs
@@ -158,7 +157,6 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 # A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
-EVENTSTREAM_REDIS = redis_location(REDIS_URL)
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.channels.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and

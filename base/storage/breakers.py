@@ -16,11 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
-from redis import Redis
-
 from base.storage.outages import is_server_away
-from base.storage.redis import ask, ask_redis, redis_options, redis_server, server_of
+from base.storage.redis import ask, server_of
 from base.telemetry.metrics import SERVER_AWAY
 
 logger = logging.getLogger(__name__)
@@ -88,13 +85,9 @@ class Breaker:
 
 def breaker_of(url: str) -> Breaker:
     """The breaker of the server at the URL of a Redis or of a broker that kombu knows."""
-    return breaker(server_of(url), functools.partial(ask, url))
-
-
-def breaker(server: str, ask: Callable[[], Any]) -> Breaker:
-    """The server's breaker; `ask` counts where it has none yet."""
+    server = server_of(url)
     # Without a lock: of two that are made at the same moment one is thrown away, unused.
-    return _breakers.get(server) or _breakers.setdefault(server, Breaker(server, ask))
+    return _breakers.get(server) or _breakers.setdefault(server, Breaker(server, functools.partial(ask, url)))
 
 
 def forget_breakers() -> None:
@@ -103,17 +96,6 @@ def forget_breakers() -> None:
 
 
 _breakers: dict[str, Breaker] = {}
-# A forked process has none of its parent's threads: an open breaker would stay open in it for ever, and one whose lock
+# A forked process has none of its parent's threads: an open breaker would stay open in it for ever, and a lock that
 # another thread held at that moment would stay locked.
 os.register_at_fork(after_in_child=forget_breakers)
-
-
-def streams_breaker() -> Breaker:
-    """The breaker of the server that the streams' messages cross."""
-    location = settings.EVENTSTREAM_REDIS
-    return breaker(redis_server(location["host"], location["port"]), _ask)
-
-
-def _ask() -> None:
-    with Redis(**redis_options()) as client:
-        ask_redis(client)

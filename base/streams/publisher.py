@@ -5,10 +5,11 @@ import itertools
 import logging
 from collections.abc import Iterable
 
+from django.conf import settings
 from redis import Redis
 
-from base.storage.breakers import ServerAway, streams_breaker
-from base.storage.redis import redis_options
+from base.storage.breakers import ServerAway, breaker_of
+from base.storage.redis import redis_client
 from base.streams.messages import REDIS_CHANNEL, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Publisher:
         self._client = client
 
     def publish(self, messages: Iterable[Message]) -> None:
-        breaker = streams_breaker()
+        breaker = breaker_of(settings.REDIS_URL)
         if breaker.is_open:
             return
         try:
@@ -61,4 +62,4 @@ def _bundles(messages: Iterable[Message]) -> Iterable[tuple[Message, ...]]:
 
 @functools.cache
 def _publisher() -> Publisher:
-    return Publisher(Redis(**redis_options()))
+    return Publisher(redis_client(settings.REDIS_URL))

@@ -40,8 +40,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.setattr(queue, "current_app", celery_app(f"{server.url}/0"))
         url = f"{server.url}/1"
         caches = {name: {**cache, "LOCATION": url} for name, cache in settings.CACHES.items()}
-        location = {"host": "127.0.0.1", "port": server.port}
-        with override_settings(REDIS_URL=url, CACHE_URL=url, CACHES=caches, EVENTSTREAM_REDIS=location):
+        with override_settings(REDIS_URL=url, CACHE_URL=url, CACHES=caches):
             publisher._publisher.cache_clear()
             try:
                 yield server

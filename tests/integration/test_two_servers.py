@@ -26,9 +26,8 @@ def cache(tmp_path: Path, kept: Server, monkeypatch: pytest.MonkeyPatch) -> Iter
     with start_redis(tmp_path / "cache") as server:
         urls = {"default": f"{server.url}/0", "kept": f"{kept.url}/1"}
         caches = {name: {**settings.CACHES[name], "LOCATION": url} for name, url in urls.items()}
-        location = {"host": "127.0.0.1", "port": kept.port}
         given = {"CACHE_URL": urls["default"], "REDIS_URL": urls["kept"], "CACHES": caches}
-        with override_settings(**given, EVENTSTREAM_REDIS=location):
+        with override_settings(**given):
             publisher._publisher.cache_clear()
             yield server
             publisher._publisher.cache_clear()
