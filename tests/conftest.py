@@ -33,7 +33,7 @@ def pytest_configure() -> None:
 def nothing_is_logged_between_tests() -> None:
     """Servers in threads go on for a moment after a test; pytest shows what is logged within one that fails."""
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.StderrHandler)]
+    root.handlers = [handler for handler in root.handlers if type(handler) is not logging.StreamHandler]
 
 
 @pytest.fixture(autouse=True)
