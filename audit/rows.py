@@ -6,13 +6,13 @@ Django builds the statement; its own conversion of each value would take most of
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
+from base.storage.batched import batched
 from base.storage.fields import AmountField, stored_units
 from commands.models import Command
 from core.types import Status
@@ -181,9 +181,7 @@ def fetch_plain(rows: QuerySet[Any, Any]) -> Sequence[tuple[Any, ...]]:
 
 def batched_keys(keys: Iterable[T]) -> Iterator[list[T]]:
     """The keys, as many at a time as a statement may list."""
-    rest = iter(keys)
-    while chunk := list(islice(rest, KEYS)):
-        yield chunk
+    return batched(keys, KEYS)
 
 
 def instant(value: datetime | str) -> datetime:

@@ -15,7 +15,6 @@ from core.money import plain
 from markets import api_docs, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Market
-from markets.services import _found
 
 
 @extend_schema_view(get=api_docs.LIST_MARKETS, post=api_docs.OPEN_MARKET)
@@ -35,10 +34,10 @@ class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(represent_market(_present_market(symbol)))
+        return answer(represent_market(services.read_market(symbol)))
 
     def patch(self, request: Request, symbol: str) -> Response:
-        changed = services.change_market(_present_market(symbol), **MarketChangeForm().read(body(request)))
+        changed = services.change_market(services.read_market(symbol), **MarketChangeForm().read(body(request)))
         return answer(represent_market(changed), message="Market changed")
 
 
@@ -49,11 +48,6 @@ class TimeView(APIView):
 
     def get(self, request: Request) -> Response:
         return answer({"serverTime": timestamp()})
-
-
-def _present_market(symbol: str) -> Market:
-    """As it is now, whichever process changed it. Raises MarketNotFound."""
-    return _found(symbol, services.read_market(symbol))
 
 
 def represent_market(market: Market) -> dict[str, Any]:

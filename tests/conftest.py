@@ -13,9 +13,9 @@ from django.test import Client
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
-from base.web.authentication import forget_callers
-from commands.backlog import forget_backlogs
-from markets.services import forget_markets
+from base.web.authentication import active_limit
+from commands.backlog import find_backlog
+from markets.services import known_market
 from matching import books
 from tests.integration.stream.client import StreamClient
 from tests.support.contract import check_answer
@@ -46,9 +46,9 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     if uses_database:
         check_exchange()
     books._books.clear()
-    forget_markets()
-    forget_callers()
-    forget_backlogs()
+    known_market.cache_clear()
+    active_limit.cache_clear()
+    find_backlog.cache_clear()
     forget_breakers()
 
 

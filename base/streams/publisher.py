@@ -1,13 +1,13 @@
 """Publishing: after the commit, all of a batch in one round trip, and never in the way of what was committed."""
 
 import functools
-import itertools
 import logging
 from collections.abc import Iterable
 
 from django.conf import settings
 from redis import Redis
 
+from base.storage.batched import batched
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.redis import redis_client
 from base.streams.messages import REDIS_CHANNEL, Message, encode
@@ -33,7 +33,7 @@ class Publisher:
         if breaker.is_open:
             return
         try:
-            bundles = [encode(bundle) for bundle in _bundles(messages)]
+            bundles = [encode(bundle) for bundle in batched(messages, BUNDLE_SIZE)]
         except Exception:
             # A defect of ours, and not an outage: Redis has no part in it.
             logger.exception("messages to the streams could not be written")
@@ -51,13 +51,6 @@ class Publisher:
             for bundle in bundles:
                 pipeline.publish(REDIS_CHANNEL, bundle)
             pipeline.execute()
-
-
-def _bundles(messages: Iterable[Message]) -> Iterable[tuple[Message, ...]]:
-    """itertools.batched, which Python 3.11 does not have yet."""
-    iterator = iter(messages)
-    while bundle := tuple(itertools.islice(iterator, BUNDLE_SIZE)):
-        yield bundle
 
 
 @functools.cache
