@@ -1,27 +1,29 @@
-"""Books in memory, trusted only while they carry the token of the locked row.
+"""Books in memory, used only while they carry the token of the locked row.
 
-A cache and nothing more: it is thrown away on any error, and rebuilt from the resting orders when its token differs.
+They are a cache: the worker throws a book away on any error, and rebuilds it from the resting orders when its token is
+not the row's.
 """
 
+import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 
 from base.storage.bulk import GuardFailed, stored_instant
 from base.storage.fields import stored_units, units_or_none
-from core.book import Book
+from core.market import Market
 from core.money import DIGITS, to_units
 from core.types import Order as CoreOrder
 from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
-from markets.models import Market
+from markets.services import known_market
 from matching.models import OrderBook, new_token
 from orders.models import Order
-from orders.telling import OrderInfo
+from orders.representation import INFO_COLUMNS, OrderInfo
+from orders.services import resting_orders
 
 CORE_COLUMNS = (
     "id",
@@ -36,16 +38,16 @@ CORE_COLUMNS = (
     "maker_fee_rate",
     "taker_fee_rate",
     "quote_quantity",
-    "budget",
+    "spend_limit",
     "filled_quantity",
     "filled_notional",
     "frozen",
     "status",
     "sequence",
-    "client_order_id",
-    "correlation_id",
-    "created_at",
+    *INFO_COLUMNS,
 )
+logger = logging.getLogger(__name__)
+
 _SELECT = (
     "SELECT market_id, token, next_sequence, unfinished_order_id, status, failures FROM order_books"
     " WHERE market_id = %s"
@@ -59,7 +61,7 @@ _RENEW = (
 
 
 class BookRow(NamedTuple):
-    """What the locked row said."""
+    """The locked row as it was read."""
 
     market_id: str
     token: str
@@ -73,7 +75,7 @@ def lock_book(symbol: str) -> BookRow:
     """Lock the book's row until the transaction ends."""
     row = _locked(symbol)
     if row is None:
-        # The market's first order: whoever comes second waits for the row and finds it.
+        # The market's first order. Of two workers here the second waits for the row of the first, and then reads it.
         OrderBook.objects.bulk_create([OrderBook(market_id=symbol)], ignore_conflicts=True)
         row = _locked(symbol)
         assert row is not None, symbol
@@ -81,7 +83,7 @@ def lock_book(symbol: str) -> BookRow:
 
 
 def renew_book(row: BookRow, now: datetime) -> str:
-    """Write the row's new state under a new token, and return that. Raises GuardFailed if the row's token is gone."""
+    """Write the row's new state with a new token, and return it. Raises GuardFailed if the row has another token."""
     token = new_token()
     state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
     with connection.cursor() as cursor:
@@ -91,77 +93,83 @@ def renew_book(row: BookRow, now: datetime) -> str:
     return token
 
 
-# Plain look-ups: to call an enumeration with a word takes five times as long, and each order needs five.
+# Dictionaries, because to call an enumeration with a word takes five times as long, and each order needs five words.
 _SIDES = {str(side): side for side in Side}
 _TYPES = {str(kind): kind for kind in OrderType}
 _TIMES_IN_FORCE = {str(tif): tif for tif in TimeInForce}
 _PREVENTIONS = {str(mode): mode for mode in SelfTradePrevention}
 _STATUSES = {str(status): status for status in Status}
-_RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
 
 @dataclass(slots=True)
 class _Cached:
     token: str
-    book: Book
+    market: Market
 
 
-_books: dict[str, _Cached] = {}
-
-
-def trusted(row: BookRow) -> Book:
-    """The book of a locked row: from memory if it carries the row's token, else rebuilt from the resting orders."""
-    cached = _books.get(row.market_id)
-    if cached is not None and cached.token == row.token:
-        assert cached.book.next_sequence == row.next_sequence, (row.market_id, cached.book.next_sequence)
-        return cached.book
-    return load(row)
+_markets: dict[str, _Cached] = {}
 
 
 class BrokenBook(Exception):
-    """The resting orders make no book. No order in the inbox has a part in that: the market must stop."""
+    """The stored rows of a market make no book. No order in the inbox is the cause, so the market must be halted."""
 
 
-def load(row: BookRow | OrderBook) -> Book:
-    """Rebuild a book from the database. Raises BrokenBook if it is crossed, or if a row makes no order."""
-    # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
-    query = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS).query
+def trusted(row: BookRow) -> Market:
+    """The market of a locked row: from memory if it carries the row's token, else rebuilt from the resting orders."""
+    cached = _markets.get(row.market_id)
+    if cached is None or cached.token != row.token:
+        return load(row)
+    market = cached.market
+    if (market.book.next_sequence, market.status) != (row.next_sequence, row.status):
+        # The row is the truth. Without this check the batch would fail on a guard, and be halved though no command is
+        # the cause.
+        logger.error(
+            "the book of %s in memory is at %d %s and its row at %d %s: it is read again",
+            *(row.market_id, market.book.next_sequence, market.status, row.next_sequence, row.status),
+        )
+        return load(row)
+    return market
+
+
+def load(row: BookRow | OrderBook) -> Market:
+    """Rebuild a market from the database. Raises BrokenBook where its rows contradict each other."""
+    # Django builds the statement, and the driver gives the values: Django's conversion of each amount to a Decimal
+    # would take most of the time.
+    query = resting_orders(row.market_id).order_by("sequence").values_list(*CORE_COLUMNS).query
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
     market_rules = rules(row.market_id)
     try:
-        return Book(market_rules, row.next_sequence, map(core_order, resting))
+        market = Market(market_rules, row.status, row.next_sequence, map(core_order, resting))
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
+    newest = max((order.sequence or 0 for order in market.book.orders.values()), default=0)
+    if newest >= row.next_sequence:
+        raise BrokenBook(f"{row.market_id}: an order rests since event {newest}, the next one is {row.next_sequence}")
+    return market
 
 
-def resting_orders(row: BookRow | OrderBook) -> QuerySet[Order]:
-    """What rests in the book: all that was applied and may still trade, but the taker that is on its way through it."""
-    resting = Order.objects.filter(market_id=row.market_id, active=True, status__in=_RESTING)
-    return resting if row.unfinished_order_id is None else resting.exclude(id=row.unfinished_order_id)
-
-
-def remember(symbol: str, token: str, book: Book) -> None:
-    """Keep the book that the committed row's token stands for; with ENGINE_BOOK_CACHE=off each batch reads its own."""
+def remember(symbol: str, token: str, market: Market) -> None:
+    """Keep the market that belongs to the committed row's token. With ENGINE_BOOK_CACHE=off each batch rebuilds it."""
     if settings.ENGINE_BOOK_CACHE:
-        _books[symbol] = _Cached(token, book)
+        _markets[symbol] = _Cached(token, market)
 
 
 def forget(symbol: str) -> None:
-    """Throw the book away: it may hold what was never committed."""
-    _books.pop(symbol, None)
+    """Throw the market away, because it may hold changes that were never committed."""
+    _markets.pop(symbol, None)
 
 
 def columns(table: str) -> str:
-    """CORE_COLUMNS for a statement of our own, of the table under that name."""
+    """CORE_COLUMNS as SQL, of the orders' table under this alias."""
     fields = [field for field in Order._meta.concrete_fields if field.attname in CORE_COLUMNS]
     names = {field.attname: field.column for field in fields}
     return ", ".join(f"{table}.{names[name]}" for name in CORE_COLUMNS)
 
 
 def core_order(row: tuple[Any, ...]) -> CoreOrder:
-    """A row of CORE_COLUMNS, as the database's driver gives it, as the core's order."""
+    """The core's order, from a row of CORE_COLUMNS as the database's driver gives it."""
     (
         order_id,
         user_id,
@@ -175,15 +183,13 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         maker_fee_rate,
         taker_fee_rate,
         quote_quantity,
-        budget,
+        spend_limit,
         filled_quantity,
         filled_notional,
         frozen,
         status,
         sequence,
-        client_order_id,
-        correlation_id,
-        created_at,
+        *info,
     ) = row
     return CoreOrder(
         id=order_id,
@@ -197,32 +203,35 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         self_trade_prevention=_PREVENTIONS[self_trade_prevention],
         maker_fee_rate=_rate(maker_fee_rate),
         taker_fee_rate=_rate(taker_fee_rate),
-        budget=units_or_none(budget if quote_quantity is None else quote_quantity),
+        spend_limit=units_or_none(spend_limit if quote_quantity is None else quote_quantity),
         filled=stored_units(filled_quantity),
         filled_notional=stored_units(filled_notional),
         frozen=stored_units(frozen),
         status=_STATUSES[status],
         sequence=sequence,
-        info=OrderInfo(client_order_id, correlation_id, created_at.replace(tzinfo=UTC)),
+        info=OrderInfo(*info),
     )
 
 
 def rules(symbol: str) -> Rules:
-    """What the core needs to know of the market."""
-    market = Market.objects.select_related("base", "quote").get(symbol=symbol)
+    """The rules of the market for the core. They never change."""
+    market = known_market(symbol)
     return Rules(
         lot_size=to_units(market.lot_size),
         base_step=10 ** (DIGITS - market.base.scale),
         quote_step=10 ** (DIGITS - market.quote.scale),
+        symbol=symbol,
+        base=market.base_id,
+        quote=market.quote_id,
     )
 
 
-# A handful of rates serves all orders.
+# Cached, because all orders together have a handful of rates.
 _rate = lru_cache(maxsize=256)(stored_units)
 
 
 def _locked(symbol: str) -> BookRow | None:
-    # SQLite locks no rows: there the transaction took the write lock when it began.
+    # SQLite locks no rows: there a transaction takes the lock of the whole database when it begins.
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(_SELECT + lock, (symbol,))

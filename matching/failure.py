@@ -1,6 +1,7 @@
-"""What becomes of a command that cannot be applied, and of a market whose rows contradict each other.
+"""Giving up a command that cannot be applied, and halting a market whose rows contradict each other.
 
-A broken order must not stop its market: it is given up, alone. A broken invariant must: nothing is matched upon it.
+A command that fails must not stop its market: it alone is given up. A broken invariant must stop the market, because
+each further trade could move money that is not there.
 """
 
 import logging
@@ -15,15 +16,14 @@ from structlog.contextvars import bound_contextvars
 from base.storage.bulk import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
-from core.book import Book
-from core.types import TRADING_STATUS_AFTER, MarketStatus, Outcome, Reason, Status
+from core.market import Batch, Market
+from core.types import TRADING_STATUS_AFTER, MarketStatus, PendingCommand
 from markets.services import set_trading_status
 from matching import books
-from matching.batch import Batch
 from matching.books import lock_book
-from matching.inbox import PendingCommand, parse_commands, read_inbox
+from matching.inbox import parse_commands, read_inbox
 from matching.models import DeadLetter
-from matching.prepare import Prepared, database_time, known_market
+from matching.prepare import Prepared, database_time
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
 
@@ -35,8 +35,8 @@ LONGEST_ERROR = 500
 def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Prepared | None:
     """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released.
 
-    Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns what is to be
-    told; None if another worker dealt with the command meanwhile.
+    Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns the batch to
+    publish, or None if another worker applied the command or gave it up meanwhile.
     """
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
@@ -44,58 +44,50 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if not rows or rows[0][0] != command_id:
             return None
         [command] = parse_commands(rows)
-        batch = Batch(known_market(symbol), row.status)
-        # An empty one: nothing is matched, and the real one may be what fails.
-        book = Book(books.rules(symbol), row.next_sequence)
-        batch.add(command, _refused(batch, book, command))
+        # With an empty book, because nothing is matched here, and the defect may be in the real book.
+        market = Market(books.rules(symbol), row.status, row.next_sequence)
+        batch = market.give_up(command)
         failures = row.failures + 1
         too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
         if too_many:
-            batch.switch(MarketStatus.HALTED, book.next_sequence, f"{failures} orders failed one after the other")
-        settlement = write_settlement(batch, book.next_sequence, database_time(), dialect())
+            reason = f"{failures} orders failed one after the other"
+            batch.set_trading_status(MarketStatus.HALTED, market.book.next_sequence, reason)
+        settlement = write_settlement(batch, market.book.next_sequence, database_time(), dialect())
         clear_inbox(batch.done)
         store(row, settlement, failures)
-        letter = _keep(command, settlement, error, attempts)
+        letter = _store_dead_letter(command, settlement, error, attempts)
         correlation_id = _correlation_id(command)
     with bound_contextvars(orderId=command.order_id, correlationId=correlation_id):
         _announce(letter, error, correlation_id)
-        # A switch that was given up is carried out, and no news.
-        if too_many and batch.switches:
-            logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
-    # Depth is not told: nothing of this was ever in the book.
-    return Prepared(book, settlement, is_full=False, public=[])
+        # The given-up command may itself be an operator's halt: then the batch has no second change of status.
+        if too_many and batch.status_changes:
+            logger.critical("market %s is halted: %s", symbol, batch.status_changes[-1].reason)
+    # No public messages, because the order was never in the book.
+    return Prepared(market, settlement, is_full=False, public=[])
 
 
 def halt(symbol: str, error: Exception) -> None:
-    """Stop a market that contradicts itself. Its inbox is left as it is, for when it has been repaired."""
+    """Halt a market whose rows contradict each other. Its inbox stays as it is until the rows are repaired."""
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
-        is_news = row.status != MarketStatus.HALTED
-        if is_news:
-            batch = Batch(known_market(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
-            batch.switch(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
+        is_new = row.status != MarketStatus.HALTED
+        if is_new:
+            batch = Batch(books.rules(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
+            batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
         else:
-            # Somebody resumed it without repairing it: intake goes by this, and the command will not be applied.
+            # An operator resumed the market before the rows were repaired. Intake reads this status, and the command
+            # that resumes cannot be applied.
             set_trading_status(symbol, MarketStatus.HALTED)
-    if is_news:
+    if is_new:
         logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
     else:
         logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
 
 
-def _refused(batch: Batch, book: Book, command: PendingCommand) -> Outcome:
-    """What giving the command up does: its order fails; a cancel leaves its order as it is; a switch needs no book."""
-    if command.kind in TRADING_STATUS_AFTER:
-        batch.switch(TRADING_STATUS_AFTER[command.kind], book.next_sequence, "by an operator")
-    if command.order is None:
-        return Outcome([], [])
-    return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
-
-
-def _keep(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
+def _store_dead_letter(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter.objects.create(
-        market=settlement.batch.market,
+        market_id=settlement.batch.rules.symbol,
         kind=command.kind,
         order_id=command.order_id,
         error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
@@ -106,7 +98,7 @@ def _keep(command: PendingCommand, settlement: Settlement, error: Exception, att
 
 
 def _correlation_id(command: PendingCommand) -> str | None:
-    """Of the order that the command is about; None for a switch."""
+    """The correlation id of the command's order; None for a command that sets the trading status."""
     if command.kind in TRADING_STATUS_AFTER:
         return None
     return Order.objects.filter(id=command.order_id).values_list("correlation_id", flat=True).first()
@@ -115,16 +107,25 @@ def _correlation_id(command: PendingCommand) -> str | None:
 def _announce(letter: DeadLetter, error: Exception, correlation_id: str | None) -> None:
     DEAD_LETTERS.labels(letter.market_id).inc()
     logger.error("%s of %s was given up, dead letter %d", letter, letter.market_id, letter.pk, exc_info=error)
-    told = {"id": letter.pk, "symbol": letter.market_id, "kind": letter.kind, "orderId": letter.order_id}
-    told["correlationId"] = correlation_id
-    queue.announce({**told, "error": letter.error, "attempts": letter.attempts})
+    queue.announce(
+        {
+            "id": letter.pk,
+            "symbol": letter.market_id,
+            "kind": letter.kind,
+            "orderId": letter.order_id,
+            "correlationId": correlation_id,
+            "error": letter.error,
+            "attempts": letter.attempts,
+        }
+    )
 
 
 @dataclass
 class Bisection:
-    """How many commands at the head of the inbox are suspected, and how often the last one left was tried.
+    """How many commands at the head of the inbox are candidates, and how often the last one that is left was tried.
 
-    New commands may slip in between them: the count is a guide to how much to try at once, and proves nothing.
+    Commands may come in between the candidates. The count only limits the next batch, so a wrong count costs time and
+    nothing else.
     """
 
     candidates: int = 0
@@ -136,13 +137,13 @@ class Bisection:
         return max(1, self.candidates // 2) if self.candidates else full
 
     def failed(self, commands: Sequence[int]) -> None:
-        """A batch of these commands failed, by their ids."""
+        """A batch of commands with these ids failed."""
         self.candidates = len(commands)
         is_same = len(commands) == 1 and commands[0] == self.last
         self.last = commands[0] if len(commands) == 1 else None
         self.attempts = self.attempts + 1 if is_same else int(len(commands) == 1)
 
     def settled(self, commands: int) -> None:
-        """So many commands were applied, or given up: it was none of them, or it is over."""
+        """So many commands were applied or given up: they are no candidates any more."""
         self.candidates = max(0, self.candidates - commands)
         self.attempts, self.last = 0, None

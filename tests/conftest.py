@@ -45,7 +45,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if uses_database:
         check_exchange()
-    books._books.clear()
+    books._markets.clear()
     known_market.cache_clear()
     active_limit.cache_clear()
     find_backlog.cache_clear()
