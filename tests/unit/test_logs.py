@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from orders.representation import OrderInfo
 from tools.scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_x"
 
 
@@ -273,7 +275,7 @@ def test_the_aside_thread_knows_the_run_and_forgets_it(log):
 
 
 def step(number):
-    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, info=OrderInfo(None, f"{number:032x}", None))
+    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, info=OrderInfo(None, f"{number:032x}", NOW))
     return Event(
         number + 100, order, Status.PARTIALLY_FILLED, Reason.INSUFFICIENT_FUNDS, False, 1234567812345678, 0, 0, None
     )

@@ -140,7 +140,3 @@ def _verdict(limit: int, reply: Any) -> Verdict:
 @functools.cache
 def _script(url: str) -> Script:
     return redis_client(url).register_script(SCRIPT)
-
-
-# Each request that was let in is remembered for a second, so a limit costs memory and has one itself.
-MOST_PER_SECOND = 10_000
