@@ -181,6 +181,7 @@ CELERY_TASK_DEFAULT_QUEUE_TYPE = "classic" if IS_REDIS_BROKER else "quorum"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_POOL = "solo"
+CELERY_WORKER_CONSUMER = "matching.worker.subscription:SafeConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 # What a broker that is not Redis may take to greet. Celery's default is four seconds.

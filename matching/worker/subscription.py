@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
+from celery.worker.consumer import Consumer
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.state import maybe_shutdown
@@ -13,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection
 
 from base.storage.checks import database_faults
+from base.storage.outages import is_server_away
 from commands import queue
 from markets.models import Market
 from matching.worker.heartbeat import Heartbeat
@@ -46,6 +49,28 @@ class Served:
                 logger.warning("markets could not be read: %s", error)
                 connection.close()
         return self.last
+
+
+class SafeConsumer(Consumer):
+    """Celery's consumer of messages; one that it cannot read is dropped, where Celery would end the worker.
+
+    RabbitMQ would deliver such a message again after each restart. What is dropped changes nothing: a message says only
+    that there may be commands.
+    """
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def handle_or_drop(message: Any) -> None:
+            try:
+                handle(message)
+            except Exception as error:
+                if is_server_away(error):
+                    raise
+                logger.exception("a message that cannot be read was dropped")
+                message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]
+
+        return handle_or_drop
 
 
 class MarketSubscription(bootsteps.StartStopStep):
