@@ -44,6 +44,8 @@ def redis_cache(url: str) -> dict[str, Any]:
         "LOCATION": url,
         "KEY_PREFIX": "exchange",
         "OPTIONS": {
+            # Not pickle, its default: whoever can write into Redis could have any code run here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": TIMEOUT_SECONDS,
             "SOCKET_TIMEOUT": TIMEOUT_SECONDS,
             "CONNECTION_POOL_KWARGS": {"retry": None},
