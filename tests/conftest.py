@@ -19,6 +19,8 @@ from markets.services import forget_markets
 from matching import books
 from tests.integration.stream.client import StreamClient
 from tests.support.contract import check_answer
+from tests.support.flush import empty_only_what_has_rows
+from tests.support.sampling import PROVE
 from tests.support.world import World
 from users.models import User
 
@@ -27,6 +29,15 @@ def pytest_configure() -> None:
     StreamClient.judge = staticmethod(check_answer)
     # Each test client loads the middleware anew, and WhiteNoise would look through all static files each time.
     settings.WHITENOISE_USE_FINDERS = False
+    empty_only_what_has_rows()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only `make prove` runs."""
+    long = [] if PROVE else [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,9 +11,6 @@ from tools.chaos.report import Report
 from tools.rig.handshake import database_version
 from tools.rig.packages import UnavailableError
 
-# Another each time: what fails is to be found, and its report names the seed.
-SEED = int(os.environ.get("CHAOS_SEED", "0")) or int.from_bytes(os.urandom(2), "big")
-
 
 @pytest.fixture
 def kind() -> str:
@@ -22,12 +19,6 @@ def kind() -> str:
     if address.scheme != "mysql" or address.hostname is None:
         pytest.skip("the embedded database has no server to be killed")
     return "mariadb" if "MariaDB" in database_version(address.hostname, address.port or 3306) else "mysql"
-
-
-@pytest.fixture
-def seed() -> int:
-    print(f"seed {SEED}: CHAOS_SEED={SEED} repeats it")
-    return SEED
 
 
 class Part(Protocol):

@@ -1,12 +1,11 @@
 """Requests made up from the API's description, right ones and wrong ones, against the running exchange.
 
 Whatever comes: no 5xx, only statuses, media types, headers and bodies that are described, and what the description
-calls wrong is refused. Some dozens for each call, always the same ones; PROOF_TIMES multiplies those made at random.
+calls wrong is refused. Some dozens for each call, always the same ones; PROVE=20 makes twenty times as many at random.
 """
 
 import copy
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from pytest_django import DjangoDbBlocker
 from base.web.openapi.pages import document
 from tests.support.audits import counted_exchange
 from tests.support.live import Live, Trader
+from tests.support.sampling import TIMES
 
-TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 RANDOM_REQUESTS = 4 * TIMES
 SECONDS = 120 * TIMES
 # Streams do not end, and their refusals have tests of their own; the page is for people.

@@ -1,9 +1,9 @@
 """Long random streams through the services and the worker, beside the independent matcher, however the work is cut.
 
-Fifty thousand commands; PROOF_TIMES multiplies them.
+Fifty thousand commands, of which `make test` plays a tenth: see tests.support.sampling.
 """
 
-import os
+import itertools
 import random
 from collections.abc import Iterator
 from decimal import Decimal
@@ -25,8 +25,7 @@ from orders.terms import Placed
 from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
 from tests.support import commands
 from tests.support.commands import MARKETS, Place
-
-TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+from tests.support.sampling import PROVE, SEED, TIMES, dice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600 * TIMES)]
 
@@ -43,6 +42,7 @@ COMMANDS = {
 }
 STREAM = 1_000
 AT_ONCE = 100
+SAMPLED_ONE_IN = 10
 
 Step = commands.Command | CancelMine | Drain
 
@@ -113,15 +113,15 @@ def unhindered(settings, monkeypatch):
 @pytest.mark.parametrize("engine", COMMANDS, ids=str)
 def test_a_long_stream(engine, settings):
     settings.ENGINE_BATCH_SIZE, settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = engine
+    length = COMMANDS[engine] * TIMES if PROVE else COMMANDS[engine] // SAMPLED_ONE_IN
     trades = 0
-    for seed in range(COMMANDS[engine] * TIMES // STREAM):
-        dice = random.Random(f"{engine} {seed}")
-        both = InBulk(MARKETS[seed % len(MARKETS)])
-        for step in (*stream(dice, engine.batch_size, STREAM), Drain()):
+    for number, start in enumerate(range(0, length, STREAM), SEED):
+        both = InBulk(MARKETS[number % len(MARKETS)])
+        for step in (*stream(dice(engine, start), engine.batch_size, min(STREAM, length - start)), Drain()):
             both.play(step)
         both.compare()
         trades += len(both.twin.trades)
-    assert trades > COMMANDS[engine] // 20
+    assert trades > length // 20
 
 
 class Poisoned(NaiveExchange):
@@ -140,7 +140,7 @@ POISON_LOTS, POISON_PREVENTION = 2, "EXPIRE_BOTH"
 
 @pytest.mark.django_db(transaction=True)
 def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings):
-    """They break the core, or their rows do not fit: a hundred among eleven thousand fail, each alone."""
+    """They break the core, or their rows do not fit: a hundred among some eleven thousand fail, each alone."""
     settings.ENGINE_BATCH_SIZE = 100
     grain = MARKETS[0]
     poison = to_units(Decimal(grain.lot)) * POISON_LOTS
@@ -163,11 +163,16 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
     monkeypatch.setattr(Book, "place", break_on_bids)
     monkeypatch.setattr(prepare, "write_settlement", break_on_offers)
     monkeypatch.setattr(Beside, "twin_class", Poisoned)
-    for seed in range(11 * TIMES):
+    wanted = 100 * TIMES if PROVE else 100 // SAMPLED_ONE_IN
+    failed = 0
+    for number in itertools.count():
         both = InBulk(grain)
-        for step in (*stream(random.Random(seed), 100, STREAM), Drain()):
+        for step in (*stream(dice("poison", number), 100, STREAM), Drain()):
             both.play(step)
         both.compare()
-    failed = DatabaseOrder.objects.filter(status="FAILED", filled_quantity=0, frozen=0).count()
-    assert failed == DeadLetter.objects.count() >= 100 * TIMES
+        failed += sum(order.status == "FAILED" for order in both.twin.orders.values())
+        if failed >= wanted:
+            break
+    stored = DatabaseOrder.objects.filter(status="FAILED", filled_quantity=0, frozen=0).count()
+    assert stored == DeadLetter.objects.count() == failed
     assert {row.status for row in OrderBook.objects.all()} == {"TRADING"}

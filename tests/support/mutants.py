@@ -53,6 +53,12 @@ class Mutant:
     def tests(self) -> tuple[str, ...]:
         return self.killers + self.hangs
 
+    @property
+    def files(self) -> set[str]:
+        """What it changes, what kills it, and the patch itself."""
+        changed = {line[6:] for line in self.path.read_text().splitlines() if line.startswith("+++ b/")}
+        return changed | {test.partition("::")[0] for test in self.tests} | {str(self.path.relative_to(HOME))}
+
 
 @dataclass
 class Verdict:
@@ -90,6 +96,21 @@ def read_mutant(path: Path) -> Mutant:
 
 def mutants() -> list[Mutant]:
     return [read_mutant(path) for path in sorted(PATCHES.glob("*.patch"))]
+
+
+def changed_files() -> set[str]:
+    """Of this branch and of the folder, against where it left main; on main, against the commit before the last."""
+    head = _git("rev-parse", "HEAD")
+    left = _git("merge-base", "HEAD", "main") or _git("merge-base", "HEAD", "origin/main")
+    since = left if left and left != head else "HEAD~1"
+    named = _git("diff", "--name-only", since), _git("ls-files", "--others", "--exclude-standard")
+    return {name for names in named for name in names.splitlines()}
+
+
+def _git(*arguments: str) -> str:
+    """What git says; nothing where it knows nothing of this folder."""
+    asked = subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
 class Laboratory:
@@ -153,6 +174,12 @@ def apply(patch: Path, to: Path) -> None:
         raise StalePatch(f"renew this patch, the source has changed: {patch.name}\n{applied.stderr}")
 
 
+def fits(patch: Path) -> bool:
+    """Whether it could be applied to the project as it is."""
+    command = ["git", "apply", "--check", str(patch)]
+    return subprocess.run(command, cwd=HOME, capture_output=True, check=False).returncode == 0
+
+
 def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verdict:
     """pytest in a process of its own, with the same interpreter."""
     report = copy / "report.xml"
@@ -163,7 +190,8 @@ def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verd
         ended = subprocess.run(
             command,
             cwd=copy,
-            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            # Whole: a sample of a long proof may miss the place where the safeguard is gone.
+            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PROVE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
