@@ -9,18 +9,18 @@ from django.db.models import Q
 
 from audit.checks import Check
 from audit.findings import MOST_OF_A_CHECK, Report
-from audit.reference_data import Ground
-from audit.rows import BalanceRow, chunks, fetch, read
+from audit.reference_data import ReferenceData
+from audit.rows import BalanceRow, batched_keys, fetch, read
 from balances.models import Balance, HouseAccount
-from base.storage.fields import plain_units, stored_units
-from core.money import UNIT
+from base.storage.fields import stored_units
+from core.money import UNIT, plain_units
 
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
 # Amounts by account and currency.
 Amounts = Mapping[tuple[int, str], int]
 
 
-def check_balances(report: Report, ground: Ground, accounts: Amounts, reserved: Amounts) -> None:
+def check_balances(report: Report, data: ReferenceData, accounts: Amounts, reserved: Amounts) -> None:
     """All balances beside the sums of the ledger and of the orders' reservations; then each asset's supply."""
     owned: defaultdict[str, int] = defaultdict(int)
     rest, frozen, looked = dict(accounts), dict(reserved), 0
@@ -28,24 +28,24 @@ def check_balances(report: Report, ground: Ground, accounts: Amounts, reserved: 
         looked += 1
         key = (balance.user_id, balance.currency_id)
         owned[balance.currency_id] += balance.available + balance.frozen
-        _check_balance(report, ground, balance, rest.pop(key, 0), frozen.pop(key, 0))
+        _check_balance(report, data, balance, rest.pop(key, 0), frozen.pop(key, 0))
     for (account, currency), amount in rest.items():
         if account > 0 and amount:
             rows = [f"balance {account} {currency}"]
             report.add(Check.LEDGER, "entries without a balance", rows, plain_units(amount), "no balance")
     _check_reserved(report, frozen)
     report.look((Check.LEDGER, Check.NEGATIVE, Check.FROZEN), looked)
-    for code, supply in ground.supplies.items():
+    for code, supply in data.supplies.items():
         outside = -accounts.get((EXTERNAL, code), 0)
         total = owned[code] + accounts.get((FEES, code), 0)
         if not total == supply == outside:
             actual = f"supply {plain_units(supply)}, owned {plain_units(total)}"
             report.add(Check.SUPPLY, "supply", [f"asset {code}"], f"{plain_units(outside)} came in", actual)
-    report.look([Check.SUPPLY], len(ground.supplies))
+    report.look([Check.SUPPLY], len(data.supplies))
 
 
-def _check_balance(report: Report, ground: Ground, balance: BalanceRow, posted: int, reserved: int) -> None:
-    ground.account(balance.user_id, balance.currency_id, balance.name)
+def _check_balance(report: Report, data: ReferenceData, balance: BalanceRow, posted: int, reserved: int) -> None:
+    data.account(balance.user_id, balance.currency_id, balance.name)
     total = balance.available + balance.frozen
     if total != posted:
         report.add(Check.LEDGER, "available and frozen", [balance.name], plain_units(posted), plain_units(total))
@@ -64,20 +64,20 @@ def _check_reserved(report: Report, reserved: Amounts) -> None:
             report.add(Check.FROZEN, "reserved without a balance", rows, plain_units(amount), "no balance")
 
 
-def check_some_balances(report: Report, ground: Ground, moved: set[tuple[int, str]], reserved: Amounts) -> None:
+def check_some_balances(report: Report, data: ReferenceData, moved: set[tuple[int, str]], reserved: Amounts) -> None:
     """The balances whose money moved beside their entries, which the database adds up; those that orders reserve; and
     that none is negative.
     """
     frozen = dict(reserved)
     looked = moved | reserved.keys()
-    for users in chunks(sorted({user_id for user_id, _ in looked})):
+    for users in batched_keys(sorted({user_id for user_id, _ in looked})):
         posted = _posted(pair for pair in moved if pair[0] in set(users))
         rows = Balance.objects.filter(user__in=users).values_list(*BalanceRow._fields)
         for balance in fetch(rows, BalanceRow):
             key = (balance.user_id, balance.currency_id)
             if key in looked:
                 total = posted.pop(key, 0) if key in moved else balance.available + balance.frozen
-                _check_balance(report, ground, balance, total, frozen.pop(key, 0))
+                _check_balance(report, data, balance, total, frozen.pop(key, 0))
         for (user_id, currency), total in posted.items():
             if total:
                 names = [f"balance {user_id} {currency}"]

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.reference_data import Ground
+from audit.reference_data import ReferenceData
 from audit.rows import EventRow, OrderRow, TradeRow
-from audit.scope import Part, Progress
+from audit.scope import Progress, Scope
 from audit.trades import Tape
-from base.storage.fields import plain_units
-from core.types import TRANSITIONS, Status
-from markets.models import MarketStatus
+from core.money import plain_units
+from core.types import TRANSITIONS, MarketStatus, Status
 
 _LEGAL = {(str(before), str(after)) for before, allowed in TRANSITIONS.items() for after in allowed}
 _FILLING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
@@ -21,13 +20,13 @@ _UNTOLD = {"taker", "maker"}
 class Timeline:
     """Follows each order from event to event, and remembers a trade until both its orders told of it."""
 
-    def __init__(self, report: Report, ground: Ground, part: Part) -> None:
-        self.report, self.ground, self.part, self.venue = report, ground, part, part.venue
-        self.tape = Tape(report, ground, part)
+    def __init__(self, report: Report, data: ReferenceData, part: Scope) -> None:
+        self.report, self.data, self.part, self.market = report, data, part, part.market
+        self.tape = Tape(report, data, part)
         self.expected, self.seen = part.first, 0
         self.untold: dict[int, tuple[TradeRow, set[str]]] = {}
         self.status = MarketStatus.TRADING.value
-        self.switches = deque(sorted(self.venue.changes, key=lambda change: (change.sequence, change.id)))
+        self.switches = deque(sorted(self.market.changes, key=lambda change: (change.sequence, change.id)))
 
     def run(self) -> None:
         trades = self.part.trades()
@@ -45,7 +44,7 @@ class Timeline:
         self._finish()
 
     def name(self, event: EventRow) -> str:
-        return f"event {self.venue.symbol}-{event.sequence}"
+        return f"event {self.market.symbol}-{event.sequence}"
 
     def _remember(self, trade: TradeRow) -> None:
         self.tape.see(trade)
@@ -95,7 +94,7 @@ class Timeline:
         trade, untold = self.untold.get(event.trade_sequence, (None, set()))
         role = None if trade is None else _role(order, trade)
         if trade is None or role not in untold:
-            message = f"trade {self.venue.symbol}-{event.trade_sequence} is not there, or not for this order"
+            message = f"trade {self.market.symbol}-{event.trade_sequence} is not there, or not for this order"
             self.report.add(Check.FILLS, message, (name, order.name))
             return
         if step != (trade.quantity, trade.notional):
@@ -113,9 +112,9 @@ class Timeline:
             self.report.add(Check.FILLS, f"no event of the {missing}", [self.tape.name(trade)], "two events", "fewer")
         self.report.look((Check.DENSE, Check.LIFECYCLE, Check.FILLS, Check.HALTED), self.seen)
         self._compare_orders(self.part.followed_orders())
-        if self.venue.next_sequence != self.expected:
-            book = f"book {self.venue.symbol}"
-            self.report.add(Check.NEXT, "next sequence", [book], self.expected, self.venue.next_sequence)
+        if self.market.next_sequence != self.expected:
+            book = f"book {self.market.symbol}"
+            self.report.add(Check.NEXT, "next sequence", [book], self.expected, self.market.next_sequence)
         self.report.look([Check.NEXT], 1)
 
     def _compare_orders(self, orders: Iterable[OrderRow]) -> None:

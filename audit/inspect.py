@@ -12,10 +12,10 @@ from audit.checks import Check
 from audit.events import Timeline
 from audit.findings import Report
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
-from audit.open_orders import Reserved, check_standing, check_status
-from audit.reference_data import Ground, Venue, survey
+from audit.open_orders import Reserved, check_open_orders, check_status
+from audit.reference_data import MarketState, ReferenceData, load_reference_data
 from audit.rows import EntryRow, TradeRow, TransferRow, read
-from audit.scope import Part, recent, whole
+from audit.scope import Scope, recent, whole
 
 # The most that a quick audit looks at, of each market.
 RECENT_EVENTS = 10_000
@@ -39,22 +39,26 @@ def check_exchange() -> None:
     """Everything that must hold whenever no transaction is open. Raises AssertionError with the findings."""
     # How long a command waits is no matter of what is stored.
     report = Report(left_out=(Check.SERVED,))
-    inspect_all(report, timezone.now())
+    inspect_full(report, timezone.now())
     assert not report.findings, "\n".join(map(str, report.findings))
 
 
-def inspect_all(report: Report, now: datetime) -> Positions:
+def inspect_full(report: Report, now: datetime) -> Positions:
     """Every row of every table."""
-    ground = survey(report, now)
+    data = load_reference_data(report, now)
     reserved: Reserved = defaultdict(int)
-    for venue in ground.venues.values():
-        if venue.is_used or venue.book or venue.commands:
-            report.tell(f"market {venue.symbol}")
-            _inspect(report, ground, whole(venue), reserved)
+    for market in data.markets.values():
+        if market.is_used or market.book or market.commands:
+            report.tell(f"market {market.symbol}")
+            _inspect(report, data, whole(market), reserved)
         else:
-            check_status(report, ground, venue)
+            check_status(report, data, market)
     report.tell("the ledger")
-    ledger = Ledger(report, ground, [_trades(venue) for venue in ground.venues.values() if venue.is_used])
+    ledger = Ledger(
+        report,
+        data,
+        [_trades(market) for market in data.markets.values() if market.is_used],
+    )
     last = 0
     for transfer in read(TransferRow):
         ledger.expect_transfer(transfer)
@@ -63,44 +67,46 @@ def inspect_all(report: Report, now: datetime) -> Positions:
         ledger.see(entry)
     ledger.finish()
     report.tell("balances")
-    check_balances(report, ground, ledger.accounts, reserved)
-    ground.look_up_users()
-    return Positions(_events(ground), last, now.isoformat())
+    check_balances(report, data, ledger.accounts, reserved)
+    data.look_up_users()
+    return Positions(_events(data), last, now.isoformat())
 
 
 def inspect_recent(report: Report, now: datetime, since: Positions) -> Positions:
     """What happened since, the orders and balances that it concerned, and all that is cheap to look at."""
-    ground = survey(report, now)
+    data = load_reference_data(report, now)
     reserved: Reserved = defaultdict(int)
     touched: set[tuple[int, str]] = set()
     first: dict[str, int] = {}
-    for venue in ground.venues.values():
-        first[venue.symbol] = max(since.events.get(venue.symbol, 1), venue.next_sequence - RECENT_EVENTS, 1)
-        if venue.is_used or venue.book or venue.commands:
-            part = recent(venue, first[venue.symbol])
-            first[venue.symbol] = part.first
-            _inspect(report, ground, part, reserved)
-            touched |= {(order.user_id, code) for order in part.followed_orders() for code in (venue.base, venue.quote)}
+    for market in data.markets.values():
+        first[market.symbol] = max(since.events.get(market.symbol, 1), market.next_sequence - RECENT_EVENTS, 1)
+        if market.is_used or market.book or market.commands:
+            part = recent(market, first[market.symbol])
+            first[market.symbol] = part.first
+            _inspect(report, data, part, reserved)
+            touched |= {
+                (order.user_id, code) for order in part.followed_orders() for code in (market.base, market.quote)
+            }
         else:
-            check_status(report, ground, venue)
-    last, transferred = _inspect_recent_ledger(report, ground, since, first)
-    check_some_balances(report, ground, touched | transferred, reserved)
-    ground.look_up_users()
-    return Positions(_events(ground), last, now.isoformat())
+            check_status(report, data, market)
+    last, transferred = _inspect_recent_ledger(report, data, since, first)
+    check_some_balances(report, data, touched | transferred, reserved)
+    data.look_up_users()
+    return Positions(_events(data), last, now.isoformat())
 
 
-def _inspect(report: Report, ground: Ground, part: Part, reserved: Reserved) -> None:
-    Timeline(report, ground, part).run()
-    check_standing(report, ground, part, reserved)
+def _inspect(report: Report, data: ReferenceData, part: Scope, reserved: Reserved) -> None:
+    Timeline(report, data, part).run()
+    check_open_orders(report, data, part, reserved)
 
 
 def _inspect_recent_ledger(
-    report: Report, ground: Ground, since: Positions, first: Mapping[str, int]
+    report: Report, data: ReferenceData, since: Positions, first: Mapping[str, int]
 ) -> tuple[int, set[tuple[int, str]]]:
     """The entries of trades from their market's first number on, and of late transfers; whose balances these moved."""
-    used = [venue for venue in ground.venues.values() if venue.is_used]
-    trades = [_trades(venue, first[venue.symbol]) for venue in used]
-    ledger = Ledger(report, ground, trades, since=first)
+    used = [market for market in data.markets.values() if market.is_used]
+    trades = [_trades(market, first[market.symbol]) for market in used]
+    ledger = Ledger(report, data, trades, since=first)
     last, pairs = since.transfer, set()
     instants = [each.next.created_at for each in trades if each.next is not None]
     late = datetime.fromisoformat(since.at)
@@ -111,15 +117,15 @@ def _inspect_recent_ledger(
         pairs.add((transfer.user_id, transfer.currency_id))
         instants.append(transfer.created_at)
         last = max(last, transfer.id)
-    for entry in entries_since(min(instants, default=ground.now)):
+    for entry in entries_since(min(instants, default=data.now)):
         ledger.see(entry)
     ledger.finish()
     return last, pairs
 
 
-def _trades(venue: Venue, first: int = 1) -> Trades:
-    return Trades(venue, read(TradeRow, by="sequence", after=first - 1, market_id=venue.symbol))
+def _trades(market: MarketState, first: int = 1) -> Trades:
+    return Trades(market, read(TradeRow, by="sequence", after=first - 1, market_id=market.symbol))
 
 
-def _events(ground: Ground) -> dict[str, int]:
-    return {venue.symbol: venue.next_sequence for venue in ground.venues.values()}
+def _events(data: ReferenceData) -> dict[str, int]:
+    return {market.symbol: market.next_sequence for market in data.markets.values()}

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.reference_data import Ground, Venue
+from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CHUNK, EntryRow, TradeRow, TransferRow, fetch
 from balances.models import EntryKind, HouseAccount, LedgerEntry
-from base.storage.fields import plain_units
+from core.money import plain_units
 
 K = TypeVar("K")
 # No transaction takes longer to commit.
@@ -24,8 +24,8 @@ TRADE, FEE = EntryKind.TRADE.value, EntryKind.FEE.value
 class Trades:
     """A market's trades in order, read as far as the ledger has come."""
 
-    def __init__(self, venue: Venue, trades: Iterator[TradeRow]) -> None:
-        self.venue, self.trades, self.looked = venue, trades, 0
+    def __init__(self, market: MarketState, trades: Iterator[TradeRow]) -> None:
+        self.market, self.trades, self.looked = market, trades, 0
         self.next = next(trades, None)
 
     def until(self, sequence: int | None) -> Iterator[TradeRow]:
@@ -44,10 +44,14 @@ class Ledger:
     """
 
     def __init__(
-        self, report: Report, ground: Ground, trades: Iterable[Trades], since: Mapping[str, int] | None = None
+        self,
+        report: Report,
+        data: ReferenceData,
+        trades: Iterable[Trades],
+        since: Mapping[str, int] | None = None,
     ):
-        self.report, self.ground, self.since = report, ground, since
-        self.trades = {each.venue.symbol: each for each in trades}
+        self.report, self.data, self.since = report, data, since
+        self.trades = {each.market.symbol: each for each in trades}
         self.owed: dict[str, Owed] = {}
         self.journals: dict[str, dict[str, int]] = {}
         self.accounts: defaultdict[tuple[int, str], int] = defaultdict(int)
@@ -56,9 +60,9 @@ class Ledger:
     def expect_transfer(self, transfer: TransferRow) -> None:
         self.transfers += 1
         name = f"transfer {transfer.reference}"
-        self.ground.account(transfer.user_id, transfer.currency_id, name)
+        self.data.account(transfer.user_id, transfer.currency_id, name)
         if transfer.operator_id is not None:
-            self.ground.user(transfer.operator_id, name)
+            self.data.user(transfer.operator_id, name)
         kind = (EntryKind.DEPOSIT if transfer.amount > 0 else EntryKind.WITHDRAWAL).value
         owed = {
             (transfer.user_id, transfer.currency_id, kind): transfer.amount,
@@ -74,7 +78,7 @@ class Ledger:
             return
         self.entries += 1
         name = f"entry {entry.id}"
-        self.ground.account(entry.account, entry.currency_id, name)
+        self.data.account(entry.account, entry.currency_id, name)
         self.accounts[entry.account, entry.currency_id] += entry.amount
         _subtract(self.journals, entry.reference, entry.currency_id, -entry.amount)
         if cause in ("trade", "transfer"):
@@ -85,7 +89,7 @@ class Ledger:
     def finish(self) -> None:
         for trades in self.trades.values():
             for trade in trades.until(None):
-                self._expect_trade(trades.venue, trade)
+                self._expect_trade(trades.market, trade)
         for reference, sums in self.journals.items():
             actual = " ".join(f"{plain_units(amount)} {currency}" for currency, amount in sums.items())
             self.report.add(Check.JOURNAL, reference, [reference], 0, actual)
@@ -103,28 +107,28 @@ class Ledger:
         """Read the market's trades as far as this entry's. False for an entry that is not looked at."""
         symbol, _, number = key.rpartition("-")
         if symbol not in self.trades or not number.isdecimal():
-            if self.since is None or symbol not in self.ground.venues:
+            if self.since is None or symbol not in self.data.markets:
                 self.report.add(Check.CAUSE, f"reference {entry.reference}", [f"entry {entry.id}"], "a trade", "none")
             return False
         if self.since is not None and int(number) < self.since[symbol]:
             return False
         trades = self.trades[symbol]
         for trade in trades.until(int(number)):
-            self._expect_trade(trades.venue, trade)
+            self._expect_trade(trades.market, trade)
         return True
 
-    def _expect_trade(self, venue: Venue, trade: TradeRow) -> None:
+    def _expect_trade(self, market: MarketState, trade: TradeRow) -> None:
         owed: Owed = {}
         for asset, kind, giver, taker, amount in (
-            (venue.base, TRADE, trade.seller_id, trade.buyer_id, trade.quantity),
-            (venue.quote, TRADE, trade.buyer_id, trade.seller_id, trade.notional),
-            (venue.base, FEE, trade.buyer_id, FEES, trade.buyer_fee),
-            (venue.quote, FEE, trade.seller_id, FEES, trade.seller_fee),
+            (market.base, TRADE, trade.seller_id, trade.buyer_id, trade.quantity),
+            (market.quote, TRADE, trade.buyer_id, trade.seller_id, trade.notional),
+            (market.base, FEE, trade.buyer_id, FEES, trade.buyer_fee),
+            (market.quote, FEE, trade.seller_id, FEES, trade.seller_fee),
         ):
             for account, change in ((giver, -amount), (taker, amount)):
                 key = (account, asset, kind)
                 owed[key] = owed.get(key, 0) + change
-        reference = f"trade:{venue.symbol}-{trade.sequence}"
+        reference = f"trade:{market.symbol}-{trade.sequence}"
         known = self.owed.setdefault(reference, owed)
         if known is not owed:
             # Entries came before their trade.

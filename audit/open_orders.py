@@ -8,67 +8,65 @@ from django.conf import settings
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.reference_data import Ground, Venue
+from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow
-from audit.scope import Part
-from base.storage.fields import plain_units
-from core.money import UNIT
-from core.types import Status
-from matching.models import SWITCHES, CommandKind
+from audit.scope import Scope
+from core.money import UNIT, plain_units
+from core.types import TRADING_STATUS_AFTER, CommandKind, Status
 
 _MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 # What (user id, currency) has frozen for active orders.
 Reserved = defaultdict[tuple[int, str], int]
 
 
-def check_standing(report: Report, ground: Ground, part: Part, reserved: Reserved) -> None:
+def check_open_orders(report: Report, data: ReferenceData, part: Scope, reserved: Reserved) -> None:
     """Everything that the market's rows say about now; adds to `reserved` what its orders have frozen."""
     for order in part.orders.values():
-        ground.user(order.user_id, order.name)
+        data.user(order.user_id, order.name)
         _check_order(report, order)
         if order.frozen:
-            reserved[order.user_id, part.venue.pays_with(order.side)] += order.frozen
+            reserved[order.user_id, part.market.pays_with(order.side)] += order.frozen
     report.look((Check.RESERVE, Check.END), len(part.orders))
     _check_crossed(report, part)
     _check_commands(report, part)
-    _check_letters(report, ground, part)
-    check_status(report, ground, part.venue)
+    _check_letters(report, data, part)
+    check_status(report, data, part.market)
 
 
-def _check_inbox(report: Report, ground: Ground, venue: Venue) -> None:
+def _check_inbox(report: Report, data: ReferenceData, market: MarketState) -> None:
     """Halted markets too: there cancels are applied and orders refused, unless the market is broken."""
-    report.look([Check.SERVED], len(venue.commands))
+    report.look([Check.SERVED], len(market.commands))
     longest = timedelta(seconds=settings.INTAKE_MAX_AGE_SECONDS)
-    late = [f"command {command.id}" for command in venue.commands if ground.now - command.created_at > longest]
+    late = [f"command {command.id}" for command in market.commands if data.now - command.created_at > longest]
     if late:
-        oldest = min(command.created_at for command in venue.commands)
-        waited = (ground.now - oldest).total_seconds()
+        oldest = min(command.created_at for command in market.commands)
+        waited = (data.now - oldest).total_seconds()
         limit = f"{settings.INTAKE_MAX_AGE_SECONDS:g} s"
-        report.add(Check.SERVED, f"{venue.symbol} is not served", late, limit, f"{waited:.0f} s")
+        report.add(Check.SERVED, f"{market.symbol} is not served", late, limit, f"{waited:.0f} s")
 
 
-def check_status(report: Report, ground: Ground, venue: Venue) -> None:
+def check_status(report: Report, data: ReferenceData, market: MarketState) -> None:
     """The market, its book and what switched it agree; and its inbox is served."""
     report.look((Check.STATUS, Check.CHANGES), 1)
-    _check_inbox(report, ground, venue)
-    rows = [f"market {venue.symbol}"]
-    for before, after in pairwise(venue.changes):
+    _check_inbox(report, data, market)
+    rows = [f"market {market.symbol}"]
+    for before, after in pairwise(market.changes):
         if before.sequence > after.sequence:
             names = [f"status change {before.id}", f"status change {after.id}"]
             report.add(Check.CHANGES, "changes out of order", names, f"from {before.sequence}", after.sequence)
-    if venue.book is None:
-        if venue.changes:
+    if market.book is None:
+        if market.changes:
             report.add(Check.CHANGES, "changes without a book", rows, "a book", "none")
         return
-    if venue.changes and venue.changes[-1].status != venue.book.status:
-        report.add(Check.CHANGES, "the book's status", rows, venue.changes[-1].status, venue.book.status)
-    if venue.changes and venue.changes[-1].sequence > venue.next_sequence:
+    if market.changes and market.changes[-1].status != market.book.status:
+        report.add(Check.CHANGES, "the book's status", rows, market.changes[-1].status, market.book.status)
+    if market.changes and market.changes[-1].sequence > market.next_sequence:
         report.add(
-            Check.CHANGES, "a change to come", rows, f"at most {venue.next_sequence}", venue.changes[-1].sequence
+            Check.CHANGES, "a change to come", rows, f"at most {market.next_sequence}", market.changes[-1].sequence
         )
-    is_switching = any(command.kind in SWITCHES for command in venue.commands)
-    if venue.status != venue.book.status and not is_switching:
-        report.add(Check.STATUS, "market and book differ", rows, venue.book.status, venue.status)
+    is_switching = any(command.kind in TRADING_STATUS_AFTER for command in market.commands)
+    if market.status != market.book.status and not is_switching:
+        report.add(Check.STATUS, "market and book differ", rows, market.book.status, market.status)
 
 
 def _check_order(report: Report, order: OrderRow) -> None:
@@ -93,12 +91,12 @@ def _reservation(order: OrderRow) -> int:
     return 0 if order.price is None else order.price * left // UNIT
 
 
-def _check_crossed(report: Report, part: Part) -> None:
+def _check_crossed(report: Report, part: Scope) -> None:
     """The taker that is on its way through the book does not rest, and may cross it."""
     report.look([Check.CROSSED], 1)
     best: dict[str, OrderRow] = {}
     for order in part.orders.values():
-        if order.rests and order.price is not None and order.id != part.venue.unfinished:
+        if order.rests and order.price is not None and order.id != part.market.unfinished:
             other = best.get(order.side)
             sign = 1 if order.side == "BUY" else -1
             if other is None or other.price is None or order.price * sign > other.price * sign:
@@ -106,12 +104,12 @@ def _check_crossed(report: Report, part: Part) -> None:
     bid, ask = best.get("BUY"), best.get("SELL")
     if bid and ask and bid.price is not None and ask.price is not None and bid.price >= ask.price:
         actual = f"{plain_units(bid.price)} and {plain_units(ask.price)}"
-        report.add(Check.CROSSED, f"{part.venue.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
+        report.add(Check.CROSSED, f"{part.market.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
 
 
-def _check_commands(report: Report, part: Part) -> None:
-    venue = part.venue
-    new = Counter(command.order_id for command in venue.commands if command.kind == CommandKind.NEW)
+def _check_commands(report: Report, part: Scope) -> None:
+    market = part.market
+    new = Counter(command.order_id for command in market.commands if command.kind == CommandKind.NEW)
     pending = 0
     for order in part.orders.values():
         if order.status == Status.PENDING and order.active:
@@ -119,32 +117,32 @@ def _check_commands(report: Report, part: Part) -> None:
             if new[order.id] != 1:
                 report.add(Check.PENDING, "commands that bring it", [order.name], 1, new[order.id])
     report.look([Check.PENDING], pending)
-    for command in venue.commands:
+    for command in market.commands:
         _check_command(report, part, command)
-    report.look([Check.COMMAND], len(venue.commands))
-    if venue.unfinished is not None and new[venue.unfinished] != 1:
-        rows = [f"book {venue.symbol}", f"order {venue.unfinished}"]
-        report.add(Check.COMMAND, "the unfinished taker cannot go on", rows, "1 command", new[venue.unfinished])
+    report.look([Check.COMMAND], len(market.commands))
+    if market.unfinished is not None and new[market.unfinished] != 1:
+        rows = [f"book {market.symbol}", f"order {market.unfinished}"]
+        report.add(Check.COMMAND, "the unfinished taker cannot go on", rows, "1 command", new[market.unfinished])
 
 
-def _check_command(report: Report, part: Part, command: CommandRow) -> None:
-    if command.kind in SWITCHES:
+def _check_command(report: Report, part: Scope, command: CommandRow) -> None:
+    if command.kind in TRADING_STATUS_AFTER:
         if command.order_id is not None:
             report.add(Check.COMMAND, "a switch names no order", [f"command {command.id}"], "none", command.order_id)
         return
     order = part.orders.get(command.order_id or 0)
     rows = [f"command {command.id}", f"order {command.order_id}"]
     if order is None:
-        report.add(Check.COMMAND, f"its order is not there in {part.venue.symbol}", rows)
+        report.add(Check.COMMAND, f"its order is not there in {part.market.symbol}", rows)
         return
     # Only the taker that is on its way has been applied in part.
-    waits = order.active and (order.status == Status.PENDING or order.id == part.venue.unfinished)
+    waits = order.active and (order.status == Status.PENDING or order.id == part.market.unfinished)
     if command.kind == CommandKind.NEW and not waits:
         report.add(Check.COMMAND, "its order was applied already", rows, Status.PENDING, order.status)
 
 
-def _check_letters(report: Report, ground: Ground, part: Part) -> None:
-    mine = [letter for letter in ground.letters if letter.market_id == part.venue.symbol]
+def _check_letters(report: Report, data: ReferenceData, part: Scope) -> None:
+    mine = [letter for letter in data.letters if letter.market_id == part.market.symbol]
     named = {letter.order_id for letter in mine}
     failed = {order.id for order in part.orders.values() if order.status == Status.FAILED}
     for order_id in sorted(failed - named):
@@ -154,7 +152,7 @@ def _check_letters(report: Report, ground: Ground, part: Part) -> None:
         rows = [f"dead letter {letter.id}", f"order {letter.order_id}"]
         if order is None:
             # Beyond what is looked at, unless that is everything.
-            if letter.order_id is not None and part.is_whole:
+            if letter.order_id is not None and part.is_full:
                 report.add(Check.FAILED, "its order is not there", rows)
         elif letter.kind == CommandKind.NEW and order.status != Status.FAILED:
             report.add(Check.FAILED, "its order did not fail", rows, Status.FAILED, order.status)

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.rows import CommandRow, chunks, fetch_plain, read
+from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
 from base.storage.fields import stored_units
 from core.money import DIGITS
@@ -46,7 +46,7 @@ class Letter(NamedTuple):
 
 
 @dataclass
-class Venue:
+class MarketState:
     """A market as the audit needs it. The steps are those in which its assets are counted, in units."""
 
     symbol: str
@@ -75,12 +75,12 @@ class Venue:
 
 
 @dataclass
-class Ground:
+class ReferenceData:
     """Small tables in whole, and the users that rows have named, to be looked up at the end."""
 
     report: Report
     supplies: dict[str, int]
-    venues: dict[str, Venue]
+    markets: dict[str, MarketState]
     letters: list[Letter]
     now: datetime
     users: dict[int, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Ground:
     def look_up_users(self) -> None:
         """Say which of the users that were named do not exist."""
         users = get_user_model().objects
-        for chunk in chunks(self.users):
+        for chunk in batched_keys(self.users):
             there = {user_id for (user_id,) in fetch_plain(users.filter(pk__in=chunk).values_list("pk"))}
             for user_id in chunk:
                 if user_id not in there:
@@ -109,52 +109,54 @@ class Ground:
         self.report.look([Check.ROWS], len(self.users))
 
 
-def survey(report: Report, now: datetime) -> Ground:
+def load_reference_data(report: Report, now: datetime) -> ReferenceData:
     """Read the small tables."""
     assets = {code: (scale, stored_units(supply)) for code, scale, supply in _all(Asset, "code", "scale", "supply")}
     columns = ("symbol", "base_id", "quote_id", "lot_size", "status")
-    venues = {
-        symbol: Venue(symbol, base, quote, stored_units(lot), status, _step(assets[base][0]), _step(assets[quote][0]))
+    markets = {
+        symbol: MarketState(
+            symbol, base, quote, stored_units(lot), status, _step(assets[base][0]), _step(assets[quote][0])
+        )
         for symbol, base, quote, lot, status in _all(Market, *columns)
     }
     letters = [Letter._make(row) for row in _all(DeadLetter, *Letter._fields)]
-    ground = Ground(report, {code: supply for code, (_, supply) in assets.items()}, venues, letters, now)
+    data = ReferenceData(report, {code: supply for code, (_, supply) in assets.items()}, markets, letters, now)
     for symbol, *state in _all(OrderBook, "market_id", *BookState._fields):
-        venues[symbol].book = BookState._make(state)
+        markets[symbol].book = BookState._make(state)
     changes = defaultdict(list)
     for symbol, *change in _all(StatusChange, "market_id", *Change._fields):
         changes[symbol].append(Change._make(change))
     for symbol, found in changes.items():
-        if symbol in venues:
+        if symbol in markets:
             # In the order in which they were made.
-            venues[symbol].changes = sorted(found)
+            markets[symbol].changes = sorted(found)
     for command in read(CommandRow):
-        if command.market_id in venues:
-            venues[command.market_id].commands.append(command)
+        if command.market_id in markets:
+            markets[command.market_id].commands.append(command)
         else:
             report.add(Check.ROWS, f"there is no market {command.market_id}", [f"command {command.id}"])
-    _find_users_of(ground)
-    return ground
+    _find_users_of(data)
+    return data
 
 
-def _find_users_of(ground: Ground) -> None:
+def _find_users_of(data: ReferenceData) -> None:
     """Which markets the large tables speak of. Along their indexes, which begin with the market."""
     for model in _OF_A_MARKET:
         for (symbol,) in fetch_plain(model._default_manager.order_by().values_list("market_id").distinct()):
-            if symbol in ground.venues:
-                ground.venues[symbol].is_used = True
+            if symbol in data.markets:
+                data.markets[symbol].is_used = True
             else:
-                ground.report.add(Check.ROWS, f"there is no market {symbol}", [f"{model._meta.db_table} {symbol}"])
-    for letter in ground.letters:
+                data.report.add(Check.ROWS, f"there is no market {symbol}", [f"{model._meta.db_table} {symbol}"])
+    for letter in data.letters:
         if letter.resolved_by_id is not None:
-            ground.user(letter.resolved_by_id, f"dead letter {letter.id}")
-    successors = {letter.successor_id: letter for letter in ground.letters if letter.successor_id is not None}
-    for chunk in chunks(successors):
+            data.user(letter.resolved_by_id, f"dead letter {letter.id}")
+    successors = {letter.successor_id: letter for letter in data.letters if letter.successor_id is not None}
+    for chunk in batched_keys(successors):
         there = {order_id for (order_id,) in fetch_plain(Order.objects.filter(id__in=chunk).values_list("id"))}
         for order_id in chunk:
             if order_id not in there:
                 letter = successors[order_id]
-                ground.report.add(Check.ROWS, f"there is no order {order_id}", [f"dead letter {letter.id}"])
+                data.report.add(Check.ROWS, f"there is no order {order_id}", [f"dead letter {letter.id}"])
 
 
 def _all(model: type[Model], *columns: str) -> Any:

@@ -20,13 +20,11 @@ from typing import Any
 from audit.checks import Check
 from audit.findings import Report
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder
-from audit.reference_data import Ground, Venue
+from audit.reference_data import MarketState, ReferenceData
 from audit.rows import BalanceRow, EntryRow, EventRow, OrderRow, TradeRow, read
-from audit.scope import Part, whole
-from base.storage.fields import plain
-from core.money import to_decimal
-from core.types import Reason, Status
-from markets.models import MarketStatus
+from audit.scope import Scope, whole
+from core.money import plain, to_decimal
+from core.types import MarketStatus, Reason, Status
 
 # More than anybody could ever own.
 RICHES = Decimal(10) ** 18
@@ -41,14 +39,14 @@ class Unexplained(Exception):
 class Replay:
     """One market. `play` gives the twin what the market was given; `compare` says where they differ."""
 
-    def __init__(self, report: Report, ground: Ground, venue: Venue) -> None:
-        self.report, self.ground, self.venue = report, ground, venue
-        self.part: Part = whole(venue)
+    def __init__(self, report: Report, data: ReferenceData, market: MarketState) -> None:
+        self.report, self.data, self.market = report, data, market
+        self.part: Scope = whole(market)
         self.orders = self.part.orders
         self.events: list[EventRow] = list(self.part.events())
-        steps = (to_decimal(units) for units in (venue.lot, venue.base_step, venue.quote_step))
+        steps = (to_decimal(units) for units in (market.lot, market.base_step, market.quote_step))
         self.twin = NaiveExchange(*steps)
-        self.switches = deque(venue.changes)
+        self.switches = deque(market.changes)
         self.rich: set[int] = set()
         # Where orders failed or were refused, some on their way through the book: the number of events before that.
         self.stops = {event.order_id: at for at, event in enumerate(self.events) if _stops(event)}
@@ -59,7 +57,7 @@ class Replay:
                 self._play()
             except Unexplained as error:
                 # What comes after it cannot be compared.
-                self.report.add(Check.REPLAY_EVENTS, str(error), [f"market {self.venue.symbol}"], "a cause", "none")
+                self.report.add(Check.REPLAY_EVENTS, str(error), [f"market {self.market.symbol}"], "a cause", "none")
                 self._compare_events()
                 return
             if self._compare_events() and self._compare_trades():
@@ -78,11 +76,11 @@ class Replay:
             self._put_in(at)
             twin.drain()
             if len(twin.events) == at:
-                raise Unexplained(f"nothing leads to event {self.venue.symbol}-{self.events[at].sequence}")
+                raise Unexplained(f"nothing leads to event {self.market.symbol}-{self.events[at].sequence}")
         self._switch(len(self.events))
 
     def _switch(self, at: int) -> None:
-        sequence = self.events[at].sequence if at < len(self.events) else self.venue.next_sequence
+        sequence = self.events[at].sequence if at < len(self.events) else self.market.next_sequence
         while self.switches and self.switches[0].sequence <= sequence:
             self.twin.is_trading = self.switches.popleft().status == MarketStatus.TRADING
 
@@ -91,7 +89,7 @@ class Replay:
         event = self.events[at]
         order = self.orders.get(event.order_id)
         if order is None:
-            raise Unexplained(f"event {self.venue.symbol}-{event.sequence} is of an order that is not there")
+            raise Unexplained(f"event {self.market.symbol}-{event.sequence} is of an order that is not there")
         if event.status == Status.FAILED:
             if order.id not in self.twin.orders:
                 self._bring(order)
@@ -116,9 +114,9 @@ class Replay:
             if event.reason != Reason.SELF_TRADE:
                 break
         else:
-            if self.venue.unfinished in self.orders and self.venue.unfinished not in self.twin.orders:
-                return self.orders[self.venue.unfinished]
-        raise Unexplained(f"nothing leads to event {self.venue.symbol}-{self.events[at].sequence}")
+            if self.market.unfinished in self.orders and self.market.unfinished not in self.twin.orders:
+                return self.orders[self.market.unfinished]
+        raise Unexplained(f"nothing leads to event {self.market.symbol}-{self.events[at].sequence}")
 
     def _bring(self, order: OrderRow) -> None:
         if order.user_id not in self.rich:
@@ -126,7 +124,7 @@ class Replay:
             for asset in (BASE, QUOTE):
                 self.twin.deposit(order.user_id, asset, RICHES)
         self.twin.stops_at = self.stops.get(order.id)
-        if order.id == self.venue.unfinished:
+        if order.id == self.market.unfinished:
             self.twin.stops_at = len(self.events)
         accepted = self.twin.place(_naive(order))
         assert accepted, "the twin's users can pay for everything"
@@ -137,7 +135,7 @@ class Replay:
         for told, event in zip_longest(self.twin.events, self.events):
             if told is None or event is None or not _is_same(told, event):
                 number = event.sequence if event else self.events[-1].sequence + 1
-                rows = [f"event {self.venue.symbol}-{number}", *([f"order {event.order_id}"] if event else [])]
+                rows = [f"event {self.market.symbol}-{number}", *([f"order {event.order_id}"] if event else [])]
                 found = _stored(event) if event else "no event"
                 expected = _told(told) if told else "no event"
                 self.report.add(Check.REPLAY_EVENTS, "the first that differs", rows, expected, found)
@@ -151,7 +149,7 @@ class Replay:
         for told, trade in zip_longest(made, map(_trade, trades)):
             if told != trade:
                 sequence = (trade or told)[0]
-                rows = [f"trade {self.venue.symbol}-{sequence}"]
+                rows = [f"trade {self.market.symbol}-{sequence}"]
                 self.report.add(Check.REPLAY_TRADES, "the first that differs", rows, _text(told), _text(trade))
                 return False
         return True
@@ -178,7 +176,7 @@ class Replay:
                 self.report.add(Check.REPLAY_ORDERS, "ended otherwise", [order.name], _text(expected), _text(found))
 
     def _compare_book(self) -> None:
-        stored = [order for order in self.orders.values() if order.rests and order.id != self.venue.unfinished]
+        stored = [order for order in self.orders.values() if order.rests and order.id != self.market.unfinished]
         stored.sort(key=lambda order: order.sequence or 0)
         self.report.look([Check.REPLAY_BOOK], len(stored))
         for side, sign in (("BUY", -1), ("SELL", 1)):
@@ -189,14 +187,14 @@ class Replay:
             for place, (wanted, there) in enumerate(zip_longest(expected, found)):
                 if wanted is None or there is None or wanted.id != there.id:
                     rows = [f"order {order.id}" for order in (wanted, there) if order]
-                    message = f"{side} of {self.venue.symbol}, place {place + 1}"
+                    message = f"{side} of {self.market.symbol}, place {place + 1}"
                     ids = [order.id if order else "nobody" for order in (wanted, there)]
                     self.report.add(Check.REPLAY_BOOK, message, rows, *ids)
                     break
 
     def _compare_balances(self) -> None:
         """What came from elsewhere, and what the twin's trades brought."""
-        codes = {BASE: self.venue.base, QUOTE: self.venue.quote}
+        codes = {BASE: self.market.base, QUOTE: self.market.quote}
         owned: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
         for asset, code in codes.items():
             for user in self.rich:
@@ -221,7 +219,7 @@ class Replay:
     def _is_mine(self, reference: str) -> bool:
         """Whether an entry is of one of this market's trades. Symbols may end in digits: only the last ones count."""
         symbol, _, number = reference.removeprefix("trade:").rpartition("-")
-        return reference.startswith("trade:") and symbol == self.venue.symbol and number.isdecimal()
+        return reference.startswith("trade:") and symbol == self.market.symbol and number.isdecimal()
 
 
 def _stops(event: EventRow) -> bool:

@@ -14,9 +14,9 @@ from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
 from base.storage.fields import AmountField, stored_units
+from commands.models import Command
 from core.types import Status
 from markets.models import Candle, Trade
-from matching.models import Command
 from orders.models import Order, OrderEvent
 
 CHUNK = 5_000
@@ -179,7 +179,7 @@ def fetch_plain(rows: QuerySet[Any, Any]) -> Sequence[tuple[Any, ...]]:
     return rows_found
 
 
-def chunks(keys: Iterable[T]) -> Iterator[list[T]]:
+def batched_keys(keys: Iterable[T]) -> Iterator[list[T]]:
     """The keys, as many at a time as a statement may list."""
     rest = iter(keys)
     while chunk := list(islice(rest, KEYS)):

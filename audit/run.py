@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from audit.checks import REPLAYED, Check
 from audit.findings import Report
-from audit.inspect import Positions, inspect_all, inspect_recent
+from audit.inspect import Positions, inspect_full, inspect_recent
 from audit.models import AuditRun, Mode, Outcome
-from audit.reference_data import survey
+from audit.reference_data import load_reference_data
 from audit.replay import Replay
 from base.storage.snapshot import one_snapshot
 from base.web.errors import timestamp
@@ -99,7 +99,7 @@ def last_run() -> AuditRun | None:
 
 
 def _look_at_all(report: Report, now: datetime, _: Sequence[str]) -> Positions:
-    return inspect_all(report, now)
+    return inspect_full(report, now)
 
 
 def _look_at_recent(report: Report, now: datetime, _: Sequence[str]) -> Positions:
@@ -108,14 +108,14 @@ def _look_at_recent(report: Report, now: datetime, _: Sequence[str]) -> Position
 
 
 def _play_again(report: Report, now: datetime, symbols: Sequence[str]) -> None:
-    ground = survey(report, now)
+    data = load_reference_data(report, now)
     report.look(REPLAYED, 0)
-    unknown = sorted(set(symbols) - ground.venues.keys() - {ALL})
+    unknown = sorted(set(symbols) - data.markets.keys() - {ALL})
     if unknown:
         raise UnknownSymbol(", ".join(unknown))
-    for symbol in sorted(ground.venues) if ALL in symbols else dict.fromkeys(symbols):
+    for symbol in sorted(data.markets) if ALL in symbols else dict.fromkeys(symbols):
         report.tell(f"market {symbol}")
-        Replay(report, ground, ground.venues[symbol]).run()
+        Replay(report, data, data.markets[symbol]).run()
 
 
 _LOOK: dict[Mode, Callable[[Report, datetime, Sequence[str]], Positions | None]] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from audit.reference_data import Venue
-from audit.rows import EventRow, OrderRow, TradeRow, chunks, fetch, fetch_plain, read
+from audit.reference_data import MarketState
+from audit.rows import EventRow, OrderRow, TradeRow, batched_keys, fetch, fetch_plain, read
 from base.storage.fields import stored_units
 from core.types import Status
 from markets.models import Trade
@@ -36,27 +36,27 @@ class Progress:
 
 
 @dataclass
-class Part:
+class Scope:
     """The orders that are looked at, and how far they had come before the event number `first`.
 
     `followed` are the orders whose whole history is known; None means all.
     """
 
-    venue: Venue
+    market: MarketState
     first: int
     orders: dict[int, OrderRow]
     progress: dict[int, Progress] = field(default_factory=dict)
     followed: set[int] | None = None
 
     @property
-    def is_whole(self) -> bool:
+    def is_full(self) -> bool:
         return self.followed is None
 
     def events(self) -> Iterator[EventRow]:
-        return read(EventRow, by="sequence", after=self.first - 1, market_id=self.venue.symbol)
+        return read(EventRow, by="sequence", after=self.first - 1, market_id=self.market.symbol)
 
     def trades(self) -> Iterator[TradeRow]:
-        return read(TradeRow, by="sequence", after=self.first - 1, market_id=self.venue.symbol)
+        return read(TradeRow, by="sequence", after=self.first - 1, market_id=self.market.symbol)
 
     def followed_orders(self) -> Iterable[OrderRow]:
         if self.followed is None:
@@ -64,26 +64,26 @@ class Part:
         return (self.orders[order_id] for order_id in sorted(self.followed))
 
 
-def whole(venue: Venue) -> Part:
+def whole(market: MarketState) -> Scope:
     """All of the market. The memory that it takes is that of the market's orders."""
-    return Part(venue, 1, {order.id: order for order in read(OrderRow, market_id=venue.symbol)})
+    return Scope(market, 1, {order.id: order for order in read(OrderRow, market_id=market.symbol)})
 
 
-def recent(venue: Venue, first: int) -> Part:
+def recent(market: MarketState, first: int) -> Scope:
     """What happened from the event number `first`, the orders it concerns, and all that are active or asked for."""
-    symbol = venue.symbol
+    symbol = market.symbol
     first = _between_fills(symbol, first)
     events = OrderEvent.objects.filter(market=symbol, sequence__gte=first)
     touched = {order_id for (order_id,) in fetch_plain(events.values_list("order_id").distinct())}
-    asked = {command.order_id for command in venue.commands if command.order_id is not None}
+    asked = {command.order_id for command in market.commands if command.order_id is not None}
     orders = {order.id: order for order in read(OrderRow, market_id=symbol, active=True)}
-    for chunk in chunks(sorted((touched | asked) - orders.keys())):
+    for chunk in batched_keys(sorted((touched | asked) - orders.keys())):
         rows = Order.objects.filter(id__in=chunk, market=symbol).values_list(*OrderRow._fields)
         orders.update((order.id, order) for order in fetch(rows, OrderRow))
     # Without any event an order has no history that could be missing.
     followed = {order.id for order in orders.values() if order.id in touched or order.status == Status.PENDING}
-    part = Part(venue, first, orders, followed=followed)
-    for chunk in chunks(sorted(followed & touched)):
+    part = Scope(market, first, orders, followed=followed)
+    for chunk in batched_keys(sorted(followed & touched)):
         _remember(part, chunk)
     return part
 
@@ -94,9 +94,9 @@ def _between_fills(symbol: str, first: int) -> int:
     return first + 1 if row and row[0] is not None and row[0] < first else first
 
 
-def _remember(part: Part, order_ids: list[int]) -> None:
+def _remember(part: Scope, order_ids: list[int]) -> None:
     """How far the orders had come before the part begins."""
-    progress, symbol = part.progress, part.venue.symbol
+    progress, symbol = part.progress, part.market.symbol
     earlier: dict[str, Any] = {"market": symbol, "sequence__lt": part.first}
     events = OrderEvent.objects.filter(order__in=order_ids, **earlier).order_by("sequence")
     for event in fetch(events.values_list(*EventRow._fields), EventRow):

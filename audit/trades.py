@@ -5,11 +5,10 @@ from typing import Any
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.reference_data import Ground
+from audit.reference_data import ReferenceData
 from audit.rows import CandleRow, OrderRow, TradeRow, read
-from audit.scope import Part, Progress
-from base.storage.fields import plain_units
-from core.money import UNIT
+from audit.scope import Progress, Scope
+from core.money import UNIT, plain_units
 from markets.models import Interval
 
 _INTERVALS = tuple(interval.value for interval in Interval)
@@ -18,8 +17,8 @@ _INTERVALS = tuple(interval.value for interval in Interval)
 class Tape:
     """Sees a market's trades one by one, in order."""
 
-    def __init__(self, report: Report, ground: Ground, part: Part) -> None:
-        self.report, self.ground, self.part, self.venue = report, ground, part, part.venue
+    def __init__(self, report: Report, data: ReferenceData, part: Scope) -> None:
+        self.report, self.data, self.part, self.market = report, data, part, part.market
         # By interval and opening, in seconds: open, high, low, close, volume, quote volume, trades.
         self.candles: dict[tuple[int, int], list[int]] = {}
         self.seen = 0
@@ -34,7 +33,7 @@ class Tape:
         self._add_to_candles(trade)
 
     def name(self, trade: TradeRow) -> str:
-        return f"trade {self.venue.symbol}-{trade.sequence}"
+        return f"trade {self.market.symbol}-{trade.sequence}"
 
     def finish(self) -> None:
         self.report.look((Check.PARTIES, Check.LIMITS, Check.FEES, Check.SELF), self.seen)
@@ -42,8 +41,8 @@ class Tape:
 
     def _see_parties(self, trade: TradeRow) -> None:
         orders, name = self.part.orders, self.name(trade)
-        self.ground.user(trade.buyer_id, name)
-        self.ground.user(trade.seller_id, name)
+        self.data.user(trade.buyer_id, name)
+        self.data.user(trade.seller_id, name)
         buy, sell = orders.get(trade.buy_order_id), orders.get(trade.sell_order_id)
         for order_id, order in ((trade.buy_order_id, buy), (trade.sell_order_id, sell)):
             if order is None:
@@ -77,8 +76,8 @@ class Tape:
         seller_rate = sell.taker_fee_rate if taker is sell else sell.maker_fee_rate
         fees = (trade.buyer_fee, trade.seller_fee)
         owed = (
-            _rounded_up(trade.quantity * buyer_rate, self.venue.base_step),
-            _rounded_up(trade.notional * seller_rate, self.venue.quote_step),
+            _rounded_up(trade.quantity * buyer_rate, self.market.base_step),
+            _rounded_up(trade.notional * seller_rate, self.market.quote_step),
         )
         if fees != owed:
             expected, actual = " and ".join(map(plain_units, owed)), " and ".join(map(plain_units, fees))
@@ -100,7 +99,7 @@ class Tape:
 
     def _compare_candles(self) -> None:
         """Stored candles against the trades' own; what is left of either has no counterpart."""
-        symbol, since = self.venue.symbol, self.candles_since
+        symbol, since = self.market.symbol, self.candles_since
         self.report.look([Check.CANDLES], 0)
         if self.part.first > 1 and since is None:
             return

@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from balances.forms import TransferForm
@@ -25,9 +25,9 @@ from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
 from balances.views import represent_entry
-from base.storage.fields import plain
-from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, users_named
+from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
+from core.money import plain
 from markets.models import Asset
 from users.models import User
 
@@ -95,7 +95,7 @@ class BalanceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="")
     def actions_on(self, balance: Balance) -> SafeString:
-        return balance_links(balance)
+        return _balance_links(balance)
 
     def reserved(self, word: str) -> Q | None:
         return Q(currency_id=word) if Asset.objects.filter(code=word).exists() else None
@@ -219,7 +219,35 @@ class TransferAdmin(ReadOnlyAdmin):
         return [Q(reference=word), Q(user_id__in=users), Q(operator_id__in=users)]
 
 
-def balance_links(balance: Balance) -> SafeString:
+@page_block("users.User", "Balances")
+def holdings(request: HttpRequest, user: User) -> SafeString | str:
+    """What the user owns, with links to what moved it: for those who may view balances."""
+    if not request.user.has_perm("balances.view_balance"):
+        return ""
+    balances = Balance.objects.filter(user=user).order_by("currency")
+    rows = [(row.currency_id, plain(row.available), plain(row.frozen), _balance_links(row)) for row in balances]
+    table = format_html(
+        "<table><tr><th>currency</th><th>available</th><th>frozen</th><th></th></tr>{}</table>",
+        format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
+    )
+    return format_html("{}<p>{}</p>", table if rows else NOTHING, _account_links(user.id))
+
+
+def _account_links(user_id: int) -> SafeString:
+    def listed(page: str, key: str) -> str:
+        return f"{reverse(f'admin:{page}_changelist')}?{key}={user_id}"
+
+    links = [
+        (listed("balances_balance", "user__id__exact"), "balances"),
+        (reverse("admin:balances_balance_adjust", args=[user_id]), "adjust"),
+        (listed("balances_ledgerentry", "account"), "ledger"),
+        (listed("balances_transfer", "user__id__exact"), "transfers"),
+        (listed("orders_order", "user__id__exact"), "orders"),
+    ]
+    return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+
+def _balance_links(balance: Balance) -> SafeString:
     return format_html(
         '<a href="{}">statement</a> · <a href="{}?currency={}">adjust</a>',
         reverse("admin:balances_balance_statement", args=[balance.pk]),

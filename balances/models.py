@@ -6,7 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
-from base.storage.fields import AmountField, KeyField, plain
+from base.storage.fields import AmountField, KeyField
+from core.money import plain
 from markets.models import Asset
 
 # What the reference of a ledger entry begins with; the trade's or the transfer's own name follows.

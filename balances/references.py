@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, HouseAccount, LedgerEntry, Transfer
-from base.storage.time_search import pks_around
+from base.storage.time_search import ids_near
 from base.web.admin import numbered
 from markets.models import Trade
 
@@ -45,4 +45,4 @@ def _transfers(word: str) -> Iterable[_Cause]:
 def _condition(cause: _Cause) -> Q:
     """By the index of accounts and currencies, between the ids of a few seconds."""
     mine = Q(account__in=cause.accounts, currency_id__in=cause.currencies, reference=cause.reference)
-    return mine & pks_around(LedgerEntry, cause.at)
+    return mine & ids_near(LedgerEntry, cause.at)

@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
-from base.storage.deadlocks import again_on_deadlock
 from base.storage.fields import amount as stored
-from base.storage.fields import plain, stored_units
+from base.storage.fields import stored_units
+from base.storage.outages import again_on_deadlock
 from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
-from core.money import MAX_AMOUNT, to_decimal
+from core.money import MAX_AMOUNT, plain, to_decimal
 from markets.models import Asset
 from markets.services import known_asset
 

@@ -10,8 +10,8 @@ from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
 from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, Balance, LedgerEntry, Transfer
-from base.storage.fields import plain
 from base.web.errors import timestamp
+from core.money import plain
 from markets.models import Trade
 
 PER_PAGE = 100

@@ -8,20 +8,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from balances import schema
+from balances import api_docs
 from balances.forms import TransferForm
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
-from base.storage.fields import plain
-from base.web.answers import IsStaff, answer, body, caller_id
+from base.web.answers import answer, body
+from base.web.authentication import IsStaff, caller_id
 from base.web.errors import UserNotFound, timestamp
 from base.web.forms import parse_id
 from base.web.pages import read_page
+from core.money import plain
 from markets.services import known_asset
 from users.services import find_user
 
 
-@extend_schema_view(get=schema.LIST_BALANCES)
+@extend_schema_view(get=api_docs.LIST_BALANCES)
 class BalancesView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -29,7 +30,7 @@ class BalancesView(APIView):
         return answer([represent_balance(balance) for balance in mine])
 
 
-@extend_schema_view(get=schema.READ_BALANCE)
+@extend_schema_view(get=api_docs.READ_BALANCE)
 class BalanceView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -38,7 +39,7 @@ class BalanceView(APIView):
         return answer(represent_balance(balance or Balance(user_id=owner, currency_id=code)))
 
 
-@extend_schema_view(get=schema.READ_LEDGER)
+@extend_schema_view(get=api_docs.READ_LEDGER)
 class LedgerView(APIView):
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
@@ -46,7 +47,7 @@ class LedgerView(APIView):
         return read_page(request, entries, represent_entry)
 
 
-@extend_schema_view(post=schema.TRANSFER, put=schema.TRANSFER_BY_PUT)
+@extend_schema_view(post=api_docs.TRANSFER, put=api_docs.TRANSFER_BY_PUT)
 class TransferView(APIView):
     permission_classes = [IsStaff]
 

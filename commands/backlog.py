@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from base.web.errors import MarketBusy
-from matching.models import Command
+from commands.models import Command
 
 # How long a process goes by what it last read; what all processes take in meanwhile may go beyond the limit.
 REMEMBERED_SECONDS = 0.5

@@ -20,7 +20,8 @@ from django.utils import timezone
 from base.storage.breakers import Breaker, ServerAway, breaker_of
 from base.storage.bulk import dialect, execute, write_inserts
 from base.storage.redis import TIMEOUT_SECONDS
-from matching.models import SWITCHES, Command, CommandKind
+from commands.models import Command
+from core.types import TRADING_STATUS_AFTER, CommandKind
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +58,9 @@ def submit_cancels(symbol: str, order_ids: list[int]) -> None:
         ring(symbol)
 
 
-def submit_switch(symbol: str, status: str) -> None:
+def submit_trading_status(symbol: str, status: str) -> None:
     """Store the command that makes the market this, behind what came before it, and ring."""
-    [kind] = [kind for kind, becomes in SWITCHES.items() if becomes == status]
+    [kind] = [kind for kind, becomes in TRADING_STATUS_AFTER.items() if becomes == status]
     Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
     ring(symbol)
 
@@ -99,7 +100,7 @@ def _is_first(symbol: str) -> bool:
         return True
 
 
-def silence(symbol: str) -> None:
+def clear_bell(symbol: str) -> None:
     """Forget the bell, so that the next order rings again.
 
     Called before the inbox is read. After it would lose a wake-up: a command stored between the reading and the
@@ -116,13 +117,13 @@ def silence(symbol: str) -> None:
 
 def sweep() -> list[str]:
     """Ring every market that was not heard; return their symbols."""
-    symbols = unheard()
+    symbols = stale_markets()
     for symbol in symbols:
         ring_now(symbol)
     return symbols
 
 
-def unheard() -> list[str]:
+def stale_markets() -> list[str]:
     """The markets whose oldest command waits longer than a second."""
     oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
     return list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))

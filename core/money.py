@@ -4,6 +4,7 @@ Decimals exist only at the edges (JSON, database); integers add, compare and mul
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 DIGITS = 8
 UNIT: int = 10**DIGITS
@@ -51,3 +52,28 @@ def fee(received: int, rate: int, step: int) -> int:
     """
     exact, divisor = received * rate, UNIT * step
     return -(-exact // divisor) * step
+
+
+def plain(amount: Decimal) -> str:
+    """A decimal as clients see it: no exponent, trailing zeros trimmed."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def plain_or_none(amount: Decimal | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if amount is None else plain(amount)
+
+
+@lru_cache(maxsize=16_384)
+def plain_units(units: int) -> str:
+    """Units of 1e-8 as clients see the amount. Every event told has half a dozen of them, and most come again."""
+    if units < 0:
+        return f"-{plain_units(-units)}"
+    whole, rest = divmod(units, UNIT)
+    return f"{whole}.{rest:08d}".rstrip("0") if rest else str(whole)
+
+
+def plain_units_or_none(units: int | None) -> str | None:
+    """The same where there may be nothing to show."""
+    return None if units is None else plain_units(units)

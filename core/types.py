@@ -46,6 +46,32 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
+class MarketStatus(StrEnum):
+    """What a market takes: orders and cancels, cancels alone, or nothing."""
+
+    TRADING = "TRADING"
+    CANCEL_ONLY = "CANCEL_ONLY"
+    HALTED = "HALTED"
+
+
+class CommandKind(StrEnum):
+    """What a book can be asked to do."""
+
+    NEW = "NEW"
+    CANCEL = "CANCEL"
+    RESUME = "RESUME"
+    CANCEL_ONLY = "CANCEL_ONLY"
+    HALT = "HALT"
+
+
+# The commands that set the market's trading status, and what they set it to. The others concern an order.
+TRADING_STATUS_AFTER = {
+    CommandKind.RESUME.value: MarketStatus.TRADING,
+    CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
+    CommandKind.HALT.value: MarketStatus.HALTED,
+}
+
+
 class Reason(StrEnum):
     NO_LIQUIDITY = "NO_LIQUIDITY"
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
@@ -102,7 +128,7 @@ class Order:
     active: bool = True
     sequence: int | None = None
     # Whatever the caller wants to find again with the order; the core neither reads nor changes it.
-    note: object = None
+    info: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,13 @@ rest: Any = WSGIMiddleware(wsgi, workers=10)
 from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from marketdata.feed import DIGEST, market_channel, open_market_feed  # noqa: E402
-from orders.feed import OrderJournal, open_order_feed  # noqa: E402
+from orders.feed import OrderEventLog, open_order_feed  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
 MARKET_PATH = "/api/v1/stream/market/"
 
 
-class ExchangeJournal(OrderJournal):
+class ExchangeJournal(OrderEventLog):
     """Whoever missed an order's event: its owner, and all who follow its market."""
 
     def channels_between(self, log: str, first: int, last: int) -> list[str]:

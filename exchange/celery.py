@@ -6,11 +6,14 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.app.amqp import AMQP, Queues
+from celery.beat import PersistentScheduler
 from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Queue
 from kombu.transport.redis import Channel
 from structlog.contextvars import bound_contextvars
+
+from base.telemetry import liveness
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 
@@ -45,7 +48,7 @@ class NamedTask(Task):  # type: ignore[type-arg]
 
 app = Celery("exchange", amqp=Declarations, task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(["matching.worker"])
 
 # A bell that was not acknowledged is not put back when its connection ends. That needs the very Redis that is gone:
 # after a freeze, which swallows acknowledgements, and a kill, failing to put them back ended every worker.
@@ -56,3 +59,12 @@ Channel.do_restore = False
 def _set_up_logging(**_: Any) -> None:
     """In place of Celery's own logging, which would write plain lines; its --loglevel counts for nothing."""
     logging.config.dictConfig(settings.LOGGING)
+
+
+class Scheduler(PersistentScheduler):
+    """Shows with each of its turns, one a second, that it is not stuck."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        liveness.touch()
+        pause: float = super().tick(*args, **kwargs)
+        return pause

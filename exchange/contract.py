@@ -3,9 +3,9 @@
 from typing import Any
 
 from base.web.openapi.document import finish
-from marketdata.schema import MARKET_STREAM
-from operations.schema import LIVE, METRICS, READY
-from orders.streamschema import ORDER_STATUS_STREAM
+from marketdata.api_docs import MARKET_STREAM
+from operations.api_docs import LIVE, METRICS, READY
+from orders.stream_api_docs import ORDER_STATUS_STREAM
 
 # What exchange.asgi serves in front of Django, and what is no view of the REST framework.
 BESIDE_THE_VIEWS = {

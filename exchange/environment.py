@@ -1,11 +1,14 @@
 """The environment, read for the settings: what cannot be read or makes no sense stops the start by its name."""
 
+import re
 from collections.abc import Collection, Container
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from base.web.ratelimit.windows import MOST_PER_SECOND
 
 N = TypeVar("N", int, float)
 
@@ -59,3 +62,20 @@ def read_link(name: str) -> str:
     if url and not url.startswith(("http://", "https://")):
         raise ImproperlyConfigured(f"{name} is {url!r}, it must begin with http:// or https://")
     return url
+
+
+def parse_rate(name: str, text: str) -> int | None:
+    """Requests a second from "10/s"; None from "off". Raises ImproperlyConfigured."""
+    if text == "off":
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,4})/s", text, re.ASCII)
+    if match is None or int(match[1]) > MOST_PER_SECOND:
+        raise ImproperlyConfigured(f"{name} is {text!r}, it must be off, or 1/s to {MOST_PER_SECOND}/s")
+    return int(match[1])
+
+
+def parse_proxies(name: str, number: int) -> int:
+    """How many proxies of our own stand in front. Raises ImproperlyConfigured."""
+    if number < 0:
+        raise ImproperlyConfigured(f"{name} is {number}, it must not be negative")
+    return number

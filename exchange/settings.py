@@ -20,8 +20,7 @@ from base.storage.redis import (
 )
 from base.telemetry import logs
 from base.web.openapi.options import OPTIONS
-from base.web.ratelimit.rates import parse_proxies, parse_rate
-from exchange.environment import between, choice, env, read_address, read_link
+from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
 
 # First of all: what is wrong with the settings is a line of the log too.
 logs.begin()
@@ -190,7 +189,7 @@ CELERY_BROKER_CONNECTION_TIMEOUT = TIMEOUT_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
-CELERY_BEAT_SCHEDULER = "exchange.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "exchange.celery:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
@@ -198,9 +197,9 @@ CELERY_BEAT_SCHEDULE = {
 
 # Processes that no client asks: the file that a worker or beat touches for as long as it turns, and the markets that a
 # worker without -Q leaves to workers of their own.
-PULSE_FILE = env.str("PULSE_FILE", default="")
-if PULSE_FILE and not Path(PULSE_FILE).parent.is_dir():
-    raise ImproperlyConfigured(f"PULSE_FILE is {PULSE_FILE}, in a folder that is not there")
+LIVENESS_FILE = env.str("LIVENESS_FILE", default="")
+if LIVENESS_FILE and not Path(LIVENESS_FILE).parent.is_dir():
+    raise ImproperlyConfigured(f"LIVENESS_FILE is {LIVENESS_FILE}, in a folder that is not there")
 WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The engine.
@@ -238,7 +237,7 @@ SIMPLE_JWT = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["base.web.answers.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["base.web.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["base.web.answers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

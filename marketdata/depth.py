@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
-from base.storage.fields import AmountSum, plain, plain_or_none
+from base.storage.fields import AmountSum
 from core.book import Book
-from core.money import to_decimal
+from core.money import plain, plain_or_none, to_decimal
 from core.types import Side, Status
 from markets.models import Market
 from matching.books import resting_orders

@@ -14,17 +14,18 @@ from typing import Any
 from django.utils import timezone
 
 from base.streams import Message
-from base.streams.conflation import Digest
+from base.streams.conflation import Conflator
+from base.streams.gap_detector import Position
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
 from base.streams.sharing import Shared
-from base.streams.watch import Position
 from core.book import Book
 from core.types import Status
 from marketdata.depth import read_depth, represent_book
+from marketdata.tape import represent_print
 from marketdata.ticker import read_ticker
 from markets.models import Market, Trade
-from markets.views import known_market, represent_print
+from markets.services import known_market
 from matching.batch import Batch
 
 logger = logging.getLogger(__name__)
@@ -162,4 +163,4 @@ def _ticker_message(channel: str, since: float) -> Message:
     return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
 
 
-DIGEST = Digest({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)
+DIGEST = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)

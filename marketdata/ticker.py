@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from base.storage.fields import plain, plain_or_none
+from core.money import plain, plain_or_none
 from marketdata.candles import last_day
 from marketdata.depth import read_best
 from markets.models import Market, Trade

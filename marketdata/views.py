@@ -1,5 +1,8 @@
 """The order book and the ticker over REST."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
@@ -8,15 +11,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer
-from base.web.forms import parse_limit
-from marketdata import schema
+from base.web.errors import InvalidField, timestamp
+from base.web.forms import parse_id, parse_limit
+from core.money import plain
+from marketdata import api_docs, candles
 from marketdata.depth import read_depth
+from marketdata.tape import represent_trade
 from marketdata.ticker import read_ticker
-from markets.models import Market
-from markets.views import known_market
+from markets.models import Candle, Interval, Market, Trade
+from markets.services import known_market
 
 
-@extend_schema_view(get=schema.LIST_TICKERS)
+@extend_schema_view(get=api_docs.LIST_TICKERS)
 class TickersView(APIView):
     permission_classes = [AllowAny]
 
@@ -25,7 +31,7 @@ class TickersView(APIView):
         return answer([read_ticker(market, now) for market in Market.objects.order_by("symbol")])
 
 
-@extend_schema_view(get=schema.READ_TICKER)
+@extend_schema_view(get=api_docs.READ_TICKER)
 class TickerView(APIView):
     permission_classes = [AllowAny]
 
@@ -33,10 +39,85 @@ class TickerView(APIView):
         return answer(read_ticker(known_market(symbol), timezone.now()))
 
 
-@extend_schema_view(get=schema.READ_DEPTH)
+@extend_schema_view(get=api_docs.READ_DEPTH)
 class DepthView(APIView):
     permission_classes = [AllowAny]
 
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 20, 500)
         return answer(read_depth(known_market(symbol).symbol, limit))
+
+
+# Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+
+
+@extend_schema_view(get=api_docs.READ_TRADES)
+class TradesView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request, symbol: str) -> Response:
+        limit = parse_limit(request.query_params.get("limit"), 50, 500)
+        tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[:limit]
+        return answer([represent_trade(trade) for trade in tape])
+
+
+@extend_schema_view(get=api_docs.READ_CANDLES)
+class KlinesView(APIView):
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request, symbol: str) -> Response:
+        market, query = known_market(symbol), request.query_params
+        interval = _interval(query.get("interval"))
+        limit = parse_limit(query.get("limit"), 100, 500)
+        first, last = _window(query.get("startTime"), query.get("endTime"), interval, limit)
+        return answer([represent_candle(candle) for candle in candles.read(market, interval, first, last)])
+
+
+def _interval(name: str | None) -> Interval:
+    names = {choice.label: choice for choice in Interval}
+    if name is None:
+        return Interval.MINUTE
+    if name not in names:
+        raise InvalidField("interval", "INVALID_CHOICE", f"interval must be one of {', '.join(names)}")
+    return names[name]
+
+
+def _window(start: str | None, end: str | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
+    """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
+    span = timedelta(seconds=interval * (limit - 1))
+    last = candles.opens_at(timezone.now() if end is None else _instant("endTime", end), interval)
+    if start is None:
+        return last - span, last
+    first = candles.opens_at(_instant("startTime", start), interval)
+    return first, min(last, first + span)
+
+
+def _instant(name: str, text: str) -> datetime:
+    """An ISO 8601 instant, or milliseconds since 1970. Raises InvalidField."""
+    milliseconds = parse_id(text)
+    try:
+        if milliseconds is not None:
+            instant = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        else:
+            instant = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidField(name, "INVALID_TIME", f"{name} must be ISO 8601 or milliseconds since 1970") from error
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise InvalidField(name, "INVALID_TIME", f"{name} must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return instant
+
+
+def represent_candle(candle: Candle) -> dict[str, Any]:
+    return {
+        "openTime": timestamp(candle.opens_at),
+        "open": plain(candle.open),
+        "high": plain(candle.high),
+        "low": plain(candle.low),
+        "close": plain(candle.close),
+        "volume": plain(candle.volume),
+        "quoteVolume": plain(candle.quote_volume),
+        "trades": candle.trades,
+    }

@@ -14,11 +14,11 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
+from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, render_blocks, shown
 from base.web.errors import ExchangeError
-from markets.models import Asset, Market, MarketStatus, Trade
-from matching import switching
-from operations.market_summary import read_condition
+from core.types import MarketStatus
+from markets import services
+from markets.models import Asset, Market, Trade
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class MarketAdmin(CodedAdmin):
             raise PermissionDenied
         named = request.POST if request.method == "POST" else request.GET
         markets = list(Market.objects.select_related("base", "quote").filter(pk__in=named.getlist("symbol")))
-        if status not in MarketStatus.values or not markets:
+        if status not in list(MarketStatus) or not markets:
             raise Http404
         if request.method == "POST":
             for market in markets:
@@ -133,7 +133,7 @@ class MarketAdmin(CodedAdmin):
 
     def _switch(self, request: HttpRequest, market: Market, status: str) -> None:
         try:
-            switching.change_market(market, status=status)
+            services.change_market(market, status=status)
         except ExchangeError as error:
             messages.error(request, f"{market}: {error.message}")
             return
@@ -144,8 +144,9 @@ class MarketAdmin(CodedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The form, under how the market is just now."""
-        condition = read_condition(object_id, request.user.has_perm)
-        extra = {**(extra_context or {}), "condition": condition, "statuses": MarketStatus.values}
+        market = self.get_object(request, object_id)
+        blocks = render_blocks(request, market) if market is not None else []
+        extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus)}
         return super().change_view(request, object_id, form_url, extra)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
@@ -160,10 +161,10 @@ class MarketAdmin(CodedAdmin):
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """By the services. Of a market that is there, only what was changed is written: others may change the rest."""
         if change:
-            switching.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
+            services.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
         else:
             values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
-            switching.create_market(**values)
+            services.create_market(**values)
 
 
 def _parties(order_id: int, user_id: int) -> SafeString:

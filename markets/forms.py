@@ -1,8 +1,8 @@
 """The forms of the operators who open and change markets."""
 
 from base.web.forms import Choice, DecimalText, Form, Text
-from core.types import SelfTradePrevention
-from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, MarketStatus
+from core.types import MarketStatus, SelfTradePrevention
+from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
 
 class _Limits(Form):
@@ -12,7 +12,7 @@ class _Limits(Form):
     maker_fee_rate = DecimalText(required=False, zero=True)
     taker_fee_rate = DecimalText(required=False, zero=True)
     self_trade_prevention = Choice([mode.value for mode in SelfTradePrevention], required=False)
-    status = Choice(MarketStatus.values, required=False)
+    status = Choice(list(MarketStatus), required=False)
 
 
 class NewMarketForm(_Limits):

@@ -7,9 +7,9 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
-from base.storage.fields import AmountField, KeyField, TurnoverField
+from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
 from core.money import DIGITS, MAX_AMOUNT
-from core.types import SelfTradePrevention, Side
+from core.types import MarketStatus, SelfTradePrevention, Side
 
 ASSET_PATTERN = r"[A-Z0-9]{1,16}"
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"
@@ -33,14 +33,6 @@ class Asset(models.Model):
 
     def __str__(self) -> str:
         return str(self.code)
-
-
-class MarketStatus(models.TextChoices):
-    """TRADING takes orders, CANCEL_ONLY takes cancels, HALTED matches nothing."""
-
-    TRADING = "TRADING"
-    CANCEL_ONLY = "CANCEL_ONLY"
-    HALTED = "HALTED"
 
 
 DEFINING_FIELDS = (
@@ -68,10 +60,10 @@ class Market(models.Model):
     taker_fee_rate = AmountField(default=Decimal(0))
     self_trade_prevention = models.CharField(
         max_length=16,
-        choices=[(mode.value, mode.value) for mode in SelfTradePrevention],
+        choices=choices_of(SelfTradePrevention),
         default=SelfTradePrevention.EXPIRE_TAKER.value,
     )
-    status = models.CharField(max_length=16, choices=MarketStatus.choices, default=MarketStatus.TRADING)
+    status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -148,7 +140,7 @@ class Trade(models.Model):
     sell_order_id = models.PositiveBigIntegerField(db_index=True)
     buyer_id = models.PositiveBigIntegerField()
     seller_id = models.PositiveBigIntegerField()
-    taker_side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
+    taker_side = models.CharField(max_length=4, choices=choices_of(Side))
     price = AmountField()
     quantity = AmountField()
     # Price times quantity. Stored, because the embedded database's integers could not hold the product on the way.

@@ -1,4 +1,8 @@
-"""Markets: finding them, making them, changing them."""
+"""Markets: finding them, opening them, changing them.
+
+A trading status is a command in the market's own sequence, so that no trade comes after a halt. `Market.status`, which
+intake reads, changes at once; the engine reads the command behind the orders that came before it.
+"""
 
 import threading
 from collections.abc import Mapping
@@ -8,8 +12,10 @@ from typing import Any
 from cachetools import TTLCache
 from django.db import IntegrityError, transaction
 
-from base.web.errors import AssetNotFound, InvalidField, SymbolTaken, refuse
+from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
 from base.web.forms import camel, printable
+from commands.queue import submit_trading_status
+from core.types import MarketStatus
 from markets.models import Asset, Market, market_errors
 
 # How long a process may go on seeing a market as it was, when another process changed it.
@@ -55,8 +61,9 @@ def known_asset(code: str) -> Asset:
     return asset
 
 
+@transaction.atomic
 def create_market(*, base: str, quote: str, **fields: Any) -> Market:
-    """Open a market, and make its assets (scale 8) if they are missing.
+    """Open a market, trading or not, and make its assets (scale 8) if they are missing.
 
     The market's worker makes its book when the first order comes. Raises SymbolTaken and InvalidField.
     """
@@ -69,20 +76,29 @@ def create_market(*, base: str, quote: str, **fields: Any) -> Market:
     except IntegrityError as error:
         raise SymbolTaken(f"there is a market {fields['symbol']} already", field="symbol") from error
     _forget_now_and_when_committed()
+    if market.status != MarketStatus.TRADING:
+        submit_trading_status(market.symbol, market.status)
     return market
 
 
+@transaction.atomic
 def change_market(market: Market, **fields: Any) -> Market:
-    """Change status or limits of a market that is the caller's own. Raises InvalidField or ValidationFailed."""
+    """Change the limits or the trading status of a market that is the caller's own.
+
+    The market's row is written first: of two operators at the same moment, the commands come in the order in which
+    the row was changed. Raises InvalidField or ValidationFailed.
+    """
     for name, value in fields.items():
         setattr(market, name, value)
     _refuse_broken(market)
     market.save(update_fields=list(fields))
     _forget_now_and_when_committed()
+    if "status" in fields:
+        submit_trading_status(market.symbol, fields["status"])
     return market
 
 
-def set_status(symbol: str, status: str) -> None:
+def set_trading_status(symbol: str, status: str) -> None:
     """What the market has become in its own sequence: for the worker, which holds the book's row."""
     Market.objects.filter(symbol=symbol).update(status=status)
     _forget_now_and_when_committed()
@@ -109,3 +125,14 @@ def _asset(code: str) -> Asset:
 
 def _refuse_broken(market: Market) -> None:
     refuse([InvalidField(camel(name), "INVALID_MARKET", message) for name, message in market_errors(market).items()])
+
+
+def known_market(symbol: str) -> Market:
+    """As it was within the last second, not to be changed. Raises MarketNotFound."""
+    return _found(symbol, find_market(symbol))
+
+
+def _found(symbol: str, market: Market | None) -> Market:
+    if market is None:
+        raise MarketNotFound(f"there is no market {printable(symbol)}")
+    return market

@@ -5,7 +5,5 @@ from markets import views
 urlpatterns = [
     path("markets", views.MarketsView.as_view()),
     path("markets/<str:symbol>", views.MarketView.as_view()),
-    path("trades/<str:symbol>", views.TradesView.as_view()),
-    path("klines/<str:symbol>", views.KlinesView.as_view()),
     path("time", views.TimeView.as_view()),
 ]

@@ -20,7 +20,7 @@ R = TypeVar("R")
 SWITCH_SECONDS = 0.00001
 
 
-def do_aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+def run_in_background(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
     """Have the function called in the other thread, after everything that was given before.
 
     In a copy of the caller's context: what it logs there carries the run that it belongs to, and leaves nothing behind.

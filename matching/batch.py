@@ -1,24 +1,16 @@
 """What the commands of one transaction changed, kept until it is written."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from django.utils.functional import cached_property
 
 from balances.services import Change
 from core import types as core
-from core.types import Outcome
-from markets.models import Market, MarketStatus
-from matching.inbox import Waiting
-from orders.services import frozen_currency
-
-
-class Switch(NamedTuple):
-    """The market's status changed, before the event with this sequence."""
-
-    status: str
-    sequence: int
-    reason: str
+from core.market import TradingStatusChange
+from core.types import MarketStatus, Outcome
+from markets.models import Market
+from matching.inbox import PendingCommand
+from orders.terms import frozen_currency
 
 
 @dataclass
@@ -28,15 +20,15 @@ class Batch:
     market: Market
     # What the market is after what was applied so far.
     status: str = MarketStatus.TRADING
-    switches: list[Switch] = field(default_factory=list)
-    done: list[Waiting] = field(default_factory=list)
+    switches: list[TradingStatusChange] = field(default_factory=list)
+    done: list[PendingCommand] = field(default_factory=list)
     events: list[core.Event] = field(default_factory=list)
     trades: list[core.Trade] = field(default_factory=list)
     unfinished_order_id: int | None = None
     # Signed changes of (available, frozen) by (user, currency), in units.
     _changes: dict[tuple[int, str], list[int]] = field(default_factory=dict)
 
-    def add(self, command: Waiting, outcome: Outcome) -> None:
+    def add(self, command: PendingCommand, outcome: Outcome) -> None:
         """Take in one command's outcome; an unfinished one stays in the inbox."""
         self.events += outcome.events
         self.trades += outcome.trades
@@ -54,7 +46,7 @@ class Batch:
     def switch(self, status: str, sequence: int, reason: str) -> None:
         """Change the market's status here; a market that has it already is left as it is."""
         if status != self.status:
-            self.switches.append(Switch(status, sequence, reason))
+            self.switches.append(TradingStatusChange(status, sequence, reason))
         self.status = status
 
     def gained(self, user_id: int, currency: str) -> int:

@@ -4,24 +4,24 @@ A cache and nothing more: it is thrown away on any error, and rebuilt from the r
 """
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from base.storage.bulk import GuardFailed, stored_instant
 from base.storage.fields import stored_units, units_or_none
 from core.book import Book
 from core.money import DIGITS, to_units
 from core.types import Order as CoreOrder
 from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from markets.models import Market
-from matching.bookrow import BookRow
-from matching.models import OrderBook
+from matching.models import OrderBook, new_token
 from orders.models import Order
-from orders.telling import Note
+from orders.telling import OrderInfo
 
 CORE_COLUMNS = (
     "id",
@@ -46,6 +46,51 @@ CORE_COLUMNS = (
     "correlation_id",
     "created_at",
 )
+_SELECT = (
+    "SELECT market_id, token, next_sequence, unfinished_order_id, status, failures FROM order_books"
+    " WHERE market_id = %s"
+)
+
+
+_RENEW = (
+    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, status = %s, failures = %s,"
+    " updated_at = %s WHERE market_id = %s AND token = %s"
+)
+
+
+class BookRow(NamedTuple):
+    """What the locked row said."""
+
+    market_id: str
+    token: str
+    next_sequence: int
+    unfinished_order_id: int | None
+    status: str
+    failures: int
+
+
+def lock_book(symbol: str) -> BookRow:
+    """Lock the book's row until the transaction ends."""
+    row = _locked(symbol)
+    if row is None:
+        # The market's first order: whoever comes second waits for the row and finds it.
+        OrderBook.objects.bulk_create([OrderBook(market_id=symbol)], ignore_conflicts=True)
+        row = _locked(symbol)
+        assert row is not None, symbol
+    return row
+
+
+def renew_book(row: BookRow, now: datetime) -> str:
+    """Write the row's new state under a new token, and return that. Raises GuardFailed if the row's token is gone."""
+    token = new_token()
+    state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, (token, *state, row.market_id, row.token))
+        if cursor.rowcount != 1:
+            raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
+    return token
+
+
 # Plain look-ups: to call an enumeration with a word takes five times as long, and each order needs five.
 _SIDES = {str(side): side for side in Side}
 _TYPES = {str(kind): kind for kind in OrderType}
@@ -158,7 +203,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         frozen=stored_units(frozen),
         status=_STATUSES[status],
         sequence=sequence,
-        note=Note(client_order_id, correlation_id, created_at.replace(tzinfo=UTC)),
+        info=OrderInfo(client_order_id, correlation_id, created_at.replace(tzinfo=UTC)),
     )
 
 
@@ -174,3 +219,12 @@ def rules(symbol: str) -> Rules:
 
 # A handful of rates serves all orders.
 _rate = lru_cache(maxsize=256)(stored_units)
+
+
+def _locked(symbol: str) -> BookRow | None:
+    # SQLite locks no rows: there the transaction took the write lock when it began.
+    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT + lock, (symbol,))
+        found = cursor.fetchone()
+    return BookRow(*found) if found else None

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from core.book import Book
-from core.types import Order, OrderType, Outcome, Reason, Side, Status
-from markets.models import Market, MarketStatus
+from core.types import TRADING_STATUS_AFTER, MarketStatus, Order, OrderType, Outcome, Reason, Side, Status
+from markets.models import Market
 from matching.batch import Batch
-from matching.inbox import Waiting
-from matching.models import SWITCHES
+from matching.inbox import PendingCommand
 
 # How many orders one taker meets in a transaction. Fewer than a batch may: each is a trade, the most there is to write,
 # and the book is locked meanwhile.
@@ -19,7 +18,7 @@ Spendable = Mapping[int, int]
 def decide(
     market: Market,
     book: Book,
-    commands: Sequence[Waiting],
+    commands: Sequence[PendingCommand],
     *,
     spendable: Spendable,
     status: str,
@@ -44,15 +43,15 @@ def decide(
     return batch
 
 
-def market_buyers(commands: Iterable[Waiting]) -> set[int]:
+def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:
     """The users whose available funds decide how much they buy."""
     orders = (command.order for command in commands)
     return {order.user_id for order in orders if order is not None and _spends_available(order)}
 
 
-def _apply(batch: Batch, book: Book, command: Waiting, spendable: Spendable, steps: int) -> Outcome:
-    if command.kind in SWITCHES:
-        batch.switch(SWITCHES[command.kind], book.next_sequence, "by an operator")
+def _apply(batch: Batch, book: Book, command: PendingCommand, spendable: Spendable, steps: int) -> Outcome:
+    if command.kind in TRADING_STATUS_AFTER:
+        batch.switch(TRADING_STATUS_AFTER[command.kind], book.next_sequence, "by an operator")
         return Outcome([], [])
     order = command.order
     if order is None:

@@ -23,19 +23,17 @@ from django.db import OperationalError, connection, transaction
 
 from balances.services import Overdrawn
 from base.storage.bulk import dialect
-from base.storage.deadlocks import is_transient
-from base.storage.outages import is_outage
+from base.storage.outages import is_outage, is_transient
 from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
 from commands import queue
-from markets.models import MarketStatus
+from core.types import MarketStatus
 from matching import books
-from matching.background import do_aside
-from matching.bisection import Suspicion
-from matching.bookrow import BookRow, lock_book
-from matching.failure import give_up, halt
+from matching.background import run_in_background
+from matching.books import BookRow, lock_book
+from matching.failure import Bisection, give_up, halt
 from matching.inbox import Row, is_waiting, read_inbox
 from matching.prepare import Prepared, database_time, prepare, prepare_ahead
-from matching.run import Run
+from matching.report import Run
 from matching.settlement import clear_inbox, store
 
 logger = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ def drain(symbol: str) -> Run:
 
     Safe to call at any time, from any number of workers. Raises what the database raises when it cannot be reached.
     """
-    queue.silence(symbol)
+    queue.clear_bell(symbol)
     return _Drain(symbol).run()
 
 
@@ -74,13 +72,13 @@ class _Drain:
         self.told: Future[None] | None = None
         # The commands of the batch in hand, and what is known of those that failed.
         self.rows: list[Row] = []
-        self.suspicion = Suspicion()
+        self.bisection = Bisection()
         self.is_halted = False
 
     def run(self) -> Run:
         try:
             while prepared := self._settle_next():
-                self.told = do_aside(prepared.tell)
+                self.told = run_in_background(prepared.tell)
                 if time.monotonic() > self.deadline and self.ahead is None:
                     queue.ring(self.symbol)
                     break
@@ -132,7 +130,7 @@ class _Drain:
         locked_seconds = time.monotonic() - locked_at
         LOCKED.labels(self.symbol).observe(locked_seconds)
         self.result.add(prepared.batch, locked_seconds)
-        self.suspicion.settled(len(prepared.batch.done))
+        self.bisection.settled(len(prepared.batch.done))
         # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
         self.last, self.token = prepared, token
         if self.ahead is None:
@@ -154,7 +152,7 @@ class _Drain:
         return None
 
     def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
-        limit = self.suspicion.limit(settings.ENGINE_BATCH_SIZE)
+        limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
         self.rows = read_inbox(self.symbol, limit, row.unfinished_order_id)
         return prepare(row, self.rows, now) if self.rows else None
 
@@ -164,7 +162,7 @@ class _Drain:
         Not after a taker that is not finished, which goes on with its money as it is stored, and not while a command is
         looked for that fails. `now` was the database's time no earlier than the monotonic instant `read_at`.
         """
-        if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or self.suspicion.suspects:
+        if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or self.bisection.candidates:
             return
         if time.monotonic() > self.deadline:
             return
@@ -172,7 +170,7 @@ class _Drain:
         if rows:
             # From here on it stands for no token that was ever stored.
             books.forget(self.symbol)
-            self.ahead = _Ahead(do_aside(prepare_ahead, prepared, rows, now, read_at, dialect()), rows)
+            self.ahead = _Ahead(run_in_background(prepare_ahead, prepared, rows, now, read_at, dialect()), rows)
 
     def _forget(self) -> None:
         books.forget(self.symbol)
@@ -193,20 +191,20 @@ class _Drain:
             halt(self.symbol, error)
         if isinstance(error, books.BrokenBook) or not self.rows:
             raise error
-        self.suspicion.failed([row[0] for row in self.rows])
+        self.bisection.failed([row[0] for row in self.rows])
         logger.warning("batch of %s failed with %d commands: %r", self.symbol, len(self.rows), error)
         if len(self.rows) > 1:
             return None
         # A market that is halted already may be broken for long, and others wait for this worker.
         pauses = [] if self.is_halted else settings.ENGINE_RETRY_MS
-        if self.suspicion.attempts <= len(pauses):
-            time.sleep(pauses[self.suspicion.attempts - 1] / 1000)
+        if self.bisection.attempts <= len(pauses):
+            time.sleep(pauses[self.bisection.attempts - 1] / 1000)
             return None
         return self._give_up(error)
 
     def _give_up(self, error: Exception) -> Prepared | None:
-        command_id, attempts = self.rows[0][0], self.suspicion.attempts
-        self.suspicion.settled(1)
+        command_id, attempts = self.rows[0][0], self.bisection.attempts
+        self.bisection.settled(1)
         if isinstance(error, Overdrawn) and not self.is_halted:
             # No order's fault: what is stored contradicts itself. Once halted, orders are refused, each by itself.
             halt(self.symbol, error)

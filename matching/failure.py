@@ -5,6 +5,8 @@ A broken order must not stop its market: it is given up, alone. A broken invaria
 
 import logging
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
@@ -14,14 +16,13 @@ from base.storage.bulk import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
 from core.book import Book
-from core.types import Outcome, Reason, Status
-from markets.models import MarketStatus
-from markets.services import set_status
+from core.types import TRADING_STATUS_AFTER, MarketStatus, Outcome, Reason, Status
+from markets.services import set_trading_status
 from matching import books
 from matching.batch import Batch
-from matching.bookrow import lock_book
-from matching.inbox import Waiting, read_inbox, unpack
-from matching.models import SWITCHES, DeadLetter
+from matching.books import lock_book
+from matching.inbox import PendingCommand, parse_commands, read_inbox
+from matching.models import DeadLetter
 from matching.prepare import Prepared, database_time, known_market
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
@@ -42,7 +43,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         rows = read_inbox(symbol, 1, row.unfinished_order_id)
         if not rows or rows[0][0] != command_id:
             return None
-        [command] = unpack(rows)
+        [command] = parse_commands(rows)
         batch = Batch(known_market(symbol), row.status)
         # An empty one: nothing is matched, and the real one may be what fails.
         book = Book(books.rules(symbol), row.next_sequence)
@@ -76,23 +77,23 @@ def halt(symbol: str, error: Exception) -> None:
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
         else:
             # Somebody resumed it without repairing it: intake goes by this, and the command will not be applied.
-            set_status(symbol, MarketStatus.HALTED)
+            set_trading_status(symbol, MarketStatus.HALTED)
     if is_news:
         logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
     else:
         logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
 
 
-def _refused(batch: Batch, book: Book, command: Waiting) -> Outcome:
+def _refused(batch: Batch, book: Book, command: PendingCommand) -> Outcome:
     """What giving the command up does: its order fails; a cancel leaves its order as it is; a switch needs no book."""
-    if command.kind in SWITCHES:
-        batch.switch(SWITCHES[command.kind], book.next_sequence, "by an operator")
+    if command.kind in TRADING_STATUS_AFTER:
+        batch.switch(TRADING_STATUS_AFTER[command.kind], book.next_sequence, "by an operator")
     if command.order is None:
         return Outcome([], [])
     return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
 
 
-def _keep(command: Waiting, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
+def _keep(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter.objects.create(
         market=settlement.batch.market,
         kind=command.kind,
@@ -104,9 +105,9 @@ def _keep(command: Waiting, settlement: Settlement, error: Exception, attempts: 
     )
 
 
-def _correlation_id(command: Waiting) -> str | None:
+def _correlation_id(command: PendingCommand) -> str | None:
     """Of the order that the command is about; None for a switch."""
-    if command.kind in SWITCHES:
+    if command.kind in TRADING_STATUS_AFTER:
         return None
     return Order.objects.filter(id=command.order_id).values_list("correlation_id", flat=True).first()
 
@@ -117,3 +118,31 @@ def _announce(letter: DeadLetter, error: Exception, correlation_id: str | None) 
     told = {"id": letter.pk, "symbol": letter.market_id, "kind": letter.kind, "orderId": letter.order_id}
     told["correlationId"] = correlation_id
     queue.announce({**told, "error": letter.error, "attempts": letter.attempts})
+
+
+@dataclass
+class Bisection:
+    """How many commands at the head of the inbox are suspected, and how often the last one left was tried.
+
+    New commands may slip in between them: the count is a guide to how much to try at once, and proves nothing.
+    """
+
+    candidates: int = 0
+    attempts: int = 0
+    last: int | None = None
+
+    def limit(self, full: int) -> int:
+        """How many commands the next batch may take."""
+        return max(1, self.candidates // 2) if self.candidates else full
+
+    def failed(self, commands: Sequence[int]) -> None:
+        """A batch of these commands failed, by their ids."""
+        self.candidates = len(commands)
+        is_same = len(commands) == 1 and commands[0] == self.last
+        self.last = commands[0] if len(commands) == 1 else None
+        self.attempts = self.attempts + 1 if is_same else int(len(commands) == 1)
+
+    def settled(self, commands: int) -> None:
+        """So many commands were applied, or given up: it was none of them, or it is over."""
+        self.candidates = max(0, self.candidates - commands)
+        self.attempts, self.last = 0, None

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from core.types import Order
+from core.types import CommandKind, Order
 from matching import books
-from matching.models import CommandKind
 
 _SELECT = (
     f"SELECT c.id, c.kind, c.order_id, {books.columns('o')} FROM commands c"  # noqa: S608
@@ -15,7 +14,7 @@ _SELECT = (
 )
 
 
-class Waiting(NamedTuple):
+class PendingCommand(NamedTuple):
     """A command in the inbox. `order` is the order of a NEW command, None for any other."""
 
     id: int
@@ -50,7 +49,7 @@ def is_waiting(symbol: str) -> bool:
         return cursor.fetchone() is not None
 
 
-def unpack(rows: Iterable[Row]) -> list[Waiting]:
+def parse_commands(rows: Iterable[Row]) -> list[PendingCommand]:
     """The commands with their orders as the core knows them; apart from the reading, for it needs no database."""
     return [_waiting(*row) for row in rows]
 
@@ -61,8 +60,8 @@ def _read(query: str, *parameters: int | str) -> list[Row]:
         return list(cursor.fetchall())
 
 
-def _waiting(command_id: int, kind: str, order_id: int, *columns: Any) -> Waiting:
+def _waiting(command_id: int, kind: str, order_id: int, *columns: Any) -> PendingCommand:
     if kind != CommandKind.NEW:
-        return Waiting(command_id, kind, order_id, None)
+        return PendingCommand(command_id, kind, order_id, None)
     assert columns[0] is not None, f"command {command_id} names order {order_id}, which does not exist"
-    return Waiting(command_id, kind, order_id, books.core_order(columns))
+    return PendingCommand(command_id, kind, order_id, books.core_order(columns))

@@ -1,4 +1,4 @@
-"""The engine's own rows: the locked book, the inbox of commands, what switched a market, who works, and what failed."""
+"""The engine's own rows: the locked book, what switched a market, who works, and what failed."""
 
 import secrets
 
@@ -6,8 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Index
 
-from base.storage.fields import KeyField
-from markets.models import Market, MarketStatus
+from base.storage.fields import KeyField, choices_of
+from core.types import CommandKind, MarketStatus
+from markets.models import Market
 
 
 def new_token() -> str:
@@ -28,7 +29,7 @@ class OrderBook(models.Model):
     # committed meanwhile, and it does not rest.
     unfinished_order_id = models.PositiveBigIntegerField(null=True)
     # Where the market's own sequence has come to. Market.status, which intake goes by, may be ahead of it.
-    status = models.CharField(max_length=16, choices=MarketStatus.choices, default=MarketStatus.TRADING)
+    status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
     # How many orders failed one after the other, with none between them that did not.
     failures = models.PositiveSmallIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
@@ -40,46 +41,11 @@ class OrderBook(models.Model):
         return str(self.market_id)
 
 
-class CommandKind(models.TextChoices):
-    """What a book can be asked to do."""
-
-    NEW = "NEW"
-    CANCEL = "CANCEL"
-    RESUME = "RESUME"
-    CANCEL_ONLY = "CANCEL_ONLY"
-    HALT = "HALT"
-
-
-# What a market is after the command. The others concern an order.
-SWITCHES = {
-    CommandKind.RESUME.value: MarketStatus.TRADING,
-    CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
-    CommandKind.HALT.value: MarketStatus.HALTED,
-}
-
-
-class Command(models.Model):
-    """The inbox: stored with what it asks for, deleted in the transaction that applies it."""
-
-    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    kind = models.CharField(max_length=16, choices=CommandKind.choices)
-    # A plain id: orders stand above the engine's models. None where the whole market is meant.
-    order_id = models.PositiveBigIntegerField(null=True)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "commands"
-        indexes = [Index(fields=["market", "id"], name="command_inbox")]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.order_id or self.market_id}"
-
-
 class StatusChange(models.Model):
     """A market was halted, resumed or restricted, at its place in the sequence: before the event of that number."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    status = models.CharField(max_length=16, choices=MarketStatus.choices)
+    status = models.CharField(max_length=16, choices=choices_of(MarketStatus))
     sequence = models.PositiveBigIntegerField()
     # Who did it: an operator's command, or the engine itself after too many failures.
     reason = models.CharField(max_length=200)
@@ -93,7 +59,7 @@ class StatusChange(models.Model):
         return f"{self.market_id} {self.status} from {self.sequence}"
 
 
-class Attendance(models.Model):
+class WorkerHeartbeat(models.Model):
     """A worker that runs, and the markets that it serves. Written by the worker itself every few seconds."""
 
     # As Celery calls it. Two may have the same.
@@ -123,7 +89,7 @@ class DeadLetter(models.Model):
     """A command that the engine could not apply, and why. Kept until an operator has dealt with it, and afterwards."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    kind = models.CharField(max_length=16, choices=CommandKind.choices)
+    kind = models.CharField(max_length=16, choices=choices_of(CommandKind))
     order_id = models.PositiveBigIntegerField(null=True, db_index=True)
     error = models.CharField(max_length=500)
     traceback = models.TextField()

@@ -18,14 +18,14 @@ from markets.models import Market
 from markets.services import find_market
 from matching import books
 from matching.batch import Batch
-from matching.bookrow import BookRow
+from matching.books import BookRow
 from matching.decide import decide, market_buyers
-from matching.inbox import Row, unpack
+from matching.inbox import Row, parse_commands
 from matching.report import count
 from matching.settlement import Settlement, write_settlement
-from orders.feed import publish_steps
+from orders.feed import publish_updates
 from orders.log import orders_applied
-from orders.telling import engine_step
+from orders.telling import from_engine
 
 _CLOCK = {"mysql": "SELECT CURRENT_TIMESTAMP(6)", "sqlite": "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"}
 
@@ -48,14 +48,14 @@ class Prepared:
         batch, now = self.batch, self.settlement.now
         # First, and so in the order in which it happened: what the streams say to their clients comes after it.
         orders_applied(batch.market.symbol, batch.events)
-        publish_steps((engine_step(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
+        publish_updates((from_engine(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
         count(batch)
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
     """Decide on what was read from the inbox, under the book's lock."""
     book = books.trusted(row)
-    commands = unpack(rows)
+    commands = parse_commands(rows)
     market = known_market(row.market_id)
     buyers = lock_balances((user_id, market.quote_id) for user_id in market_buyers(commands))
     batch = decide(
@@ -76,7 +76,7 @@ def prepare_ahead(
 
     It ends before the first market buyer, whose funds must be locked before anything is decided; None if it is empty.
     """
-    commands = list(takewhile(lambda command: not market_buyers([command]), unpack(rows)))
+    commands = list(takewhile(lambda command: not market_buyers([command]), parse_commands(rows)))
     if not commands:
         return None
     # Never before the batch before, whose time may have been reckoned so too: a market's events do not go back in time.

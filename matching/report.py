@@ -1,6 +1,8 @@
 """What a committed batch adds to the counters: for the other thread, beside the telling."""
 
 from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.utils import timezone
 
@@ -14,9 +16,10 @@ from base.telemetry.metrics import (
     ORDERS_REJECTED,
     TRADES,
 )
+from core.money import plain_units
 from core.types import Status
 from matching.batch import Batch
-from orders.telling import Note
+from orders.telling import OrderInfo
 
 
 def count(batch: Batch) -> None:
@@ -28,11 +31,68 @@ def count(batch: Batch) -> None:
     ORDERS_PROCESSED.labels(symbol).inc(len(orders))
     seconds = ORDER_SECONDS.labels(symbol)
     for order in orders:
-        assert isinstance(order.note, Note), order
-        seconds.observe(max(0.0, (now - order.note.created_at).total_seconds()))
+        assert isinstance(order.info, OrderInfo), order
+        seconds.observe(max(0.0, (now - order.info.created_at).total_seconds()))
     for (status, reason), number in Counter((event.status, event.reason) for event in batch.events).items():
         ORDER_EVENTS.labels(symbol, status.value).inc(number)
         if status is Status.REJECTED:
             ORDERS_REJECTED.labels(symbol, str(reason), ENGINE).inc(number)
         if status is Status.FAILED:
             ORDERS_FAILED.labels(symbol).inc(number)
+
+
+# A run may apply thousands of orders; its result is there to be read by people.
+MOST_SHOWN = 20
+
+
+@dataclass
+class Run:
+    """Counts of all that was done, and the first few orders and trades of it."""
+
+    symbol: str
+    commands: int = 0
+    trades: int = 0
+    batches: int = 0
+    # How long the book's row was locked at the longest.
+    longest_ms: float = 0
+    first_orders: dict[int, dict[str, Any]] = field(default_factory=dict)
+    first_trades: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, batch: Batch, locked_seconds: float) -> None:
+        """Take in a batch that was committed."""
+        self.commands += len(batch.done)
+        self.trades += len(batch.trades)
+        self.batches += 1
+        self.longest_ms = max(self.longest_ms, round(locked_seconds * 1000, 1))
+        self.show(batch)
+
+    def show(self, batch: Batch) -> None:
+        for event in batch.events[: MOST_SHOWN * 2]:
+            order, info = event.order, event.order.info
+            if order.id in self.first_orders or len(self.first_orders) < MOST_SHOWN:
+                assert isinstance(info, OrderInfo), order
+                self.first_orders[order.id] = {
+                    "orderId": order.id,
+                    "correlationId": info.correlation_id,
+                    "status": event.status.value,
+                    "filled": plain_units(event.filled),
+                }
+        for trade in batch.trades[: MOST_SHOWN - len(self.first_trades)]:
+            self.first_trades.append(
+                {
+                    "tradeId": f"{self.symbol}-{trade.sequence}",
+                    "price": plain_units(trade.price),
+                    "quantity": plain_units(trade.quantity),
+                }
+            )
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "symbol": self.symbol,
+            "commands": self.commands,
+            "trades": self.trades,
+            "batches": self.batches,
+            "longestMs": self.longest_ms,
+            "firstOrders": list(self.first_orders.values()),
+            "firstTrades": self.first_trades,
+        }

@@ -10,15 +10,16 @@ from datetime import datetime
 from balances.ledger import post_trades
 from balances.services import settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
+from commands.models import Command
 from core import types as core
 from core.types import Status
 from marketdata import candles
 from markets.models import Trade
-from markets.services import set_status
+from markets.services import set_trading_status
 from matching.batch import Batch
-from matching.bookrow import BookRow, renew_book
-from matching.inbox import Waiting
-from matching.models import Command, StatusChange
+from matching.books import BookRow, renew_book
+from matching.inbox import PendingCommand
+from matching.models import StatusChange
 from orders.models import Order, OrderEvent
 
 ORDER_GUARDS = ("status", "filled_quantity")
@@ -116,7 +117,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     return renew_book(after, now)
 
 
-def clear_inbox(commands: list[Waiting]) -> None:
+def clear_inbox(commands: list[PendingCommand]) -> None:
     """Take the batch's commands out of the inbox. Raises GuardFailed if another worker did."""
     execute(write_deletes(Command, [command.id for command in commands]))
 
@@ -126,7 +127,7 @@ def _switch_market(batch: Batch, now: datetime) -> None:
     rows = [(symbol, *switch, now) for switch in batch.switches]
     execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
     # Intake was told when the command was given; of several commands the last one that was applied counts.
-    set_status(symbol, batch.status)
+    set_trading_status(symbol, batch.status)
 
 
 def _order_rows(events: Iterable[core.Event], now: datetime) -> list[tuple[object, ...]]:

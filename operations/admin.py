@@ -9,12 +9,16 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from base.web.admin import NOTHING, ReadOnlyAdmin, numbers
+from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block
 from base.web.errors import ExchangeError
+from commands.models import Command
 from markets.admin import OfMarketsAdmin
-from matching.models import Attendance, Command, DeadLetter, OrderBook, StatusChange
+from matching.models import DeadLetter, OrderBook, StatusChange, WorkerHeartbeat
 from operations import dead_letters
 from operations.dead_letters import NotSafe
+from operations.market_summary import market_summary
+
+page_block("markets.Market", "Now")(market_summary)
 
 DEAL_PERMISSION = "matching.change_deadletter"
 
@@ -58,8 +62,8 @@ class StatusChangeAdmin(OfMarketsAdmin):
     search_help_text = "A symbol, exactly."
 
 
-@admin.register(Attendance)
-class AttendanceAdmin(ReadOnlyAdmin):
+@admin.register(WorkerHeartbeat)
+class WorkerHeartbeatAdmin(ReadOnlyAdmin):
     """One that was killed stays in the list for an hour: when it was last seen tells."""
 
     list_display = ("name", "serves", "started_at", "seen_at")
@@ -67,7 +71,7 @@ class AttendanceAdmin(ReadOnlyAdmin):
     search_help_text = "A worker's name, exactly."
 
     @admin.display
-    def serves(self, worker: Attendance) -> str:
+    def serves(self, worker: WorkerHeartbeat) -> str:
         named = ", ".join(worker.symbols)
         if worker.serves_all:
             return f"all markets but {named}" if named else "all markets"

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from django.db import transaction
 from django.utils import timezone
 
-from base.storage.deadlocks import again_on_deadlock
+from base.storage.outages import again_on_deadlock
 from commands.queue import submit_cancels
-from core.types import Status
+from core.types import CommandKind, Status
 from markets.services import read_market
-from matching.models import CommandKind, DeadLetter, Resolution
+from matching.models import DeadLetter, Resolution
 from orders.models import Order
 from orders.services import place_order
-from orders.terms import NewOrder
+from orders.terms import OrderTerms
 from users.models import User
 
 
@@ -68,10 +68,10 @@ def _retry(letter: DeadLetter) -> int | None:
     return place_order(order.user_id, market, _same_terms(order), order.correlation_id).order.id
 
 
-def _same_terms(order: Order) -> NewOrder:
+def _same_terms(order: Order) -> OrderTerms:
     """As it was asked for, but for its client order id, which belongs to the failed order for ever."""
     is_limit = order.type == "LIMIT"
-    return NewOrder(
+    return OrderTerms(
         side=order.side,
         type=order.type,
         price=order.price,

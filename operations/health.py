@@ -10,12 +10,13 @@ from django.views.decorators.http import require_safe
 
 from audit.models import Outcome
 from audit.run import last_run
-from base.storage.breakers import ServerAway
-from base.streams.connection import redis_options, streams_breaker
+from base.storage.breakers import ServerAway, streams_breaker
+from base.storage.redis import redis_options
 from base.web.errors import timestamp
-from markets.models import Market, MarketStatus
-from matching.models import Command
-from matching.worker.heartbeat import workers_alive
+from commands.models import Command
+from core.types import MarketStatus
+from markets.models import Market
+from matching.worker.heartbeat import live_workers
 
 OK, AWAY, DEGRADED = "ok", "away", "degraded"
 
@@ -44,7 +45,7 @@ def ready(_: HttpRequest) -> JsonResponse:
 
 def _workers() -> dict[str, int]:
     """How many serve each market that is not halted."""
-    return workers_alive(Market.objects.exclude(status=MarketStatus.HALTED).values_list("symbol", flat=True))
+    return live_workers(Market.objects.exclude(status=MarketStatus.HALTED).values_list("symbol", flat=True))
 
 
 def _oldest_command_seconds() -> float | None:

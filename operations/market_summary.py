@@ -1,37 +1,56 @@
-"""How a market is just now, for the operator who looks at it."""
+"""What the engine and the tape show of a market now, on its page in the admin."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from base.storage.fields import plain
 from base.web.admin import NOTHING
 from base.web.errors import timestamp
 from commands.backlog import find_backlog
+from core.money import plain
 from marketdata.tape import last_trades
+from markets.models import Market
 from matching.models import OrderBook
-from matching.worker.heartbeat import workers_alive
+from matching.worker.heartbeat import live_workers
 
 
-class Fact(NamedTuple):
-    """One line of the page. `path` leads to where it is told at length."""
+class SummaryLine(NamedTuple):
+    """One line of the summary. `path` leads to the page that shows it at length, if there is one."""
 
     name: str
     text: str
     path: str
 
 
-def read_condition(symbol: str, may: Callable[[str], bool]) -> list[Fact]:
-    """Those of the facts that the reader may see, each by the end of an index."""
-    facts = (
+def market_summary(request: HttpRequest, market: Market) -> SafeString:
+    """The market's status, and those of the lines that the reader has the permission for."""
+    status = SummaryLine("status", market.status, "")
+    lines = [status, *read_summary(market.symbol, request.user.has_perm)]
+    cells = [(line.name.capitalize(), _linked(line)) for line in lines]
+    return format_html(
+        "<table><tbody>{}</tbody></table>",
+        format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', cells),
+    )
+
+
+def read_summary(symbol: str, may: Callable[[str], bool]) -> list[SummaryLine]:
+    """Those of the lines that the reader may see, each read from the end of an index."""
+    lines = (
         ("matching.view_orderbook", "engine", _book),
-        ("matching.view_command", "waiting", _waiting),
-        ("matching.view_attendance", "workers", _workers),
+        ("commands.view_command", "waiting", _waiting),
+        ("matching.view_workerheartbeat", "workers", _workers),
         ("markets.view_trade", "last trade", _last_trade),
     )
-    return [Fact(name, *read(symbol)) for permission, name, read in facts if may(permission)]
+    return [SummaryLine(name, *read(symbol)) for permission, name, read in lines if may(permission)]
+
+
+def _linked(line: SummaryLine) -> SafeString | str:
+    return format_html('<a href="{}">{}</a>', line.path, line.text) if line.path else line.text
 
 
 def _book(symbol: str) -> tuple[str, str]:
@@ -49,11 +68,11 @@ def _waiting(symbol: str) -> tuple[str, str]:
     text = f"{backlog.waiting:,} commands"
     if backlog.oldest is not None:
         text += f", the oldest for {max(0.0, (timezone.now() - backlog.oldest).total_seconds()):.1f} s"
-    return text, f"{reverse('admin:matching_command_changelist')}?q={symbol}"
+    return text, f"{reverse('admin:commands_command_changelist')}?q={symbol}"
 
 
 def _workers(symbol: str) -> tuple[str, str]:
-    return f"{workers_alive([symbol])[symbol]} alive", reverse("admin:matching_attendance_changelist")
+    return f"{live_workers([symbol])[symbol]} alive", reverse("admin:matching_workerheartbeat_changelist")
 
 
 def _last_trade(symbol: str) -> tuple[str, str]:

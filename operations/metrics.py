@@ -18,9 +18,10 @@ from prometheus_client.registry import Collector
 
 from audit.models import AuditRun, Outcome
 from base.telemetry.metrics import exposed
+from commands.models import Command
 from markets.models import Market
-from matching.models import Command, DeadLetter
-from matching.worker.heartbeat import workers_alive
+from matching.models import DeadLetter
+from matching.worker.heartbeat import live_workers
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def _markets() -> Iterator[GaugeMetricFamily]:
     workers = GaugeMetricFamily("exchange_workers", "Workers that serve it and were seen lately", labels=["symbol"])
     oldest = GaugeMetricFamily("exchange_oldest_command_seconds", "How long the first one waits", labels=["symbol"])
     markets = dict(Market.objects.values_list("symbol", "status"))
-    alive = workers_alive(markets)
+    alive = live_workers(markets)
     inboxes = Command.objects.values("market_id").annotate(waiting=Count("id"), first=Min("id")).order_by()
     inbox: dict[str, tuple[int, int]] = {row["market_id"]: (row["waiting"], row["first"]) for row in inboxes}
     firsts = Command.objects.filter(id__in=[first for _, first in inbox.values()])

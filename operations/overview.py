@@ -14,14 +14,16 @@ from django.utils import timezone
 
 from audit.models import AuditRun, Outcome
 from audit.run import last_run
-from base.storage.fields import plain_or_none
 from base.storage.time_limit import Patience
+from commands.models import Command
+from core.money import plain_or_none
+from core.types import MarketStatus
 from marketdata.candles import opens_at
 from marketdata.depth import read_bests
 from marketdata.tape import last_trades
-from markets.models import Candle, Interval, Market, MarketStatus
-from matching.models import Command, DeadLetter
-from matching.worker.heartbeat import alive, workers_alive
+from markets.models import Candle, Interval, Market
+from matching.models import DeadLetter
+from matching.worker.heartbeat import live_heartbeats, live_workers
 from operations.sparkline import bars
 from orders.models import Order
 
@@ -116,9 +118,9 @@ def age(seconds: float) -> str:
 def _read(found: Overview, patience: Patience, may: Callable[[str], bool]) -> None:
     if may("markets.view_market"):
         _read_markets(found, patience)
-    if may("matching.view_command"):
+    if may("commands.view_command"):
         _read_waiting(found, patience)
-    if may("matching.view_attendance"):
+    if may("matching.view_workerheartbeat"):
         _read_workers(found, patience)
     if may("markets.view_trade"):
         _read_trades(found, patience)
@@ -179,11 +181,11 @@ def _waiting(since: Sequence[datetime], now: datetime, more: str) -> Figure:
 
 
 def _read_workers(found: Overview, patience: Patience) -> None:
-    number = patience.read(lambda: alive().count())
+    number = patience.read(lambda: live_heartbeats().count())
     if number is not None:
         found.workers = Figure(str(number), "", number == 0)
     symbols = [line.symbol for line in found.lines or ()]
-    counted = patience.read(lambda: workers_alive(symbols))
+    counted = patience.read(lambda: live_workers(symbols))
     for line in found.lines or () if counted is not None else ():
         serving = counted[line.symbol] if counted else 0
         line.workers = Figure(str(serving), "", not serving and line.status != MarketStatus.HALTED)

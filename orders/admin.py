@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from base.storage.fields import plain
 from base.web.admin import numbered, numbers, users_named
+from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
 from orders.correlation import correlated, may_be_correlation_id

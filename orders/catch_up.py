@@ -12,8 +12,8 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from base.streams.gap_detector import Position
 from base.streams.messages import split_id
-from base.streams.watch import Position
 from markets.models import Market
 from orders.models import OrderEvent
 

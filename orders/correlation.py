@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from django.db.models import Q
 
-from base.storage.time_search import pks_around
+from base.storage.time_search import ids_near
 from orders.models import Order
 
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)
@@ -36,7 +36,7 @@ def made_at(correlation_id: str) -> datetime | None:
 def correlated(word: str) -> Q:
     """The order that came with this id. One that was placed again in its stead bears it too, and is a dead letter's."""
     at = made_at(word)
-    return Q(pk__in=[]) if at is None else pks_around(Order, at) & Q(correlation_id=word)
+    return Q(pk__in=[]) if at is None else ids_near(Order, at) & Q(correlation_id=word)
 
 
 def may_be_correlation_id(word: str) -> bool:

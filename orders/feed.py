@@ -5,41 +5,32 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import get_user
-from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest
-from django.utils.module_loading import import_string
-from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
-
-from base.streams import Message, publish, redeem_ticket
+from base.streams import Message, publish
+from base.streams.gap_detector import Position
 from base.streams.messages import RESET
 from base.streams.request import StreamRequest
-from base.streams.watch import Position
-from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
+from base.streams.signin import account_named, sign_in
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
-from orders.telling import Step, order_channel, step_message, stored_steps
-from users.models import User
+from orders.telling import OrderUpdate, from_rows, order_channel, update_message
 
 logger = logging.getLogger(__name__)
 
 
-def publish_steps(steps: Iterable[Step], ahead: Sequence[Message] = ()) -> None:
+def publish_updates(steps: Iterable[OrderUpdate], ahead: Sequence[Message] = ()) -> None:
     """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later.
 
     `ahead`: what else the batch tells, in the same round trip. It goes first, so that who heard the batch's last order
     event heard all of it: the streams' watch counts the order events and nothing else.
     """
     try:
-        publish([*ahead, *map(step_message, steps)])
+        publish([*ahead, *map(update_message, steps)])
     except Exception:
         logger.exception("a batch of order events was not published")
 
 
-class OrderJournal:
+class OrderEventLog:
     """The order events as the streams' journal: one log for each market."""
 
     def position(self) -> Position:
@@ -123,7 +114,7 @@ class OrderFeed:
             wanted = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
             for trade in Trade.objects.filter(market_id=symbol, sequence__in=wanted):
                 trades[symbol, trade.sequence] = trade
-        return [step_message(step) for step in stored_steps(events, trades)]
+        return [update_message(step) for step in from_rows(events, trades)]
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:
@@ -131,64 +122,7 @@ def open_order_feed(request: StreamRequest) -> OrderFeed:
 
     Raises what refuses the caller: NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
     """
-    user, is_allowed = _sign_in(request)
+    user, is_allowed = sign_in(request)
     request.meter.count(user)
-    user_id = _account(user, request.query.get("userId"))
+    user_id = account_named(user, request.query.get("userId"))
     return OrderFeed(user_id, request.last_event_id, is_allowed)
-
-
-def _account(user: User, named: str | None) -> int:
-    """Whose orders: the caller's. Older clients name it, and only staff may name another's."""
-    if not named or named == str(user.pk):
-        return user.pk
-    if not user.is_staff:
-        raise NotYourAccount
-    known = named.isdecimal() and len(named) <= 18 and User.objects.filter(pk=int(named)).exists()
-    if not known:
-        raise UserNotFound(f"there is no user {named[:40]}")
-    return int(named)
-
-
-def _sign_in(request: StreamRequest) -> tuple[User, Callable[[], bool]]:
-    """The caller, and how to ask later whether the caller may still listen."""
-    if "authorization" in request.headers:
-        user = _token_user(request.headers["authorization"])
-        return user, lambda: _active_user(user.pk) is not None
-    ticket = request.query.get("ticket")
-    user_id = redeem_ticket(ticket) if ticket else None
-    bearer = _active_user(user_id) if user_id else None
-    if bearer is not None:
-        return bearer, lambda: _active_user(bearer.pk) is not None
-    # A page that comes again by itself brings the ticket that it has used; its session may still be good.
-    guest = _session_user(request)
-    if guest is None:
-        raise NotAuthenticated("sign in with a token, a session or a ticket")
-    return guest, lambda: _session_user(request) == guest
-
-
-def _token_user(authorization: str) -> User:
-    authentication = JWTAuthentication()
-    try:
-        raw = authentication.get_raw_token(authorization.encode("latin-1", "replace"))
-        if raw is None:
-            raise NotAuthenticated("Authorization must be: Bearer <token>")
-        user = authentication.get_user(authentication.get_validated_token(raw))
-    except (AuthenticationFailed, TokenError) as error:
-        raise NotAuthenticated("the access token is invalid or expired") from error
-    assert isinstance(user, User)
-    return user
-
-
-def _session_user(request: StreamRequest) -> User | None:
-    key = request.cookies.get(settings.SESSION_COOKIE_NAME)
-    if not key:
-        return None
-    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    carrier = HttpRequest()
-    carrier.session = store(key)
-    user = get_user(carrier)
-    return user if isinstance(user, User) and user.is_active else None
-
-
-def _active_user(user_id: int) -> User | None:
-    return User.objects.filter(pk=user_id, is_active=True).first()

@@ -10,15 +10,15 @@ from typing import Any
 
 import structlog
 
-from base.storage.fields import plain_units
-from base.telemetry.access import note, note_outcome
-from base.telemetry.bundles import bundles
-from base.telemetry.logs import Innocent
+from base.storage.batched import batched
+from base.telemetry.access import bind_log_fields, set_log_outcome
+from base.telemetry.logs import TrustedFields
 from base.web.errors import ExchangeError
+from core.money import plain_units
 from core.types import Event
 from orders.models import Order
-from orders.telling import Note
-from orders.terms import Placed
+from orders.telling import OrderInfo
+from orders.terms import Accepted
 
 logger = structlog.get_logger(__name__)
 
@@ -29,17 +29,17 @@ LONGEST_WORD = 64
 
 def order_asked(body: Mapping[str, Any]) -> None:
     """The request's line will say that an order was refused, unless it is told otherwise."""
-    note_outcome("order refused")
+    set_log_outcome("order refused")
     words = {name: body.get(name) for name in ("symbol", "clientOrderId")}
-    note(**{name: word[:LONGEST_WORD] for name, word in words.items() if isinstance(word, str)})
+    bind_log_fields(**{name: word[:LONGEST_WORD] for name, word in words.items() if isinstance(word, str)})
 
 
-def order_placed(placed: Placed) -> None:
-    note_outcome("order answered again" if placed.replayed else "order accepted")
-    note(**_named(placed.order), symbol=placed.order.market_id, ownerId=placed.order.user_id)
+def order_placed(placed: Accepted) -> None:
+    set_log_outcome("order answered again" if placed.replayed else "order accepted")
+    bind_log_fields(**_named(placed.order), symbol=placed.order.market_id, ownerId=placed.order.user_id)
 
 
-def orders_placed(results: Sequence[Placed | ExchangeError]) -> None:
+def orders_placed(results: Sequence[Accepted | ExchangeError]) -> None:
     """Of a batch: which were accepted, and why the others were not, by their places in the batch."""
     accepted, refused = [], []
     for place, result in enumerate(results):
@@ -50,17 +50,17 @@ def orders_placed(results: Sequence[Placed | ExchangeError]) -> None:
             accepted.append({**_named(result.order), **keys, **({"again": True} if result.replayed else {})})
     _say_bundles("orders accepted", accepted)
     _say_bundles("orders refused", refused)
-    note(accepted=len(accepted), refused=len(refused))
+    bind_log_fields(accepted=len(accepted), refused=len(refused))
 
 
 def cancel_asked(order_id: str) -> None:
-    note_outcome("cancel refused")
-    note(orderId=order_id[:LONGEST_WORD])
+    set_log_outcome("cancel refused")
+    bind_log_fields(orderId=order_id[:LONGEST_WORD])
 
 
 def cancel_accepted(order: Order) -> None:
-    note_outcome("cancel accepted")
-    note(**_named(order), symbol=order.market_id)
+    set_log_outcome("cancel accepted")
+    bind_log_fields(**_named(order), symbol=order.market_id)
 
 
 def cancels_accepted(orders: Iterable[tuple[int, str]]) -> None:
@@ -75,13 +75,13 @@ def orders_applied(symbol: str, events: Sequence[Event]) -> None:
     """
     if events and logging.getLogger(__name__).isEnabledFor(logging.INFO):
         batch = f"{symbol}-{events[0].sequence}"
-        for bundle in bundles(map(_step, events), BUNDLE):
-            logger.info("orders applied", symbol=symbol, batch=batch, orders=Innocent(bundle))
+        for bundle in batched(map(_step, events), BUNDLE):
+            logger.info("orders applied", symbol=symbol, batch=batch, orders=TrustedFields(bundle))
 
 
 def _step(event: Event) -> dict[str, Any]:
-    order, kept = event.order, event.order.note
-    assert isinstance(kept, Note), order
+    order, kept = event.order, event.order.info
+    assert isinstance(kept, OrderInfo), order
     step = {
         "correlationId": kept.correlation_id,
         "orderId": order.id,
@@ -97,5 +97,5 @@ def _named(order: Order) -> dict[str, Any]:
 
 
 def _say_bundles(what: str, orders: Iterable[dict[str, Any]]) -> None:
-    for bundle in bundles(orders, BUNDLE):
+    for bundle in batched(orders, BUNDLE):
         logger.info(what, orders=bundle)

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
-from base.storage.fields import AmountField, KeyField, TurnoverField, plain
+from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
+from core.money import plain
 from core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
 from markets.models import Market
 
@@ -27,13 +28,11 @@ class Order(models.Model):
     # A digest of the request, to tell a repetition from a reuse of the same client order id.
     fingerprint = models.CharField(max_length=32)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
-    side = models.CharField(max_length=4, choices=[(side.value, side.value) for side in Side])
-    type = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in OrderType])
-    time_in_force = models.CharField(max_length=4, choices=[(tif.value, tif.value) for tif in TimeInForce])
+    side = models.CharField(max_length=4, choices=choices_of(Side))
+    type = models.CharField(max_length=8, choices=choices_of(OrderType))
+    time_in_force = models.CharField(max_length=4, choices=choices_of(TimeInForce))
     post_only = models.BooleanField(default=False)
-    self_trade_prevention = models.CharField(
-        max_length=16, choices=[(mode.value, mode.value) for mode in SelfTradePrevention]
-    )
+    self_trade_prevention = models.CharField(max_length=16, choices=choices_of(SelfTradePrevention))
     price = AmountField(null=True)
     quantity = AmountField(null=True)
     quote_quantity = AmountField(null=True)
@@ -43,10 +42,8 @@ class Order(models.Model):
     budget = TurnoverField(null=True)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
-    status = models.CharField(
-        max_length=16, choices=[(status.value, status.value) for status in Status], default=Status.PENDING.value
-    )
-    reason = models.CharField(max_length=24, choices=[(reason.value, reason.value) for reason in Reason], null=True)
+    status = models.CharField(max_length=16, choices=choices_of(Status), default=Status.PENDING.value)
+    reason = models.CharField(max_length=24, choices=choices_of(Reason), null=True)
     active = models.BooleanField(default=True)
     sequence = models.PositiveBigIntegerField(null=True)
     correlation_id = models.CharField(max_length=64)
@@ -86,8 +83,8 @@ class OrderEvent(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in Status])
-    reason = models.CharField(max_length=24, choices=[(reason.value, reason.value) for reason in Reason], null=True)
+    status = models.CharField(max_length=16, choices=choices_of(Status))
+    reason = models.CharField(max_length=24, choices=choices_of(Reason), null=True)
     active = models.BooleanField()
     filled_quantity = AmountField()
     filled_notional = TurnoverField()

@@ -10,22 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from balances.services import freeze_all, insufficient_funds, read_available
-from base.storage.bulk import GuardFailed
-from base.storage.deadlocks import again_on_deadlock
+from base.storage.bulk import GuardFailed, insert_for_ids
+from base.storage.fields import AmountField
+from base.storage.outages import again_on_deadlock
+from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
 from commands.queue import submit
+from core.money import to_units
+from core.types import CommandKind
 from markets.models import Market
-from matching.models import CommandKind
-from orders.counting import count_placed
-from orders.inserts import insert_orders
 from orders.models import Order
-from orders.services import frozen_currency
-from orders.terms import NewOrder, Placed, draft_order, refuse_by_market, replay
+from orders.terms import Accepted, OrderTerms, draft_order, frozen_currency, refuse_by_market, replay
 
 # The keys may turn out to be taken once, and the funds to be spent once; more is a storm of repetitions.
 ATTEMPTS = 5
@@ -35,16 +38,16 @@ Key = tuple[int, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OrderRequest:
     """One order of a batch: whose, where and what."""
 
     user_id: int
     market: Market
-    wanted: NewOrder
+    wanted: OrderTerms
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """A row that may be stored, the balance that it reserves funds of, and what its market refuses it for."""
 
     order: Order
@@ -64,25 +67,25 @@ class _Repetition:
     earlier: Order
 
 
-_Drafts = Sequence[_Draft | ExchangeError]
+_Drafts = Sequence[Draft | ExchangeError]
 # A draft is stored, a repetition answers as the order before it, an error is told.
-_Decision = _Draft | _Repetition | ExchangeError
+_Decision = Draft | _Repetition | ExchangeError
 
 
-def place_orders(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeError]:
+def place_orders(asked: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     """Store those that can be, with their reserved funds and commands, and ring each of their markets once.
 
     One result for each, in the same order; what was refused before stays refused. Raises Unavailable.
     """
     results = _place(asked)
     for each, result in zip(asked, results, strict=True):
-        if isinstance(each, Asked):
+        if isinstance(each, OrderRequest):
             count_placed(each.market.symbol, result)
     return results
 
 
 @again_on_deadlock
-def _place(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeError]:
+def _place(asked: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     known: dict[Key, Order] | None = None
     is_locked = False
     for _ in range(ATTEMPTS):
@@ -92,7 +95,7 @@ def _place(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeErro
         try:
             with transaction.atomic():
                 decisions = _decide(drafts, is_locked, known)
-                _store([each for each in decisions if isinstance(each, _Draft)])
+                _store([each for each in decisions if isinstance(each, Draft)])
         except GuardFailed:
             is_locked = True
         except IntegrityError:
@@ -105,14 +108,14 @@ def _place(asked: Sequence[Asked | ExchangeError]) -> list[Placed | ExchangeErro
     raise Unavailable("the outcome is unknown: repeat the request with the same keys")
 
 
-def _draft(asked: Asked, now: datetime) -> _Draft:
+def _draft(asked: OrderRequest, now: datetime) -> Draft:
     refusal = None
     try:
         refuse_by_market(asked.market, asked.wanted)
     except ExchangeError as error:
         refusal = error
     account = (asked.user_id, frozen_currency(asked.market, asked.wanted.side))
-    return _Draft(draft_order(asked.user_id, asked.market, asked.wanted, now), account, refusal)
+    return Draft(draft_order(asked.user_id, asked.market, asked.wanted, now), account, refusal)
 
 
 def _decide(drafts: _Drafts, is_locked: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
@@ -134,7 +137,7 @@ def _decide_in_turn(
     return decisions
 
 
-def _decide_one(draft: _Draft, funds: dict[Account, Decimal], taken: dict[Key, Order]) -> _Decision:
+def _decide_one(draft: Draft, funds: dict[Account, Decimal], taken: dict[Key, Order]) -> _Decision:
     """Takes the order's funds and its key, if it is accepted."""
     order = draft.order
     earlier = taken.get(draft.key)
@@ -154,22 +157,22 @@ def _decide_one(draft: _Draft, funds: dict[Account, Decimal], taken: dict[Key, O
 
 def _accounts(drafts: _Drafts) -> set[Account]:
     """The balances that have to be known."""
-    return {each.account for each in drafts if isinstance(each, _Draft) and not each.refusal and each.order.frozen}
+    return {each.account for each in drafts if isinstance(each, Draft) and not each.refusal and each.order.frozen}
 
 
-def _is_refused_with_a_key(draft: _Draft | ExchangeError, decision: _Decision) -> bool:
-    return isinstance(decision, ExchangeError) and isinstance(draft, _Draft) and draft.order.client_order_id is not None
+def _is_refused_with_a_key(draft: Draft | ExchangeError, decision: _Decision) -> bool:
+    return isinstance(decision, ExchangeError) and isinstance(draft, Draft) and draft.order.client_order_id is not None
 
 
 def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
     """The orders stored before under the drafts' client order ids."""
-    keys = {draft.key for draft in drafts if isinstance(draft, _Draft) and draft.order.client_order_id is not None}
+    keys = {draft.key for draft in drafts if isinstance(draft, Draft) and draft.order.client_order_id is not None}
     users, texts = {user_id for user_id, _ in keys}, {text for _, text in keys}
     stored = Order.objects.filter(user_id__in=users, client_order_id__in=texts)
     return {key: order for order in stored if (key := (order.user_id, order.client_order_id)) in keys}
 
 
-def _store(drafts: Sequence[_Draft]) -> None:
+def _store(drafts: Sequence[Draft]) -> None:
     """Orders, then commands, then balances. Raises IntegrityError and GuardFailed."""
     if not drafts:
         return
@@ -182,12 +185,59 @@ def _store(drafts: Sequence[_Draft]) -> None:
     freeze_all(amounts)
 
 
-def _result(decision: _Decision) -> Placed | ExchangeError:
-    if isinstance(decision, _Draft):
-        return Placed(decision.order, replayed=False)
+def _result(decision: _Decision) -> Accepted | ExchangeError:
+    if isinstance(decision, Draft):
+        return Accepted(decision.order, replayed=False)
     if isinstance(decision, ExchangeError):
         return decision
     try:
         return replay(decision.earlier, decision.draft)
     except ExchangeError as error:
         return error
+
+
+def count_placed(symbol: str, result: Accepted | ExchangeError) -> None:
+    """Once the surrounding transaction commits, if there is one."""
+    if isinstance(result, ExchangeError):
+        counter = ORDERS_REJECTED.labels(symbol, result.error, INTAKE)
+    elif result.replayed:
+        counter = ORDERS_DUPLICATE.labels(symbol)
+    else:
+        counter = ORDERS_RECEIVED.labels(symbol)
+    transaction.on_commit(partial(counter.inc, 1))
+
+
+_FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
+_NAMES = [field.name for field in _FIELDS]
+_AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, AmountField)]
+_values = itemgetter(*(field.attname for field in _FIELDS))
+
+
+def insert_orders(orders: Sequence[Order]) -> None:
+    """Store new orders in the order given, by one INSERT, in the caller's transaction; each has its id afterwards."""
+    ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
+    if len(ids) < len(orders):
+        ids = _read_ids(orders, ids[0])
+    for order, order_id in zip(orders, ids, strict=True):
+        order.id = order_id
+
+
+def _row(order: Order) -> list[Any]:
+    row = list(_values(order.__dict__))
+    for place in _AMOUNTS:
+        if row[place] is not None:
+            row[place] = to_units(row[place])
+    return row
+
+
+def _read_ids(orders: Sequence[Order], first: int) -> list[int]:
+    """For MySQL, which tells of a statement's ids only the first.
+
+    It gives them in the order of the rows, by steps that the server's settings decide. So they are read back, not
+    reckoned: the users' rows from the first id on, each known by its correlation id.
+    """
+    theirs = Order.objects.filter(user_id__in={order.user_id for order in orders}, id__gte=first)
+    ids = dict(theirs.values_list("correlation_id", "id"))
+    found = [ids[order.correlation_id] for order in orders]
+    assert len(set(found)) == len(orders), "a batch's orders are told apart by their correlation ids"
+    return found

@@ -3,13 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
-from base.storage.fields import plain, plain_or_none, plain_units, units_or_none
+from base.storage.fields import units_or_none
 from base.web.errors import ExchangeError, timestamp
-from core.money import average_price, to_units
+from core.money import average_price, plain, plain_or_none, plain_units, to_units
 from core.types import Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
-from orders.terms import Placed
+from orders.terms import Accepted
 
 
 def represent_order(order: Order) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def represent_accepted(order: Order) -> dict[str, Any]:
     }
 
 
-def represent_result(result: Placed | ExchangeError) -> dict[str, Any]:
+def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
     """What became of one order of a batch."""
     if isinstance(result, ExchangeError):
         return {"code": result.status, "error": result.error, "message": result.message, "data": result.data}

@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from balances.services import freeze
-from base.storage.deadlocks import again_on_deadlock
+from base.storage.outages import again_on_deadlock
 from base.web.errors import (
     ExchangeError,
     InvalidField,
@@ -15,16 +15,15 @@ from base.web.errors import (
     ValidationFailed,
 )
 from commands.queue import submit, submit_cancels
+from core.types import CommandKind
 from markets.models import Market
-from matching.models import CommandKind
-from orders.counting import count_placed
-from orders.inserts import insert_orders
 from orders.log import cancels_accepted
 from orders.models import Order
-from orders.terms import NewOrder, Placed, draft_order, refuse_by_market, replay
+from orders.placing import count_placed, insert_orders
+from orders.terms import Accepted, OrderTerms, draft_order, frozen_currency, refuse_by_market, replay
 
 
-def place_order(user_id: int, market: Market, wanted: NewOrder, correlation_id: str = "") -> Placed:
+def place_order(user_id: int, market: Market, wanted: OrderTerms, correlation_id: str = "") -> Accepted:
     """Store an order with its reserved funds and its command, and ring its market.
 
     The balance's row is changed last, so that it is locked for as short as can be: the worker may be waiting for it.
@@ -78,13 +77,8 @@ def find_order(user_id: int, order_id: int) -> Order:
     return order
 
 
-def frozen_currency(market: Market, side: str) -> str:
-    """The asset that an order reserves: what it gives away."""
-    return str(market.quote_id if side == "BUY" else market.base_id)
-
-
 @again_on_deadlock
-def _place(user_id: int, market: Market, wanted: NewOrder, correlation_id: str) -> Placed:
+def _place(user_id: int, market: Market, wanted: OrderTerms, correlation_id: str) -> Accepted:
     order = draft_order(user_id, market, wanted, timezone.now(), correlation_id)
     try:
         refuse_by_market(market, wanted)
@@ -98,7 +92,7 @@ def _place(user_id: int, market: Market, wanted: NewOrder, correlation_id: str) 
         if earlier is None:
             raise
         return replay(earlier, order)
-    return Placed(order, replayed=False)
+    return Accepted(order, replayed=False)
 
 
 def _stored_under_its_key(order: Order) -> Order | None:

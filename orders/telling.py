@@ -5,11 +5,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from base.storage.fields import plain_units, plain_units_or_none, units_or_none
+from base.storage.fields import units_or_none
 from base.streams import Message
 from base.web.errors import timestamp
 from core import types as core
-from core.money import to_units
+from core.money import plain_units, plain_units_or_none, to_units
 from markets.models import Trade
 from orders.models import Order, OrderEvent
 from orders.representation import fee, represent_progress, role
@@ -19,7 +19,7 @@ ORDER_STATUS_UPDATE = "order-status-update"
 _timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
-class Note(NamedTuple):
+class OrderInfo(NamedTuple):
     """What the engine keeps with an order for the sake of telling: matching does not need it."""
 
     client_order_id: str | None
@@ -37,7 +37,7 @@ class Fill(NamedTuple):
     fee: int
 
 
-class Step(NamedTuple):
+class OrderUpdate(NamedTuple):
     """An event with all that is known of its order. Amounts in units of 1e-8."""
 
     sequence: int
@@ -67,14 +67,14 @@ def order_channel(user_id: int) -> str:
     return f"orders-{user_id}"
 
 
-def engine_step(symbol: str, event: core.Event, now: datetime) -> Step:
+def from_engine(symbol: str, event: core.Event, now: datetime) -> OrderUpdate:
     """The step that the engine just committed."""
-    order, note = event.order, event.order.note
-    assert isinstance(note, Note), order
-    return Step(
+    order, info = event.order, event.order.info
+    assert isinstance(info, OrderInfo), order
+    return OrderUpdate(
         event.sequence,
         order.id,
-        note.client_order_id,
+        info.client_order_id,
         order.user_id,
         symbol,
         order.side,
@@ -90,21 +90,21 @@ def engine_step(symbol: str, event: core.Event, now: datetime) -> Step:
         event.status,
         event.reason,
         event.active,
-        note.correlation_id,
-        note.created_at,
+        info.correlation_id,
+        info.created_at,
         now,
         None if event.trade is None else _engine_fill(order, event.trade),
     )
 
 
-def stored_steps(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Step]:
+def from_rows(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[OrderUpdate]:
     """The steps of events that were read from the database; `trades` by (symbol, sequence), as far as there are any."""
     events = list(events)
     orders = Order.objects.in_bulk({event.order_id for event in events})
     return [_stored_step(orders[event.order_id], event, trades) for event in events]
 
 
-def represent_step(step: Step) -> dict[str, Any]:
+def represent_update(step: OrderUpdate) -> dict[str, Any]:
     """The order's full state as of the step, so that to apply it twice is harmless."""
     instant = _timestamp(step.at)
     data = {
@@ -135,8 +135,8 @@ def represent_step(step: Step) -> dict[str, Any]:
     return data
 
 
-def step_message(step: Step) -> Message:
-    data = represent_step(step)
+def update_message(step: OrderUpdate) -> Message:
+    data = represent_update(step)
     return Message(order_channel(step.user_id), ORDER_STATUS_UPDATE, data, data["eventId"])
 
 
@@ -155,9 +155,9 @@ def _engine_fill(order: core.Order, trade: core.Trade) -> Fill:
     return Fill(trade.sequence, trade.price, trade.quantity, "TAKER" if order is trade.taker else "MAKER", paid)
 
 
-def _stored_step(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], Trade]) -> Step:
+def _stored_step(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], Trade]) -> OrderUpdate:
     trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
-    return Step(
+    return OrderUpdate(
         event.sequence,
         order.id,
         order.client_order_id,

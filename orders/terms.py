@@ -2,21 +2,23 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from base.storage.fields import plain_or_none
-from base.web.errors import ClientOrderIdReused, MarketNotTrading, refuse
+from base.web.errors import ClientOrderIdReused, InvalidField, MarketNotTrading, refuse
 from commands.backlog import refuse_when_busy
-from markets.models import Market, MarketStatus
+from core.money import MAX_AMOUNT, plain, plain_or_none
+from core.types import MarketStatus
+from markets.models import Market
 from orders.correlation import new_correlation_id
 from orders.models import Order
-from orders.rules import market_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrder:
+class OrderTerms:
     """An order as its user asked for it: well formed."""
 
     side: str
@@ -31,14 +33,14 @@ class NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Accepted:
     """An order that is stored; `replayed` if it had been before, under the same client order id."""
 
     order: Order
     replayed: bool
 
 
-def draft_order(user_id: int, market: Market, wanted: NewOrder, now: datetime, correlation_id: str = "") -> Order:
+def draft_order(user_id: int, market: Market, wanted: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
     """The row of the order, not stored yet."""
     return Order(
         user_id=user_id,
@@ -64,7 +66,7 @@ def draft_order(user_id: int, market: Market, wanted: NewOrder, now: datetime, c
     )
 
 
-def refuse_by_market(market: Market, wanted: NewOrder) -> None:
+def refuse_by_market(market: Market, wanted: OrderTerms) -> None:
     """What the market says to a new order. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
@@ -74,17 +76,17 @@ def refuse_by_market(market: Market, wanted: NewOrder) -> None:
     refuse_when_busy(market.symbol)
 
 
-def replay(earlier: Order, draft: Order) -> Placed:
+def replay(earlier: Order, draft: Order) -> Accepted:
     """The order that was stored under the draft's client order id. Raises ClientOrderIdReused if it was another one."""
     if earlier.fingerprint != draft.fingerprint:
         key = draft.client_order_id
         raise ClientOrderIdReused(
             f"clientOrderId {key} belongs to another order", field="clientOrderId", orderId=earlier.id
         )
-    return Placed(earlier, replayed=True)
+    return Accepted(earlier, replayed=True)
 
 
-def _reserved(wanted: NewOrder) -> Decimal:
+def _reserved(wanted: OrderTerms) -> Decimal:
     """What is frozen ahead. A MARKET BUY by quantity reserves nothing: nobody knows its price yet."""
     if wanted.side == "SELL":
         assert wanted.quantity is not None
@@ -95,7 +97,7 @@ def _reserved(wanted: NewOrder) -> Decimal:
     return wanted.price * wanted.quantity
 
 
-def _fingerprint(symbol: str, wanted: NewOrder) -> str:
+def _fingerprint(symbol: str, wanted: OrderTerms) -> str:
     """A digest of what was asked for, the same however its numbers were written. The names are in order."""
     fields = {
         "client_order_id": wanted.client_order_id,
@@ -110,3 +112,121 @@ def _fingerprint(symbol: str, wanted: NewOrder) -> str:
         "type": wanted.type,
     }
     return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
+
+
+def frozen_currency(market: Market, side: str) -> str:
+    """The asset that an order reserves: what it gives away."""
+    return str(market.quote_id if side == "BUY" else market.base_id)
+
+
+LIMIT, MARKET = "LIMIT", "MARKET"
+
+
+def shape_errors(values: dict[str, Any]) -> list[InvalidField]:
+    """The rules between fields, those that hold in every market. Fields that could not be read are missing."""
+    kind = values.get("type")
+    if kind == LIMIT:
+        return _limit_errors(values)
+    if kind == MARKET:
+        return _market_errors(values)
+    return []
+
+
+def _limit_errors(values: dict[str, Any]) -> list[InvalidField]:
+    errors = []
+    if "quote_quantity" in values:
+        errors.append(_not_allowed("quoteQuantity", "is for MARKET BUY only"))
+    if values.get("post_only") and values.get("time_in_force", "GTC") != "GTC":
+        errors.append(_not_allowed("postOnly", "is for timeInForce GTC only"))
+    return errors
+
+
+def _market_errors(values: dict[str, Any]) -> list[InvalidField]:
+    errors = []
+    if "price" in values:
+        errors.append(_not_allowed("price", "is for LIMIT only: a MARKET order has no price limit"))
+    if "time_in_force" in values:
+        errors.append(_not_allowed("timeInForce", "is for LIMIT only: a MARKET order never rests"))
+    if values.get("post_only"):
+        errors.append(_not_allowed("postOnly", "is for LIMIT only: a MARKET order always takes"))
+    if "quote_quantity" in values and values.get("side") == "SELL":
+        errors.append(_not_allowed("quoteQuantity", "is for MARKET BUY only"))
+    if "quote_quantity" in values and "quantity" in values:
+        errors.append(_not_allowed("quoteQuantity", "and quantity exclude each other"))
+    return errors
+
+
+def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]:
+    """Fields that this type of order needs and that were not sent."""
+    errors = []
+    if values.get("type") == LIMIT and "price" not in sent:
+        errors.append(InvalidField("price", "FIELD_REQUIRED", "price is required for LIMIT"))
+    if "quantity" not in sent and not ("quoteQuantity" in sent and values.get("type") == MARKET):
+        errors.append(InvalidField("quantity", "FIELD_REQUIRED", "quantity is required"))
+    return errors
+
+
+def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
+    """The market's own rules: tick, lot, least and most. What was not sent, or not readable, is missing or None."""
+    price, quantity, budget = values.get("price"), values.get("quantity"), values.get("quote_quantity")
+    errors = []
+    if price is not None:
+        errors += _price_errors(price, market)
+    if quantity is not None:
+        errors += _quantity_errors(quantity, market)
+    if budget is not None:
+        errors += _budget_errors(budget, market)
+    if not errors and price is not None and quantity is not None:
+        errors += _notional_errors(price * quantity, market, "quantity")
+    return errors
+
+
+def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
+    if price % market.tick_size:
+        tick = plain(market.tick_size)
+        message = f"price {plain(price)} is not a multiple of {tick}"
+        return [InvalidField("price", "PRICE_OFF_TICK", message, tickSize=tick)]
+    if price > MAX_AMOUNT:
+        message = f"price {plain(price)} is above {MAX_AMOUNT}"
+        return [InvalidField("price", "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
+    return []
+
+
+def _quantity_errors(quantity: Decimal, market: Market) -> list[InvalidField]:
+    shown = plain(quantity)
+    if quantity % market.lot_size:
+        lot = plain(market.lot_size)
+        message = f"quantity {shown} is not a multiple of {lot}"
+        return [InvalidField("quantity", "QUANTITY_OFF_LOT", message, lotSize=lot)]
+    if quantity < market.min_quantity:
+        least = plain(market.min_quantity)
+        message = f"quantity {shown} is below {least}"
+        return [InvalidField("quantity", "QUANTITY_TOO_SMALL", message, minQuantity=least)]
+    if quantity > market.max_quantity:
+        most = plain(market.max_quantity)
+        message = f"quantity {shown} is above {most}"
+        return [InvalidField("quantity", "QUANTITY_TOO_LARGE", message, maxQuantity=most)]
+    return []
+
+
+def _budget_errors(budget: Decimal, market: Market) -> list[InvalidField]:
+    step = Decimal(1).scaleb(-market.quote.scale)
+    if budget % step:
+        message = f"quoteQuantity {plain(budget)} is not a multiple of {plain(step)}"
+        return [InvalidField("quoteQuantity", "QUOTE_QUANTITY_OFF_SCALE", message, step=plain(step))]
+    return _notional_errors(budget, market, "quoteQuantity")
+
+
+def _notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
+    if notional < market.min_notional:
+        least = plain(market.min_notional)
+        message = f"the order's value {plain(notional)} is below {least}"
+        return [InvalidField(field, "NOTIONAL_TOO_SMALL", message, minNotional=least)]
+    if notional > MAX_AMOUNT:
+        message = f"the order's value {plain(notional)} is above {MAX_AMOUNT}"
+        return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=str(MAX_AMOUNT))]
+    return []
+
+
+def _not_allowed(field: str, why: str) -> InvalidField:
+    return InvalidField(field, "FIELD_NOT_ALLOWED", f"{field} {why}")

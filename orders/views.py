@@ -9,17 +9,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
-from base.web.answers import IsStaff, answer, body, caller_id, own_user_id
+from base.web.answers import answer, body
+from base.web.authentication import IsStaff, caller_id, own_user_id
 from base.web.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
 from base.web.forms import parse_id, printable
 from base.web.pages import read_page
 from core.types import Status
 from markets.models import Market, Trade
 from markets.services import find_market
-from orders import log, schema, services
+from orders import api_docs, log, services
 from orders.forms import read_batch, read_order
 from orders.models import Order, OrderEvent
-from orders.placing import Asked, place_orders
+from orders.placing import OrderRequest, place_orders
 from orders.representation import (
     represent_accepted,
     represent_event,
@@ -27,11 +28,11 @@ from orders.representation import (
     represent_order,
     represent_result,
 )
-from orders.terms import NewOrder
+from orders.terms import OrderTerms
 from users.services import find_user
 
 
-@extend_schema_view(post=schema.PLACE_ORDER, get=schema.LIST_ORDERS, delete=schema.CANCEL_ORDERS)
+@extend_schema_view(post=api_docs.PLACE_ORDER, get=api_docs.LIST_ORDERS, delete=api_docs.CANCEL_ORDERS)
 class OrdersView(APIView):
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
@@ -59,7 +60,7 @@ class OrdersView(APIView):
         return answer({"cancelled": cancelled}, message="Cancels accepted for processing", code=202)
 
 
-@extend_schema_view(post=schema.PLACE_ORDERS)
+@extend_schema_view(post=api_docs.PLACE_ORDERS)
 class BatchView(APIView):
     def post(self, request: Request) -> Response:
         asked = [_asked(request, each) for each in read_batch(body(request))]
@@ -70,7 +71,7 @@ class BatchView(APIView):
         )
 
 
-@extend_schema_view(get=schema.READ_ORDER, delete=schema.CANCEL_ORDER)
+@extend_schema_view(get=api_docs.READ_ORDER, delete=api_docs.CANCEL_ORDER)
 class OrderView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         return answer(represent_order(own_order(request, order_id)))
@@ -84,7 +85,7 @@ class OrderView(APIView):
         return answer(data, message=message, code=202)
 
 
-@extend_schema_view(get=schema.READ_ORDER_BY_KEY)
+@extend_schema_view(get=api_docs.READ_ORDER_BY_KEY)
 class ClientOrderView(APIView):
     def get(self, request: Request, client_order_id: str) -> Response:
         order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
@@ -93,7 +94,7 @@ class ClientOrderView(APIView):
         return answer(represent_order(order))
 
 
-@extend_schema_view(get=schema.READ_FILLS)
+@extend_schema_view(get=api_docs.READ_FILLS)
 class FillsView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
@@ -101,21 +102,21 @@ class FillsView(APIView):
         return read_page(request, fills, partial(represent_fill, order), oldest_first=True)
 
 
-@extend_schema_view(get=schema.READ_TIMELINE)
+@extend_schema_view(get=api_docs.READ_TIMELINE)
 class TimelineView(APIView):
     def get(self, request: Request, order_id: str) -> Response:
         events = OrderEvent.objects.filter(order=own_order(request, order_id))
         return read_page(request, events, represent_event, oldest_first=True)
 
 
-@extend_schema_view(post=schema.ISSUE_TICKET)
+@extend_schema_view(post=api_docs.ISSUE_TICKET)
 class TicketView(APIView):
     def post(self, request: Request) -> Response:
         ticket = issue_ticket(caller_id(request))
         return answer({"ticket": ticket, "expiresIn": TICKET_SECONDS}, message="Ticket issued", code=201)
 
 
-@extend_schema_view(get=schema.READ_STREAM_STATS)
+@extend_schema_view(get=api_docs.READ_STREAM_STATS)
 class StreamStatsView(APIView):
     permission_classes = [IsStaff]
 
@@ -157,13 +158,15 @@ def _account(request: Request, asked_for: int | None) -> int:
     return user_id if user_id == caller_id(request) else find_user(user_id).id
 
 
-def _asked(request: Request, each: tuple[Market, NewOrder, int | None] | ExchangeError) -> Asked | ExchangeError:
+def _asked(
+    request: Request, each: tuple[Market, OrderTerms, int | None] | ExchangeError
+) -> OrderRequest | ExchangeError:
     """One order of a batch, with the account that it is for; or its refusal."""
     if isinstance(each, ExchangeError):
         return each
     market, wanted, user_id = each
     try:
-        return Asked(_account(request, user_id), market, wanted)
+        return OrderRequest(_account(request, user_id), market, wanted)
     except ExchangeError as error:
         return error
 

@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def nothing_is_logged_between_tests() -> None:
     """Servers in threads go on for a moment after a test; pytest shows what is logged within one that fails."""
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.Lines)]
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.StderrHandler)]
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ from rest_framework.views import APIView
 from base.web.answers import answer, body
 from base.web.errors import UserNotFound, refuse, timestamp
 from base.web.forms import parse_id
-from users import schema, services
+from users import api_docs, services
 from users.forms import CredentialsForm, RefreshForm, RegistrationForm
 from users.models import User
 
 
-@extend_schema_view(post=schema.REGISTER)
+@extend_schema_view(post=api_docs.REGISTER)
 class RegistrationView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -29,7 +29,7 @@ class RegistrationView(APIView):
         return answer(represent_user(user), message="User created", code=201)
 
 
-@extend_schema_view(get=schema.READ_USER)
+@extend_schema_view(get=api_docs.READ_USER)
 class UserView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
@@ -38,7 +38,7 @@ class UserView(APIView):
         return answer(represent_user(services.find_user(wanted)))
 
 
-@extend_schema_view(post=schema.SIGN_IN)
+@extend_schema_view(post=api_docs.SIGN_IN)
 class TokenView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -49,7 +49,7 @@ class TokenView(APIView):
         return answer(data)
 
 
-@extend_schema_view(post=schema.RENEW)
+@extend_schema_view(post=api_docs.RENEW)
 class TokenRefreshView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []

@@ -16,21 +16,18 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
 
-import kombu
 from amqp.exceptions import ConnectionError as AmqpConnectionError
+from django.conf import settings
 from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import OperationalError
 from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
-from base.storage.redis import TIMEOUT_SECONDS, is_redis
+from base.storage.redis import _server_of, ask, ask_redis, redis_options, redis_server
 from base.telemetry.metrics import SERVER_AWAY
 
 logger = logging.getLogger(__name__)
@@ -42,7 +39,6 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
 # pybreaker's own trial of a server is never due.
 NEVER_SECONDS = 100 * 365 * 86_400
-PROBE_KEY = "exchange:probe"
 
 # A server that answers but takes no writes is no use to us: a replica, or one that is full.
 _OUTAGES = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, AmqpConnectionError, OSError)
@@ -117,22 +113,6 @@ def breaker(server: str, ask: Callable[[], Any]) -> Breaker:
     return _breakers.get(server) or _breakers.setdefault(server, Breaker(server, ask))
 
 
-def ask(url: str) -> None:
-    """Raise if the server at the URL cannot be used."""
-    if is_redis(url):
-        with Redis.from_url(url, **REDIS_TIMEOUTS) as client:
-            ask_redis(client)
-    else:
-        with kombu.Connection(url, connect_timeout=TIMEOUT_SECONDS) as connection:
-            # Not `connect`: that one tries again after two seconds.
-            connection.ensure_connection(max_retries=0)
-
-
-def ask_redis(client: Redis) -> None:
-    """Write something: a PING would also be answered by a server that takes no writes."""
-    client.set(PROBE_KEY, 1, px=1000)
-
-
 def is_away(error: BaseException) -> bool:
     """Whether the server is away. A defect of ours is no outage, and neither is a command that was refused."""
     if isinstance(error, _WRAPPERS):
@@ -148,17 +128,6 @@ def forget_breakers() -> None:
     _breakers.clear()
 
 
-def redis_server(host: str, port: int) -> str:
-    """A Redis server's name as breakers know it."""
-    return f"{host}:{port}"
-
-
-REDIS_TIMEOUTS: dict[str, Any] = {
-    "socket_timeout": TIMEOUT_SECONDS,
-    "socket_connect_timeout": TIMEOUT_SECONDS,
-    # redis-py's own default is ten attempts.
-    "retry": Retry(NoBackoff(), 0),
-}
 _breakers: dict[str, Breaker] = {}
 # A forked process has none of its parent's threads: an open breaker would stay open in it for ever, and one whose lock
 # another thread held at that moment would stay locked.
@@ -169,10 +138,12 @@ def _is_not_away(error: BaseException) -> bool:
     return not is_away(error)
 
 
-@functools.cache
-def _server_of(url: str) -> str:
-    if is_redis(url):
-        parts = urlsplit(url)
-        return redis_server(parts.hostname or "127.0.0.1", parts.port or 6379)
-    # Without its password.
-    return str(kombu.Connection(url).as_uri())
+def streams_breaker() -> Breaker:
+    """The breaker of the server that the streams' messages cross."""
+    location = settings.EVENTSTREAM_REDIS
+    return breaker(redis_server(location["host"], location["port"]), _ask)
+
+
+def _ask() -> None:
+    with Redis(**redis_options()) as client:
+        ask_redis(client)

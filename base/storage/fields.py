@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from core.money import DIGITS, UNIT, to_decimal, to_units
+from core.money import DIGITS, UNIT, plain, plain_units, to_decimal, to_units
 
 MAX_DIGITS = 20
 
@@ -21,31 +21,6 @@ if TYPE_CHECKING:
     _EmailBase = models.EmailField[Any, Any]
 else:
     _AmountBase, _CharBase, _EmailBase = models.Field, models.CharField, models.EmailField
-
-
-def plain(amount: Decimal) -> str:
-    """A decimal as clients see it: no exponent, trailing zeros trimmed."""
-    text = f"{amount:f}"
-    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
-
-
-def plain_or_none(amount: Decimal | None) -> str | None:
-    """The same where there may be nothing to show."""
-    return None if amount is None else plain(amount)
-
-
-@lru_cache(maxsize=16_384)
-def plain_units(units: int) -> str:
-    """Units of 1e-8 as clients see the amount. Every event told has half a dozen of them, and most come again."""
-    if units < 0:
-        return f"-{plain_units(-units)}"
-    whole, rest = divmod(units, UNIT)
-    return f"{whole}.{rest:08d}".rstrip("0") if rest else str(whole)
-
-
-def plain_units_or_none(units: int | None) -> str | None:
-    """The same where there may be nothing to show."""
-    return None if units is None else plain_units(units)
 
 
 class AmountField(_AmountBase):
@@ -190,3 +165,8 @@ class KeyField(_ExactText, _CharBase):
 
 class ExactEmailField(_ExactText, _EmailBase):
     """An e-mail address, unique as it was stored."""
+
+
+def choices_of(words: type[StrEnum]) -> list[tuple[str, str]]:
+    """The words of an enumeration as a model field takes them."""
+    return [(word.value, word.value) for word in words]

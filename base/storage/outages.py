@@ -1,10 +1,32 @@
 """Telling an outage from a defect: what the database or Redis could not do now is no fault of the order in hand."""
 
-from django.db import DatabaseError, InterfaceError
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
-from base.storage.deadlocks import TRANSIENT_CODES
+from base.telemetry.metrics import DEADLOCK_RETRIES, INTAKE
+
+# MySQL and MariaDB: lock wait timeout, deadlock, record changed since the snapshot was taken.
+TRANSIENT_CODES = frozenset({1205, 1213, 1020})
+
+
+ATTEMPTS = 8
+
+
+BACKOFF_SECONDS = 0.01
+
+
+P = ParamSpec("P")
+
+
+R = TypeVar("R")
+
 
 # A list of what is known, because the rest must be taken for a defect: the driver's classes do not tell. It calls a
 # value that does not fit an OperationalError, and a missing table a ProgrammingError; and an order that is tried for
@@ -32,3 +54,30 @@ def _is_infrastructure(error: DatabaseError) -> bool:
     if isinstance(code, int):
         return code in _CODES or code in _CLIENT_ERRORS
     return any(word in str(error) for word in _SQLITE)
+
+
+def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
+    """Call the function again, from its start, when its own transaction lost a deadlock.
+
+    Inside a caller's transaction the error goes on: half of that transaction may be gone, so only its owner may retry.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return function(*args, **kwargs)
+            except OperationalError as error:
+                if not is_transient(error) or connection.in_atomic_block:
+                    raise
+                DEADLOCK_RETRIES.labels(INTAKE).inc()
+                # Spread: those that met once would meet again.
+                time.sleep(random.uniform(0.2, 1.0) * BACKOFF_SECONDS * 2**attempt)  # noqa: S311
+        return function(*args, **kwargs)
+
+    return call
+
+
+def is_transient(error: OperationalError) -> bool:
+    """Whether the database itself asks for the transaction to be tried again."""
+    return bool(error.args) and error.args[0] in TRANSIENT_CODES

@@ -9,7 +9,7 @@ from django.db.models import Max, Min, Q
 DISORDER = timedelta(seconds=10)
 
 
-def pks_around(model: Any, instant: datetime) -> Q:
+def ids_near(model: Any, instant: datetime) -> Q:
     """The rows made at that time, by their keys alone: a table that is only added to stands in the order of time."""
     return Q(pk__gte=_first_pk_since(model, instant - DISORDER), pk__lte=_first_pk_since(model, instant + DISORDER))
 

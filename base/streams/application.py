@@ -20,9 +20,9 @@ from django_eventstream.utils import sse_encode_event
 from django_eventstream.views import Listener
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from base.streams.delivery_log import DeliveryLog
 from base.streams.hub import Feed, Hub, stream_kind
 from base.streams.messages import RESET, Message, data_text
-from base.streams.receipts import Receipts
 from base.streams.request import StreamRequest
 from base.streams.threads import in_thread
 from base.telemetry import metrics
@@ -54,7 +54,7 @@ KEEP_ALIVE_SECONDS = 15.0
 PERMISSION_SECONDS = 60.0
 # A client that takes nothing for so long is gone, or holds our memory.
 SEND_SECONDS = 30.0
-# The pause before the journal is read again after the database failed.
+# The pause before the event_log is read again after the database failed.
 READ_AGAIN_SECONDS = 2.0
 # So many ids are remembered, to send no message twice that was both heard and read.
 REMEMBERED_IDS = 2000
@@ -113,7 +113,7 @@ class StreamApplication:
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, stream.first_bytes(opening))
             logger.info("stream opened")
-            stream.receipts.taken()
+            stream.delivery_log.taken()
             await stream.run(send, gone)
             await _send_body(send, b"", more=False)
         except TimeoutError:
@@ -137,7 +137,7 @@ class _Stream:
         self._hub = hub
         kind = stream_kind(feed)
         self._events, self._resets = metrics.STREAM_EVENTS.labels(kind), metrics.STREAM_RESETS.labels(kind)
-        self.receipts = Receipts()
+        self.delivery_log = DeliveryLog()
         self._sent: dict[tuple[str, str], None] = {}
         self._confirmed = hub.checkpoint
         # It still owes its client what it could not read; its position must not move on.
@@ -160,7 +160,7 @@ class _Stream:
             body = await self._next() if is_woken else KEEP_ALIVE
             if body:
                 await _send_body(send, body)
-                self.receipts.taken()
+                self.delivery_log.taken()
 
     async def _woken(self) -> bool:
         patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
@@ -172,25 +172,25 @@ class _Stream:
         return True
 
     async def _next(self) -> bytes:
-        """What was heard since the last time; or what the journal holds, if something may not have been heard."""
-        queued, must_read = self._hub.take(self.listener)
-        if not must_read:
+        """What was heard since the last time; or what the event_log holds, if something may not have been heard."""
+        queued, must_catch_up = self._hub.take(self.listener)
+        if not must_catch_up:
             # In this order: everything up to the checkpoint was in a queue by now, and this is all of the queue.
             self._confirm()
-            return b"".join(self._heard(event) for event in queued)
+            return b"".join(self._received(event) for event in queued)
         self._is_behind = True
         try:
             missed = await in_thread(self.feed.missed, time.monotonic())
         except Exception as error:
             logger.warning("a stream cannot read what it missed: %r", error)
-            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_read, self.feed.channels)
-            return b"".join(self._heard(event) for event in queued)
+            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_catch_up, self.feed.channels)
+            return b"".join(self._received(event) for event in queued)
         self._is_behind = False
-        # The journal tells in order, so it comes first; but behind a reset, after which the client reads everything,
+        # The event_log tells in order, so it comes first; but behind a reset, after which the client reads everything,
         # nothing old should follow.
         if any(message.type == RESET for message in missed):
-            return b"".join(self._heard(event) for event in queued) + self._encoded(missed)
-        return self._encoded(missed) + b"".join(self._heard(event) for event in queued)
+            return b"".join(self._received(event) for event in queued) + self._encoded(missed)
+        return self._encoded(missed) + b"".join(self._received(event) for event in queued)
 
     def _confirm(self) -> None:
         checkpoint = self._hub.checkpoint
@@ -212,7 +212,7 @@ class _Stream:
     def _encoded(self, messages: Iterable[Message]) -> bytes:
         return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
 
-    def _heard(self, event: Any) -> bytes:
+    def _received(self, event: Any) -> bytes:
         if not self.feed.is_news(event.type, event.data):
             return b""
         return self._encode(event.type, event.data, event.id)
@@ -229,7 +229,7 @@ class _Stream:
             self._sent[kind, message_id] = None
             if len(self._sent) > REMEMBERED_IDS:
                 del self._sent[next(iter(self._sent))]
-            self.receipts.write(message_id, data)
+            self.delivery_log.write(message_id, data)
         self._events.inc()
         text: str = sse_encode_event(kind, data, event_id=message_id)
         # Only an empty id makes a client forget the one it has.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from django_eventstream.event import Event
 
-from base.streams.messages import Heard, Message, data_text
+from base.streams.messages import Message, ReceivedMessage, data_text
 from base.streams.threads import in_thread
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ SUMMARY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Digest:
+class Conflator:
     """Which types of messages are condensed and how; messages of other types pass as they come.
 
     `merges`: by type, one data text out of an older and a newer one. Whatever was published, it must not raise.
@@ -61,16 +61,18 @@ class _Channel:
 class Conflation:
     """Holds back and merges for all listeners of a process at once. Used from one event loop."""
 
-    def __init__(self, digest: Digest, tell: Callable[[Heard], None], has_listeners: Callable[[str], bool]) -> None:
-        self._digest = digest
+    def __init__(
+        self, conflator: Conflator, tell: Callable[[ReceivedMessage], None], has_listeners: Callable[[str], bool]
+    ) -> None:
+        self._conflator = conflator
         self._tell = tell
         self._has_listeners = has_listeners
         self._channels: dict[str, _Channel] = {}
         self._stale: set[str] = set()
         self._is_stale = asyncio.Event()
 
-    def hear(self, heard: Heard) -> None:
-        merge = self._digest.merges.get(heard.type)
+    def receive(self, heard: ReceivedMessage) -> None:
+        merge = self._conflator.merges.get(heard.type)
         if merge is None:
             self._tell(heard)
             return
@@ -99,7 +101,7 @@ class Conflation:
         waiting, channel.waiting = channel.waiting, {}
         channel.is_due, channel.told_at = False, time.monotonic()
         for kind, data in waiting.items():
-            self._tell(Heard(name, kind, data, None))
+            self._tell(ReceivedMessage(name, kind, data, None))
         self._outdate(name)
 
     def _outdate(self, name: str) -> None:
@@ -109,9 +111,9 @@ class Conflation:
     async def _sum_up(self, name: str) -> None:
         # What comes while this reads outdates the channel again: the newest state is always told in the end.
         try:
-            message = await in_thread(self._digest.summary, name, time.monotonic())
+            message = await in_thread(self._conflator.summary, name, time.monotonic())
         except Exception as error:
             logger.warning("%s cannot be summed up: %r", name, error)
             self._outdate(name)
         else:
-            self._tell(Heard(name, message.type, data_text(message.data), None))
+            self._tell(ReceivedMessage(name, message.type, data_text(message.data), None))

@@ -1,7 +1,7 @@
 """The hub: the open streams of this process, and the tasks that feed them.
 
 It is django-eventstream's ListenerManager with its two gaps closed: its Redis listener is the supervised
-`Subscription`, and a listener whose queue is full reads the journal instead of losing messages.
+`Subscription`, and a listener whose queue is full reads the event_log instead of losing messages.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from django_eventstream import views
 from django_eventstream.event import Event
 from django_eventstream.views import Listener, ListenerManager
 
-from base.streams.conflation import Conflation, Digest
-from base.streams.messages import Heard, Message
+from base.streams.conflation import Conflation, Conflator
+from base.streams.gap_detector import EventLog, GapDetector, Position
+from base.streams.messages import Message, ReceivedMessage
 from base.streams.presence import Presence
 from base.streams.subscription import Subscription
-from base.streams.watch import Journal, Position, Watch
 from base.telemetry.metrics import STREAM_CONNECTIONS
 from base.web.errors import TooManyRequests
 
@@ -65,22 +65,22 @@ class Feed(Protocol):
 class Hub(ListenerManager):  # type: ignore[misc]
     """Knows every open stream of this process. Used from one event loop."""
 
-    def __init__(self, journal: Journal, digest: Digest | None = None) -> None:
+    def __init__(self, event_log: EventLog, conflator: Conflator | None = None) -> None:
         super().__init__()
         self._streams: dict[Listener, Feed] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._journal = journal
-        self._digest = digest or Digest({}, _no_summary)
+        self._journal = event_log
+        self._conflator = conflator or Conflator({}, _no_summary)
         self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
         # So that the parent never starts a listener of its own.
         self.redis_listener_started = True
-        self._watch = self._new_watch()
+        self._detector = self._new_detector()
         self._presence = Presence(self.connections)
         self._conflation = self._new_conflation()
 
     @property
     def checkpoint(self) -> Position | None:
-        return self._watch.checkpoint
+        return self._detector.checkpoint
 
     @property
     def is_subscribed(self) -> bool:
@@ -117,17 +117,17 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._presence.changed()
 
     def take(self, listener: Listener) -> tuple[list[Event], bool]:
-        """What is queued for the listener, oldest first, and whether it must read the journal instead."""
+        """What is queued for the listener, oldest first, and whether it must read the event_log instead."""
         with self.lock:
             queued = [event for events in listener.channel_items.values() for event in events]
-            must_read = listener.overflow
+            must_catch_up = listener.overflow
             listener.aevent.clear()
             listener.channel_items = {}
             listener.overflow = False
-        return self._digest.condense(queued), must_read
+        return self._conflator.condense(queued), must_catch_up
 
-    def must_read(self, channels: Iterable[str] | None = None) -> None:
-        """Send the streams of these channels, or all, to read the journal."""
+    def must_catch_up(self, channels: Iterable[str] | None = None) -> None:
+        """Send the streams of these channels, or all, to read the event_log."""
         with self.lock:
             if channels is None:
                 listeners = set(self._streams)
@@ -165,38 +165,38 @@ class Hub(ListenerManager):  # type: ignore[misc]
             if task.get_loop() is loop:
                 task.cancel()
         self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
-        self._watch = self._new_watch()
+        self._detector = self._new_detector()
         self._presence = Presence(self.connections)
         self._conflation = self._new_conflation()
-        work = (self._subscription.start(), self._watch.run(), self._presence.run(), self._conflation.sum_up())
+        work = (self._subscription.start(), self._detector.run(), self._presence.run(), self._conflation.sum_up())
         # Outside the request that happened to come first: they serve all.
         self._tasks = [loop.create_task(coroutine, context=contextvars.Context()) for coroutine in work]
 
-    def _new_watch(self) -> Watch:
-        return Watch(
+    def _new_detector(self) -> GapDetector:
+        return GapDetector(
             self._journal,
             is_subscribed=lambda: self.is_subscribed,
             has_streams=lambda: bool(self._streams),
-            must_read=self.must_read,
+            must_catch_up=self.must_catch_up,
             must_end=self.end_all,
         )
 
-    def _hear(self, heard: Heard) -> None:
-        self._watch.hear(heard.id)
+    def _hear(self, heard: ReceivedMessage) -> None:
+        self._detector.receive(heard.id)
         if self._has_listeners(heard.channel):
-            self._conflation.hear(heard)
+            self._conflation.receive(heard)
 
-    def _tell(self, heard: Heard) -> None:
+    def _tell(self, heard: ReceivedMessage) -> None:
         self.add_to_queues(heard.channel, Event(heard.channel, heard.type, heard.data, heard.id))
 
     def _has_listeners(self, channel: str) -> bool:
         return channel in self.listeners_by_channel
 
     def _new_conflation(self) -> Conflation:
-        return Conflation(self._digest, self._tell, self._has_listeners)
+        return Conflation(self._conflator, self._tell, self._has_listeners)
 
     def _subscribed(self) -> None:
-        self._watch.begin_anew()
+        self._detector.begin_anew()
 
 
 def stream_kind(feed: Feed) -> str:
@@ -208,9 +208,9 @@ def _no_summary(channel: str, since: float) -> Message:
     raise AssertionError(f"nothing on {channel} is condensed")
 
 
-def install_hub(journal: Journal, digest: Digest | None = None) -> Hub:
+def install_hub(event_log: EventLog, conflator: Conflator | None = None) -> Hub:
     """Make a hub django-eventstream's listener manager, in place of the one it made when it was imported."""
-    hub = Hub(journal, digest)
+    hub = Hub(event_log, conflator)
     views.listener_manager = hub
     # Of ten messages that arrive in one piece, its default, the eleventh would be dropped.
     views.MAX_PENDING = settings.STREAM_MAX_PENDING

@@ -16,7 +16,7 @@ RESET = "stream-reset"
 
 
 class Message(NamedTuple):
-    """What is told on one channel. `id` is "LOG-SEQUENCE" of what a journal keeps; "" makes a client forget its own."""
+    """What is published on one channel. `id` is "LOG-SEQUENCE" of an event log; "" makes a client forget its own."""
 
     channel: str
     type: str
@@ -24,7 +24,7 @@ class Message(NamedTuple):
     id: str | None = None
 
 
-class Heard(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """A message as it came from Redis; its data is still the text that the publisher encoded."""
 
     channel: str
@@ -48,26 +48,26 @@ def encode(messages: Sequence[Message]) -> bytes:
     )
 
 
-def decode(raw: bytes | str) -> list[Heard]:
+def decode(raw: bytes | str) -> list[ReceivedMessage]:
     """The published messages, without what is malformed: it must not end the stream of anybody."""
     try:
         published = orjson.loads(raw)
     except ValueError:
         published = None
-    heard = [_heard(fields) for fields in published] if isinstance(published, list) else [None]
+    heard = [_received(fields) for fields in published] if isinstance(published, list) else [None]
     if None in heard:
         logger.warning("ignored something malformed in a message of %d bytes", len(raw))
     return [each for each in heard if each is not None]
 
 
-def _heard(fields: Any) -> Heard | None:
+def _received(fields: Any) -> ReceivedMessage | None:
     if not isinstance(fields, dict):
         return None
     channel, kind, data, message_id = map(fields.get, ("channel", "event_type", "data", "pub_id"))
     if not isinstance(channel, str) or not isinstance(kind, str) or data is None:
         return None
     text = data if isinstance(data, str) else data_text(data)
-    return Heard(channel, kind, text, None if message_id is None else str(message_id))
+    return ReceivedMessage(channel, kind, text, None if message_id is None else str(message_id))
 
 
 def data_text(data: Any) -> str:

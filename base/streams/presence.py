@@ -10,8 +10,8 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from base.storage.breakers import ServerAway
-from base.streams.connection import async_redis_options, redis_options, streams_breaker
+from base.storage.breakers import ServerAway, streams_breaker
+from base.storage.redis import async_redis_options, redis_options
 
 logger = logging.getLogger(__name__)
 

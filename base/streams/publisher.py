@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from redis import Redis
 
-from base.storage.breakers import ServerAway
-from base.streams.connection import redis_options, streams_breaker
+from base.storage.breakers import ServerAway, streams_breaker
+from base.storage.redis import redis_options
 from base.streams.messages import REDIS_CHANNEL, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ BUNDLE_SIZE = 100
 
 
 def publish(messages: Iterable[Message]) -> None:
-    """Tell the open streams. Call it after the commit. It never raises: streams that missed it read the journal."""
+    """Tell the open streams. Call it after the commit. It never raises: streams that missed it read the event_log."""
     _publisher().publish(messages)
 
 

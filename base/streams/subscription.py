@@ -14,8 +14,8 @@ from django_eventstream.views import RedisListener
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from base.streams.connection import async_redis_options
-from base.streams.messages import REDIS_CHANNEL, Heard, decode
+from base.storage.redis import async_redis_options
+from base.streams.messages import REDIS_CHANNEL, ReceivedMessage, decode
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ MESSAGES_PER_TURN = 64
 class Subscription(RedisListener):  # type: ignore[misc]
     """Hears every published message and hands it to `hear`; calls `subscribed` each time that it hears again."""
 
-    def __init__(self, hear: Callable[[Heard], None], subscribed: Callable[[], None]) -> None:
+    def __init__(self, hear: Callable[[ReceivedMessage], None], subscribed: Callable[[], None]) -> None:
         # Not the parent's: its client would be made here, bound to no event loop, and reconnect by itself.
         self._hear = hear
         self._subscribed = subscribed

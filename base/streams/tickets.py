@@ -60,5 +60,5 @@ def _is_first_use(nonce: str) -> bool:
 
 
 def _key(nonce: str) -> str:
-    """A digest: what makes a ticket need not lie readable in Redis."""
+    """A conflator: what makes a ticket need not lie readable in Redis."""
     return "stream-ticket:" + hashlib.sha256(nonce.encode()).hexdigest()

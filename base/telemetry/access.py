@@ -55,12 +55,12 @@ def request_id_for(given: str | None) -> str:
     return given if given and _PLAIN.fullmatch(given) else new_id()
 
 
-def note(**fields: object) -> None:
+def bind_log_fields(**fields: object) -> None:
     """Add fields to the lines of the request in hand, and to the one that tells its answer."""
     bind_contextvars(**fields)
 
 
-def note_outcome(words: str) -> None:
+def set_log_outcome(words: str) -> None:
     """What the line that tells the answer says, instead of "answered"."""
     _outcome.set(words)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from django.conf import settings
 
 
-def beat() -> None:
-    """Touch PULSE_FILE, if one is named. A disk that is full says nothing about this process, and ends nothing."""
-    if settings.PULSE_FILE:
+def touch() -> None:
+    """Touch LIVENESS_FILE, if one is named. A disk that is full says nothing about this process, and ends nothing."""
+    if settings.LIVENESS_FILE:
         with contextlib.suppress(OSError):
-            Path(settings.PULSE_FILE).touch()
+            Path(settings.LIVENESS_FILE).touch()

@@ -88,7 +88,7 @@ def begin() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, TextIOWrapper) and not (KIND == "seed" and "out" in name):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-            setattr(sys, name, Printed(stream, level))
+            setattr(sys, name, StdStream(stream, level))
 
 
 def configuration(form: str, level: str) -> dict[str, Any]:
@@ -101,9 +101,9 @@ def configuration(form: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"defects": {"()": Defects}, "events": {"()": Ticks, "level": level}},
+        "filters": {"defects": {"()": TracebackFilter}, "events": {"()": BeatFilter, "level": level}},
         "formatters": {"line": {"()": formatter, "form": form}},
-        "handlers": {"stderr": {"()": Lines, "formatter": "line"}},
+        "handlers": {"stderr": {"()": StderrHandler, "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             **dict.fromkeys(("django", "uvicorn", "uvicorn.error", "gunicorn.error", "celery", "celery.task"), ours),
@@ -158,7 +158,7 @@ def described(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
 
 def render(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     """One line of JSON, without secrets. A look at the whole finds most lines innocent: they are not taken apart."""
-    innocent = {name: value for name, value in line.items() if type(value) is Innocent}
+    innocent = {name: value for name, value in line.items() if type(value) is TrustedFields}
     rest = {name: value for name, value in line.items() if name not in innocent} if innocent else line
     text = _dumped(rest)
     if redactor.is_suspect(text):
@@ -168,19 +168,19 @@ def render(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
-class Innocent(list[dict[str, Any]]):
+class TrustedFields(list[dict[str, Any]]):
     """Facts of our own making, with nobody's text: not searched for secrets, for there are thousands a second."""
 
 
-class Lines(logging.StreamHandler[Any]):
+class StderrHandler(logging.StreamHandler[Any]):
     """To stderr, and to the real one: what is written to the one in `sys` becomes a line itself."""
 
     def __init__(self) -> None:
         stream = sys.stderr
-        super().__init__(stream.stream if isinstance(stream, Printed) else stream)
+        super().__init__(stream.stream if isinstance(stream, StdStream) else stream)
 
 
-class Printed:
+class StdStream:
     """In place of stdout and stderr: what libraries print becomes a line of the log."""
 
     encoding, errors = "utf-8", "backslashreplace"
@@ -213,14 +213,14 @@ class Printed:
         return False
 
 
-class Defects(logging.Filter):
+class TracebackFilter(logging.Filter):
     """Django's word on a request only where it brings a traceback: the rest is in our own line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
 
 
-class Ticks(logging.Filter):
+class BeatFilter(logging.Filter):
     """The beat's word on each task it sends, every second, only for those who want to know everything."""
 
     def __init__(self, level: str) -> None:

@@ -1,7 +1,7 @@
 """What every REST view shares: who is asking, how bodies are read, how answers and refusals look."""
 
 import logging
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
@@ -11,65 +11,15 @@ from redis.exceptions import RedisError
 from rest_framework import exceptions, status
 from rest_framework.metadata import BaseMetadata
 from rest_framework.parsers import BaseParser
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import InvalidToken
-from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import Token
 
-from base.telemetry.access import note
+from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.authentication import Caller, find_caller
 from base.web.body import MAX_BYTES, parse_object
 from base.web.errors import ExchangeError, error_body, timestamp
-from base.web.forms import parse_id
 
 logger = logging.getLogger(__name__)
-
-# Where a request keeps what came of signing in; no header of a client's can have such a name.
-SIGNED_IN = "exchange.signed_in"
-
-
-class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access token>`. What `caller_of` found out is not asked again."""
-
-    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        if SIGNED_IN not in request.META:
-            return self._ask(request)
-        known: tuple[Any, Any] | Exception | None = request.META[SIGNED_IN]
-        if isinstance(known, Exception):
-            raise known
-        return known
-
-    def _ask(self, request: Request) -> tuple[Any, Any] | None:
-        try:
-            return super().authenticate(request)
-        except exceptions.APIException as error:
-            raise errors.NotAuthenticated("the access token is invalid or expired") from error
-
-    def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
-        """The account that the token names. Raises InvalidToken."""
-        caller = find_caller(parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0)
-        if caller is None:
-            raise InvalidToken("the account is not active")
-        note(userId=caller.pk)
-        return caller
-
-
-def caller_of(request: HttpRequest) -> Caller | None:
-    """Who is signed in, found out ahead of the view, which then hears the same.
-
-    None: nobody, or somebody who cannot be known, for a bad token or without the database. Views that ask refuse them.
-    """
-    known: Any
-    try:
-        known = TokenAuthentication().authenticate(cast(Request, request))
-    except Exception as error:
-        known = error
-    request.META[SIGNED_IN] = known
-    return known[0] if isinstance(known, tuple) else None
 
 
 class StrictJSONParser(BaseParser):
@@ -89,24 +39,6 @@ class AllowedMethods(BaseMetadata):
         return _envelope({"methods": view.allowed_methods}, "OK", status.HTTP_200_OK)
 
 
-class IsStaff(BasePermission):
-    """Staff only: others are told so, anonymous users are asked to sign in."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if not request.user.is_authenticated:
-            raise errors.NotAuthenticated("sign in first")
-        if not request.user.is_staff:
-            raise errors.StaffOnly("only staff may do this")
-        return True
-
-
-class IsStaffOrReadOnly(IsStaff):
-    """Everybody may look, staff may change."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
-
-
 def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, replayed: bool = False) -> Response:
     """An answer in the envelope that all answers share; `replayed` marks one that was given before."""
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
@@ -122,7 +54,7 @@ def answer_error(error: Exception, _context: Any) -> Response | None:
     refusal = as_refusal(error)
     if refusal is None:
         return None
-    note(error=refusal.error)
+    bind_log_fields(error=refusal.error)
     return Response(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
 
 
@@ -171,29 +103,13 @@ def body(request: Request) -> dict[str, Any]:
     return request.data
 
 
-def caller_id(request: Request) -> int:
-    """The account that is signed in."""
-    assert request.user.pk is not None
-    return request.user.pk
-
-
-def own_user_id(request: Request, asked_for: int | None) -> int:
-    """The account a request acts on: its own; staff may name another's. Raises NotYourAccount."""
-    own = caller_id(request)
-    if asked_for is None or asked_for == own:
-        return own
-    if not request.user.is_staff:
-        raise errors.NotYourAccount
-    return asked_for
-
-
 def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
     """A request that Django does not let in."""
     if isinstance(exception, DisallowedHost):
         refusal = errors.MalformedRequest("this server does not answer to that host name: see ALLOWED_HOSTS")
     else:
         refusal = errors.MalformedRequest("the request cannot be taken: it has too many parameters")
-    note(error=refusal.error)
+    bind_log_fields(error=refusal.error)
     return JsonResponse(error_body(refusal), status=refusal.status)
 
 

@@ -2,10 +2,22 @@
 
 import threading
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from cachetools import TTLCache
 from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+from rest_framework import exceptions
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import Token
+
+from base.telemetry.access import bind_log_fields
+from base.web import errors
+from base.web.forms import parse_id
 
 # How long a process may go on answering a user who was deactivated meanwhile, and by a rate limit that was changed.
 ACTIVE_SECONDS = 3
@@ -60,3 +72,81 @@ def forget_callers() -> None:
 
 def _users() -> Any:
     return get_user_model()._default_manager
+
+
+# Where a request keeps what came of signing in; no header of a client's can have such a name.
+SIGNED_IN = "exchange.signed_in"
+
+
+class TokenAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <access token>`. What `caller_of` found out is not asked again."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if SIGNED_IN not in request.META:
+            return self._ask(request)
+        known: tuple[Any, Any] | Exception | None = request.META[SIGNED_IN]
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+    def _ask(self, request: Request) -> tuple[Any, Any] | None:
+        try:
+            return super().authenticate(request)
+        except exceptions.APIException as error:
+            raise errors.NotAuthenticated("the access token is invalid or expired") from error
+
+    def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
+        """The account that the token names. Raises InvalidToken."""
+        caller = find_caller(parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0)
+        if caller is None:
+            raise InvalidToken("the account is not active")
+        bind_log_fields(userId=caller.pk)
+        return caller
+
+
+def caller_of(request: HttpRequest) -> Caller | None:
+    """Who is signed in, found out ahead of the view, which then hears the same.
+
+    None: nobody, or somebody who cannot be known, for a bad token or without the database. Views that ask refuse them.
+    """
+    known: Any
+    try:
+        known = TokenAuthentication().authenticate(cast(Request, request))
+    except Exception as error:
+        known = error
+    request.META[SIGNED_IN] = known
+    return known[0] if isinstance(known, tuple) else None
+
+
+class IsStaff(BasePermission):
+    """Staff only: others are told so, anonymous users are asked to sign in."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user.is_authenticated:
+            raise errors.NotAuthenticated("sign in first")
+        if not request.user.is_staff:
+            raise errors.StaffOnly("only staff may do this")
+        return True
+
+
+class IsStaffOrReadOnly(IsStaff):
+    """Everybody may look, staff may change."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
+
+
+def caller_id(request: Request) -> int:
+    """The account that is signed in."""
+    assert request.user.pk is not None
+    return request.user.pk
+
+
+def own_user_id(request: Request, asked_for: int | None) -> int:
+    """The account a request acts on: its own; staff may name another's. Raises NotYourAccount."""
+    own = caller_id(request)
+    if asked_for is None or asked_for == own:
+        return own
+    if not request.user.is_staff:
+        raise errors.NotYourAccount
+    return asked_for

@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware
 
-from base.web.answers import caller_of, refusal_headers
+from base.web.answers import refusal_headers
+from base.web.authentication import caller_of
 from base.web.errors import TooManyRequests, error_body
 from base.web.ratelimit.meter import Meter
 

@@ -12,16 +12,16 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from markets.models import Market
-from matching.models import Attendance
+from matching.models import WorkerHeartbeat
 
-SAY_EVERY_SECONDS = 5.0
+REFRESH_SECONDS = 5.0
 # Three times unheard. One that was killed counts until then.
 ALIVE = timedelta(seconds=15)
 # One that was killed said no farewell; its row is shown this long.
 KEPT = timedelta(hours=1)
 
 
-class Attendant:
+class Heartbeat:
     """Speaks for one worker, from one thread. Raises what the database raises."""
 
     def __init__(self, name: str, *, serves_all: bool, symbols: Collection[str]) -> None:
@@ -29,40 +29,40 @@ class Attendant:
         self._row_id: int | None = None
         self._due = 0.0
 
-    def attend(self) -> None:
+    def refresh(self) -> None:
         """Say that the worker is there, unless it was said a moment ago."""
         now = time.monotonic()
         if now < self._due:
             return
         # Set first: a database that cannot be written to is not asked more often than any other.
-        self._due = now + SAY_EVERY_SECONDS
+        self._due = now + REFRESH_SECONDS
         # Not there: the first time, or after an hour in which nothing could be said.
-        if self._row_id is None or not Attendance.objects.filter(pk=self._row_id).update(seen_at=Now()):
-            self._row_id = Attendance.objects.create(started_at=Now(), seen_at=Now(), **self._said).pk
-        _forget_the_dead()
+        if self._row_id is None or not WorkerHeartbeat.objects.filter(pk=self._row_id).update(seen_at=Now()):
+            self._row_id = WorkerHeartbeat.objects.create(started_at=Now(), seen_at=Now(), **self._said).pk
+        _delete_old()
 
-    def leave(self) -> None:
+    def remove(self) -> None:
         """The worker ends, and nobody shall count on it."""
         if self._row_id is not None:
-            Attendance.objects.filter(pk=self._row_id).delete()
+            WorkerHeartbeat.objects.filter(pk=self._row_id).delete()
 
 
-def workers_alive(symbols: Iterable[str] | None = None) -> dict[str, int]:
+def live_workers(symbols: Iterable[str] | None = None) -> dict[str, int]:
     """How many workers serve each of the markets, or of all that there are; 0 for one that nobody serves."""
     counted = dict.fromkeys(Market.objects.values_list("symbol", flat=True) if symbols is None else symbols, 0)
-    for serves_all, served in alive().values_list("serves_all", "symbols"):
+    for serves_all, served in live_heartbeats().values_list("serves_all", "symbols"):
         for symbol in counted.keys() - set(served) if serves_all else counted.keys() & served:
             counted[symbol] += 1
     return counted
 
 
-def alive() -> QuerySet[Attendance]:
+def live_heartbeats() -> QuerySet[WorkerHeartbeat]:
     """The workers that said so a moment ago."""
-    return Attendance.objects.filter(seen_at__gte=Now() - ALIVE)
+    return WorkerHeartbeat.objects.filter(seen_at__gte=Now() - ALIVE)
 
 
-def _forget_the_dead() -> None:
+def _delete_old() -> None:
     # Looked for first: a DELETE without anything to delete would lock the rows that it passes, which are others'.
-    dead = list(Attendance.objects.filter(seen_at__lt=Now() - KEPT).values_list("pk", flat=True))
+    dead = list(WorkerHeartbeat.objects.filter(seen_at__lt=Now() - KEPT).values_list("pk", flat=True))
     if dead:
-        Attendance.objects.filter(pk__in=dead).delete()
+        WorkerHeartbeat.objects.filter(pk__in=dead).delete()

@@ -13,16 +13,16 @@ from base.telemetry import liveness
 from base.telemetry.logs import new_id
 from commands import queue
 from matching import drain
-from matching.run import Run
-from matching.worker.heartbeat import Attendant
+from matching.report import Run
+from matching.worker.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 STOP_SECONDS = 10.0
 
-# A worker matches one market at a time, whoever woke it: the lookout must not work beside a task of its own process.
+# A worker matches one market at a time, whoever woke it: the poller must not work beside a task of its own process.
 _turn = threading.Lock()
 
 
@@ -34,23 +34,23 @@ def match(symbol: str) -> Run:
 
 def _drain(symbol: str) -> Run:
     """Under an id that is in all that is logged of the run."""
-    liveness.beat()
+    liveness.touch()
     with bound_contextvars(runId=new_id()):
         return drain.drain(symbol)
 
 
-class Lookout:
+class CommandPoller:
     """A thread that drains the markets whose bells were not heard.
 
     Beside the broker's connection and not upon it: while the broker is away the worker does nothing but try to reach
     it, and while it is frozen the worker waits for it.
     """
 
-    def __init__(self, served: Callable[[], Collection[str]], attendant: Attendant) -> None:
+    def __init__(self, served: Callable[[], Collection[str]], heartbeat: Heartbeat) -> None:
         self._served = served
-        self._attendant = attendant
+        self._attendant = heartbeat
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -62,48 +62,48 @@ class Lookout:
 
     def _run(self) -> None:
         try:
-            pause = LOOK_EVERY_SECONDS
+            pause = POLL_SECONDS
             while not self._stopping.wait(pause):
-                self._show_pulse()
+                self._touch_liveness_file()
                 # A backlog is worked off at once: nobody will ring for what a drain's time box left behind.
-                pause = 0 if self.look() else LOOK_EVERY_SECONDS
+                pause = 0 if self.poll() else POLL_SECONDS
             with contextlib.suppress(Exception):
                 # Otherwise it counts until it has not been seen for a while.
-                self._attendant.leave()
+                self._attendant.remove()
         finally:
             connection.close()
 
-    def _show_pulse(self) -> None:
+    def _touch_liveness_file(self) -> None:
         """Only where the turn is free: while a drain is stuck the pulse stops, whichever thread it is stuck in."""
         if not _turn.locked():
-            liveness.beat()
+            liveness.touch()
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Drain each served market whose commands have waited too long, and say whether there was any.
 
         What fails is tried again in a second, and keeps no other market waiting.
         """
-        self._attend()
+        self._refresh_heartbeat()
         try:
             close_old_connections()
             served = self._served()
-            symbols = [symbol for symbol in queue.unheard() if symbol in served]
+            symbols = [symbol for symbol in queue.stale_markets() if symbol in served]
         except Exception as error:
-            _give_connection_up("the lookout could not look", error)
+            _give_connection_up("the poller could not look", error)
             return False
         runs = [self._drain(symbol) for symbol in symbols]
         return any(run is not None and run.commands for run in runs)
 
-    def _attend(self) -> None:
+    def _refresh_heartbeat(self) -> None:
         """For itself, and before each drain: neither keeps the other from being done."""
         try:
             close_old_connections()
-            self._attendant.attend()
+            self._attendant.refresh()
         except Exception as error:
             _give_connection_up("the worker could not say that it is there", error)
 
     def _drain(self, symbol: str) -> Run | None:
-        self._attend()
+        self._refresh_heartbeat()
         # A worker that is busy has heard its bells.
         if self._stopping.is_set() or not _turn.acquire(blocking=False):
             return None

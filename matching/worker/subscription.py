@@ -15,8 +15,8 @@ from django.db import DatabaseError, OperationalError, connection
 from base.storage.checks import database_faults
 from commands import queue
 from markets.models import Market
-from matching.worker.heartbeat import Attendant
-from matching.worker.poller import LOOK_EVERY_SECONDS, Lookout
+from matching.worker.heartbeat import Heartbeat
+from matching.worker.poller import POLL_SECONDS, CommandPoller
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +72,14 @@ class MarketSubscription(bootsteps.StartStopStep):
         for name in sorted(self.served.other_queues):
             _add_queue(consumer, name)
         self._add_new(consumer)
-        self.timer_entry = consumer.timer.call_repeatedly(LOOK_EVERY_SECONDS, self.look, (consumer,))
+        self.timer_entry = consumer.timer.call_repeatedly(POLL_SECONDS, self.poll, (consumer,))
 
     def stop(self, consumer: Any) -> None:
         if self.timer_entry is not None:
             self.timer_entry.cancel()
             self.timer_entry = None
 
-    def look(self, consumer: Any) -> None:
+    def poll(self, consumer: Any) -> None:
         """Subscribe to the markets that are new."""
         if self._add_new(consumer):
             consumer.task_consumer.consume()
@@ -90,7 +90,7 @@ class MarketSubscription(bootsteps.StartStopStep):
         for symbol in sorted(new):
             _add_queue(consumer, queue.queue_name(symbol))
             self.subscribed.add(symbol)
-            queue.silence(symbol)
+            queue.clear_bell(symbol)
             queue.ring_now(symbol)
         return new
 
@@ -102,28 +102,28 @@ def _add_queue(consumer: Any, name: str) -> None:
     consumer.task_consumer.add_queue(known.select_add(known[name]))
 
 
-class MarketLookout(bootsteps.StartStopStep):
+class MarketPoller(bootsteps.StartStopStep):
     """The worker's own eyes, from its start to its end, whether there is a broker or not."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
-        self.lookout: Lookout | None = None
+        self.poller: CommandPoller | None = None
 
     def start(self, worker: Any) -> None:
         """Called once, before the worker looks for its broker."""
         _assert_fit(worker.pool)
         served = Served(worker.app)
         symbols = settings.WORKER_EXCEPT if served.serves_all else served.own
-        attendant = Attendant(worker.hostname, serves_all=served.serves_all, symbols=symbols)
-        self.lookout = Lookout(served.symbols, attendant)
-        self.lookout.start()
+        heartbeat = Heartbeat(worker.hostname, serves_all=served.serves_all, symbols=symbols)
+        self.poller = CommandPoller(served.symbols, heartbeat)
+        self.poller.start()
 
     def stop(self, parent: Any) -> None:
-        if self.lookout is not None:
-            self.lookout.stop()
-            self.lookout = None
+        if self.poller is not None:
+            self.poller.stop()
+            self.poller = None
 
     terminate = stop
 
@@ -155,6 +155,6 @@ def _faults() -> list[str]:
         except OperationalError as error:
             logger.warning("waiting for the database: %s", error)
             connection.close()
-            time.sleep(LOOK_EVERY_SECONDS)
+            time.sleep(POLL_SECONDS)
             # Celery's own loop, which would heed a signal, has not begun yet.
             maybe_shutdown()

@@ -9,7 +9,7 @@ from structlog.contextvars import bound_contextvars
 from commands import queue
 from matching.worker import poller
 from matching.worker.metrics_server import MetricsServer
-from matching.worker.subscription import MarketLookout, MarketSubscription
+from matching.worker.subscription import MarketPoller, MarketSubscription
 
 logger = logging.getLogger(__name__)
 
@@ -36,4 +36,4 @@ def dead_letter(letter: dict[str, Any]) -> None:
 
 current_app.steps["worker"].add(MetricsServer)
 current_app.steps["consumer"].add(MarketSubscription)
-current_app.steps["worker"].add(MarketLookout)
+current_app.steps["worker"].add(MarketPoller)

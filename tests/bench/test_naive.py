@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from commands.models import Command
 from markets.models import Trade
 from matching import drain
-from matching.models import Command
 from orders.models import Order
 from tools.bench.flow import flow
 from tools.bench.naive import drain_naively

@@ -13,7 +13,7 @@ from tools.chaos.killer import Sizes
 from tools.chaos.views import OrdersView
 
 
-class Asked:
+class OrderRequest:
     """A client that was told of its orders, by key."""
 
     trader = None
@@ -28,7 +28,7 @@ def found(monkeypatch: pytest.MonkeyPatch, accepted: dict[str, int], *stored: tu
     ]
     monkeypatch.setattr(checks, "all_orders", lambda trader: rows)
     findings = Findings()
-    checks._check_orders(Asked(**accepted), findings)
+    checks._check_orders(OrderRequest(**accepted), findings)
     return findings
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from balances.models import Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
 from matching.models import DeadLetter
-from matching.worker.heartbeat import Attendant
+from matching.worker.heartbeat import Heartbeat
 from tests.support.world import World, stored_rows
 from users.models import User
 
@@ -259,7 +259,7 @@ def _a_row(world: World, model: type[Model]) -> Model:
         return DeadLetter.objects.create(
             market=world.market, kind="HALT", error="x", traceback="x", attempts=4, created_at=timezone.now()
         )
-    Attendant("matcher@host", serves_all=True, symbols=()).attend()
+    Heartbeat("matcher@host", serves_all=True, symbols=()).refresh()
     row = model.objects.first()
     assert row is not None
     return row

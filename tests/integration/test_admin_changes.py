@@ -8,9 +8,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from commands.models import Command
+from markets import services
 from markets.models import Asset, Market
-from matching import switching
-from matching.models import Command
 from tests.support.world import fund
 from users.models import User
 
@@ -92,7 +92,7 @@ def test_a_page_that_is_stale_changes_only_what_was_typed(world, operator):
     """While it was open, somebody else halted the market and changed a fee."""
     url = reverse("admin:markets_market_change", args=["BTC-USD"])
     page = sent_by(operator.get(url).content.decode())
-    switching.change_market(Market.objects.get(), status="HALTED", taker_fee_rate=Decimal("0.003"))
+    services.change_market(Market.objects.get(), status="HALTED", taker_fee_rate=Decimal("0.003"))
     assert operator.post(url, {**page, "maker_fee_rate": "0.002"}).status_code == 302
     world.match()
     market = Market.objects.get()

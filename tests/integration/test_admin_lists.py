@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from balances.models import LedgerEntry, Transfer
+from base.web import admin
 from base.web import admin as shared
-from base.web import windows
 from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
@@ -77,7 +77,7 @@ def test_nobody_hides_a_market_or_an_asset_behind_its_name(played, operator, pag
 
 
 def test_filters_look_through_the_newest_rows_and_lead_further_back(played, operator, monkeypatch):
-    monkeypatch.setattr(windows, "WINDOW", 2)
+    monkeypatch.setattr(admin, "WINDOW", 2)
     page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
     assert list(page.context["cl"].result_list) == []
     assert f"back to {order('second').id}" in page.content.decode()
@@ -159,7 +159,7 @@ def test_an_order_that_waits_says_so(played, operator):
         ("balances_ledgerentry", "transfer:{reference}", 2),
         ("balances_transfer", "{reference}", 1),
         ("balances_transfer", "alice", 1),
-        ("matching_command", "BTC-USD", 1),
+        ("commands_command", "BTC-USD", 1),
         ("matching_orderbook", "BTC-USD", 1),
         ("users_user", "ALI", 1),
         ("users_user", "bob@example.com", 1),
@@ -196,7 +196,7 @@ def test_odd_words_find_nothing_and_break_nothing(played, operator, page):
         ("balances_ledgerentry", {"kind__exact": "TRADE", "currency__code__exact": "BTC"}, 2),
         ("balances_ledgerentry", {"kind__exact": "FEE"}, 0),
         ("balances_transfer", {"currency__code__exact": "BTC"}, 1),
-        ("matching_command", {"kind__exact": "NEW"}, 1),
+        ("commands_command", {"kind__exact": "NEW"}, 1),
         ("users_user", {"is_staff__exact": 1}, 2),
         ("markets_market", {"status__exact": "HALTED"}, 0),
     ],

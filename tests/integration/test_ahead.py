@@ -7,10 +7,11 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from balances.models import LedgerEntry
+from commands.models import Command
 from markets.models import Trade
 from markets.services import _markets, find_market
 from matching import drain
-from matching.models import Command, OrderBook
+from matching.models import OrderBook
 from orders.models import Order
 from tests.support.world import World, fund, outcome
 

@@ -10,9 +10,10 @@ from django.utils import timezone
 from audit.checks import Check
 from balances.models import Balance, EntryKind, LedgerEntry, Transfer
 from base.storage.fields import amount as stored
+from commands.models import Command
 from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
-from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
 from tests.support.orders import Traded, checks, full, replay, told
 

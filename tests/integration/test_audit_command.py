@@ -20,7 +20,8 @@ from audit.models import AuditRun
 from audit.rows import BalanceRow
 from balances.models import LedgerEntry, Transfer
 from base.storage.fields import amount as stored
-from matching.models import Command, OrderBook
+from commands.models import Command
+from matching.models import OrderBook
 from orders.models import Order
 from tests.support.orders import Traded, checks, full, quick, told
 from tests.support.world import World, fund, stored_rows

@@ -13,12 +13,13 @@ from audit.checks import Check
 from audit.inspect import Positions
 from balances.models import Balance
 from base.storage.fields import amount as stored
+from commands.models import Command
 from core.book import Book
 from markets.models import Market
 from markets.services import forget_markets
 from matching import books
 from matching.drain import _Drain
-from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.integration.test_properties import Beside, Drain, Engine, play, random_step
 from tests.support.commands import MARKETS

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from commands import backlog
-from matching.models import Command
+from commands.models import Command
 from orders.models import Order
 from tests.integration.test_intake import statements
 from tests.support.tape import parse

@@ -13,8 +13,8 @@ from django.db import connection
 from balances import services as balances
 from base.web.body import MAX_BYTES
 from commands import queue
+from commands.models import Command
 from markets.services import create_market
-from matching.models import Command
 from orders import placing
 from orders.models import Order
 from tests.support.tape import parse

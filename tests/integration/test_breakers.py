@@ -18,8 +18,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from base.storage.breakers import Breaker, ask, breaker_of, forget_breakers
-from base.storage.redis import TIMEOUT_SECONDS
+from base.storage.breakers import Breaker, breaker_of, forget_breakers
+from base.storage.redis import TIMEOUT_SECONDS, ask
 from base.streams import Message, issue_ticket, publish, publisher, redeem_ticket, stats
 from base.web.ratelimit.windows import SharedWindow
 from commands import queue
@@ -90,7 +90,7 @@ def redeem() -> None:
 
 CALLS: dict[str, Callable[[], object]] = {
     "ring": lambda: queue.ring_now("BTC-USD"),
-    "silence": lambda: queue.silence("BTC-USD"),
+    "silence": lambda: queue.clear_bell("BTC-USD"),
     "publish": lambda: publish([Message("a", "b", {})]),
     "redeem": redeem,
     "stats": stats,
@@ -130,7 +130,7 @@ def test_it_is_logged_once_each_way_and_over_soon(server: Server, how: str, capl
         assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
         assert "does not answer" in caplog.messages[0]
         assert "answers again" in caplog.messages[1]
-        queue.silence("BTC-USD")
+        queue.clear_bell("BTC-USD")
         queue.ring_now("BTC-USD")
         with Redis(port=server.port) as redis:
             assert redis.llen("orders.BTC-USD") == 1
@@ -151,7 +151,7 @@ def test_a_broker_that_is_away_leaves_no_flag(server: Server, monkeypatch: pytes
     """It would keep the sweeper's bell silent when the broker is back."""
     monkeypatch.setattr(queue, "current_app", celery_app("redis://127.0.0.1:1/0"))
     queue.ring_now("BTC-USD")
-    queue.silence("BTC-USD")
+    queue.clear_bell("BTC-USD")
     queue.ring_now("BTC-USD")
     assert queue._is_first("BTC-USD")
 
@@ -163,7 +163,7 @@ def test_a_server_that_takes_no_writes_is_away(server: Server, fault: str, caplo
         for _ in range(50):
             queue.ring_now("BTC-USD")
         time.sleep(0.5)
-        queue.silence("BTC-USD")
+        queue.clear_bell("BTC-USD")
         assert breaker().is_open
         assert len(caplog.records) == 1
         redis.replicaof("NO", "ONE") if fault == "replica" else redis.config_set("maxmemory", 0)

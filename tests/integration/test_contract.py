@@ -18,7 +18,7 @@ from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare
 from orders.feed import OrderFeed
-from orders.telling import step_message
+from orders.telling import update_message
 from tests.support.contract import check_answer, check_event, described, operations, template
 from tests.support.world import Person, World, person
 
@@ -177,10 +177,10 @@ def test_every_event_is_told_as_described(world, monkeypatch):
     public: list[Message] = []
 
     def publish(batch: Any, ahead: Any = ()) -> None:
-        steps.extend(map(step_message, batch))
+        steps.extend(map(update_message, batch))
         public.extend(ahead)
 
-    monkeypatch.setattr(prepare, "publish_steps", publish)
+    monkeypatch.setattr(prepare, "publish_updates", publish)
     feed = MarketFeed(world.symbol)
     feed.opening(0)
     _trade(world, Answers().call)

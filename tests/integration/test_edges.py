@@ -8,12 +8,14 @@ from django.db import OperationalError, connection, transaction
 
 from balances.services import transfer
 from base.storage.bulk import GuardFailed, update_rows
-from base.storage.deadlocks import again_on_deadlock
+from base.storage.outages import again_on_deadlock
 from base.web.errors import InsufficientFunds
 from commands import queue
+from commands.models import Command
+from core.types import CommandKind
 from markets.models import Asset
 from matching import books, drain
-from matching.models import Command, CommandKind, OrderBook
+from matching.models import OrderBook
 from orders.models import Order
 from tests.support.world import World, fund, outcome
 

@@ -11,9 +11,8 @@ from base.storage.outages import is_outage
 from commands import queue
 from core.book import Book
 from matching import drain
-from matching.bisection import Suspicion
 from matching.books import BrokenBook
-from matching.failure import halt
+from matching.failure import Bisection, halt
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, fund, outcome
@@ -280,21 +279,21 @@ def test_a_taker_on_its_way_through_a_broken_market_ends_there(poisoned, setting
 
 
 def test_halving():
-    suspicion = Suspicion()
-    assert suspicion.limit(500) == 500
-    suspicion.failed(range(500))
-    assert suspicion.limit(500) == 250
-    suspicion.settled(250)
-    assert suspicion.limit(500) == 125
-    suspicion.failed(range(250, 375))
-    assert suspicion.limit(500) == 62
-    suspicion.failed([7])
-    suspicion.failed([7])
-    assert (suspicion.limit(500), suspicion.attempts) == (1, 2)
-    suspicion.failed([6])  # a smaller id, committed meanwhile
-    assert suspicion.attempts == 1
-    suspicion.settled(1)
-    assert suspicion.limit(500) == 500
+    bisection = Bisection()
+    assert bisection.limit(500) == 500
+    bisection.failed(range(500))
+    assert bisection.limit(500) == 250
+    bisection.settled(250)
+    assert bisection.limit(500) == 125
+    bisection.failed(range(250, 375))
+    assert bisection.limit(500) == 62
+    bisection.failed([7])
+    bisection.failed([7])
+    assert (bisection.limit(500), bisection.attempts) == (1, 2)
+    bisection.failed([6])  # a smaller id, committed meanwhile
+    assert bisection.attempts == 1
+    bisection.settled(1)
+    assert bisection.limit(500) == 500
 
 
 @pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.test import Client, override_settings
 
 from base.storage.fields import amount as stored
-from matching.worker.heartbeat import Attendant
+from matching.worker.heartbeat import Heartbeat
 from operations import health
 from orders.models import Order
 from tests.support.world import World
@@ -48,8 +48,8 @@ def test_an_open_market_without_a_worker(world: World):
     """Its orders are stored all the same: no reason for a load balancer to send them elsewhere."""
     status, state = ready()
     assert (status, state["status"], state["workers"]) == (200, "degraded", {"BTC-USD": 0})
-    worker = Attendant("matcher@host", serves_all=True, symbols=())
-    worker.attend()
+    worker = Heartbeat("matcher@host", serves_all=True, symbols=())
+    worker.refresh()
     status, state = ready()
     assert (status, state["status"], state["workers"]) == (200, "ok", {"BTC-USD": 1})
 

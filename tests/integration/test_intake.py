@@ -11,9 +11,9 @@ from cachetools import TTLCache
 from django.db import connection, transaction
 
 from base.web import authentication
+from commands.models import Command
 from markets import services as markets
 from markets.models import Market
-from matching.models import Command
 from orders.models import Order
 from tests.support.tape import parse
 from tests.support.world import World, outcome

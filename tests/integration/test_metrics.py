@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from base.storage.breakers import ServerAway, breaker
+from commands.models import Command
 from matching import drain
-from matching.bookrow import lock_book
-from matching.models import Command
+from matching.books import lock_book
 from operations import metrics
 from tests.support.tape import parse
 from tests.support.world import World

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from audit.models import AuditRun
 from base.storage.time_limit import Patience
+from commands.models import Command
 from marketdata.candles import opens_at
 from markets.models import Candle, Market
 from markets.services import create_market
-from matching.models import Command, DeadLetter
-from matching.worker.heartbeat import Attendant
+from matching.models import DeadLetter
+from matching.worker.heartbeat import Heartbeat
 from operations import overview
 from operations.overview import Line, age, read_overview
 from operations.sparkline import bars
@@ -24,8 +25,8 @@ from tests.support.world import World
 
 EVERYTHING = (
     "markets.view_market",
-    "matching.view_command",
-    "matching.view_attendance",
+    "commands.view_command",
+    "matching.view_workerheartbeat",
     "markets.view_trade",
     "matching.view_deadletter",
     "audit.view_auditrun",
@@ -39,7 +40,7 @@ def traded(world: World) -> World:
     world.play(world.bob, "sell 2 @ 100")
     world.play(world.alice, "buy 1 @ 100")
     world.play(world.alice, "buy 1 @ 90")
-    Attendant("matcher@host", serves_all=True, symbols=()).attend()
+    Heartbeat("matcher@host", serves_all=True, symbols=()).refresh()
     return world
 
 
@@ -153,8 +154,8 @@ def test_each_figure_takes_its_permission(traded, letter, permission):
     """With all but one nothing of that one is read; trades are told by market, and so take both."""
     shown = {
         "markets.view_market": lambda found: found.lines,
-        "matching.view_command": lambda found: found.waiting,
-        "matching.view_attendance": lambda found: found.workers,
+        "commands.view_command": lambda found: found.waiting,
+        "matching.view_workerheartbeat": lambda found: found.workers,
         "markets.view_trade": lambda found: found.trades,
         "matching.view_deadletter": lambda found: found.letters,
         "audit.view_auditrun": lambda found: found.audit,
@@ -229,7 +230,7 @@ def test_without_a_figure_the_page_comes_all_the_same(traded, operator, monkeypa
         raise OperationalError("gone")
 
     monkeypatch.setattr(overview, "read_bests", away)
-    monkeypatch.setattr(overview, "workers_alive", away)
+    monkeypatch.setattr(overview, "live_workers", away)
     response = operator.get("/admin/")
     page = response.content.decode()
     assert response.status_code == 200

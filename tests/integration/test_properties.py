@@ -20,13 +20,14 @@ from audit.naive import BASE, QUOTE, ZERO, NaiveExchange, NaiveOrder, NaiveTrade
 from balances.models import Balance, HouseAccount, LedgerEntry
 from balances.services import transfer
 from base.web.errors import InsufficientFunds, OrderClosed
+from commands.models import Command
 from core.types import TRANSITIONS, Status
 from markets.models import Asset, Market, Trade
 from markets.services import create_market
 from matching import books, drain
-from matching.models import Command, OrderBook
+from matching.models import OrderBook
 from orders.models import Order, OrderEvent
-from orders.services import NewOrder, cancel_order, cancel_orders, place_order
+from orders.services import OrderTerms, cancel_order, cancel_orders, place_order
 from tests.support import commands
 from tests.support.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
 from users.models import User
@@ -54,9 +55,9 @@ class Drain(NamedTuple):
     """Let the worker run; until then commands wait in the inbox."""
 
 
-def wanted(order: NaiveOrder) -> NewOrder:
+def wanted(order: NaiveOrder) -> OrderTerms:
     """The twin's order as its user asks the exchange for it."""
-    return NewOrder(
+    return OrderTerms(
         side=order.side,
         type="MARKET" if order.price is None else "LIMIT",
         price=order.price,

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from matching.models import Command
+from commands.models import Command
 from orders.models import Order
 from tests.support.world import World, fund, outcome, person, stored_rows
 

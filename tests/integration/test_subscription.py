@@ -42,10 +42,10 @@ def test_nothing_is_heard_before_the_loop_begins(world: World, monkeypatch: Any)
     assert hearing.added == ["orders", "orders.dlq", f"orders.{world.symbol}"]
     assert rung == [world.symbol]
     assert not hearing.consuming
-    step.look(consumer)
+    step.poll(consumer)
     assert not hearing.consuming, "no market is new"
     step.subscribed.clear()
-    step.look(consumer)
+    step.poll(consumer)
     assert hearing.consuming
     step.stop(consumer)
 

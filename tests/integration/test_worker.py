@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from base.storage.checks import database_faults
 from commands import queue
+from commands.models import Command
 from markets.models import Trade
 from matching import books, drain
-from matching.models import Command, OrderBook
+from matching.models import OrderBook
 from orders.models import Order, OrderEvent
 from tests.support.world import World, outcome
 
@@ -164,11 +165,11 @@ def test_the_bells_flag_is_deleted_before_the_inbox_is_read(world, monkeypatch):
 def test_one_bell_serves_many_orders(world, monkeypatch):
     sent = []
     monkeypatch.setattr("commands.queue.current_app.send_task", lambda name, **options: sent.append(options["queue"]))
-    queue.silence(world.symbol)
+    queue.clear_bell(world.symbol)
     for _ in range(5):
         queue.ring_now(world.symbol)
     assert sent == ["orders.BTC-USD"]
-    queue.silence(world.symbol)
+    queue.clear_bell(world.symbol)
     queue.ring_now(world.symbol)
     assert len(sent) == 2
 
@@ -197,7 +198,7 @@ def test_a_market_is_unheard_however_many_come_after(world):
     for _ in range(3):
         world.place(world.alice, "buy 1 @ 100")
     Command.objects.filter(id=Command.objects.earliest("id").id).update(created_at="2026-01-01T00:00:00Z")
-    assert queue.unheard() == [world.symbol]
+    assert queue.stale_markets() == [world.symbol]
 
 
 def test_a_run_without_commands_takes_no_lock(world, django_assert_num_queries):

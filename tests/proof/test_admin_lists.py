@@ -21,10 +21,10 @@ from django.utils import timezone
 from audit.models import AuditRun
 from balances.models import Balance, LedgerEntry, Transfer
 from base.web import admin as shared
-from base.web import windows
+from commands.models import Command
 from markets.models import Trade
 from markets.services import create_market
-from matching.models import Attendance, Command, DeadLetter, StatusChange
+from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
 from orders.correlation import new_correlation_id
 from orders.models import Order, OrderEvent
 from tests.support.sampling import TIMES, sample
@@ -110,7 +110,7 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "positions": "'{}'",
         "error": "''",
     },
-    Attendance: {"name": "CONCAT('worker-', n)", "symbols": "'[]'"},
+    WorkerHeartbeat: {"name": "CONCAT('worker-', n)", "symbols": "'[]'"},
 }
 
 # What is asked of each list besides its filters: rare things, and things that are nowhere.
@@ -141,7 +141,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
     StatusChange: ("q=BTC-USD",),
     DeadLetter: ("q=5", "q=BTC-USD", "resolution__isempty=1"),
     AuditRun: ("q=5",),
-    Attendance: ("q=worker-5",),
+    WorkerHeartbeat: ("q=worker-5",),
 }
 
 
@@ -150,9 +150,9 @@ def large(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     """An operator before tables of ROWS rows each. Emptied at the end: nobody could account for this money."""
     if connection.vendor == "sqlite":
         pytest.skip("needs a database server")
-    for module in (shared, windows):
+    for module in (shared, admin):
         monkeypatch.setattr(module, "MOST_ROWS", MOST_ROWS)
-    monkeypatch.setattr(windows, "WINDOW", WINDOW)
+    monkeypatch.setattr(admin, "WINDOW", WINDOW)
     create_market(symbol="BTC-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
     operator = User.objects.create(username="operator", email="o@example.com", is_staff=True, is_superuser=True)
     User.objects.create(id=7, username="maker", email="maker@example.com")

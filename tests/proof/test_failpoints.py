@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from commands.models import Command
 from markets.models import Trade
 from matching.drain import drain
-from matching.models import Command, DeadLetter
+from matching.models import DeadLetter
 from orders.models import Order
 from tests.support.failpoints import BLOWS, KILL, Blow, count, struck
 from tests.support.sampling import TIMES, sample
@@ -74,7 +75,7 @@ def world(settings) -> World:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     monkeypatch.setattr("matching.drain.BACKOFF_SECONDS", 0)
-    monkeypatch.setattr("base.storage.deadlocks.BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("base.storage.outages.BACKOFF_SECONDS", 0)
 
 
 @pytest.mark.parametrize("blow", ALL, ids=str)

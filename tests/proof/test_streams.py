@@ -20,8 +20,8 @@ from core.types import Order
 from matching import drain, prepare
 from matching.models import DeadLetter, OrderBook
 from orders.models import Order as DatabaseOrder
-from orders.placing import Asked, place_orders
-from orders.terms import Placed
+from orders.placing import OrderRequest, place_orders
+from orders.terms import Accepted
 from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
 from tests.support import commands
 from tests.support.commands import MARKETS, Place
@@ -44,7 +44,7 @@ STREAM = 1_000
 AT_ONCE = 100
 SAMPLED_ONE_IN = 10
 
-Step = commands.Command | CancelMine | Drain
+OrderUpdate = commands.Command | CancelMine | Drain
 
 
 class InBulk(Beside):
@@ -54,7 +54,7 @@ class InBulk(Beside):
         super().__init__(grain, count_money=False)
         self.waiting: list[NaiveOrder] = []
 
-    def play(self, command: Step) -> None:
+    def play(self, command: OrderUpdate) -> None:
         is_other = bool(self.waiting) and _rates(self.waiting[0]) != _rates(command)
         if is_other or not isinstance(command, Place) or len(self.waiting) == AT_ONCE:
             self._place_all()
@@ -72,11 +72,13 @@ class InBulk(Beside):
         if not orders:
             return
         market.maker_fee_rate, market.taker_fee_rate = orders[0].maker_rate, orders[0].taker_rate
-        results = place_orders([Asked(self.database.users[str(order.user)], market, wanted(order)) for order in orders])
+        results = place_orders(
+            [OrderRequest(self.database.users[str(order.user)], market, wanted(order)) for order in orders]
+        )
         for order, result in zip(orders, results, strict=True):
-            is_placed = isinstance(result, Placed)
+            is_placed = isinstance(result, Accepted)
             assert is_placed or isinstance(result, InsufficientFunds), result
-            if isinstance(result, Placed):
+            if isinstance(result, Accepted):
                 order.id = result.order.id
             assert self.twin.place(order) == is_placed
 
@@ -85,7 +87,7 @@ def _rates(order: object) -> tuple[str, str]:
     return str(getattr(order, "maker_rate", "")), str(getattr(order, "taker_rate", ""))
 
 
-def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
+def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[OrderUpdate]:
     """The worker runs when there is a batch or so for it; fees change now and then: most orders come by the dozen."""
     rates: dict[str, str] = {}
     for number in range(length):

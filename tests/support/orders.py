@@ -8,15 +8,17 @@ from django.utils import timezone
 
 from audit.checks import Check
 from audit.findings import Report
-from audit.inspect import Positions, inspect_all, inspect_recent
-from audit.reference_data import survey
+from audit.inspect import Positions, inspect_full, inspect_recent
+from audit.reference_data import load_reference_data
 from audit.replay import Replay
 from balances.models import Balance
 from base.storage.fields import amount as stored
-from markets.models import Market, MarketStatus
+from commands.models import Command
+from core.types import MarketStatus
+from markets.models import Market
 from markets.services import forget_markets
 from matching import books
-from matching.models import Command, DeadLetter, OrderBook, StatusChange
+from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, fund
 
@@ -124,7 +126,7 @@ UNTIMED = (Check.SERVED,)
 
 def full(left_out: Container[Check] = UNTIMED) -> Report:
     report = Report(left_out=left_out)
-    inspect_all(report, timezone.now())
+    inspect_full(report, timezone.now())
     return report
 
 
@@ -136,9 +138,9 @@ def quick(since: Positions | None = None, left_out: Container[Check] = UNTIMED) 
 
 def replay(*symbols: str) -> Report:
     report = Report()
-    ground = survey(report, timezone.now())
-    for symbol in symbols or ground.venues:
-        Replay(report, ground, ground.venues[symbol]).run()
+    data = load_reference_data(report, timezone.now())
+    for symbol in symbols or data.markets:
+        Replay(report, data, data.markets[symbol]).run()
     return report
 
 

@@ -12,9 +12,8 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from balances.services import transfer
 from markets.models import Market
-from markets.services import create_market, read_market
+from markets.services import change_market, create_market, read_market
 from matching.drain import Run, drain
-from matching.switching import change_market
 from tests.support.contract import check_answer
 from tests.support.tape import parse
 from users.models import User

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from base.storage.bulk import Dialect, write_inserts
-from matching.models import Command
+from commands.models import Command
 from orders.models import OrderEvent
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

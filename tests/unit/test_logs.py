@@ -18,15 +18,15 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from base.streams.receipts import Receipts
+from base.streams.delivery_log import DeliveryLog
 from base.telemetry import logs
-from base.telemetry.access import AccessLog, note, note_outcome, request_id_for
-from base.telemetry.logs import CONSOLE, JSON, Innocent, Printed
+from base.telemetry.access import AccessLog, bind_log_fields, request_id_for, set_log_outcome
+from base.telemetry.logs import CONSOLE, JSON, StdStream, TrustedFields
 from base.telemetry.redaction import Redactor
 from core.types import Event, Order, OrderType, Reason, Side, Status
-from matching.background import do_aside
+from matching.background import run_in_background
 from orders import log as order_log
-from orders.telling import Note
+from orders.telling import OrderInfo
 from tools.scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,8 +202,8 @@ def test_an_id_that_is_no_plain_word_is_replaced(given):
 def test_what_is_noted_is_in_its_own_request_only(log):
     def view(request):
         if "first" in request.path:
-            note(orderId=7)
-            note_outcome("order accepted")
+            bind_log_fields(orderId=7)
+            set_log_outcome("order accepted")
         logging.getLogger("x").warning("inside")
         return HttpResponse()
 
@@ -237,8 +237,8 @@ def test_what_machines_ask_all_the_time_is_for_debugging(log, path):
 
 def test_the_aside_thread_knows_the_run_and_forgets_it(log):
     with bound_contextvars(runId="r1"):
-        do_aside(logging.getLogger("x").warning, "told").result()
-    do_aside(logging.getLogger("x").warning, "told").result()
+        run_in_background(logging.getLogger("x").warning, "told").result()
+    run_in_background(logging.getLogger("x").warning, "told").result()
     first, second = log()
     assert first["runId"] == "r1"
     assert "runId" not in second
@@ -248,7 +248,7 @@ def test_the_aside_thread_knows_the_run_and_forgets_it(log):
 
 
 def step(number):
-    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, note=Note(None, f"{number:032x}", None))
+    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, info=OrderInfo(None, f"{number:032x}", None))
     return Event(
         number + 100, order, Status.PARTIALLY_FILLED, Reason.INSUFFICIENT_FUNDS, False, 1234567812345678, 0, 0, None
     )
@@ -274,7 +274,7 @@ def test_a_batch_is_told_in_bundles_of_its_events(log, caplog):
 
 def test_what_a_client_was_told_is_said_once_it_has_it(log, caplog):
     caplog.set_level(logging.INFO)
-    receipts = Receipts()
+    receipts = DeliveryLog()
     receipts.write("BTC-USD-7", r'{"orderId":1,"clientOrderId":"\"correlationId\":\"no\"","correlationId":"c1","a":1}')
     receipts.write("BTC-USD-8", '{"bids":[]}')
     assert log() == []
@@ -327,7 +327,7 @@ def test_an_order_is_followed_through_all_logs(tmp_path, capsys):
 
 
 def test_what_is_printed_becomes_lines(log):
-    printed = Printed(io.StringIO(), logging.WARNING)
+    printed = StdStream(io.StringIO(), logging.WARNING)
     print("half", end="", file=printed)
     print(" a line\n\nand another", file=printed)
     assert [line["event"] for line in log()] == ["half a line", "and another"]
@@ -386,13 +386,13 @@ def test_a_process_knows_what_it_is(arguments, kind):
 
 
 def test_facts_of_the_engine_are_rendered_with_the_rest():
-    line = rendered(JSON, "x", token="secret-of-mine", orders=Innocent([{"orderId": 1}]))
+    line = rendered(JSON, "x", token="secret-of-mine", orders=TrustedFields([{"orderId": 1}]))
     assert json.loads(line)["orders"] == [{"orderId": 1}]
     assert "secret-of-mine" not in line
 
 
 def test_logging_that_fails_while_it_logs_what_was_printed_ends():
-    failing = Printed(io.StringIO(), logging.WARNING)
+    failing = StdStream(io.StringIO(), logging.WARNING)
     handler = logging.Handler()
     handler.emit = lambda _: failing.write("Logging error\n")
     logging.getLogger("printed").addHandler(handler)

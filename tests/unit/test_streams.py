@@ -18,13 +18,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from base.storage import breakers
-from base.streams import TICKET_SECONDS, Message, issue_ticket, redeem_ticket, tickets, watch
-from base.streams.connection import streams_breaker
+from base.storage.breakers import streams_breaker
+from base.streams import TICKET_SECONDS, Message, gap_detector, issue_ticket, redeem_ticket, tickets
+from base.streams.gap_detector import GapDetector, Position
 from base.streams.hub import Hub
-from base.streams.messages import Heard, decode, encode, split_id
+from base.streams.messages import ReceivedMessage, decode, encode, split_id
 from base.streams.publisher import Publisher
 from base.streams.request import StreamRequest
-from base.streams.watch import Position, Watch
 from tests.support.live import wait_for
 
 LOCAL_CACHE = {"kept": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -42,7 +42,7 @@ def test_a_message_has_the_format_of_django_eventstream() -> None:
         "pub_id": "BTC-USD-1",
     }
     assert json.loads(encode([told, told])) == [fields, fields]
-    heard = Heard("orders-1", "order-status-update", '{"status":"OPEN"}', "BTC-USD-1")
+    heard = ReceivedMessage("orders-1", "order-status-update", '{"status":"OPEN"}', "BTC-USD-1")
     assert decode(encode([told, told])) == [heard, heard]
 
 
@@ -169,7 +169,7 @@ def test_an_outage_costs_one_attempt_and_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis = FakeRedis()
-    monkeypatch.setattr("base.streams.connection._ask", redis.ask)
+    monkeypatch.setattr("base.storage.breakers._ask", redis.ask)
     monkeypatch.setattr(breakers, "FIRST_PAUSE_SECONDS", 0.01)
     publisher = Publisher(redis)  # type: ignore[arg-type]
     redis.is_down = True
@@ -201,21 +201,21 @@ def test_nothing_that_is_published_can_raise() -> None:
 
 
 class Bench:
-    """A watch over a journal that is a dict, with every look done by hand."""
+    """A watch over a event_log that is a dict, with every look done by hand."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async def at_once(function: Callable[..., Any], *args: Any) -> Any:
             return function(*args)
 
-        monkeypatch.setattr(watch, "in_thread", at_once)
+        monkeypatch.setattr(gap_detector, "in_thread", at_once)
         self.owners: dict[str, list[str]] = {"X": []}
         self.is_subscribed = self.has_streams = True
         self.told: list[set[str] | None] = []
-        self.watch = Watch(
+        self.detector = GapDetector(
             self,
             is_subscribed=lambda: self.is_subscribed,
             has_streams=lambda: self.has_streams,
-            must_read=lambda channels: self.told.append(None if channels is None else set(channels)),
+            must_catch_up=lambda channels: self.told.append(None if channels is None else set(channels)),
             must_end=lambda: self.told.append({"all end"}),
         )
 
@@ -229,16 +229,16 @@ class Bench:
         for owner in owners:
             self.owners.setdefault(log, []).append(owner)
             if heard:
-                self.watch.hear(f"{log}-{len(self.owners[log])}")
+                self.detector.receive(f"{log}-{len(self.owners[log])}")
 
     def look(self) -> list[set[str] | None]:
         self.told = []
-        asyncio.run(self.watch._look())
+        asyncio.run(self.detector._look())
         return self.told
 
     def checkpoint(self, log: str = "X") -> int:
-        assert self.watch.checkpoint is not None
-        return self.watch.checkpoint.newest.get(log, 0)
+        assert self.detector.checkpoint is not None
+        return self.detector.checkpoint.newest.get(log, 0)
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_what_comes_late_is_no_gap(bench: Bench) -> None:
     bench.look()
     bench.commit("alice", heard=False)
     bench.look()
-    bench.watch.hear("X-1")
+    bench.detector.receive("X-1")
     assert bench.look() == []
     assert bench.checkpoint() == 1
 
@@ -297,7 +297,7 @@ def test_without_a_subscription_everything_is_read_at_once(bench: Bench) -> None
     assert bench.look() == [{"alice"}]
     assert bench.look() == []
     bench.is_subscribed = True
-    bench.watch.begin_anew()
+    bench.detector.begin_anew()
     assert bench.look() == [None]
 
 
@@ -308,12 +308,12 @@ def test_a_look_that_began_before_the_subscription_counts_for_nothing(bench: Ben
     def position() -> Position:
         found = real()
         bench.commit("alice", heard=False)
-        bench.watch.begin_anew()
+        bench.detector.begin_anew()
         return found
 
     bench.position = position  # type: ignore[method-assign]
     assert bench.look() == []
-    assert bench.watch.checkpoint is None
+    assert bench.detector.checkpoint is None
     bench.position = real  # type: ignore[method-assign]
     assert bench.look() == [None]
     assert bench.checkpoint() == 1
@@ -336,18 +336,18 @@ def test_nobody_listening_costs_nothing(bench: Bench) -> None:
     bench.position = None  # type: ignore[assignment, method-assign]
     bench.commit("alice", heard=True)
     assert bench.look() == []
-    assert bench.watch.checkpoint is None
-    assert not bench.watch._heard
+    assert bench.detector.checkpoint is None
+    assert not bench.detector._received
 
 
 def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "HEARD_LIMIT", 10)
+    monkeypatch.setattr(gap_detector, "RECEIVED_LIMIT", 10)
     bench.look()
     for number in range(1000):
-        bench.watch.hear(f"X-{number}")
-        bench.watch.hear(f"JUNK{number}-1")
+        bench.detector.receive(f"X-{number}")
+        bench.detector.receive(f"JUNK{number}-1")
     bench.look()
-    assert sum(len(heard) for heard in bench.watch._heard.values()) <= 10
+    assert sum(len(heard) for heard in bench.detector._received.values()) <= 10
 
 
 @given(st.lists(st.tuples(st.sampled_from(["alice", "bob"]), st.booleans(), st.booleans()), max_size=40))

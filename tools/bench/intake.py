@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection as database
 
-from base.storage.fields import plain_units
-from matching.models import Command
+from commands.models import Command
+from core.money import plain_units
 from orders.models import Order
 from tools.bench.flow import Place, ladder
 from tools.bench.load import BATCH, ORDERS, Answered, Connection, LoadError, Request, access_token, post, press

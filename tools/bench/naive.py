@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry
 from base.streams import Message, publish
-from core.types import Reason, Side, Status
+from commands.models import Command
+from core.types import CommandKind, Reason, Side, Status
 from marketdata.candles import opens_at
 from markets.models import Asset, Candle, Interval, Market, Trade
-from matching.models import Command, CommandKind, OrderBook, new_token
+from matching.models import OrderBook, new_token
 from orders.models import Order, OrderEvent
 from orders.representation import represent_order
 from orders.telling import ORDER_STATUS_UPDATE, order_channel

@@ -12,7 +12,7 @@ from statistics import quantiles
 import orjson
 from django.db import connection as database
 
-from matching.models import Command
+from commands.models import Command
 from orders.models import OrderEvent
 from tools.bench.flow import MIDDLE, Place, flow
 from tools.bench.intake import BATCH_SIZE, Progress, batch_body, order_body

@@ -14,11 +14,12 @@ from django.utils import timezone
 from balances.models import Balance
 from balances.services import transfer
 from base.storage.bulk import dialect, execute, update_rows, write_inserts
+from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
+from core.types import CommandKind
 from markets.models import Market
 from markets.services import create_market
-from matching.models import Command as CommandRow
-from matching.models import CommandKind, OrderBook
+from matching.models import OrderBook
 from orders.models import Order
 from tools.bench.flow import USERS, Cancel, Command, Place
 from users.models import User

@@ -19,7 +19,8 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from base.storage.breakers import REDIS_TIMEOUTS, ServerAway, breaker_of
+from base.storage.breakers import ServerAway, breaker_of
+from base.storage.redis import REDIS_TIMEOUTS
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class LocalWindow:
             next_to_leave, newest = instants[count - limit], instants[-1]
         return Verdict(False, limit, 0, next_to_leave + WINDOW_SECONDS - now, newest + WINDOW_SECONDS - now)
 
-    def note(self, key: str) -> None:
+    def add(self, key: str) -> None:
         """Another count let a request in."""
         with self._lock:
             now, instants = self._recent(key)
@@ -128,7 +129,7 @@ class SharedWindow:
             return self._local.hit(key, limit)
         verdict = _verdict(limit, reply)
         if verdict.is_let_in:
-            self._local.note(key)
+            self._local.add(key)
         return verdict
 
 
@@ -140,3 +141,7 @@ def _verdict(limit: int, reply: Any) -> Verdict:
 @functools.cache
 def _script(url: str) -> Script:
     return Redis.from_url(url, **REDIS_TIMEOUTS).register_script(SCRIPT)
+
+
+# Each request that was let in is remembered for a second, so a limit costs memory and has one itself.
+MOST_PER_SECOND = 10_000

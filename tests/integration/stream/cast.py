@@ -17,9 +17,9 @@ from base.streams.application import StreamApplication
 from base.streams.hub import Hub
 from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Asset, Market
-from orders.feed import OrderJournal, open_order_feed, publish_steps
+from orders.feed import OrderEventLog, open_order_feed, publish_updates
 from orders.models import Order, OrderEvent
-from orders.telling import stored_steps
+from orders.telling import from_rows
 from tests.integration.stream.client import StreamClient
 from tools.rig.servers import free_port
 
@@ -67,7 +67,7 @@ class Cast:
         stored = OrderEvent.objects.filter(market_id=symbol, sequence__range=(sequences[0], sequences[-1]))
         events = list(stored.order_by("sequence"))
         if published:
-            publish_steps(stored_steps(events, {}))
+            publish_updates(from_rows(events, {}))
         return events
 
     def order(self, user: Any, symbol: str = "BTC-USD") -> Order:
@@ -116,7 +116,7 @@ def serving(app: Any) -> Iterator[int]:
 
 def another_application() -> StreamApplication:
     """With a hub of its own: one that serves in two event loops hears everything twice."""
-    return StreamApplication(Hub(OrderJournal()), open_order_feed)
+    return StreamApplication(Hub(OrderEventLog()), open_order_feed)
 
 
 def connect(port: int, user: Any = None, path: str = ORDER_STATUS_PATH, **headers: str) -> StreamClient:

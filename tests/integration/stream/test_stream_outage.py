@@ -11,14 +11,14 @@ from django.db import OperationalError
 from django.test import override_settings
 from redis import Redis
 
+from base.storage.redis import redis_options
 from base.streams import issue_ticket, stats
-from base.streams.connection import redis_options
 from base.streams.messages import REDIS_CHANNEL
 from exchange.asgi import ORDER_STATUS_PATH
 from orders import catch_up
-from orders.feed import publish_steps
+from orders.feed import publish_updates
 from orders.models import OrderEvent
-from orders.telling import stored_steps
+from orders.telling import from_rows
 from tests.integration.stream.cast import Cast, connect, opened, until_true
 from tools.rig.servers import Server
 
@@ -144,7 +144,7 @@ def test_publishing_without_redis_costs_little(cast: Cast, redis: Server) -> Non
     redis.kill()
     began = time.monotonic()
     for _ in range(200):
-        publish_steps(stored_steps(events, {}))
+        publish_updates(from_rows(events, {}))
     assert time.monotonic() - began < 3
 
 

@@ -4,11 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from commands.queue import submit_switch
+from commands.models import Command
+from commands.queue import submit_trading_status
+from markets import services
 from markets.models import Market
 from markets.services import _markets, find_market
-from matching import switching
-from matching.models import Command, OrderBook, StatusChange
+from matching.models import OrderBook, StatusChange
 from tests.support.world import World, outcome, stored_rows
 
 
@@ -80,14 +81,14 @@ def test_the_last_of_several_operators_counts(quiet):
     Command.objects.exclude(id=late.id).delete()
     quiet.match()
     assert Market.objects.get().status == "HALTED"
-    submit_switch(quiet.symbol, "TRADING")
+    submit_trading_status(quiet.symbol, "TRADING")
     quiet.match()
     assert (Market.objects.get().status, OrderBook.objects.get().status) == ("TRADING", "TRADING")
 
 
 def test_a_market_may_be_opened_halted(db):
     world = World.make()
-    halted = switching.create_market(
+    halted = services.create_market(
         symbol="ETH-USD", base="ETH", quote="USD", tick_size=Decimal("0.01"), lot_size=Decimal("0.1"), status="HALTED"
     )
     assert halted.status == "HALTED"

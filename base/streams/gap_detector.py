@@ -1,4 +1,4 @@
-"""The watch: compares what was heard with what the journal holds, and sends streams to read what they missed.
+"""The watch: compares what was heard with what the event_log holds, and sends streams to read what they missed.
 
 A publication may be lost: Redis was away, or the worker died between its commit and its publication. Every process
 hears the messages of all users, and a log's sequence numbers have no gaps, so one look a second at the newest number of
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 # Only while the database cannot be read does more than a second's worth add up.
-HEARD_LIMIT = 100_000
+RECEIVED_LIMIT = 100_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,7 +38,7 @@ class Position:
         return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
 
 
-class Journal(Protocol):
+class EventLog(Protocol):
     """Where messages with an id are kept. Its methods read the database."""
 
     def position(self) -> Position: ...
@@ -47,37 +47,37 @@ class Journal(Protocol):
         """The channels of the log's messages numbered first to last."""
 
 
-class Watch:
+class GapDetector:
     """`checkpoint`: everything up to there was heard by this process, or its streams were told to read it."""
 
     def __init__(
         self,
-        journal: Journal,
+        event_log: EventLog,
         *,
         is_subscribed: Callable[[], bool],
         has_streams: Callable[[], bool],
-        must_read: Callable[[Iterable[str] | None], None],
+        must_catch_up: Callable[[Iterable[str] | None], None],
         must_end: Callable[[], None],
     ) -> None:
-        self._journal = journal
+        self._journal = event_log
         self._is_subscribed = is_subscribed
         self._has_streams = has_streams
-        self._must_read = must_read
+        self._must_read = must_catch_up
         self._must_end = must_end
         self.checkpoint: Position | None = None
         self._generation = 0
         self._previous = Position()
-        self._heard: defaultdict[str, set[int]] = defaultdict(set)
+        self._received: defaultdict[str, set[int]] = defaultdict(set)
         self._is_failing = False
         self._wake = asyncio.Event()
 
-    def hear(self, message_id: str | None) -> None:
+    def receive(self, message_id: str | None) -> None:
         place = split_id(message_id)
         if place is not None and self._has_streams():
             log, sequence = place
-            if len(self._heard[log]) >= HEARD_LIMIT:
-                self._heard[log].clear()
-            self._heard[log].add(sequence)
+            if len(self._received[log]) >= RECEIVED_LIMIT:
+                self._received[log].clear()
+            self._received[log].add(sequence)
 
     def begin_anew(self) -> None:
         """Nobody listened for a while: look at once, and let every stream read."""
@@ -105,7 +105,7 @@ class Watch:
     async def _look(self) -> None:
         if not self._has_streams():
             self.checkpoint = None
-            self._heard.clear()
+            self._received.clear()
             return
         since, generation = self.checkpoint, self._generation
         newest = await in_thread(self._journal.position)
@@ -133,7 +133,7 @@ class Watch:
     async def _missed_channels(self, log: str, after: int, last: int) -> Iterable[str]:
         if last <= after:
             return ()
-        heard = self._heard.get(log, set())
+        heard = self._received.get(log, set())
         missing = [sequence for sequence in range(after + 1, last + 1) if sequence not in heard]
         if not missing:
             return ()
@@ -142,13 +142,13 @@ class Watch:
     def _settle(self, checkpoint: Position, newest: Position) -> None:
         self.checkpoint = checkpoint
         self._previous = newest
-        heard, self._heard = self._heard, defaultdict(set)
+        heard, self._received = self._received, defaultdict(set)
         for log in newest.newest:
             settled = checkpoint.newest.get(log, 0)
             ahead = {sequence for sequence in heard.get(log, ()) if sequence > settled}
             if ahead:
-                self._heard[log] = ahead
+                self._received[log] = ahead
 
 
-def _channels(journal: Journal, log: str, first: int, last: int) -> list[str]:
-    return list(journal.channels_between(log, first, last))
+def _channels(event_log: EventLog, log: str, first: int, last: int) -> list[str]:
+    return list(event_log.channels_between(log, first, last))

@@ -2,7 +2,7 @@
 
 import structlog
 
-from base.telemetry.bundles import bundles
+from base.storage.batched import batched
 
 logger = structlog.get_logger(__name__)
 
@@ -11,7 +11,7 @@ BUNDLE = 40
 _CORRELATION = '"correlationId":"'
 
 
-class Receipts:
+class DeliveryLog:
     """Collects what is written into one body, and says it once the client's connection has taken it.
 
     Only what carries a correlation id: an order's events. What is public is not logged.
@@ -28,5 +28,5 @@ class Receipts:
 
     def taken(self) -> None:
         written, self._written = self._written, []
-        for bundle in bundles(written, BUNDLE):
+        for bundle in batched(written, BUNDLE):
             logger.info("told", events=bundle)

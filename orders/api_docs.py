@@ -31,7 +31,7 @@ from base.web.openapi.shapes import (
     word,
 )
 from core.types import OrderType, Reason, Side, Status, TimeInForce
-from markets.schema import ASSET, SEQUENCE, SYMBOL, TRADE_ID
+from markets.api_docs import ASSET, SEQUENCE, SYMBOL, TRADE_ID
 from orders.forms import CLIENT_ORDER_ID_PATTERN, BatchForm, OrderForm
 
 TAG, STREAMS = "orders", "streams"

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Trade
-from orders.feed import publish_steps
-from orders.telling import stored_steps
+from orders.feed import publish_updates
+from orders.telling import from_rows
 from tests.integration.stream.cast import Cast, connect, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_an_event_is_the_full_state_of_the_order(cast: Cast, port: int) -> None:
             filled_notional=Decimal(50),
             trade_sequence=1,
         )
-        publish_steps(stored_steps([event], {("BTC-USD", 1): trade}))
+        publish_updates(from_rows([event], {("BTC-USD", 1): trade}))
         heard = client.next()
     with connect(port, cast.alice, Last_Event_ID="BTC-USD-0") as client:
         assert [told.type for told in client.take(2)] == ["connected", "stream-reset"]
@@ -91,7 +91,7 @@ def test_replayed_is_what_was_heard(cast: Cast, port: int) -> None:
     )  # fmt: skip
     with opened(port, cast.alice) as client:
         event = cast.tell(cast.alice, published=False, filled_quantity=1, filled_notional=99, trade_sequence=2)
-        publish_steps(stored_steps([event], {("BTC-USD", 2): trade}))
+        publish_updates(from_rows([event], {("BTC-USD", 2): trade}))
         heard = client.next()
     with opened(port, cast.alice, Last_Event_ID=first.event_id) as client:
         replayed = client.next()

@@ -7,86 +7,86 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from matching.models import Attendance
+from matching.models import WorkerHeartbeat
 from matching.worker import heartbeat
-from matching.worker.heartbeat import Attendant, workers_alive
+from matching.worker.heartbeat import Heartbeat, live_workers
 from tests.support.world import World
 
 
 @pytest.fixture(autouse=True)
 def always_due(monkeypatch):
-    monkeypatch.setattr(heartbeat, "SAY_EVERY_SECONDS", 0)
+    monkeypatch.setattr(heartbeat, "REFRESH_SECONDS", 0)
 
 
-def worker(*symbols: str, name: str = "matcher@host") -> Attendant:
+def worker(*symbols: str, name: str = "matcher@host") -> Heartbeat:
     """One that was started with -Q for these markets, or without: for all."""
-    attendant = Attendant(name, serves_all=not symbols, symbols=symbols)
-    attendant.attend()
-    return attendant
+    heartbeat = Heartbeat(name, serves_all=not symbols, symbols=symbols)
+    heartbeat.refresh()
+    return heartbeat
 
 
 def age(**ago: float) -> None:
-    Attendance.objects.update(seen_at=Now() - timedelta(**ago))
+    WorkerHeartbeat.objects.update(seen_at=Now() - timedelta(**ago))
 
 
 def test_a_market_that_nobody_serves(world: World):
-    assert workers_alive() == {"BTC-USD": 0}
+    assert live_workers() == {"BTC-USD": 0}
 
 
 def test_workers_are_counted_for_the_markets_they_serve(world: World):
     worker()
     worker("BTC-USD", "ETH-USD")
     worker("ETH-USD")
-    assert workers_alive() == {"BTC-USD": 2}
-    assert workers_alive(["BTC-USD", "ETH-USD", "AAA-USD"]) == {"BTC-USD": 2, "ETH-USD": 3, "AAA-USD": 1}
+    assert live_workers() == {"BTC-USD": 2}
+    assert live_workers(["BTC-USD", "ETH-USD", "AAA-USD"]) == {"BTC-USD": 2, "ETH-USD": 3, "AAA-USD": 1}
 
 
 def test_one_for_all_the_others(world: World):
-    Attendant("matcher@host", serves_all=True, symbols={"BTC-USD"}).attend()
-    assert workers_alive(["BTC-USD", "ETH-USD"]) == {"BTC-USD": 0, "ETH-USD": 1}
+    Heartbeat("matcher@host", serves_all=True, symbols={"BTC-USD"}).refresh()
+    assert live_workers(["BTC-USD", "ETH-USD"]) == {"BTC-USD": 0, "ETH-USD": 1}
 
 
 def test_one_that_is_not_seen_is_not_believed(world: World):
     alive = worker()
     age(seconds=14)
-    assert workers_alive() == {"BTC-USD": 1}
+    assert live_workers() == {"BTC-USD": 1}
     age(seconds=16)
-    assert workers_alive() == {"BTC-USD": 0}
-    alive.attend()
-    assert workers_alive() == {"BTC-USD": 1}
-    assert Attendance.objects.count() == 1
+    assert live_workers() == {"BTC-USD": 0}
+    alive.refresh()
+    assert live_workers() == {"BTC-USD": 1}
+    assert WorkerHeartbeat.objects.count() == 1
 
 
 def test_one_that_ends_is_forgotten(world: World):
     ended, other = worker(), worker()
     ended.leave()
-    assert workers_alive() == {"BTC-USD": 1}
-    other.leave()
-    assert not Attendance.objects.exists()
+    assert live_workers() == {"BTC-USD": 1}
+    other.remove()
+    assert not WorkerHeartbeat.objects.exists()
 
 
 def test_one_that_was_killed_is_forgotten_in_an_hour(world: World):
     worker(name="killed@host")
     age(minutes=59)
     worker(name="other@host")
-    assert Attendance.objects.count() == 2
-    Attendance.objects.filter(name="killed@host").update(seen_at=Now() - timedelta(minutes=61))
+    assert WorkerHeartbeat.objects.count() == 2
+    WorkerHeartbeat.objects.filter(name="killed@host").update(seen_at=Now() - timedelta(minutes=61))
     worker(name="third@host")
-    assert set(Attendance.objects.values_list("name", flat=True)) == {"other@host", "third@host"}
+    assert set(WorkerHeartbeat.objects.values_list("name", flat=True)) == {"other@host", "third@host"}
 
 
 def test_one_that_was_away_for_an_hour_comes_back(world: World):
     back = worker()
-    Attendance.objects.all().delete()
-    back.attend()
-    assert workers_alive() == {"BTC-USD": 1}
+    WorkerHeartbeat.objects.all().delete()
+    back.refresh()
+    assert live_workers() == {"BTC-USD": 1}
 
 
 def test_it_touches_its_own_table_alone(world: World):
     """Never a book's row, nor anything that the engine or intake would wait for."""
-    attendant = worker()
+    heartbeat = worker()
     with CaptureQueriesContext(connection) as queries:
-        attendant.attend()
+        heartbeat.refresh()
     assert len(queries) == 2
     assert {"workers"} == {
         query["sql"].replace("`", '"').split('"')[1] for query in queries if "UPDATE" in query["sql"]
@@ -95,7 +95,7 @@ def test_it_touches_its_own_table_alone(world: World):
 
 
 def test_it_is_said_every_few_seconds_and_no_oftener(world: World, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(heartbeat, "SAY_EVERY_SECONDS", 5.0)
-    attendant = worker()
+    monkeypatch.setattr("matching.worker.heartbeat.REFRESH_SECONDS", 5.0)
+    heartbeat = worker()
     with django_assert_num_queries(0):
-        attendant.attend()
+        heartbeat.refresh()

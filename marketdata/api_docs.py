@@ -2,10 +2,81 @@
 
 from base.streams.messages import RESET
 from base.web.errors import MarketNotFound
-from base.web.openapi.operations import Call, Event, Who, describe, limit, path_parameter, stream
-from base.web.openapi.shapes import AMOUNT, COUNT, SIGNED_AMOUNT, Shape, list_of, nullable, record, word
+from base.web.openapi.operations import Call, Event, Query, Who, describe, limit, path_parameter, stream
+from base.web.openapi.shapes import AMOUNT, COUNT, INSTANT, SIGNED_AMOUNT, TEXT, Shape, list_of, nullable, record, word
+from core.types import Side
 from marketdata.feed import DEPTH, LEVELS, TICKER, TRADES
-from markets.schema import MARKET_PATH, SEQUENCE, SYMBOL, TAG, TRADE
+from markets.api_docs import _MOMENT, MARKET_PATH, SEQUENCE, SYMBOL, TAG, TRADE_ID
+from markets.models import Interval
+
+TRADE = Shape(
+    "Trade",
+    record(
+        {
+            "tradeId": TRADE_ID,
+            "sequence": SEQUENCE,
+            "price": AMOUNT,
+            "quantity": AMOUNT,
+            "takerSide": word(*Side),
+            "createdAt": INSTANT,
+        },
+        text="A line of the public tape.",
+    ),
+)
+
+
+CANDLE = Shape(
+    "Candle",
+    record(
+        {
+            "openTime": INSTANT,
+            "open": AMOUNT,
+            "high": AMOUNT,
+            "low": AMOUNT,
+            "close": AMOUNT,
+            "volume": AMOUNT,
+            "quoteVolume": AMOUNT,
+            "trades": COUNT,
+        }
+    ),
+)
+
+
+READ_TRADES = describe(
+    Call(
+        id="readTrades",
+        tag=TAG,
+        summary="The tape, newest first",
+        who=Who.ANYBODY,
+        path=MARKET_PATH,
+        query=(limit(50),),
+        data=list_of(TRADE),
+        refusals=(MarketNotFound,),
+    )
+)
+
+
+READ_CANDLES = describe(
+    Call(
+        id="readCandles",
+        tag=TAG,
+        summary="Candles, oldest first",
+        text="Intervals without a trade included, none before the market's first trade.",
+        who=Who.ANYBODY,
+        path=MARKET_PATH,
+        query=(
+            Query(
+                "interval", {**word(*Interval.labels), "default": "1m"}, "How long a candle lasts.", ("INVALID_CHOICE",)
+            ),
+            Query("startTime", TEXT, f"The first one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
+            Query("endTime", TEXT, f"The last one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
+            limit(100),
+        ),
+        data=list_of(CANDLE),
+        refusals=(MarketNotFound,),
+    )
+)
+
 
 LEVEL = Shape("Level", record({"price": AMOUNT, "quantity": AMOUNT, "orderCount": {**COUNT, "minimum": 1}}))
 BOOK = Shape(

@@ -8,12 +8,13 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from commands.models import Command
 from markets.services import create_market
 from matching import background, drain
-from matching.models import Command, OrderBook
+from matching.models import OrderBook
 from matching.worker import poller
-from matching.worker.heartbeat import Attendant, workers_alive
-from matching.worker.poller import Lookout
+from matching.worker.heartbeat import Heartbeat, live_workers
+from matching.worker.poller import CommandPoller
 from orders.models import Order
 from tests.support.live import wait_for
 from tests.support.tape import parse
@@ -23,7 +24,7 @@ LONG_AGO = timedelta(seconds=5)
 
 
 @pytest.fixture
-def unheard(transactional_db) -> World:
+def stale_markets(transactional_db) -> World:
     """Alice's bid waits, and nobody was told."""
     world = World.make()
     world.place(world.alice, "buy 1 @ 100")
@@ -32,39 +33,39 @@ def unheard(transactional_db) -> World:
 
 
 def look(*symbols: str) -> bool:
-    return lookout_for(*symbols).look()
+    return poller_for(*symbols).poll()
 
 
-def lookout_for(*symbols: str) -> Lookout:
-    return Lookout(lambda: symbols, Attendant("matcher@test", serves_all=False, symbols=symbols))
+def poller_for(*symbols: str) -> CommandPoller:
+    return CommandPoller(lambda: symbols, Heartbeat("matcher@test", serves_all=False, symbols=symbols))
 
 
-def test_it_drains_what_nobody_was_told_of(unheard):
+def test_it_drains_what_nobody_was_told_of(stale_markets):
     assert look("BTC-USD")
     assert Order.objects.get().status == "OPEN"
     assert not look("BTC-USD")
 
 
-def test_it_leaves_other_workers_markets_alone(unheard):
+def test_it_leaves_other_workers_markets_alone(stale_markets):
     assert not look("ETH-USD")
     assert Order.objects.get().status == "PENDING"
 
 
-def test_what_is_new_is_left_to_its_bell(unheard):
+def test_what_is_new_is_left_to_its_bell(stale_markets):
     Command.objects.update(created_at=timezone.now())
     assert not look("BTC-USD")
 
 
-def test_a_worker_at_work_is_not_disturbed(unheard):
+def test_a_worker_at_work_is_not_disturbed(stale_markets):
     with poller._turn:
         assert not look("BTC-USD")
 
 
-def test_a_broken_market_keeps_no_other_waiting(unheard):
+def test_a_broken_market_keeps_no_other_waiting(stale_markets):
     """Its inbox stays, so it comes first in every look."""
     create_market(symbol="AAA-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
     body = parse("buy 1 @ 1").body("AAA-USD")
-    broken = unheard.alice.call("POST", "/orders", body).body["data"]["orderId"]
+    broken = stale_markets.alice.call("POST", "/orders", body).body["data"]["orderId"]
     OrderBook.objects.create(market_id="AAA-USD", unfinished_order_id=999)
     Command.objects.update(created_at=timezone.now() - LONG_AGO)
     assert look("AAA-USD", "BTC-USD")
@@ -72,17 +73,17 @@ def test_a_broken_market_keeps_no_other_waiting(unheard):
     assert OrderBook.objects.get(market_id="AAA-USD").status == "HALTED"
     OrderBook.objects.filter(market_id="AAA-USD").update(unfinished_order_id=None)
     drain.drain("AAA-USD")
-    assert outcome(unheard.alice.get(f"/orders/{broken}")) == "1 rejected market_halted"
+    assert outcome(stale_markets.alice.get(f"/orders/{broken}")) == "1 rejected market_halted"
 
 
-def test_a_database_that_is_away_is_looked_for_again(unheard, monkeypatch):
+def test_a_database_that_is_away_is_looked_for_again(stale_markets, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("commands.queue.unheard", None)
+        patch.setattr("commands.queue.stale_markets", None)
         assert not look("BTC-USD")
     assert look("BTC-USD")
 
 
-def test_what_is_given_up_was_work(unheard, monkeypatch, settings):
+def test_what_is_given_up_was_work(stale_markets, monkeypatch, settings):
     """Without it a backlog would wait a second for each order that fails."""
     settings.ENGINE_RETRY_MS = []
     monkeypatch.setattr(drain, "prepare", None)
@@ -90,29 +91,29 @@ def test_what_is_given_up_was_work(unheard, monkeypatch, settings):
     assert Order.objects.get().status == "FAILED"
 
 
-def test_it_says_that_it_is_there_until_it_ends(unheard, monkeypatch):
-    monkeypatch.setattr(poller, "LOOK_EVERY_SECONDS", 0.01)
-    thread = lookout_for("BTC-USD")
+def test_it_says_that_it_is_there_until_it_ends(stale_markets, monkeypatch):
+    monkeypatch.setattr(poller, "POLL_SECONDS", 0.01)
+    thread = poller_for("BTC-USD")
     thread.start()
-    wait_for(workers_alive, lambda alive: alive == {"BTC-USD": 1})
+    wait_for(live_workers, lambda alive: alive == {"BTC-USD": 1})
     thread.stop()
-    assert workers_alive() == {"BTC-USD": 0}
+    assert live_workers() == {"BTC-USD": 0}
 
 
-def test_it_drains_though_it_cannot_say_that_it_is_there(unheard, monkeypatch):
+def test_it_drains_though_it_cannot_say_that_it_is_there(stale_markets, monkeypatch):
     """As on the morning on which the worker is newer than the database's tables."""
-    monkeypatch.setattr("matching.worker.heartbeat.Attendance", None)
+    monkeypatch.setattr("matching.worker.heartbeat.WorkerHeartbeat", None)
     assert look("BTC-USD")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_takes_its_turn_and_has_a_thread_of_its_own(transactional_db):
     """Celery forks a new child from a parent in whose threads anything may be going on."""
-    background.do_aside(int).result(5)
+    background.run_in_background(int).result(5)
     connections.close_all()
     with poller._turn:
         child = os.fork()
         if child == 0:
-            is_well = poller._turn.acquire(timeout=1) and background.do_aside(int).result(5) == 0
+            is_well = poller._turn.acquire(timeout=1) and background.run_in_background(int).result(5) == 0
             os._exit(0 if is_well else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,11 +1,11 @@
 """Markets, the tape and candles, as the API's description tells of them."""
 
 from base.web.errors import MarketNotFound, SymbolTaken
-from base.web.openapi.operations import Call, Query, Who, describe, limit
-from base.web.openapi.shapes import AMOUNT, COUNT, INSTANT, TEXT, Schema, Shape, list_of, matching, record, word
-from core.types import SelfTradePrevention, Side
+from base.web.openapi.operations import Call, Who, describe
+from base.web.openapi.shapes import AMOUNT, COUNT, INSTANT, Schema, Shape, list_of, matching, record, word
+from core.types import MarketStatus, SelfTradePrevention
 from markets.forms import MarketChangeForm, NewMarketForm
-from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, Interval, MarketStatus
+from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
 TAG = "markets"
 SYMBOL: Schema = matching(SYMBOL_PATTERN, "The symbol of a market.", examples=["BTC-USD"])
@@ -28,36 +28,7 @@ MARKET = Shape(
             "makerFeeRate": AMOUNT,
             "takerFeeRate": AMOUNT,
             "selfTradePrevention": word(*SelfTradePrevention),
-            "status": word(*MarketStatus.values),
-        }
-    ),
-)
-TRADE = Shape(
-    "Trade",
-    record(
-        {
-            "tradeId": TRADE_ID,
-            "sequence": SEQUENCE,
-            "price": AMOUNT,
-            "quantity": AMOUNT,
-            "takerSide": word(*Side),
-            "createdAt": INSTANT,
-        },
-        text="A line of the public tape.",
-    ),
-)
-CANDLE = Shape(
-    "Candle",
-    record(
-        {
-            "openTime": INSTANT,
-            "open": AMOUNT,
-            "high": AMOUNT,
-            "low": AMOUNT,
-            "close": AMOUNT,
-            "volume": AMOUNT,
-            "quoteVolume": AMOUNT,
-            "trades": COUNT,
+            "status": word(*MarketStatus),
         }
     ),
 )
@@ -103,38 +74,6 @@ CHANGE_MARKET = describe(
         examples={"halt": {"status": "HALTED"}},
         data=MARKET,
         refusals=("INVALID_MARKET", MarketNotFound),
-    )
-)
-READ_TRADES = describe(
-    Call(
-        id="readTrades",
-        tag=TAG,
-        summary="The tape, newest first",
-        who=Who.ANYBODY,
-        path=MARKET_PATH,
-        query=(limit(50),),
-        data=list_of(TRADE),
-        refusals=(MarketNotFound,),
-    )
-)
-READ_CANDLES = describe(
-    Call(
-        id="readCandles",
-        tag=TAG,
-        summary="Candles, oldest first",
-        text="Intervals without a trade included, none before the market's first trade.",
-        who=Who.ANYBODY,
-        path=MARKET_PATH,
-        query=(
-            Query(
-                "interval", {**word(*Interval.labels), "default": "1m"}, "How long a candle lasts.", ("INVALID_CHOICE",)
-            ),
-            Query("startTime", TEXT, f"The first one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
-            Query("endTime", TEXT, f"The last one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
-            limit(100),
-        ),
-        data=list_of(CANDLE),
-        refusals=(MarketNotFound,),
     )
 )
 READ_TIME = describe(

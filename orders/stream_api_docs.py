@@ -6,8 +6,8 @@ from base.streams.messages import RESET
 from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
 from base.web.openapi.operations import BEARER, OLD_USER_ID, SESSION, TICKET, Event, Query, parameter, stream
 from base.web.openapi.shapes import AMOUNT, ID, TEXT, Schema, record, word
-from markets.schema import SEQUENCE, TRADE_ID
-from orders.schema import ORDER_FIELDS, ROLE
+from markets.api_docs import SEQUENCE, TRADE_ID
+from orders.api_docs import ORDER_FIELDS, ROLE
 from orders.telling import ORDER_STATUS_UPDATE
 
 CONNECTED = "connected"

@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from exchange.beat import Scheduler
-from matching.run import Run
+from exchange.celery import Scheduler
+from matching.report import Run
 from matching.worker import poller
-from matching.worker.heartbeat import Attendant
-from matching.worker.poller import Lookout
+from matching.worker.heartbeat import Heartbeat
+from matching.worker.poller import CommandPoller
 from tests.support.live import wait_for
 
 
 @pytest.fixture
 def pulse(tmp_path: Path, settings: Any) -> Path:
-    settings.PULSE_FILE = str(tmp_path / "pulse")
+    settings.LIVENESS_FILE = str(tmp_path / "pulse")
     return tmp_path / "pulse"
 
 
-def looking() -> Lookout:
-    return Lookout(lambda: (), Attendant("matcher@test", serves_all=True, symbols=()))
+def looking() -> CommandPoller:
+    return CommandPoller(lambda: (), Heartbeat("matcher@test", serves_all=True, symbols=()))
 
 
 def test_a_worker_that_has_nothing_to_do_has_a_pulse(transactional_db: None, pulse: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(poller, "LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(poller, "POLL_SECONDS", 0.01)
     own = looking()
     own.start()
     wait_for(pulse.exists, bool)
@@ -54,17 +54,17 @@ def test_a_worker_that_is_stuck_in_a_batch_has_none(pulse: Path, monkeypatch: An
     thread = threading.Thread(target=poller.match, args=("BTC-USD",))
     thread.start()
     assert stuck.wait(5)
-    looking()._show_pulse()
+    looking()._touch_liveness_file()
     assert not pulse.exists()
     release.set()
     thread.join()
-    looking()._show_pulse()
+    looking()._touch_liveness_file()
     assert pulse.exists()
 
 
 def test_a_full_disk_ends_nobody(settings: Any) -> None:
-    settings.PULSE_FILE = "/proc/no/such/folder"
-    looking()._show_pulse()
+    settings.LIVENESS_FILE = "/proc/no/such/folder"
+    looking()._touch_liveness_file()
 
 
 def test_the_beat_has_a_pulse(pulse: Path, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
+from commands.models import Command
 from markets.models import Trade
 from matching import books, drain, prepare
-from matching.models import Command, OrderBook
+from matching.models import OrderBook
 from orders import catch_up
 from orders.models import Order, OrderEvent
-from orders.telling import represent_step, stored_steps
+from orders.telling import from_rows, represent_update
 from tests.integration.test_properties import ENGINES, MARKETS, Deposit, Drain, play, random_step
 from tests.support.world import World
 
@@ -22,7 +23,7 @@ from tests.support.world import World
 @pytest.fixture
 def told(monkeypatch) -> list[dict]:
     steps: list[dict] = []
-    monkeypatch.setattr(prepare, "publish_steps", lambda batch, ahead=(): steps.extend(map(represent_step, batch)))
+    monkeypatch.setattr(prepare, "publish_updates", lambda batch, ahead=(): steps.extend(map(represent_update, batch)))
     return steps
 
 
@@ -38,7 +39,7 @@ def test_told_is_what_is_replayed(engine, is_backlog, told):
     trades = {(trade.market_id, trade.sequence): trade for trade in Trade.objects.filter(market_id=symbol)}
     events = OrderEvent.objects.filter(market_id=symbol).order_by("sequence")
     assert len(told) > 20
-    assert told == [represent_step(step) for step in stored_steps(events, trades)]
+    assert told == [represent_update(step) for step in from_rows(events, trades)]
 
 
 def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:
@@ -75,14 +76,14 @@ def test_what_was_not_committed_is_not_told(transactional_db, settings, monkeypa
 def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypatch, slow):
     """Redis does not answer: who resumes after any of the events is told all that come after it."""
     world = backlog(settings, 12)
-    real, turns = prepare.publish_steps, iter(range(100))
+    real, turns = prepare.publish_updates, iter(range(100))
 
     def publish(steps, ahead=()):
         if next(turns) < slow:
             time.sleep(0.25)
         real(steps, ahead)
 
-    monkeypatch.setattr(prepare, "publish_steps", publish)
+    monkeypatch.setattr(prepare, "publish_updates", publish)
     world.match()
     events = list(OrderEvent.objects.order_by("sequence"))
     instants = [event.created_at for event in events]
@@ -129,7 +130,7 @@ def test_market_buyers_do_not_cost_the_book(transactional_db, settings, monkeypa
 
 def in_between(monkeypatch, world: World, late: Command) -> None:
     """Another worker applies a command that was committed late, before the second batch of this one."""
-    real, first = drain.do_aside, [True]
+    real, first = drain.run_in_background, [True]
 
     def another_worker(function, *arguments):
         if getattr(function, "__name__", "") == "tell" and first and first.pop():
@@ -141,7 +142,7 @@ def in_between(monkeypatch, world: World, late: Command) -> None:
                 assert drain._Drain(world.symbol).run().commands == 1
         return real(function, *arguments)
 
-    monkeypatch.setattr(drain, "do_aside", another_worker)
+    monkeypatch.setattr(drain, "run_in_background", another_worker)
 
 
 def two_batches(settings) -> tuple[World, Command]:

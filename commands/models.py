@@ -1,0 +1,26 @@
+"""The inbox: commands that wait for their market's worker."""
+
+from django.db import models
+from django.db.models import Index
+
+from base.storage.fields import choices_of
+from core.types import CommandKind
+
+
+class Command(models.Model):
+    """The inbox: stored with what it asks for, deleted in the transaction that applies it."""
+
+    market = models.ForeignKey(
+        "markets.Market", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    kind = models.CharField(max_length=16, choices=choices_of(CommandKind))
+    # A plain id: orders stand above commands. None where the whole market is meant.
+    order_id = models.PositiveBigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "commands"
+        indexes = [Index(fields=["market", "id"], name="command_inbox")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.order_id or self.market_id}"
