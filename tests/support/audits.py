@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker
 from tests.support.live import Live, start_exchange, wait_for
 from tools.rig.servers import start_redis
 
-WAITING = "from matching.models import Command; print(Command.objects.count())"
+WAITING = "from commands.models import Command; print(Command.objects.count())"
 
 
 @contextmanager

@@ -42,12 +42,12 @@ def wait_until_idle(exchange: Exchange, seconds: float = DRAIN_SECONDS) -> float
 
 def waiting_commands(exchange: Exchange) -> int:
     """REST shows orders that wait, but not their cancels."""
-    return _count(exchange, "Command")
+    return _count(exchange, "commands.models", "Command")
 
 
-def _count(exchange: Exchange, model: str) -> int:
+def _count(exchange: Exchange, module: str, model: str) -> int:
     """Asked of the database itself."""
-    count = f"from matching.models import {model}; print({model}.objects.count())"
+    count = f"from {module} import {model}; print({model}.objects.count())"
     return int(exchange.live.manage("shell", "-v", "0", "-c", count))
 
 
@@ -62,7 +62,7 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
         status = exchange.live.staff.get(f"/markets/{symbol}")["status"]
         if status != "TRADING":
             findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
-    if letters := _count(exchange, "DeadLetter"):
+    if letters := _count(exchange, "matching.models", "DeadLetter"):
         findings.wrong.append(f"{letters} dead letters: an outage must not make a command fail")
     for command in audit_commands():
         _audit(exchange, command, findings)

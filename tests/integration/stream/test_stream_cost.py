@@ -21,9 +21,7 @@ def test_idle_streams_hold_no_threads_and_no_connections(cast: Cast) -> None:
         opened(port, cast.alice).close()
         threads = threading.active_count()
         clients = [opened(port, user) for user in (cast.alice, cast.bob) for _ in range(50)]
-        time.sleep(0.5)
-
-        assert threading.active_count() <= threads + 4
+        assert until_true(lambda: threading.active_count() <= threads + 4)
         assert until_true(lambda: not _connections_of_the_streams())
         event = cast.tell(cast.alice)
         assert [client.ids(1) for client in clients[:50]] == [[event.event_id]] * 50
