@@ -13,6 +13,8 @@ from markets.models import Asset, Market
 from tests.support.world import World, fund
 from users.models import User
 
+pytestmark = pytest.mark.dialect
+
 DORA = {"username": "dora", "email": "dora@example.com", "password": "correct horse"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

@@ -58,6 +58,7 @@ def test_orders_are_searched_by_id_and_correlation_id(played, operator):
     assert listed(operator, "orders_order", q=first.correlation_id) == [first]
 
 
+@pytest.mark.dialect
 def test_orders_of_before_the_time_was_in_their_ids_are_found_too(played, operator):
     Order.objects.filter(client_order_id="first").update(correlation_id="0123456789abcdef" * 2)
     assert listed(operator, "orders_order", q="0123456789abcdef" * 2) == [order("first")]
@@ -76,6 +77,7 @@ def test_nobody_hides_a_market_or_an_asset_behind_its_name(played, operator, pag
     assert set(there) <= set(listed(operator, page, q=word))
 
 
+@pytest.mark.dialect
 def test_filters_look_through_the_newest_rows_and_lead_further_back(played, operator, monkeypatch):
     monkeypatch.setattr(admin, "WINDOW", 2)
     page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
@@ -138,6 +140,7 @@ def test_an_order_that_waits_says_so(played, operator):
     assert operator.get(reverse("admin:orders_order_add")).status_code == 403
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize(
     ("page", "words", "rows"),
     [
@@ -180,6 +183,7 @@ def test_lists_are_searched(played, operator, page, words, rows):
 FAR_IDS = ("ffffffffffff7fff8fffffffffffffff", "e677d21fdbff7fff8fffffffffffffff", "000000000000700080000000000000ab")
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize("page", ["orders_order", "orders_orderevent", "markets_trade", "balances_ledgerentry"])
 def test_odd_words_find_nothing_and_break_nothing(played, operator, page):
     for word in ("9" * 40, "-", "BTC-USD-" + "9" * 30, "%", "''--", "\u0661", "x" * 5000, *FAR_IDS):

@@ -17,7 +17,7 @@ from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
 from tests.support.orders import Traded, checks, full, replay, told
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 DUST = Decimal("0.00000001")
 
 

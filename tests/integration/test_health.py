@@ -15,7 +15,7 @@ from operations import health
 from orders.models import Order
 from tests.support.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 def ready() -> tuple[int, dict]:

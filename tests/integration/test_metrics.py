@@ -109,6 +109,7 @@ def test_a_made_up_method_makes_no_series() -> None:
     assert not [labels for labels in scraped() if "BREW" in labels]
 
 
+@pytest.mark.dialect
 def test_what_waits(world: World) -> None:
     world.place(world.alice, "buy 1 @ 90")
     world.place(world.alice, "buy 1 @ 91")
@@ -124,6 +125,7 @@ def test_what_waits(world: World) -> None:
     assert numbers["exchange_oldest_command_seconds", "BTC-USD"] == 0
 
 
+@pytest.mark.dialect
 def test_the_last_audit(world: World) -> None:
     world.play(world.alice, "buy 1 @ 90")
     call_command("audit", "--quick", stdout=mock.Mock())

@@ -158,6 +158,7 @@ def two_batches(settings) -> tuple[World, Command]:
     return world, early
 
 
+@pytest.mark.dialect
 def test_a_second_worker_really_matches_in_between(transactional_db, settings, monkeypatch):
     """It applies a better offer that was committed late; what was decided ahead must not trade past it."""
     world, early = two_batches(settings)
@@ -169,6 +170,7 @@ def test_a_second_worker_really_matches_in_between(transactional_db, settings, m
     assert [trade.price for trade in Trade.objects.order_by("sequence")] == [99, 100]
 
 
+@pytest.mark.dialect
 def test_a_second_worker_halts_the_market_in_between(transactional_db, settings, monkeypatch):
     """A halt makes no event, so no number tells: what was decided ahead must not trade after it, nor undo it."""
     world, early = two_batches(settings)

@@ -32,7 +32,7 @@ from tests.support import commands
 from tests.support.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
 from users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 _numbers = itertools.count(1)
 

@@ -12,6 +12,8 @@ from markets.services import _markets, find_market
 from matching.models import OrderBook, StatusChange
 from tests.support.world import World, outcome, stored_rows
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture
 def quiet(world: World) -> World:

@@ -109,7 +109,7 @@ def unhindered(settings, monkeypatch):
     settings.ENGINE_TIME_BOX_SECONDS = 60
     settings.ENGINE_RETRY_MS = []
     monkeypatch.setattr(drain.queue, "ring_now", lambda _symbol: None)
-    monkeypatch.setattr(drain.queue, "silence", lambda _symbol: None)
+    monkeypatch.setattr(drain.queue, "clear_bell", lambda _symbol: None)
 
 
 @pytest.mark.parametrize("engine", COMMANDS, ids=str)

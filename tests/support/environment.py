@@ -1,10 +1,15 @@
 """What the settings and the sampling need before they are read: loaded by `-p`, ahead of everything else."""
 
+import json
 import os
 import random
 
 import pytest
 
+# A lane has servers of its own. Once only: a test run that a test starts inherits the lane and its addresses.
+if "TEST_LANES" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
+    _number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    os.environ.update(json.loads(os.environ.pop("TEST_LANES"))[_number])
 os.environ.setdefault("DEMO", "1")
 # The cast asks faster than anybody may. The tests of the limit switch it on, live processes that have it say so.
 os.environ["RATE_LIMIT"] = "off"
