@@ -122,7 +122,7 @@ class Timeline:
         for order in orders:
             looked += 1
             last = self.part.progress.get(order.id) or Progress()
-            state = (order.status, order.reason, bool(order.active), order.filled_quantity, order.filled_notional)
+            state = (order.status, order.reason, order.active, order.filled_quantity, order.filled_notional)
             told = (last.status, last.reason, bool(last.active), last.filled, last.notional)
             if state != told:
                 self.report.add(

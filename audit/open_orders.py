@@ -12,7 +12,7 @@ from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow
 from audit.scope import Scope
 from core.money import UNIT, plain_units
-from core.types import TRADING_STATUS_AFTER, CommandKind, Status
+from core.types import TRADING_STATUS_AFTER, CommandKind, Phase, Status
 
 _MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 # What (user id, currency) has frozen for active orders.
@@ -23,7 +23,7 @@ def check_open_orders(report: Report, data: ReferenceData, part: Scope, reserved
     """Everything that the market's rows say about now; adds to `reserved` what its orders have frozen."""
     for order in part.orders.values():
         data.user(order.user_id, order.name)
-        _check_order(report, order)
+        _check_order(report, order, part.market.unfinished)
         if order.frozen:
             reserved[order.user_id, part.market.pays_with(order.side)] += order.frozen
     report.look((Check.RESERVE, Check.END), len(part.orders))
@@ -69,14 +69,20 @@ def check_status(report: Report, data: ReferenceData, market: MarketState) -> No
         report.add(Check.STATUS, "market and book differ", rows, market.book.status, market.status)
 
 
-def _check_order(report: Report, order: OrderRow) -> None:
+def _check_order(report: Report, order: OrderRow, unfinished: int | None) -> None:
     owed = _reservation(order)
     if order.frozen != owed:
         report.add(Check.RESERVE, "frozen", [order.name], plain_units(owed), plain_units(order.frozen))
     may_be_active = order.status in _MAY_BE_ACTIVE and order.reason is None
-    if not may_be_active == bool(order.active) == (order.closed_at is None):
-        actual = f"{order.status} {order.reason or ''} {'active' if order.active else 'closed'} {order.closed_at or ''}"
-        report.add(Check.END, "its end", [order.name], "active or closed, in all of its columns", actual)
+    phase = _phase(order, unfinished) if may_be_active else Phase.CLOSED
+    if order.phase != phase or may_be_active != (order.closed_at is None):
+        actual = f"{order.status} {order.reason or ''} {order.phase} {order.closed_at or ''}"
+        report.add(Check.END, "its end", [order.name], f"{phase}, in all of its columns", actual)
+
+
+def _phase(order: OrderRow, unfinished: int | None) -> Phase:
+    """Of an order that may still trade: once it was applied it rests, except the taker that is on its way."""
+    return Phase.TAKING if order.status == Status.PENDING or order.id == unfinished else Phase.RESTING
 
 
 def _reservation(order: OrderRow) -> int:

@@ -171,7 +171,7 @@ class Replay:
             if twin is not None:
                 expected = (twin.status, twin.reason, twin.active, twin.filled, twin.spent, twin.frozen)
             amounts = map(to_decimal, (order.filled_quantity, order.filled_notional, order.frozen))
-            found = (order.status, order.reason, bool(order.active), *amounts)
+            found = (order.status, order.reason, order.active, *amounts)
             if found != expected:
                 self.report.add(Check.REPLAY_ORDERS, "ended otherwise", [order.name], _text(expected), _text(found))
 
@@ -234,7 +234,7 @@ def _naive(order: OrderRow) -> NaiveOrder:
         price=_decimal(order.price),
         quantity=_decimal(order.quantity),
         budget=_decimal(order.quote_quantity),
-        purse=_decimal(order.budget),
+        purse=_decimal(order.spend_limit),
         time_in_force=order.time_in_force,
         post_only=bool(order.post_only),
         stp=order.self_trade_prevention,

@@ -41,12 +41,12 @@ class OrderRow(NamedTuple):
     filled_quantity: int
     filled_notional: int
     frozen: int
-    budget: int | None
+    spend_limit: int | None
     maker_fee_rate: int
     taker_fee_rate: int
     status: str
     reason: str | None
-    active: int
+    phase: str
     sequence: int | None
     closed_at: datetime | None
 
@@ -55,8 +55,12 @@ class OrderRow(NamedTuple):
         return f"order {self.id}"
 
     @property
+    def active(self) -> bool:
+        return self.phase != "CLOSED"
+
+    @property
     def rests(self) -> bool:
-        return bool(self.active) and self.status in _RESTING and self.type == "LIMIT"
+        return self.active and self.status in _RESTING and self.type == "LIMIT"
 
 
 class EventRow(NamedTuple):

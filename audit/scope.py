@@ -9,7 +9,7 @@ from django.db.models import Q
 from audit.reference_data import MarketState
 from audit.rows import EventRow, OrderRow, TradeRow, batched_keys, fetch, fetch_plain, read
 from base.storage.fields import stored_units
-from core.types import Status
+from core.types import ACTIVE_PHASES, Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
 
@@ -76,7 +76,7 @@ def recent(market: MarketState, first: int) -> Scope:
     events = OrderEvent.objects.filter(market=symbol, sequence__gte=first)
     touched = {order_id for (order_id,) in fetch_plain(events.values_list("order_id").distinct())}
     asked = {command.order_id for command in market.commands if command.order_id is not None}
-    orders = {order.id: order for order in read(OrderRow, market_id=symbol, active=True)}
+    orders = {order.id: order for order in read(OrderRow, market_id=symbol, phase__in=ACTIVE_PHASES)}
     for chunk in batched_keys(sorted((touched | asked) - orders.keys())):
         rows = Order.objects.filter(id__in=chunk, market=symbol).values_list(*OrderRow._fields)
         orders.update((order.id, order) for order in fetch(rows, OrderRow))

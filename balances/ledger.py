@@ -3,7 +3,7 @@
 from django.db import connection
 
 from balances.models import TRADE_PREFIX, EntryKind, HouseAccount
-from markets.models import Market
+from core.types import Rules
 
 _FEES = str(HouseAccount.FEES.value)
 # What a trade moves: why, of which of the market's assets, from whom, to whom, how much.
@@ -21,7 +21,7 @@ _ENTRIES = [
 ]
 
 
-def post_trades(market: Market, first: int, last: int) -> None:
+def post_trades(market: Rules, first: int, last: int) -> None:
     """Write the ledger entries of the market's trades from sequence `first` to `last`, both included.
 
     For the transaction that stored them. An amount of zero makes no entry.
@@ -29,7 +29,7 @@ def post_trades(market: Market, first: int, last: int) -> None:
     is_mysql = connection.vendor == "mysql"
     parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
     reference = f"CONCAT({', '.join(parts)})" if is_mysql else " || ".join(parts)
-    codes = {"base": market.base_id, "quote": market.quote_id}
+    codes = {"base": market.base, "quote": market.quote}
     selects = [
         f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind,"  # noqa: S608
         f" {amount} AS amount, {reference} AS reference, created_at FROM trades"

@@ -5,7 +5,6 @@ last before its commit.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from base.storage.fields import amount as stored
 from base.storage.fields import stored_units
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
+from core.market import Account, Change
 from core.money import MAX_AMOUNT, plain, to_decimal
 from markets.models import Asset
 from markets.services import known_asset
@@ -29,14 +29,6 @@ _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
     " WHERE user_id = %s AND currency = %s AND available >= %s"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a batch does to one balance, in units of 1e-8: signed changes of available and frozen."""
-
-    available: int
-    frozen: int
 
 
 def freeze(user_id: int, currency: str, amount: Decimal) -> None:
@@ -52,31 +44,27 @@ def freeze(user_id: int, currency: str, amount: Decimal) -> None:
         raise insufficient_funds(currency, amount)
 
 
-def freeze_all(amounts: Mapping[tuple[int, str], Decimal]) -> None:
-    """Reserve available funds of each (user, currency), which were seen to suffice. One guarded update each, in order.
+def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
+    """Reserve available funds of each (user, currency). One guarded update each, in order.
 
-    Raises GuardFailed if somebody spent them meanwhile: the transaction must be thrown away then.
+    Raises GuardFailed where they do not suffice: the transaction must be thrown away then.
     """
     for (user_id, currency), amount in sorted(amounts.items()):
         try:
             freeze(user_id, currency, amount)
         except InsufficientFunds as error:
-            raise GuardFailed(f"{currency} of user {user_id} was spent meanwhile") from error
+            raise GuardFailed(f"{currency} of user {user_id} does not suffice") from error
 
 
-def read_available(keys: Iterable[tuple[int, str]], *, locked: bool = False) -> dict[tuple[int, str], Decimal]:
-    """The available funds of those balances that exist; locked in (user, currency) order if asked for."""
+def lock_available(keys: Iterable[Account]) -> dict[Account, Decimal]:
+    """The available funds of those balances that exist, locked in (user, currency) order."""
     wanted = set(keys)
     if not wanted:
         return {}
     users, currencies = {user_id for user_id, _ in wanted}, {currency for _, currency in wanted}
     rows = Balance.objects.filter(user_id__in=users, currency_id__in=currencies)
-    values = rows.values_list("user_id", "currency_id", "available")
-    found = {(user_id, currency): available for user_id, currency, available in values}
-    existing = wanted & found.keys()
-    if locked:
-        return {key: to_decimal(balance.available) for key, balance in lock_balances(existing).items()}
-    return {key: found[key] for key in existing}
+    existing = wanted & set(rows.values_list("user_id", "currency_id"))
+    return {key: to_decimal(balance.available) for key, balance in lock_balances(existing).items()}
 
 
 def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
@@ -131,7 +119,7 @@ class Held(NamedTuple):
     frozen: int
 
 
-def settle(changes: Mapping[tuple[int, str], Change], now: datetime) -> None:
+def settle(changes: Mapping[Account, Change], now: datetime) -> None:
     """Move the money of a batch inside the caller's transaction; `post_trades` writes down why.
 
     Raises Overdrawn if a balance would fall below zero: the whole batch must be thrown away then.
@@ -149,7 +137,7 @@ def settle(changes: Mapping[tuple[int, str], Change], now: datetime) -> None:
     update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
 
 
-def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Held]:
+def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
     """Lock the balances, in (user, currency) order, making those that do not exist yet."""
     wanted = set(keys)
     if not wanted:
@@ -163,7 +151,7 @@ def lock_balances(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Held
     return found
 
 
-def _locked(keys: set[tuple[int, str]]) -> dict[tuple[int, str], Held]:
+def _locked(keys: set[Account]) -> dict[Account, Held]:
     """The balances that exist, locked one after the other along the index of their keys.
 
     The index is named and the keys are given in pairs. Left to itself MySQL scans a small table instead: it then locks

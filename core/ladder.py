@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
-from core.types import Order, Side
+from core.types import Order, Phase, Side
 
 
 class DepthLevel(NamedTuple):
@@ -102,7 +102,8 @@ class Ladder:
             assert sequences == sorted(sequences), f"time priority broken at {key}: {sequences}"
             assert level.quantity == sum(map(_remaining, level.orders.values())), f"level {key} miscounts"
             for order in level.orders.values():
-                assert order.side is self.side and self._key(order) == key and order.active, order
+                assert order.side is self.side and self._key(order) == key, order
+                assert order.phase is Phase.RESTING, order
                 assert _remaining(order) > 0, order
 
     def _key(self, order: Order) -> int:

@@ -1,11 +1,185 @@
-"""One market: what a command does to its status and its book."""
+"""One market: what a command does to its trading status and its book, and which money that moves.
 
+`decide` applies the commands of one transaction; the Batch that it returns is all that the transaction has to write.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from core.book import Book
+from core.kinds import asset_given, spends_available
+from core.taker import place
+from core.types import (
+    TRADING_STATUS_AFTER,
+    Event,
+    MarketStatus,
+    Order,
+    Outcome,
+    PendingCommand,
+    Phase,
+    Reason,
+    Rules,
+    Status,
+    Trade,
+)
+
+# A balance: whose, and of which asset.
+Account = tuple[int, str]
+BY_OPERATOR = "by an operator"
 
 
 class TradingStatusChange(NamedTuple):
-    """The market's status changed, before the event with this sequence."""
+    """The market's trading status changed, before the event with this sequence."""
 
     status: str
     sequence: int
     reason: str
+
+
+class Change(NamedTuple):
+    """What a batch does to one balance, in units of 1e-8: signed changes of available and frozen."""
+
+    available: int
+    frozen: int
+
+
+@dataclass
+class Batch:
+    """What the commands of one transaction changed, in the order in which they were applied."""
+
+    rules: Rules
+    # The market's trading status after what was applied so far.
+    status: str = MarketStatus.TRADING
+    status_changes: list[TradingStatusChange] = field(default_factory=list)
+    done: list[PendingCommand] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    # Takers that went to rest without an event of their own: all of their fills were in batches before.
+    rested: list[Order] = field(default_factory=list)
+    unfinished_order_id: int | None = None
+    _changes: dict[Account, list[int]] = field(default_factory=dict)
+
+    def add(self, command: PendingCommand, outcome: Outcome) -> None:
+        """Take in one command's outcome; an unfinished one stays in the inbox."""
+        self.events += outcome.events
+        self.trades += outcome.trades
+        if outcome.finished:
+            self.done.append(command)
+            if not outcome.events and command.order is not None and command.order.phase is Phase.RESTING:
+                self.rested.append(command.order)
+        else:
+            self.unfinished_order_id = command.order_id
+        for trade in outcome.trades:
+            self._move(trade)
+        rules = self.rules
+        for event in outcome.events:
+            if event.released:
+                asset = asset_given(event.order.side, rules.base, rules.quote)
+                self._change(event.order.user_id, asset, event.released, -event.released)
+
+    def set_trading_status(self, status: str, sequence: int, reason: str) -> None:
+        """Change the market's status here; a market that has it already is left as it is."""
+        if status != self.status:
+            self.status_changes.append(TradingStatusChange(status, sequence, reason))
+        self.status = status
+
+    def gained(self, user_id: int, asset: str) -> int:
+        """How much the batch changed a user's available funds so far, in units."""
+        change = self._changes.get((user_id, asset))
+        return change[0] if change else 0
+
+    @property
+    def changes(self) -> dict[Account, Change]:
+        """The money that moves, by balance."""
+        return {account: Change(*change) for account, change in self._changes.items()}
+
+    def _move(self, trade: Trade) -> None:
+        """A trade's money. The buyer pays out of frozen funds, and what they froze above the price comes back."""
+        base, quote = self.rules.base, self.rules.quote
+        buyer, seller = trade.buyer.user_id, trade.seller.user_id
+        self._change(buyer, quote, trade.buyer_unfrozen - trade.notional, -trade.buyer_unfrozen)
+        self._change(buyer, base, trade.quantity - trade.buyer_fee, 0)
+        self._change(seller, base, 0, -trade.quantity)
+        self._change(seller, quote, trade.notional - trade.seller_fee, 0)
+
+    def _change(self, user_id: int, asset: str, available: int, frozen: int) -> None:
+        change = self._changes.setdefault((user_id, asset), [0, 0])
+        change[0] += available
+        change[1] += frozen
+
+
+class Market:
+    """A market as its worker holds it: its trading status and its book."""
+
+    __slots__ = ("book", "rules", "status")
+
+    def __init__(self, rules: Rules, status: str, next_sequence: int = 1, resting: Iterable[Order] = ()) -> None:
+        """Rebuild it from its row and its resting orders. Raises ValueError if those are crossed."""
+        self.rules = rules
+        self.status = status
+        self.book = Book(rules, next_sequence, resting)
+
+    def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
+        """Apply the commands in order, up to the transaction's limit of fills.
+
+        `spendable`: what market buyers may spend, in units, by user; it is locked before anything is decided.
+        `most_fills`: how many orders one taker meets; each is a trade, the most there is to write, and the book is
+        locked meanwhile. A batch of several takers ends at twice as many.
+        """
+        batch = Batch(self.rules, self.status)
+        for command in commands:
+            # A step makes two events at the most, a fill's.
+            left = 2 * most_fills - len(batch.events) // 2
+            if left <= 0:
+                break
+            outcome = self._apply(command, batch, spendable, min(left, most_fills))
+            batch.add(command, outcome)
+            if not outcome.finished:
+                break
+        self.status = batch.status
+        return batch
+
+    def give_up(self, command: PendingCommand) -> Batch:
+        """What giving a command up does: its order fails, a cancel leaves its order as it is, a status is set."""
+        batch, outcome = Batch(self.rules, self.status), Outcome([], [])
+        if command.kind in TRADING_STATUS_AFTER:
+            batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
+        elif command.order is not None:
+            outcome = self.book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
+        batch.add(command, outcome)
+        self.status = batch.status
+        return batch
+
+    def _apply(self, command: PendingCommand, batch: Batch, spendable: Mapping[int, int], steps: int) -> Outcome:
+        """One command. A market that is not trading rejects new orders.
+
+        An operator's status never comes between two steps of one taker, because a taker that is not finished goes
+        before any other command; the status of a broken market does.
+        """
+        if command.kind in TRADING_STATUS_AFTER:
+            batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
+            return Outcome([], [])
+        order = command.order
+        if order is None:
+            return self.book.cancel(command.order_id)
+        if batch.status != MarketStatus.TRADING:
+            return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, Reason.MARKET_HALTED)
+        if spends_available(order):
+            _limit_spending(order, spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote))
+        return place(self.book, order, max_steps=steps)
+
+
+def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:
+    """The users whose available funds decide how much they buy."""
+    orders = (command.order for command in commands)
+    return {order.user_id for order in orders if order is not None and spends_available(order)}
+
+
+def _limit_spending(order: Order, available: int) -> None:
+    """A taker that goes on in a second transaction keeps its first limit.
+
+    What it earned meanwhile, by trading with itself, must not depend on where the transactions were divided.
+    """
+    limit = order.filled_notional + available
+    order.spend_limit = limit if order.spend_limit is None else min(order.spend_limit, limit)

@@ -46,6 +46,18 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
+class Phase(StrEnum):
+    """Where an order is in its life: on its way through the book (or to it), resting in it, or at its end."""
+
+    TAKING = "TAKING"
+    RESTING = "RESTING"
+    CLOSED = "CLOSED"
+
+
+# An order in one of these may still trade.
+ACTIVE_PHASES = (Phase.TAKING, Phase.RESTING)
+
+
 class MarketStatus(StrEnum):
     """What a market takes: orders and cancels, cancels alone, or nothing."""
 
@@ -84,8 +96,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-# Which status may follow which. PARTIALLY_FILLED is closed too when the rest of an order could not trade, so an order's
-# end is its `active` flag and not its status alone.
+# Which status may follow which. An order is PARTIALLY_FILLED too when its rest could not trade: its phase, and not its
+# status alone, shows whether it is closed.
 _FILLING = frozenset({Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELLED, Status.FAILED})
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset(Status) - {Status.PENDING},
@@ -103,8 +115,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 class Order:
     """An order as the core sees it. The core changes the fields from `filled` on, and nothing else.
 
-    `price` is None for MARKET; `quantity` is None for a MARKET BUY by budget; `budget` is the most quote that a MARKET
-    BUY may spend in all. `frozen` is what is still reserved: quote for a buy, base for a sell.
+    `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity; `spend_limit` is the most quote
+    that a MARKET BUY may spend in all. `frozen` is what is still reserved: quote for a buy, base for a sell.
     Fee rates are in units (0.001 is 100_000).
     """
 
@@ -119,25 +131,42 @@ class Order:
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
     maker_fee_rate: int = 0
     taker_fee_rate: int = 0
-    budget: int | None = None
+    spend_limit: int | None = None
     filled: int = 0
     filled_notional: int = 0
     frozen: int = 0
     status: Status = Status.PENDING
     reason: Reason | None = None
-    active: bool = True
+    phase: Phase = Phase.TAKING
     sequence: int | None = None
     # Whatever the caller wants to find again with the order; the core neither reads nor changes it.
     info: object = None
 
+    @property
+    def active(self) -> bool:
+        """Whether it may still trade."""
+        return self.phase is not Phase.CLOSED
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the core needs to know of a market: its lot and the smallest step of either asset, in units."""
+    """What the core needs to know of a market: its assets, its lot and the smallest step of either asset, in units."""
 
     lot_size: int
     base_step: int = 1
     quote_step: int = 1
+    symbol: str = ""
+    base: str = "BASE"
+    quote: str = "QUOTE"
+
+
+class PendingCommand(NamedTuple):
+    """A command in the inbox. `order` is the order of a NEW command, None for any other."""
+
+    id: int
+    kind: str
+    order_id: int
+    order: Order | None
 
 
 class Trade(NamedTuple):

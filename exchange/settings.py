@@ -105,7 +105,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"overview": "operations.dashboard"},
         },
     }
 ]
@@ -204,7 +205,7 @@ WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The engine.
 ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)
-ENGINE_FILLS_PER_TRANSACTION = between("ENGINE_FILLS_PER_TRANSACTION", 500, 1, 5000)
+ENGINE_FILLS_PER_TRANSACTION = between("ENGINE_FILLS_PER_TRANSACTION", 250, 1, 2500)
 # "off" reads the book anew for each batch: slow, and the reference that the book in memory is tested against.
 ENGINE_BOOK_CACHE = choice("ENGINE_BOOK_CACHE", "on", _ON + _OFF) in _ON
 ENGINE_TIME_BOX_SECONDS = between("ENGINE_TIME_BOX_SECONDS", 1.0, 0.01, 60.0)

@@ -1,35 +1,57 @@
-"""Every path of the exchange but the streams, which exchange.asgi serves."""
+"""Every path of the exchange, in one list; the streams are served by exchange.asgi."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
+from marketdata import views as marketdata
+from markets import views as markets
+from operations import health
 from operations.dashboard import overview
 from operations.metrics import metrics
+from orders import views as orders
+from users import views as users
 
+API = [
+    path("users", users.RegistrationView.as_view()),
+    path("users/<str:user_id>", users.UserView.as_view()),
+    path("auth/token", users.TokenView.as_view()),
+    path("auth/token/refresh", users.TokenRefreshView.as_view()),
+    path("balances/update", balances.TransferView.as_view()),
+    path("balances/<str:user_id>", balances.BalancesView.as_view()),
+    path("balances/<str:user_id>/<str:currency>", balances.BalanceView.as_view()),
+    path("balances/<str:user_id>/<str:currency>/ledger", balances.LedgerView.as_view()),
+    path("markets", markets.MarketsView.as_view()),
+    path("markets/<str:symbol>", markets.MarketView.as_view()),
+    path("time", markets.TimeView.as_view()),
+    path("orders", orders.OrdersView.as_view()),
+    path("orders/batch", orders.BatchView.as_view()),
+    path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
+    path("orders/<str:order_id>", orders.OrderView.as_view()),
+    path("orders/<str:order_id>/trades", orders.FillsView.as_view()),
+    path("orders/<str:order_id>/events", orders.TimelineView.as_view()),
+    path("stream/tickets", orders.TicketView.as_view()),
+    path("stream/order-status/stats", orders.StreamStatsView.as_view()),
+    path("trades/<str:symbol>", marketdata.TradesView.as_view()),
+    path("klines/<str:symbol>", marketdata.KlinesView.as_view()),
+    path("orderbook/<str:symbol>", marketdata.DepthView.as_view()),
+    path("ticker", marketdata.TickersView.as_view()),
+    path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
+]
 urlpatterns = [
     # Somebody who types the bare address is a person.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
     path("admin/", admin.site.urls),
-    path("health/", include("operations.urls")),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
     path("metrics", metrics),
     path("swagger-ui.html", SwaggerView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
-    path(
-        "api/v1/",
-        include(
-            [
-                path("", include("users.urls")),
-                path("", include("balances.urls")),
-                path("", include("markets.urls")),
-                path("", include("orders.urls")),
-                path("", include("marketdata.urls")),
-            ]
-        ),
-    ),
+    path("api/v1/", include(API)),
 ]
 handler400 = "base.web.answers.bad_request"
 handler404 = "base.web.answers.not_found"

@@ -27,17 +27,17 @@ class _Summary(NamedTuple):
     trades: int
 
 
-def record(market: Market, trades: Sequence[core.Trade], now: datetime) -> None:
+def record(symbol: str, trades: Sequence[core.Trade], now: datetime) -> None:
     """Add a batch's trades, in order, to the candles that `now` falls in, inside the caller's transaction.
 
     Only the worker that holds the book's row calls this, so reading and writing them cannot race.
     """
     batch = _summary(trades)
     opens = {interval.value: opens_at(now, interval) for interval in Interval}
-    open_now = _open_now(market.symbol, opens)
+    open_now = _open_now(symbol, opens)
     rows = [_extended(candle, batch) for candle in open_now.values()]
     update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
-    new = [(market.symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
+    new = [(symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
     execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
 
 

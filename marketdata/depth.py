@@ -9,14 +9,12 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from base.storage.fields import AmountSum
 from core.book import Book
 from core.money import plain, plain_or_none, to_decimal
-from core.types import Side, Status
+from core.types import Phase, Side
 from markets.models import Market
-from matching.books import resting_orders
-from matching.models import OrderBook
-from orders.models import Order
+from orders.models import Order, OrderEvent
+from orders.services import resting_orders
 
 CONSISTENT_ATTEMPTS = 3
-_APPLIED = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
 Level = tuple[Decimal, Decimal, int]
 
@@ -27,31 +25,27 @@ def read_depth(symbol: str, limit: int) -> dict[str, Any]:
     The sides are read one after the other, without the book's lock: when a batch was committed in between they are read
     again, so that they belong together. A book that changes faster than that is shown as it was last read.
     """
-    row = _row(symbol)
+    sequence = _newest_sequence(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
-        bids, asks = _levels(row, Side.BUY, limit), _levels(row, Side.SELL, limit)
-        before, row = row, _row(symbol)
-        if row.next_sequence == before.next_sequence:
+        bids, asks = _levels(symbol, Side.BUY, limit), _levels(symbol, Side.SELL, limit)
+        before, sequence = sequence, _newest_sequence(symbol)
+        if sequence == before:
             break
-    return represent_depth(symbol, row.next_sequence - 1, bids, asks)
+    return represent_depth(symbol, sequence, bids, asks)
 
 
 def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
     """The best bid and the best ask."""
-    row = _row(symbol)
     bid, ask = (
-        _side(row, side).order_by(_best_first(side)).values_list("price", flat=True).first()
+        _side(symbol, side).order_by(_best_first(side)).values_list("price", flat=True).first()
         for side in (Side.BUY, Side.SELL)
     )
     return bid, ask
 
 
 def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-    """The best bid and ask of many markets by one query, each the end of an index.
-
-    For somebody who looks on: a taker that is on its way through the book may be among them for a moment.
-    """
-    resting = Order.objects.filter(market_id=OuterRef("pk"), active=True, status__in=_APPLIED)
+    """The best bid and ask of many markets by one query, each the end of an index."""
+    resting = Order.objects.filter(market_id=OuterRef("pk"), phase=Phase.RESTING)
     best: Any = {
         name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
         for name, side in (("bid", Side.BUY), ("ask", Side.SELL))
@@ -85,21 +79,23 @@ def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
     return represent_depth(symbol, book.next_sequence - 1, bids, asks)
 
 
-def _row(symbol: str) -> OrderBook:
-    return OrderBook.objects.filter(market_id=symbol).first() or OrderBook(market_id=symbol)
+def _newest_sequence(symbol: str) -> int:
+    """The number of the market's last event; 0 before the first."""
+    events = OrderEvent.objects.filter(market_id=symbol).order_by("-sequence")
+    return events.values_list("sequence", flat=True).first() or 0
 
 
-def _side(row: OrderBook, side: Side) -> QuerySet[Order]:
-    return resting_orders(row).filter(side=side.value)
+def _side(symbol: str, side: Side) -> QuerySet[Order]:
+    return resting_orders(symbol).filter(side=side.value)
 
 
 def _best_first(side: Side) -> str:
     return "-price" if side is Side.BUY else "price"
 
 
-def _levels(row: OrderBook, side: Side, limit: int) -> list[Level]:
+def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
     levels: Any = (
-        _side(row, side)
+        _side(symbol, side)
         .values("price")
         .annotate(left=AmountSum(F("quantity") - F("filled_quantity")), orders=Count("id"))
         .order_by(_best_first(side))

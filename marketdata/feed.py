@@ -7,7 +7,7 @@ them and reads the ticker, once a second for all who follow the market.
 import functools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from base.streams.gap_detector import Position
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
 from base.streams.sharing import Shared
+from core import types as core
 from core.book import Book
 from core.types import Status
 from marketdata.depth import read_depth, represent_book
@@ -26,7 +27,6 @@ from marketdata.tape import represent_print
 from marketdata.ticker import read_ticker
 from markets.models import Market, Trade
 from markets.services import known_market
-from matching.batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -42,22 +42,26 @@ def market_channel(symbol: str) -> str:
     return CHANNEL_PREFIX + symbol
 
 
-def market_messages(batch: Batch, book: Book, now: datetime) -> list[Message]:
-    """What a committed batch changed in public: for the worker. Never raises: what is not told is read later."""
+def market_messages(
+    book: Book, events: Sequence[core.Event], trades: Sequence[core.Trade], now: datetime
+) -> list[Message]:
+    """What a batch changed in public, for the worker. Never raises: what is not published is read later."""
     try:
-        return list(_messages(batch, book, now))
+        return list(_messages(book, events, trades, now))
     except Exception:
-        logger.exception("a batch of %s was not told to its followers", batch.market.symbol)
+        logger.exception("the public messages of a batch of %s were not made", book.rules.symbol)
         return []
 
 
-def _messages(batch: Batch, book: Book, now: datetime) -> Iterator[Message]:
-    symbol = batch.market.symbol
+def _messages(
+    book: Book, events: Sequence[core.Event], trades: Sequence[core.Trade], now: datetime
+) -> Iterator[Message]:
+    symbol = book.rules.symbol
     channel = market_channel(symbol)
-    if batch.trades:
-        prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in batch.trades)
+    if trades:
+        prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in trades)
         yield Message(channel, TRADES, [represent_print(symbol, *line, now) for line in prints])
-    if any(event.status not in _BESIDE_THE_BOOK for event in batch.events):
+    if any(event.status not in _BESIDE_THE_BOOK for event in events):
         yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
 
 

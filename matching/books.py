@@ -3,6 +3,7 @@
 A cache and nothing more: it is thrown away on any error, and rebuilt from the resting orders when its token differs.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,18 +11,18 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 
 from base.storage.bulk import GuardFailed, stored_instant
 from base.storage.fields import stored_units, units_or_none
-from core.book import Book
+from core.market import Market
 from core.money import DIGITS, to_units
 from core.types import Order as CoreOrder
 from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
-from markets.models import Market
+from markets.services import known_market
 from matching.models import OrderBook, new_token
 from orders.models import Order
-from orders.telling import OrderInfo
+from orders.representation import OrderInfo
+from orders.services import resting_orders
 
 CORE_COLUMNS = (
     "id",
@@ -36,7 +37,7 @@ CORE_COLUMNS = (
     "maker_fee_rate",
     "taker_fee_rate",
     "quote_quantity",
-    "budget",
+    "spend_limit",
     "filled_quantity",
     "filled_notional",
     "frozen",
@@ -46,6 +47,8 @@ CORE_COLUMNS = (
     "correlation_id",
     "created_at",
 )
+logger = logging.getLogger(__name__)
+
 _SELECT = (
     "SELECT market_id, token, next_sequence, unfinished_order_id, status, failures FROM order_books"
     " WHERE market_id = %s"
@@ -97,60 +100,64 @@ _TYPES = {str(kind): kind for kind in OrderType}
 _TIMES_IN_FORCE = {str(tif): tif for tif in TimeInForce}
 _PREVENTIONS = {str(mode): mode for mode in SelfTradePrevention}
 _STATUSES = {str(status): status for status in Status}
-_RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
 
 @dataclass(slots=True)
 class _Cached:
     token: str
-    book: Book
+    market: Market
 
 
-_books: dict[str, _Cached] = {}
-
-
-def trusted(row: BookRow) -> Book:
-    """The book of a locked row: from memory if it carries the row's token, else rebuilt from the resting orders."""
-    cached = _books.get(row.market_id)
-    if cached is not None and cached.token == row.token:
-        assert cached.book.next_sequence == row.next_sequence, (row.market_id, cached.book.next_sequence)
-        return cached.book
-    return load(row)
+_markets: dict[str, _Cached] = {}
 
 
 class BrokenBook(Exception):
     """The resting orders make no book. No order in the inbox has a part in that: the market must stop."""
 
 
-def load(row: BookRow | OrderBook) -> Book:
-    """Rebuild a book from the database. Raises BrokenBook if it is crossed, or if a row makes no order."""
+def trusted(row: BookRow) -> Market:
+    """The market of a locked row: from memory if it carries the row's token, else rebuilt from the resting orders."""
+    cached = _markets.get(row.market_id)
+    if cached is None or cached.token != row.token:
+        return load(row)
+    market = cached.market
+    if (market.book.next_sequence, market.status) != (row.next_sequence, row.status):
+        # The row is the truth, and no order is to blame: a batch that fails here would be halved for nothing.
+        logger.error(
+            "the book of %s in memory is at %d %s and its row at %d %s: it is read again",
+            *(row.market_id, market.book.next_sequence, market.status, row.next_sequence, row.status),
+        )
+        return load(row)
+    return market
+
+
+def load(row: BookRow | OrderBook) -> Market:
+    """Rebuild a market from the database. Raises BrokenBook where its rows contradict each other."""
     # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
-    query = resting_orders(row).order_by("sequence").values_list(*CORE_COLUMNS).query
+    query = resting_orders(row.market_id).order_by("sequence").values_list(*CORE_COLUMNS).query
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
     market_rules = rules(row.market_id)
     try:
-        return Book(market_rules, row.next_sequence, map(core_order, resting))
+        market = Market(market_rules, row.status, row.next_sequence, map(core_order, resting))
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
+    newest = max((order.sequence or 0 for order in market.book.orders.values()), default=0)
+    if newest >= row.next_sequence:
+        raise BrokenBook(f"{row.market_id}: an order rests since event {newest}, the next one is {row.next_sequence}")
+    return market
 
 
-def resting_orders(row: BookRow | OrderBook) -> QuerySet[Order]:
-    """What rests in the book: all that was applied and may still trade, but the taker that is on its way through it."""
-    resting = Order.objects.filter(market_id=row.market_id, active=True, status__in=_RESTING)
-    return resting if row.unfinished_order_id is None else resting.exclude(id=row.unfinished_order_id)
-
-
-def remember(symbol: str, token: str, book: Book) -> None:
-    """Keep the book that the committed row's token stands for; with ENGINE_BOOK_CACHE=off each batch reads its own."""
+def remember(symbol: str, token: str, market: Market) -> None:
+    """Keep what the committed row's token stands for. With ENGINE_BOOK_CACHE=off each batch reads its own."""
     if settings.ENGINE_BOOK_CACHE:
-        _books[symbol] = _Cached(token, book)
+        _markets[symbol] = _Cached(token, market)
 
 
 def forget(symbol: str) -> None:
-    """Throw the book away: it may hold what was never committed."""
-    _books.pop(symbol, None)
+    """Throw the market away: it may hold what was never committed."""
+    _markets.pop(symbol, None)
 
 
 def columns(table: str) -> str:
@@ -175,7 +182,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         maker_fee_rate,
         taker_fee_rate,
         quote_quantity,
-        budget,
+        spend_limit,
         filled_quantity,
         filled_notional,
         frozen,
@@ -197,7 +204,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         self_trade_prevention=_PREVENTIONS[self_trade_prevention],
         maker_fee_rate=_rate(maker_fee_rate),
         taker_fee_rate=_rate(taker_fee_rate),
-        budget=units_or_none(budget if quote_quantity is None else quote_quantity),
+        spend_limit=units_or_none(spend_limit if quote_quantity is None else quote_quantity),
         filled=stored_units(filled_quantity),
         filled_notional=stored_units(filled_notional),
         frozen=stored_units(frozen),
@@ -208,12 +215,15 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
 
 
 def rules(symbol: str) -> Rules:
-    """What the core needs to know of the market."""
-    market = Market.objects.select_related("base", "quote").get(symbol=symbol)
+    """What the core needs to know of the market; none of it ever changes."""
+    market = known_market(symbol)
     return Rules(
         lot_size=to_units(market.lot_size),
         base_step=10 ** (DIGITS - market.base.scale),
         quote_step=10 ** (DIGITS - market.quote.scale),
+        symbol=symbol,
+        base=market.base_id,
+        quote=market.quote_id,
     )
 
 

@@ -69,7 +69,7 @@ class _Drain:
         self.last: Prepared | None = None
         self.token = ""
         self.ahead: _Ahead | None = None
-        self.told: Future[None] | None = None
+        self.published: Future[None] | None = None
         # The commands of the batch in hand, and what is known of those that failed.
         self.rows: list[Row] = []
         self.bisection = Bisection()
@@ -78,13 +78,13 @@ class _Drain:
     def run(self) -> Run:
         try:
             while prepared := self._settle_next():
-                self.told = run_in_background(prepared.tell)
+                self.published = run_in_background(prepared.publish)
                 if time.monotonic() > self.deadline and self.ahead is None:
                     queue.ring(self.symbol)
                     break
         finally:
-            if self.told is not None:
-                wait([self.told])
+            if self.published is not None:
+                wait([self.published])
         return self.result
 
     def _settle_next(self) -> Prepared | None:
@@ -134,7 +134,7 @@ class _Drain:
         # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
         self.last, self.token = prepared, token
         if self.ahead is None:
-            books.remember(self.symbol, token, prepared.book)
+            books.remember(self.symbol, token, prepared.market)
         return prepared
 
     def _decided_ahead(self, row: BookRow) -> Prepared | None:
@@ -146,7 +146,7 @@ class _Drain:
         if prepared is None:
             # Nothing was decided: the book is as the last batch left it.
             assert self.last is not None
-            books.remember(self.symbol, self.token, self.last.book)
+            books.remember(self.symbol, self.token, self.last.market)
         elif row.token == self.token:
             return prepared
         return None

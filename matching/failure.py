@@ -15,15 +15,14 @@ from structlog.contextvars import bound_contextvars
 from base.storage.bulk import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
-from core.book import Book
-from core.types import TRADING_STATUS_AFTER, MarketStatus, Outcome, Reason, Status
+from core.market import Batch, Market
+from core.types import TRADING_STATUS_AFTER, MarketStatus, PendingCommand
 from markets.services import set_trading_status
 from matching import books
-from matching.batch import Batch
 from matching.books import lock_book
-from matching.inbox import PendingCommand, parse_commands, read_inbox
+from matching.inbox import parse_commands, read_inbox
 from matching.models import DeadLetter
-from matching.prepare import Prepared, database_time, known_market
+from matching.prepare import Prepared, database_time
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
 
@@ -36,7 +35,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
     """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released.
 
     Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns what is to be
-    told; None if another worker dealt with the command meanwhile.
+    published; None if another worker dealt with the command meanwhile.
     """
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
@@ -44,26 +43,26 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if not rows or rows[0][0] != command_id:
             return None
         [command] = parse_commands(rows)
-        batch = Batch(known_market(symbol), row.status)
-        # An empty one: nothing is matched, and the real one may be what fails.
-        book = Book(books.rules(symbol), row.next_sequence)
-        batch.add(command, _refused(batch, book, command))
+        # With an empty book: nothing is matched, and the real one may be what fails.
+        market = Market(books.rules(symbol), row.status, row.next_sequence)
+        batch = market.give_up(command)
         failures = row.failures + 1
         too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
         if too_many:
-            batch.switch(MarketStatus.HALTED, book.next_sequence, f"{failures} orders failed one after the other")
-        settlement = write_settlement(batch, book.next_sequence, database_time(), dialect())
+            reason = f"{failures} orders failed one after the other"
+            batch.set_trading_status(MarketStatus.HALTED, market.book.next_sequence, reason)
+        settlement = write_settlement(batch, market.book.next_sequence, database_time(), dialect())
         clear_inbox(batch.done)
         store(row, settlement, failures)
         letter = _keep(command, settlement, error, attempts)
         correlation_id = _correlation_id(command)
     with bound_contextvars(orderId=command.order_id, correlationId=correlation_id):
         _announce(letter, error, correlation_id)
-        # A switch that was given up is carried out, and no news.
-        if too_many and batch.switches:
-            logger.critical("market %s is halted: %s", symbol, batch.switches[-1].reason)
-    # Depth is not told: nothing of this was ever in the book.
-    return Prepared(book, settlement, is_full=False, public=[])
+        # A halt by an operator that was given up is carried out all the same, and is no news.
+        if too_many and batch.status_changes:
+            logger.critical("market %s is halted: %s", symbol, batch.status_changes[-1].reason)
+    # Depth is not published: nothing of this was ever in the book.
+    return Prepared(market, settlement, is_full=False, public=[])
 
 
 def halt(symbol: str, error: Exception) -> None:
@@ -72,8 +71,8 @@ def halt(symbol: str, error: Exception) -> None:
         row = lock_book(symbol)
         is_news = row.status != MarketStatus.HALTED
         if is_news:
-            batch = Batch(known_market(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
-            batch.switch(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
+            batch = Batch(books.rules(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
+            batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
         else:
             # Somebody resumed it without repairing it: intake goes by this, and the command will not be applied.
@@ -84,18 +83,9 @@ def halt(symbol: str, error: Exception) -> None:
         logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
 
 
-def _refused(batch: Batch, book: Book, command: PendingCommand) -> Outcome:
-    """What giving the command up does: its order fails; a cancel leaves its order as it is; a switch needs no book."""
-    if command.kind in TRADING_STATUS_AFTER:
-        batch.switch(TRADING_STATUS_AFTER[command.kind], book.next_sequence, "by an operator")
-    if command.order is None:
-        return Outcome([], [])
-    return book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
-
-
 def _keep(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter.objects.create(
-        market=settlement.batch.market,
+        market_id=settlement.batch.rules.symbol,
         kind=command.kind,
         order_id=command.order_id,
         error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR],
@@ -106,7 +96,7 @@ def _keep(command: PendingCommand, settlement: Settlement, error: Exception, att
 
 
 def _correlation_id(command: PendingCommand) -> str | None:
-    """Of the order that the command is about; None for a switch."""
+    """Of the order that the command is about; None for a trading status."""
     if command.kind in TRADING_STATUS_AFTER:
         return None
     return Order.objects.filter(id=command.order_id).values_list("correlation_id", flat=True).first()
@@ -115,9 +105,17 @@ def _correlation_id(command: PendingCommand) -> str | None:
 def _announce(letter: DeadLetter, error: Exception, correlation_id: str | None) -> None:
     DEAD_LETTERS.labels(letter.market_id).inc()
     logger.error("%s of %s was given up, dead letter %d", letter, letter.market_id, letter.pk, exc_info=error)
-    told = {"id": letter.pk, "symbol": letter.market_id, "kind": letter.kind, "orderId": letter.order_id}
-    told["correlationId"] = correlation_id
-    queue.announce({**told, "error": letter.error, "attempts": letter.attempts})
+    queue.announce(
+        {
+            "id": letter.pk,
+            "symbol": letter.market_id,
+            "kind": letter.kind,
+            "orderId": letter.order_id,
+            "correlationId": correlation_id,
+            "error": letter.error,
+            "attempts": letter.attempts,
+        }
+    )
 
 
 @dataclass

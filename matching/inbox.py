@@ -1,26 +1,17 @@
 """What waits for a market's worker: its commands in order, each with the order that it brings."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connection
 
-from core.types import CommandKind, Order
+from core.types import CommandKind, PendingCommand
 from matching import books
 
 _SELECT = (
     f"SELECT c.id, c.kind, c.order_id, {books.columns('o')} FROM commands c"  # noqa: S608
     " LEFT JOIN orders o ON c.kind = 'NEW' AND o.id = c.order_id WHERE c.market_id = %s"
 )
-
-
-class PendingCommand(NamedTuple):
-    """A command in the inbox. `order` is the order of a NEW command, None for any other."""
-
-    id: int
-    kind: str
-    order_id: int
-    order: Order | None
 
 
 # A command as it was read, with the columns of its order: what `unpack` takes.

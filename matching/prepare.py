@@ -1,7 +1,8 @@
 """A batch decided and made ready to be written: at once, under the book's lock, or ahead, in the other thread."""
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -12,29 +13,28 @@ from django.db import connection
 from balances.services import lock_balances
 from base.storage.bulk import Dialect, dialect
 from base.streams import Message
-from core.book import Book
+from core.market import Batch, Market, market_buyers
+from core.types import PendingCommand
 from marketdata.feed import market_messages
-from markets.models import Market
-from markets.services import find_market
 from matching import books
-from matching.batch import Batch
 from matching.books import BookRow
-from matching.decide import decide, market_buyers
 from matching.inbox import Row, parse_commands
 from matching.report import count
 from matching.settlement import Settlement, write_settlement
 from orders.feed import publish_updates
 from orders.log import orders_applied
-from orders.telling import from_engine
+from orders.representation import from_engine
+
+logger = logging.getLogger(__name__)
 
 _CLOCK = {"mysql": "SELECT CURRENT_TIMESTAMP(6)", "sqlite": "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch that is decided and ready to be written, and what it will tell the public."""
+    """A batch that is decided and ready to be written, and its messages for the public streams."""
 
-    book: Book
+    market: Market
     settlement: Settlement
     is_full: bool
     public: list[Message]
@@ -43,30 +43,32 @@ class Prepared:
     def batch(self) -> Batch:
         return self.settlement.batch
 
-    def tell(self) -> None:
-        """To the log and to the streams, after the commit."""
+    def publish(self) -> None:
+        """To the log, the streams and the counters, after the commit. Never raises: a defect in one leaves the others.
+
+        The log first, and so in the order in which it happened: what the streams log of their clients comes after it.
+        """
         batch, now = self.batch, self.settlement.now
-        # First, and so in the order in which it happened: what the streams say to their clients comes after it.
-        orders_applied(batch.market.symbol, batch.events)
-        publish_updates((from_engine(batch.market.symbol, event, now) for event in batch.events), ahead=self.public)
-        count(batch)
+        symbol = batch.rules.symbol
+        steps: tuple[Callable[[], None], ...] = (
+            lambda: orders_applied(symbol, batch.events),
+            lambda: publish_updates((from_engine(symbol, event, now) for event in batch.events), ahead=self.public),
+            lambda: count(batch),
+        )
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                logger.exception("a batch of %s was not published in full", symbol)
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
     """Decide on what was read from the inbox, under the book's lock."""
-    book = books.trusted(row)
+    market = books.trusted(row)
     commands = parse_commands(rows)
-    market = known_market(row.market_id)
-    buyers = lock_balances((user_id, market.quote_id) for user_id in market_buyers(commands))
-    batch = decide(
-        market,
-        book,
-        commands,
-        spendable={user_id: held.available for (user_id, _), held in buyers.items()},
-        status=row.status,
-        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
-    )
-    return _prepared(batch, book, len(commands), now, dialect())
+    buyers = lock_balances((user_id, market.rules.quote) for user_id in market_buyers(commands))
+    spendable = {user_id: held.available for (user_id, _), held in buyers.items()}
+    return _prepared(market, commands, spendable, now, dialect())
 
 
 def prepare_ahead(
@@ -79,24 +81,9 @@ def prepare_ahead(
     commands = list(takewhile(lambda command: not market_buyers([command]), parse_commands(rows)))
     if not commands:
         return None
-    # Never before the batch before, whose time may have been reckoned so too: a market's events do not go back in time.
+    # Never before the batch before, whose time may have been computed so too: a market's events do not go back in time.
     now = max(before.settlement.now, read + timedelta(seconds=time.monotonic() - read_at))
-    batch = decide(
-        before.batch.market,
-        before.book,
-        commands,
-        spendable={},
-        status=before.batch.status,
-        most_fills=settings.ENGINE_FILLS_PER_TRANSACTION,
-    )
-    return _prepared(batch, before.book, len(commands), now, to)
-
-
-def known_market(symbol: str) -> Market:
-    """From memory: what matching needs of a market, but for its status, never changes."""
-    market = find_market(symbol)
-    assert market is not None, symbol
-    return market
+    return _prepared(before.market, commands, {}, now, to)
 
 
 def database_time() -> datetime:
@@ -111,7 +98,10 @@ def database_time() -> datetime:
     return datetime.fromisoformat(str(now)).replace(tzinfo=UTC)
 
 
-def _prepared(batch: Batch, book: Book, commands: int, now: datetime, to: Dialect) -> Prepared:
-    settlement = write_settlement(batch, book.next_sequence, now, to)
-    is_full = commands == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
-    return Prepared(book, settlement, is_full, market_messages(batch, book, now))
+def _prepared(
+    market: Market, commands: Sequence[PendingCommand], spendable: Mapping[int, int], now: datetime, to: Dialect
+) -> Prepared:
+    batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
+    settlement = write_settlement(batch, market.book.next_sequence, now, to)
+    is_full = len(commands) == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
+    return Prepared(market, settlement, is_full, market_messages(market.book, batch.events, batch.trades, now))

@@ -16,15 +16,15 @@ from base.telemetry.metrics import (
     ORDERS_REJECTED,
     TRADES,
 )
+from core.market import Batch
 from core.money import plain_units
 from core.types import Status
-from matching.batch import Batch
-from orders.telling import OrderInfo
+from orders.representation import OrderInfo
 
 
 def count(batch: Batch) -> None:
     """An order's seconds go from its acceptance, by the clock of the server that took it, to now, by this worker's."""
-    symbol, now = batch.market.symbol, timezone.now()
+    symbol, now = batch.rules.symbol, timezone.now()
     BATCH_COMMANDS.labels(symbol).observe(len(batch.done))
     TRADES.labels(symbol).inc(len(batch.trades))
     orders = [command.order for command in batch.done if command.order is not None]

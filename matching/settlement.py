@@ -3,7 +3,6 @@
 Writing the statements needs no database and may be done ahead, while an earlier batch is being stored.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,13 +11,12 @@ from balances.services import settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from commands.models import Command
 from core import types as core
-from core.types import Status
+from core.market import Batch
+from core.types import PendingCommand, Phase, Status
 from marketdata import candles
 from markets.models import Trade
 from markets.services import set_trading_status
-from matching.batch import Batch
 from matching.books import BookRow, renew_book
-from matching.inbox import PendingCommand
 from matching.models import StatusChange
 from orders.models import Order, OrderEvent
 
@@ -26,11 +24,11 @@ ORDER_GUARDS = ("status", "filled_quantity")
 ORDER_FIELDS = (
     "status",
     "reason",
-    "active",
+    "phase",
     "filled_quantity",
     "filled_notional",
     "frozen",
-    "budget",
+    "spend_limit",
     "sequence",
     "updated_at",
     "closed_at",
@@ -79,14 +77,15 @@ class Settlement:
 
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
     """Write the batch's statements; `next_sequence` is the book's after it."""
-    symbol = batch.market.symbol
+    symbol = batch.rules.symbol
     return Settlement(
         batch,
         now,
         next_sequence,
-        orders=write_updates(
-            to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=_order_rows(batch.events, now)
-        ),
+        orders=[
+            *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=_order_rows(batch, now)),
+            *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=_rested_rows(batch)),
+        ],
         trades=write_inserts(to, Trade, TRADE_FIELDS, [_trade_row(symbol, trade, now) for trade in batch.trades]),
         events=write_inserts(to, OrderEvent, EVENT_FIELDS, [_event_row(symbol, event, now) for event in batch.events]),
     )
@@ -103,11 +102,11 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     execute(settlement.orders)
     execute(settlement.trades)
     if batch.trades:
-        post_trades(batch.market, batch.trades[0].sequence, batch.trades[-1].sequence)
-        candles.record(batch.market, batch.trades, now)
+        post_trades(batch.rules, batch.trades[0].sequence, batch.trades[-1].sequence)
+        candles.record(batch.rules.symbol, batch.trades, now)
     execute(settlement.events)
-    if batch.switches:
-        _switch_market(batch, now)
+    if batch.status_changes:
+        _store_status_changes(batch, now)
     after = row._replace(
         next_sequence=settlement.next_sequence,
         unfinished_order_id=batch.unfinished_order_id,
@@ -122,20 +121,26 @@ def clear_inbox(commands: list[PendingCommand]) -> None:
     execute(write_deletes(Command, [command.id for command in commands]))
 
 
-def _switch_market(batch: Batch, now: datetime) -> None:
-    symbol = batch.market.symbol
-    rows = [(symbol, *switch, now) for switch in batch.switches]
+def _store_status_changes(batch: Batch, now: datetime) -> None:
+    symbol = batch.rules.symbol
+    rows = [(symbol, *change, now) for change in batch.status_changes]
     execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
-    # Intake was told when the command was given; of several commands the last one that was applied counts.
+    # Intake has read it since the command was submitted; of several commands the last one that was applied counts.
     set_trading_status(symbol, batch.status)
 
 
-def _order_rows(events: Iterable[core.Event], now: datetime) -> list[tuple[object, ...]]:
+def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
     """The last state of every order touched, guarded by the state that its first event began from."""
     first: dict[int, core.Event] = {}
-    for event in events:
+    for event in batch.events:
         first.setdefault(event.order.id, event)
     return [(event.order.id, *_state_before(event), *_state_after(event.order, now)) for event in first.values()]
+
+
+def _rested_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The takers that only went to rest: they had no event in this batch, unless a later command gave them one."""
+    changed = {event.order.id for event in batch.events} if batch.rested else set()
+    return [(order.id, order.status, order.filled, order.phase) for order in batch.rested if order.id not in changed]
 
 
 def _state_before(event: core.Event) -> tuple[object, ...]:
@@ -151,14 +156,14 @@ def _state_after(order: core.Order, now: datetime) -> tuple[object, ...]:
     return (
         order.status,
         order.reason,
-        order.active,
+        order.phase,
         order.filled,
         order.filled_notional,
         order.frozen,
-        order.budget,
+        order.spend_limit,
         order.sequence,
         now,
-        None if order.active else now,
+        None if order.phase is not Phase.CLOSED else now,
     )
 
 

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from django import template
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from operations.overview import read_overview
-from operations.sparkline import HEIGHT, WIDTH
+from operations.overview import HEIGHT, WIDTH, read_overview
+
+register = template.Library()
 
 
 @never_cache
@@ -28,3 +30,9 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
         "picture_width": WIDTH,
         "picture_height": HEIGHT,
     }
+
+
+@register.inclusion_tag("admin/overview.html", takes_context=True, name="overview")
+def overview_tag(context: dict[str, Any]) -> dict[str, Any]:
+    """For the admin's first page."""
+    return overview_context(context["request"])

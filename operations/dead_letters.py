@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from base.storage.outages import again_on_deadlock
 from commands.queue import submit_cancels
+from core.kinds import KINDS, TIME_IN_FORCE
 from core.types import CommandKind, Status
 from markets.services import read_market
 from matching.models import DeadLetter, Resolution
 from orders.models import Order
-from orders.services import place_order
+from orders.placing import place_order
 from orders.terms import OrderTerms
 from users.models import User
 
@@ -69,15 +70,15 @@ def _retry(letter: DeadLetter) -> int | None:
 
 
 def _same_terms(order: Order) -> OrderTerms:
-    """As it was asked for, but for its client order id, which belongs to the failed order for ever."""
-    is_limit = order.type == "LIMIT"
+    """As it was asked for, except its client order id, which belongs to the failed order for ever."""
+    names_its_time = TIME_IN_FORCE not in KINDS[order.type].forbids
     return OrderTerms(
         side=order.side,
         type=order.type,
         price=order.price,
         quantity=order.quantity,
         quote_quantity=order.quote_quantity,
-        time_in_force=order.time_in_force if is_limit else "GTC",
+        time_in_force=order.time_in_force if names_its_time else None,
         post_only=order.post_only,
         self_trade_prevention=order.self_trade_prevention,
     )

@@ -24,7 +24,6 @@ from marketdata.tape import last_trades
 from markets.models import Candle, Interval, Market
 from matching.models import DeadLetter
 from matching.worker.heartbeat import live_heartbeats, live_workers
-from operations.sparkline import bars
 from orders.models import Order
 
 # A page that refreshes itself must not be asked for again before it has come.
@@ -33,6 +32,8 @@ MINUTES = 60
 # What is looked at, at most.
 MOST_MARKETS, MOST_WAITING, MOST_LETTERS, NEWEST_ORDERS = 100, 5_000, 1_000, 1_000
 LATE_SECONDS = 5.0
+# Of the small pictures, in pixels.
+WIDTH, HEIGHT = 120, 24
 
 
 @dataclass
@@ -244,3 +245,18 @@ def _read_statuses(found: Overview, patience: Patience) -> None:
     if rows is not None:
         found.statuses = Counter(status for status, _ in rows).most_common()
         found.statuses_since = rows[-1][1] if rows else None
+
+
+def bars(numbers: Sequence[int]) -> str:
+    """A picture of numbers: the SVG path of a bar for each, the highest as high as the picture; empty for zeros."""
+    highest = max(numbers, default=0)
+    if highest <= 0:
+        return ""
+    width = WIDTH / len(numbers)
+    # What is there at all is seen: a pixel at least.
+    tall = [max(1.0, number * HEIGHT / highest) if number else 0.0 for number in numbers]
+    return "".join(
+        f"M{index * width:.4g} {HEIGHT}v-{height:.3g}h{width * 0.8:.3g}v{height:.3g}z"
+        for index, height in enumerate(tall)
+        if height
+    )

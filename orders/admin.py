@@ -31,10 +31,10 @@ class OrderAdmin(OfMarketsAdmin):
         "filled_quantity",
         "status",
         "reason",
-        "active",
+        "phase",
         "created_at",
     )
-    list_filter = ("status", "active", "market", "side", "type", "time_in_force", "created_at")
+    list_filter = ("status", "phase", "market", "side", "type", "time_in_force", "created_at")
     list_select_related = ("user",)
     keys = (("user__id__exact",),)
     search_help_text = (

@@ -1,6 +1,5 @@
 """The stream of a user's own orders: who may listen, what is told, and how a client catches up."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,21 +12,16 @@ from base.streams.signin import account_named, sign_in
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
-from orders.telling import OrderUpdate, from_rows, order_channel, update_message
-
-logger = logging.getLogger(__name__)
+from orders.representation import from_rows, order_channel
 
 
-def publish_updates(steps: Iterable[OrderUpdate], ahead: Sequence[Message] = ()) -> None:
-    """Tell the owners' open streams: for the worker, after its commit. Never raises: what is lost is read later.
+def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = ()) -> None:
+    """Publish order updates to the owners' open streams: for the worker, after its commit.
 
-    `ahead`: what else the batch tells, in the same round trip. It goes first, so that who heard the batch's last order
-    event heard all of it: the streams' watch counts the order events and nothing else.
+    `ahead`: the batch's other messages, in the same round trip. They go first, so that whoever received the batch's
+    last order event received all of it: the gap detector counts the order events and nothing else.
     """
-    try:
-        publish([*ahead, *map(update_message, steps)])
-    except Exception:
-        logger.exception("a batch of order events was not published")
+    publish([*ahead, *updates])
 
 
 class OrderEventLog:
@@ -114,7 +108,7 @@ class OrderFeed:
             wanted = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
             for trade in Trade.objects.filter(market_id=symbol, sequence__in=wanted):
                 trades[symbol, trade.sequence] = trade
-        return [update_message(step) for step in from_rows(events, trades)]
+        return from_rows(events, trades)
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:

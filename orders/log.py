@@ -17,7 +17,7 @@ from base.web.errors import ExchangeError
 from core.money import plain_units
 from core.types import Event
 from orders.models import Order
-from orders.telling import OrderInfo
+from orders.representation import OrderInfo
 from orders.terms import Accepted
 
 logger = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def order_asked(body: Mapping[str, Any]) -> None:
 
 
 def order_placed(placed: Accepted) -> None:
-    set_log_outcome("order answered again" if placed.replayed else "order accepted")
+    set_log_outcome("order answered again" if placed.is_repeated else "order accepted")
     bind_log_fields(**_named(placed.order), symbol=placed.order.market_id, ownerId=placed.order.user_id)
 
 
@@ -47,7 +47,7 @@ def orders_placed(results: Sequence[Accepted | ExchangeError]) -> None:
             refused.append({"place": place, "error": result.error})
         else:
             keys = {"symbol": result.order.market_id, "clientOrderId": result.order.client_order_id}
-            accepted.append({**_named(result.order), **keys, **({"again": True} if result.replayed else {})})
+            accepted.append({**_named(result.order), **keys, **({"again": True} if result.is_repeated else {})})
     _say_bundles("orders accepted", accepted)
     _say_bundles("orders refused", refused)
     bind_log_fields(accepted=len(accepted), refused=len(refused))

@@ -8,7 +8,7 @@ from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
 from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
 from core.money import plain
-from core.types import OrderType, Reason, SelfTradePrevention, Side, Status, TimeInForce
+from core.types import OrderType, Phase, Reason, SelfTradePrevention, Side, Status, TimeInForce
 from markets.models import Market
 
 
@@ -18,7 +18,8 @@ class Order(models.Model):
     After it was stored as PENDING only the market's worker, holding the book's row, changes it.
     `sequence` is given when the worker first applies it; it is the time priority (ids do not commit in order).
     `frozen` is what is still reserved for it: quote for a buy, base for a sell.
-    `budget` is what a MARKET BUY by quantity may spend: the buyer's available funds when it was first matched.
+    `spend_limit` is what a MARKET BUY by quantity may spend: the buyer's available funds when it was first matched.
+    `phase` shows whether it may still trade: PARTIALLY_FILLED orders may be open or closed.
     """
 
     user = models.ForeignKey(
@@ -39,12 +40,12 @@ class Order(models.Model):
     filled_quantity = AmountField(default=Decimal(0))
     filled_notional = TurnoverField(default=Decimal(0))
     frozen = AmountField(default=Decimal(0))
-    budget = TurnoverField(null=True)
+    spend_limit = TurnoverField(null=True)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
     status = models.CharField(max_length=16, choices=choices_of(Status), default=Status.PENDING.value)
     reason = models.CharField(max_length=24, choices=choices_of(Reason), null=True)
-    active = models.BooleanField(default=True)
+    phase = models.CharField(max_length=8, choices=choices_of(Phase), default=Phase.TAKING.value)
     sequence = models.PositiveBigIntegerField(null=True)
     correlation_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -63,11 +64,16 @@ class Order(models.Model):
         ]
         indexes = [
             Index(fields=["user", "id"], name="order_user"),
-            Index(fields=["market", "active", "side", "price"], name="order_book_side"),
+            Index(fields=["market", "phase", "side", "price"], name="order_book"),
         ]
 
     def __str__(self) -> str:
         return f"{self.id} {self.side} {plain(self.quantity or self.quote_quantity)} {self.market_id}"
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still trade."""
+        return bool(self.phase != Phase.CLOSED)
 
 
 class OrderEvent(models.Model):

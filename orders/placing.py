@@ -1,8 +1,8 @@
-"""Placing many orders in one transaction: each is accepted or refused on its own, as if they came one after the other.
+"""Placing orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
 
 The balances' rows are changed last, so that they are locked for as short as can be: the worker may be waiting for
-them. Who has funds is decided from what was read without a lock. Where somebody else spent them meanwhile the guard of
-the update tells, and all is done again with the balances locked first.
+them. Nothing is read beforehand: the insert finds a client order id that is known, and the guard of the balance's
+update finds funds that do not suffice. Then all is done again with the keys' orders read, or the balances locked first.
 """
 
 from collections import defaultdict
@@ -17,18 +17,19 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from balances.services import freeze_all, insufficient_funds, read_available
+from balances.services import freeze_all, insufficient_funds, lock_available
 from base.storage.bulk import GuardFailed, insert_for_ids
 from base.storage.fields import AmountField
 from base.storage.outages import again_on_deadlock
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
 from commands.queue import submit
+from core.kinds import asset_given
 from core.money import to_units
 from core.types import CommandKind
 from markets.models import Market
 from orders.models import Order
-from orders.terms import Accepted, OrderTerms, draft_order, frozen_currency, refuse_by_market, replay
+from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 
 # The keys may turn out to be taken once, and the funds to be spent once; more is a storm of repetitions.
 ATTEMPTS = 5
@@ -39,11 +40,12 @@ Key = tuple[int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """One order of a batch: whose, where and what."""
+    """One order that is asked for: whose, where and what. Without a correlation id it gets a new one."""
 
     user_id: int
     market: Market
-    wanted: OrderTerms
+    terms: OrderTerms
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +70,49 @@ class _Repetition:
 
 
 _Drafts = Sequence[Draft | ExchangeError]
-# A draft is stored, a repetition answers as the order before it, an error is told.
+# A draft is stored, a repetition answers as the order before it, an error is the answer.
 _Decision = Draft | _Repetition | ExchangeError
 
 
-def place_orders(asked: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
+def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "") -> Accepted:
+    """Store an order with its reserved funds and its command, and ring its market.
+
+    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds; nothing
+    is stored then. A key that is known answers first, because the market's rules may have changed since. Raises
+    Unavailable where the outcome is unknown.
+    """
+    [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
+    if isinstance(result, ExchangeError):
+        raise result
+    return result
+
+
+def place_orders(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     """Store those that can be, with their reserved funds and commands, and ring each of their markets once.
 
     One result for each, in the same order; what was refused before stays refused. Raises Unavailable.
     """
-    results = _place(asked)
-    for each, result in zip(asked, results, strict=True):
-        if isinstance(each, OrderRequest):
-            count_placed(each.market.symbol, result)
+    results = _place(requests)
+    for request, result in zip(requests, results, strict=True):
+        if isinstance(request, OrderRequest):
+            _count(request.market.symbol, result)
     return results
 
 
 @again_on_deadlock
-def _place(asked: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
+def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     known: dict[Key, Order] | None = None
-    is_locked = False
+    checks_funds = False
     for _ in range(ATTEMPTS):
         # Drafted anew each time: a row that was rolled back still has the id that it was given.
         now = timezone.now()
-        drafts = [each if isinstance(each, ExchangeError) else _draft(each, now) for each in asked]
+        drafts = [each if isinstance(each, ExchangeError) else _draft(each, now) for each in requests]
         try:
             with transaction.atomic():
-                decisions = _decide(drafts, is_locked, known)
+                decisions = _decide(drafts, checks_funds, known)
                 _store([each for each in decisions if isinstance(each, Draft)])
         except GuardFailed:
-            is_locked = True
+            checks_funds = True
         except IntegrityError:
             # Some of the client order ids were stored already, or meanwhile.
             earlier, known = known or {}, _stored_under_their_keys(drafts)
@@ -108,19 +123,20 @@ def _place(asked: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | Exc
     raise Unavailable("the outcome is unknown: repeat the request with the same keys")
 
 
-def _draft(asked: OrderRequest, now: datetime) -> Draft:
-    refusal = None
+def _draft(request: OrderRequest, now: datetime) -> Draft:
+    market, terms, refusal = request.market, request.terms, None
+    order = draft_order(request.user_id, market, terms, now, request.correlation_id)
     try:
-        refuse_by_market(asked.market, asked.wanted)
+        refuse_by_market(market, terms)
+        order.frozen = reserved(terms)
     except ExchangeError as error:
         refusal = error
-    account = (asked.user_id, frozen_currency(asked.market, asked.wanted.side))
-    return Draft(draft_order(asked.user_id, asked.market, asked.wanted, now), account, refusal)
+    return Draft(order, (request.user_id, asset_given(terms.side, market.base_id, market.quote_id)), refusal)
 
 
-def _decide(drafts: _Drafts, is_locked: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
-    """What becomes of each. The keys are looked up only where one could answer in place of a refusal."""
-    funds = read_available(_accounts(drafts), locked=is_locked)
+def _decide(drafts: _Drafts, checks_funds: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
+    """What becomes of each. The keys are read only where one could answer in place of a refusal."""
+    funds = lock_available(_accounts(drafts)) if checks_funds else None
     decisions = _decide_in_turn(drafts, funds, known or {})
     if known is None and any(map(_is_refused_with_a_key, drafts, decisions)):
         decisions = _decide_in_turn(drafts, funds, _stored_under_their_keys(drafts))
@@ -128,24 +144,21 @@ def _decide(drafts: _Drafts, is_locked: bool, known: Mapping[Key, Order] | None)
 
 
 def _decide_in_turn(
-    drafts: _Drafts, available: Mapping[Account, Decimal], known: Mapping[Key, Order]
+    drafts: _Drafts, available: Mapping[Account, Decimal] | None, known: Mapping[Key, Order]
 ) -> list[_Decision]:
-    funds, taken = dict(available), dict(known)
-    decisions: list[_Decision] = []
-    for draft in drafts:
-        decisions.append(draft if isinstance(draft, ExchangeError) else _decide_one(draft, funds, taken))
-    return decisions
+    funds, taken = None if available is None else dict(available), dict(known)
+    return [each if isinstance(each, ExchangeError) else _decide_one(each, funds, taken) for each in drafts]
 
 
-def _decide_one(draft: Draft, funds: dict[Account, Decimal], taken: dict[Key, Order]) -> _Decision:
-    """Takes the order's funds and its key, if it is accepted."""
+def _decide_one(draft: Draft, funds: dict[Account, Decimal] | None, taken: dict[Key, Order]) -> _Decision:
+    """Takes the order's funds and its key, if it is accepted. Without `funds` they are taken to suffice."""
     order = draft.order
     earlier = taken.get(draft.key)
     if earlier is not None:
         return _Repetition(order, earlier)
     if draft.refusal is not None:
         return draft.refusal
-    if order.frozen:
+    if order.frozen and funds is not None:
         rest = funds.get(draft.account, Decimal(0)) - order.frozen
         if rest < 0:
             return insufficient_funds(draft.account[1], order.frozen)
@@ -176,7 +189,7 @@ def _store(drafts: Sequence[Draft]) -> None:
     """Orders, then commands, then balances. Raises IntegrityError and GuardFailed."""
     if not drafts:
         return
-    insert_orders([draft.order for draft in drafts])
+    _insert([draft.order for draft in drafts])
     submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:
@@ -187,20 +200,20 @@ def _store(drafts: Sequence[Draft]) -> None:
 
 def _result(decision: _Decision) -> Accepted | ExchangeError:
     if isinstance(decision, Draft):
-        return Accepted(decision.order, replayed=False)
+        return Accepted(decision.order, is_repeated=False)
     if isinstance(decision, ExchangeError):
         return decision
     try:
-        return replay(decision.earlier, decision.draft)
+        return repeat(decision.earlier, decision.draft)
     except ExchangeError as error:
         return error
 
 
-def count_placed(symbol: str, result: Accepted | ExchangeError) -> None:
+def _count(symbol: str, result: Accepted | ExchangeError) -> None:
     """Once the surrounding transaction commits, if there is one."""
     if isinstance(result, ExchangeError):
         counter = ORDERS_REJECTED.labels(symbol, result.error, INTAKE)
-    elif result.replayed:
+    elif result.is_repeated:
         counter = ORDERS_DUPLICATE.labels(symbol)
     else:
         counter = ORDERS_RECEIVED.labels(symbol)
@@ -213,7 +226,7 @@ _AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, Am
 _values = itemgetter(*(field.attname for field in _FIELDS))
 
 
-def insert_orders(orders: Sequence[Order]) -> None:
+def _insert(orders: Sequence[Order]) -> None:
     """Store new orders in the order given, by one INSERT, in the caller's transaction; each has its id afterwards."""
     ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
     if len(ids) < len(orders):

@@ -1,53 +1,182 @@
 """Orders, fills and timelines as clients see them, over REST and over the stream alike."""
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from base.storage.fields import units_or_none
+from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
-from core.money import average_price, plain, plain_or_none, plain_units, to_units
+from core import types as core
+from core.money import average_price, plain, plain_units, to_units
 from core.types import Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
 
+ORDER_STATUS_UPDATE = "order-status-update"
+# All events of a batch have one instant.
+_timestamp = lru_cache(maxsize=1024)(timestamp)
+
+
+class OrderInfo:
+    """What the engine keeps with an order to describe it by; matching does not read it.
+
+    `terms` is what never changes of the order, as clients see it: made once, at the order's first event.
+    """
+
+    __slots__ = ("client_order_id", "correlation_id", "created_at", "terms")
+
+    def __init__(self, client_order_id: str | None, correlation_id: str, created_at: datetime) -> None:
+        self.client_order_id = client_order_id
+        self.correlation_id = correlation_id
+        self.created_at = created_at
+        self.terms: dict[str, Any] | None = None
+
 
 def represent_order(order: Order) -> dict[str, Any]:
     """An order's full state."""
+    filled, notional = to_units(order.filled_quantity), to_units(order.filled_notional)
     return {
-        "orderId": order.id,
-        "clientOrderId": order.client_order_id,
-        "userId": order.user_id,
-        "symbol": order.market_id,
-        "side": order.side,
-        "type": order.type,
-        "timeInForce": order.time_in_force,
-        "postOnly": order.post_only,
-        "price": plain_or_none(order.price),
-        "quantity": plain_or_none(order.quantity),
-        "quoteQuantity": plain_or_none(order.quote_quantity),
-        **represent_progress(
-            units_or_none(order.quantity),
-            to_units(order.filled_quantity),
-            to_units(order.filled_notional),
-        ),
+        **_row_terms(order),
+        **_progress(units_or_none(order.quantity), filled, notional),
         "status": order.status,
         "reason": order.reason,
         "active": order.active,
         "sequence": order.sequence,
-        "correlationId": order.correlation_id,
-        "createdAt": timestamp(order.created_at),
         "updatedAt": timestamp(order.updated_at),
         "closedAt": timestamp(order.closed_at) if order.closed_at else None,
     }
 
 
-def represent_progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
+def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
+    """The message of an event that the engine has just committed."""
+    order = event.order
+    data = _update(
+        symbol, _engine_terms(symbol, order), order.quantity, event, event.filled, event.filled_notional, now
+    )
+    if event.trade is not None:
+        data["lastTrade"] = _engine_fill(symbol, order, event.trade)
+    return _message(order.user_id, data)
+
+
+def from_rows(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Message]:
+    """The messages of events that were read from the database; `trades` by (symbol, sequence), as far as there are any.
+
+    The same as the engine's, event by event.
+    """
+    events = list(events)
+    orders = Order.objects.in_bulk({event.order_id for event in events})
+    return [_from_row(orders[event.order_id], event, trades) for event in events]
+
+
+def order_channel(user_id: int) -> str:
+    return f"orders-{user_id}"
+
+
+def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], Trade]) -> Message:
+    filled, notional = to_units(event.filled_quantity), to_units(event.filled_notional)
+    quantity, symbol = units_or_none(order.quantity), order.market_id
+    data = _update(symbol, _row_terms(order), quantity, event, filled, notional, event.created_at)
+    trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
+    if trade is not None:
+        fill = represent_fill(order, trade)
+        data["lastTrade"] = {name: fill[name] for name in ("tradeId", "price", "quantity", "role", "fee")}
+    return _message(order.user_id, data)
+
+
+def _message(user_id: int, data: dict[str, Any]) -> Message:
+    return Message(order_channel(user_id), ORDER_STATUS_UPDATE, data, data["eventId"])
+
+
+def _update(
+    symbol: str,
+    terms: dict[str, Any],
+    quantity: int | None,
+    event: core.Event | OrderEvent,
+    filled: int,
+    notional: int,
+    at: datetime,
+) -> dict[str, Any]:
+    """The order's full state as of the event, so that to apply it twice is harmless."""
+    instant = _timestamp(at)
+    return {
+        **terms,
+        **_progress(quantity, filled, notional),
+        "status": event.status,
+        "reason": event.reason,
+        "active": event.active,
+        "sequence": event.sequence,
+        "updatedAt": instant,
+        "closedAt": None if event.active else instant,
+        "eventId": f"{symbol}-{event.sequence}",
+    }
+
+
+def _engine_terms(symbol: str, order: core.Order) -> dict[str, Any]:
+    info = order.info
+    assert isinstance(info, OrderInfo), order
+    if info.terms is None:
+        # The spend limit of a MARKET BUY by quantity is the engine's own and nobody's wish.
+        amounts = (order.price, order.quantity, order.spend_limit if order.quantity is None else None)
+        info.terms = _terms(order, symbol, *amounts, info)
+    return info.terms
+
+
+def _row_terms(order: Order) -> dict[str, Any]:
+    amounts = (units_or_none(order.price), units_or_none(order.quantity), units_or_none(order.quote_quantity))
+    return _terms(order, order.market_id, *amounts, order)
+
+
+def _terms(
+    order: Order | core.Order,
+    symbol: str,
+    price: int | None,
+    quantity: int | None,
+    quote_quantity: int | None,
+    info: Order | OrderInfo,
+) -> dict[str, Any]:
+    """What never changes of an order. Amounts in units."""
+    return {
+        "orderId": order.id,
+        "clientOrderId": info.client_order_id,
+        "userId": order.user_id,
+        "symbol": symbol,
+        "side": order.side,
+        "type": order.type,
+        "timeInForce": order.time_in_force,
+        "postOnly": order.post_only,
+        "price": _amount(price),
+        "quantity": _amount(quantity),
+        "quoteQuantity": _amount(quote_quantity),
+        "correlationId": info.correlation_id,
+        "createdAt": _timestamp(info.created_at),
+    }
+
+
+def _amount(units: int | None) -> str | None:
+    return None if units is None else plain_units(units)
+
+
+def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
     """How far an order got, from units; the average price is rounded to eight places."""
     return {
         "filledQuantity": plain_units(filled),
         "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
         "averagePrice": plain_units(average_price(filled_notional, filled)) if filled else None,
+    }
+
+
+def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> dict[str, str]:
+    paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
+    return {
+        "tradeId": f"{symbol}-{trade.sequence}",
+        "price": plain_units(trade.price),
+        "quantity": plain_units(trade.quantity),
+        "role": "TAKER" if order is trade.taker else "MAKER",
+        "fee": plain_units(paid),
     }
 
 
@@ -95,7 +224,7 @@ def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
     """What became of one order of a batch."""
     if isinstance(result, ExchangeError):
         return {"code": result.status, "error": result.error, "message": result.message, "data": result.data}
-    return {"code": 202, **represent_accepted(result.order), "replayed": result.replayed}
+    return {"code": 202, **represent_accepted(result.order), "replayed": result.is_repeated}
 
 
 def role(order: Order, trade: Trade) -> str:

@@ -8,7 +8,7 @@ from base.web.openapi.operations import BEARER, OLD_USER_ID, SESSION, TICKET, Ev
 from base.web.openapi.shapes import AMOUNT, ID, TEXT, Schema, record, word
 from markets.api_docs import SEQUENCE, TRADE_ID
 from orders.api_docs import ORDER_FIELDS, ROLE
-from orders.telling import ORDER_STATUS_UPDATE
+from orders.representation import ORDER_STATUS_UPDATE
 
 CONNECTED = "connected"
 _ANY_ID: Schema = {"type": "string", "description": "Where to go on from; empty to forget the one that the client has."}

@@ -8,10 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from base.storage.fields import units_or_none
 from base.web.errors import ClientOrderIdReused, InvalidField, MarketNotTrading, refuse
+from base.web.forms import camel
 from commands.backlog import refuse_when_busy
-from core.money import MAX_AMOUNT, plain, plain_or_none
-from core.types import MarketStatus
+from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
+from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal
+from core.types import MarketStatus, OrderType, TimeInForce
 from markets.models import Market
 from orders.correlation import new_correlation_id
 from orders.models import Order
@@ -26,7 +29,7 @@ class OrderTerms:
     price: Decimal | None = None
     quantity: Decimal | None = None
     quote_quantity: Decimal | None = None
-    time_in_force: str = "GTC"
+    time_in_force: str | None = None
     post_only: bool = False
     client_order_id: str | None = None
     self_trade_prevention: str | None = None
@@ -34,136 +37,99 @@ class OrderTerms:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An order that is stored; `replayed` if it had been before, under the same client order id."""
+    """An order that is stored; `is_repeated` if it had been before, under the same client order id."""
 
     order: Order
-    replayed: bool
+    is_repeated: bool
 
 
-def draft_order(user_id: int, market: Market, wanted: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
-    """The row of the order, not stored yet."""
+def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
+    """The row of the order, not stored yet; what it reserves is not known before its market has taken it."""
     return Order(
         user_id=user_id,
         # By its key: the market is remembered and shared, and no row may hold on to it.
         market_id=market.symbol,
-        side=wanted.side,
-        type=wanted.type,
-        price=wanted.price,
-        quantity=wanted.quantity,
-        quote_quantity=wanted.quote_quantity,
-        # A MARKET order has no time in force of its own: what cannot trade at once is closed.
-        time_in_force="IOC" if wanted.type == "MARKET" else wanted.time_in_force,
-        post_only=wanted.post_only,
-        client_order_id=wanted.client_order_id,
-        self_trade_prevention=wanted.self_trade_prevention or market.self_trade_prevention,
-        frozen=_reserved(wanted),
+        side=terms.side,
+        type=terms.type,
+        price=terms.price,
+        quantity=terms.quantity,
+        quote_quantity=terms.quote_quantity,
+        time_in_force=terms.time_in_force or KINDS[terms.type].time_in_force,
+        post_only=terms.post_only,
+        client_order_id=terms.client_order_id,
+        self_trade_prevention=terms.self_trade_prevention or market.self_trade_prevention,
         maker_fee_rate=market.maker_fee_rate,
         taker_fee_rate=market.taker_fee_rate,
-        fingerprint=_fingerprint(market.symbol, wanted),
+        fingerprint=_fingerprint(market.symbol, terms),
         correlation_id=correlation_id or new_correlation_id(now),
         created_at=now,
         updated_at=now,
     )
 
 
-def refuse_by_market(market: Market, wanted: OrderTerms) -> None:
+def refuse_by_market(market: Market, terms: OrderTerms) -> None:
     """What the market says to a new order. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
-    amounts = {"price": wanted.price, "quantity": wanted.quantity, "quote_quantity": wanted.quote_quantity}
+    amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
     refuse(market_errors(amounts, market))
     # Last: what breaks a rule need not come again.
     refuse_when_busy(market.symbol)
 
 
-def replay(earlier: Order, draft: Order) -> Accepted:
+def repeat(earlier: Order, draft: Order) -> Accepted:
     """The order that was stored under the draft's client order id. Raises ClientOrderIdReused if it was another one."""
     if earlier.fingerprint != draft.fingerprint:
         key = draft.client_order_id
         raise ClientOrderIdReused(
             f"clientOrderId {key} belongs to another order", field="clientOrderId", orderId=earlier.id
         )
-    return Accepted(earlier, replayed=True)
+    return Accepted(earlier, is_repeated=True)
 
 
-def _reserved(wanted: OrderTerms) -> Decimal:
-    """What is frozen ahead. A MARKET BUY by quantity reserves nothing: nobody knows its price yet."""
-    if wanted.side == "SELL":
-        assert wanted.quantity is not None
-        return wanted.quantity
-    if wanted.type == "MARKET":
-        return wanted.quote_quantity or Decimal(0)
-    assert wanted.price is not None and wanted.quantity is not None
-    return wanted.price * wanted.quantity
+def reserved(terms: OrderTerms) -> Decimal:
+    """What the order freezes when it is accepted: of terms that its market takes."""
+    amounts = (units_or_none(amount) for amount in (terms.price, terms.quantity, terms.quote_quantity))
+    return to_decimal(KINDS[terms.type].reserves(terms.side, *amounts))
 
 
-def _fingerprint(symbol: str, wanted: OrderTerms) -> str:
+def _fingerprint(symbol: str, terms: OrderTerms) -> str:
     """A digest of what was asked for, the same however its numbers were written. The names are in order."""
     fields = {
-        "client_order_id": wanted.client_order_id,
-        "post_only": wanted.post_only,
-        "price": plain_or_none(wanted.price),
-        "quantity": plain_or_none(wanted.quantity),
-        "quote_quantity": plain_or_none(wanted.quote_quantity),
-        "self_trade_prevention": wanted.self_trade_prevention,
-        "side": wanted.side,
+        "client_order_id": terms.client_order_id,
+        "post_only": terms.post_only,
+        "price": plain_or_none(terms.price),
+        "quantity": plain_or_none(terms.quantity),
+        "quote_quantity": plain_or_none(terms.quote_quantity),
+        "self_trade_prevention": terms.self_trade_prevention,
+        "side": terms.side,
         "symbol": symbol,
-        "time_in_force": wanted.time_in_force,
-        "type": wanted.type,
+        # As it has been written since the first order: GTC where none was named.
+        "time_in_force": terms.time_in_force or "GTC",
+        "type": terms.type,
     }
     return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
 
 
-def frozen_currency(market: Market, side: str) -> str:
-    """The asset that an order reserves: what it gives away."""
-    return str(market.quote_id if side == "BUY" else market.base_id)
-
-
-LIMIT, MARKET = "LIMIT", "MARKET"
-
-
 def shape_errors(values: dict[str, Any]) -> list[InvalidField]:
     """The rules between fields, those that hold in every market. Fields that could not be read are missing."""
-    kind = values.get("type")
-    if kind == LIMIT:
-        return _limit_errors(values)
-    if kind == MARKET:
-        return _market_errors(values)
-    return []
+    kind = KINDS.get(values.get("type", ""))
+    refused = kind.refused(values) if kind is not None else ()
+    return [InvalidField(camel(field), "FIELD_NOT_ALLOWED", f"{camel(field)} {reason}") for field, reason in refused]
 
 
-def _limit_errors(values: dict[str, Any]) -> list[InvalidField]:
-    errors = []
-    if "quote_quantity" in values:
-        errors.append(_not_allowed("quoteQuantity", "is for MARKET BUY only"))
-    if values.get("post_only") and values.get("time_in_force", "GTC") != "GTC":
-        errors.append(_not_allowed("postOnly", "is for timeInForce GTC only"))
-    return errors
-
-
-def _market_errors(values: dict[str, Any]) -> list[InvalidField]:
-    errors = []
-    if "price" in values:
-        errors.append(_not_allowed("price", "is for LIMIT only: a MARKET order has no price limit"))
-    if "time_in_force" in values:
-        errors.append(_not_allowed("timeInForce", "is for LIMIT only: a MARKET order never rests"))
-    if values.get("post_only"):
-        errors.append(_not_allowed("postOnly", "is for LIMIT only: a MARKET order always takes"))
-    if "quote_quantity" in values and values.get("side") == "SELL":
-        errors.append(_not_allowed("quoteQuantity", "is for MARKET BUY only"))
-    if "quote_quantity" in values and "quantity" in values:
-        errors.append(_not_allowed("quoteQuantity", "and quantity exclude each other"))
-    return errors
+# Stands in for a type that could not be read: a quantity is needed at the least.
+_ANY_KIND = Kind(OrderType.MARKET, needs=(QUANTITY,), forbids={}, time_in_force=TimeInForce.GTC)
 
 
 def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]:
-    """Fields that this type of order needs and that were not sent."""
-    errors = []
-    if values.get("type") == LIMIT and "price" not in sent:
-        errors.append(InvalidField("price", "FIELD_REQUIRED", "price is required for LIMIT"))
-    if "quantity" not in sent and not ("quoteQuantity" in sent and values.get("type") == MARKET):
-        errors.append(InvalidField("quantity", "FIELD_REQUIRED", "quantity is required"))
-    return errors
+    """Fields that this type of order needs and that were not sent. Every type needs a quantity or takes its place."""
+    kind = KINDS.get(values.get("type", ""), _ANY_KIND)
+    fields = {name for name in (PRICE, QUANTITY, QUOTE_QUANTITY) if camel(name) in sent}
+    return [
+        InvalidField(camel(field), "FIELD_REQUIRED", f"{camel(field)} {reason}")
+        for field, reason in kind.missing(fields)
+    ]
 
 
 def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
@@ -226,7 +192,3 @@ def _notional_errors(notional: Decimal, market: Market, field: str) -> list[Inva
         message = f"the order's value {plain(notional)} is above {MAX_AMOUNT}"
         return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=str(MAX_AMOUNT))]
     return []
-
-
-def _not_allowed(field: str, why: str) -> InvalidField:
-    return InvalidField(field, "FIELD_NOT_ALLOWED", f"{field} {why}")

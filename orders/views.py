@@ -14,13 +14,13 @@ from base.web.authentication import IsStaff, caller_id, own_user_id
 from base.web.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
 from base.web.forms import parse_id, printable
 from base.web.pages import read_page
-from core.types import Status
+from core.types import ACTIVE_PHASES, Phase, Status
 from markets.models import Market, Trade
 from markets.services import find_market
 from orders import api_docs, log, services
 from orders.forms import read_batch, read_order
 from orders.models import Order, OrderEvent
-from orders.placing import OrderRequest, place_orders
+from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
     represent_accepted,
     represent_event,
@@ -37,13 +37,13 @@ class OrdersView(APIView):
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
-        placed = services.place_order(_account(request, user_id), market, wanted)
+        placed = place_order(_account(request, user_id), market, wanted)
         log.order_placed(placed)
         return answer(
             represent_accepted(placed.order),
             message="Order accepted for processing",
             code=202,
-            replayed=placed.replayed,
+            replayed=placed.is_repeated,
         )
 
     def get(self, request: Request) -> Response:
@@ -185,5 +185,5 @@ def _filtered(request: Request) -> QuerySet[Order]:
     if "active" in query:
         if query["active"] not in ("true", "false"):
             raise InvalidField("active", "INVALID_CHOICE", "active must be true or false")
-        orders = orders.filter(active=query["active"] == "true")
+        orders = orders.filter(phase__in=ACTIVE_PHASES if query["active"] == "true" else [Phase.CLOSED])
     return orders

@@ -56,7 +56,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if uses_database:
         check_exchange()
-    books._books.clear()
+    books._markets.clear()
     forget_markets()
     forget_callers()
     forget_backlogs()

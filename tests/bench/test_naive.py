@@ -59,4 +59,4 @@ def tape(stage: Stage) -> list[tuple[Any, ...]]:
 def states(stage: Stage) -> list[tuple[Any, ...]]:
     """What became of every order, by the sequence that makes its priority."""
     orders = Order.objects.filter(market=stage.market).order_by("sequence")
-    return list(orders.values_list("sequence", "status", "active", "filled_quantity", "filled_notional", "frozen"))
+    return list(orders.values_list("sequence", "status", "phase", "filled_quantity", "filled_notional", "frozen"))

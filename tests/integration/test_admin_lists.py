@@ -97,10 +97,11 @@ def test_filters_look_through_the_newest_rows_and_lead_further_back(played, oper
     [
         ({"status__exact": "PENDING"}, ["third"]),
         ({"status__exact": "FILLED"}, ["first"]),
-        ({"active__exact": 0}, ["first"]),
+        ({"phase__exact": "CLOSED"}, ["first"]),
         ({"side__exact": "SELL"}, ["bob-1"]),
         ({"type__exact": "MARKET"}, []),
-        ({"market__symbol__exact": "BTC-USD", "side__exact": "BUY", "active__exact": 1}, ["third", "second"]),
+        ({"market__symbol__exact": "BTC-USD", "side__exact": "BUY", "phase__exact": "RESTING"}, ["second"]),
+        ({"phase__exact": "TAKING"}, ["third"]),
         ({"created_at__gte": "2000-01-01 00:00:00+00:00", "side__exact": "SELL"}, ["bob-1"]),
     ],
 )

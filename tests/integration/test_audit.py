@@ -49,7 +49,7 @@ def two_sequences_swapped(traded):
 
 
 def a_filled_order_reopened(traded):
-    traded.rows("half").update(status="OPEN", active=True, closed_at=None)
+    traded.rows("half").update(status="OPEN", phase="RESTING", closed_at=None)
 
 
 def a_trade_deleted(_):
@@ -87,7 +87,7 @@ def an_orders_frozen_changed(traded):
 
 
 def a_cancelled_order_active_again(traded):
-    traded.rows("cancelled").update(active=True)
+    traded.rows("cancelled").update(phase="RESTING")
 
 
 def the_next_sequence_off(traded):
@@ -141,7 +141,7 @@ def a_time_priority_violated(traded):
     fills = OrderEvent.objects.exclude(trade_sequence=None)
     swap_orders(fills, "order_id", traded, "first", "second")
     swap_orders(Trade.objects.all(), "sell_order_id", traded, "first", "second")
-    result = ("status", "reason", "active", "filled_quantity", "filled_notional", "frozen", "closed_at")
+    result = ("status", "reason", "phase", "filled_quantity", "filled_notional", "frozen", "closed_at")
     states = {name: traded.rows(name).values(*result).get() for name in ("first", "second")}
     traded.rows("first").update(**states["second"])
     traded.rows("second").update(**states["first"])

@@ -102,7 +102,7 @@ def test_exactly_one_mode(db, options):
 
 def test_without_a_database_it_could_not_run(traded):
     with (
-        mock.patch.object(run, "survey", side_effect=DatabaseError("gone\naway")),
+        mock.patch.object(run, "load_reference_data", side_effect=DatabaseError("gone\naway")),
         mock.patch.object(run.AuditRun.objects, "create", side_effect=DatabaseError("gone")),
         pytest.raises(CommandError, match="could not run: DatabaseError: gone away") as stopped,
     ):

@@ -14,7 +14,7 @@ from audit.inspect import Positions
 from balances.models import Balance
 from base.storage.fields import amount as stored
 from commands.models import Command
-from core.book import Book
+from core import market as core_market
 from markets.models import Market
 from markets.services import forget_markets
 from matching import books
@@ -90,14 +90,14 @@ def test_what_the_engine_does_in_a_market_that_stops(world: World):
 
 def test_what_the_engine_gives_up(transactional_db, world, monkeypatch, settings):
     settings.ENGINE_RETRY_MS = [0, 0]
-    real = Book.place
+    real = core_market.place
 
     def place(self, taker, max_steps=None):
         if taker.quantity == 13 * 100_000_000:
             raise ZeroDivisionError("an order that nobody thought of")
         return real(self, taker, max_steps)
 
-    monkeypatch.setattr(Book, "place", place)
+    monkeypatch.setattr(core_market, "place", place)
     for line in ("buy 1 @ 90", "buy 13 @ 91", "buy 1 @ 92"):
         world.place(world.alice, line)
     world.match()
@@ -139,12 +139,12 @@ def give_up(order: Order) -> None:
     Command.objects.filter(order_id=order.id).delete()
     mine = Balance.objects.filter(user=order.user_id, currency="USD")
     mine.update(available=F("available") + stored(order.frozen), frozen=F("frozen") - stored(order.frozen))
-    end = {"status": "FAILED", "reason": "INTERNAL_ERROR", "active": False}
+    end = {"status": "FAILED", "reason": "INTERNAL_ERROR"}
     sequence = order.sequence or book.next_sequence
-    Order.objects.filter(id=order.id).update(**end, frozen=Decimal(0), sequence=sequence, closed_at=now)
+    Order.objects.filter(id=order.id).update(**end, phase="CLOSED", frozen=Decimal(0), sequence=sequence, closed_at=now)
     filled = {"filled_quantity": order.filled_quantity, "filled_notional": order.filled_notional}
     fields = {"market_id": order.market_id, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
-    OrderEvent.objects.create(**fields, **end, **filled, created_at=now)
+    OrderEvent.objects.create(**fields, **end, active=False, **filled, created_at=now)
     state = {"next_sequence": book.next_sequence + 1, "unfinished_order_id": None}
     OrderBook.objects.filter(market=order.market).update(**state)
     books.forget(order.market_id)
@@ -160,7 +160,7 @@ def test_an_order_whose_budget_was_forgotten(db):
     assert (order["status"], order["reason"]) == ("PARTIALLY_FILLED", "INSUFFICIENT_FUNDS")
     assert checks(replay()) == set()
     with transaction.atomic():
-        Order.objects.filter(id=order["orderId"]).update(budget=None)
+        Order.objects.filter(id=order["orderId"]).update(spend_limit=None)
         assert checks(replay()) == {Check.REPLAY_EVENTS}
         transaction.set_rollback(True)
 

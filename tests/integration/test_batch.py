@@ -281,26 +281,20 @@ def test_the_longest_batch_fits(world):
     assert told(world.alice.call("POST", "/orders/batch", text)) == ["VALIDATION_FAILED"] * 100
 
 
-def test_funds_that_were_spent_after_they_were_read(world, monkeypatch):
-    """The guard tells, and the second decision is made on locked balances."""
+def test_funds_that_do_not_suffice_for_all(world, monkeypatch):
+    """The guard of the balance's update finds it, and the second decision is made on locked balances."""
     calls = []
-    real = placing.read_available
-
-    def read_too_much(keys, *, locked):
-        calls.append(locked)
-        funds = real(keys, locked=locked)
-        return funds if locked else dict.fromkeys(funds, Decimal(1_000_000))
-
-    monkeypatch.setattr(placing, "read_available", read_too_much)
+    real = placing.lock_available
+    monkeypatch.setattr(placing, "lock_available", lambda keys: calls.append(keys) or real(keys))
     answer = send(world, world.alice, "buy 60 @ 100", "buy 60 @ 100", "buy 40 @ 100")
     assert told(answer) == ["accepted", "INSUFFICIENT_FUNDS", "accepted"]
-    assert calls == [False, True]
+    assert calls == [{(world.alice.user.id, "USD")}]
     placed = [order_id for order_id in ids(answer) if order_id]
     assert sorted(Order.objects.values_list("id", flat=True)) == placed
 
 
 def test_a_guard_that_never_holds_ends(world, monkeypatch):
-    monkeypatch.setattr(placing, "read_available", lambda keys, *, locked: dict.fromkeys(keys, Decimal(1_000_000)))
+    monkeypatch.setattr(placing, "lock_available", lambda keys: dict.fromkeys(keys, Decimal(1_000_000)))
     before = stored_rows()
     answer = world.alice.call("POST", "/orders/batch", {"orders": [body(world, "buy 101 @ 100")]})
     assert (answer.status_code, answer.body["error"]) == (503, "UNAVAILABLE")

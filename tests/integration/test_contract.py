@@ -18,7 +18,6 @@ from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare
 from orders.feed import OrderFeed
-from orders.telling import update_message
 from tests.support.contract import check_answer, check_event, described, operations, template
 from tests.support.world import Person, World, person
 
@@ -144,7 +143,7 @@ def test_a_defect_is_as_described(world, monkeypatch, refusal):
     def fail(*_: object, **__: object) -> None:
         raise refusal
 
-    monkeypatch.setattr("orders.services.place_order", fail)
+    monkeypatch.setattr("orders.views.place_order", fail)
     assert world.place(world.alice, "buy 1 @ 90").body["error"] == "INTERNAL_ERROR"
 
 
@@ -177,7 +176,7 @@ def test_every_event_is_told_as_described(world, monkeypatch):
     public: list[Message] = []
 
     def publish(batch: Any, ahead: Any = ()) -> None:
-        steps.extend(map(update_message, batch))
+        steps.extend(batch)
         public.extend(ahead)
 
     monkeypatch.setattr(prepare, "publish_updates", publish)

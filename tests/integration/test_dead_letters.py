@@ -8,6 +8,7 @@ from django.urls import reverse
 from prometheus_client import REGISTRY
 
 from commands import queue
+from core import market as core_market
 from core.book import Book
 from core.types import OrderType
 from matching.models import DeadLetter
@@ -25,7 +26,7 @@ LIST = reverse("admin:matching_deadletter_changelist")
 def broken(transactional_db, monkeypatch, settings):
     """Makes the engine break on limit orders, until it is mended."""
     settings.ENGINE_RETRY_MS = []
-    real = Book.place
+    real = core_market.place
 
     def place(self, taker, max_steps=None):
         if taker.type is OrderType.LIMIT:
@@ -33,7 +34,7 @@ def broken(transactional_db, monkeypatch, settings):
         return real(self, taker, max_steps)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Book, "place", place)
+        patch.setattr(core_market, "place", place)
         yield patch
 
 

@@ -9,6 +9,7 @@ from balances.models import Balance
 from balances.services import Overdrawn
 from base.storage.outages import is_outage
 from commands import queue
+from core import market as core_market
 from core.book import Book
 from matching import drain
 from matching.books import BrokenBook
@@ -26,14 +27,14 @@ POISON = 13
 def poisoned(transactional_db, monkeypatch, settings) -> World:
     """An exchange whose engine breaks on every order for 13 of anything, with pauses too short to wait for."""
     settings.ENGINE_RETRY_MS, settings.ENGINE_TIME_BOX_SECONDS = [0, 0, 0], 60
-    real = Book.place
+    real = core_market.place
 
     def place(self, taker, max_steps=None):
         if taker.quantity == POISON * 100_000_000:
             raise ZeroDivisionError("an order that nobody thought of")
         return real(self, taker, max_steps)
 
-    monkeypatch.setattr(Book, "place", place)
+    monkeypatch.setattr(core_market, "place", place)
     return World.make()
 
 
@@ -130,14 +131,14 @@ def test_a_taker_that_fails_on_its_way_keeps_what_it_traded(poisoned, monkeypatc
     for _ in range(3):
         poisoned.play(poisoned.bob, "sell 1 @ 100")
     taker = poisoned.place(poisoned.alice, "buy 3 @ 101").body["data"]["orderId"]
-    real = Book.place
+    real = core_market.place
 
     def place(self, order, max_steps=None):
         if order.filled:
             raise ZeroDivisionError
         return real(self, order, max_steps)
 
-    monkeypatch.setattr(Book, "place", place)
+    monkeypatch.setattr(core_market, "place", place)
     poisoned.match()
     assert outcome(poisoned.alice.get(f"/orders/{taker}")) == "2 failed internal_error"
     assert (poisoned.alice.holds("USD"), poisoned.alice.holds("BTC")) == ("9900 0", "1 0")

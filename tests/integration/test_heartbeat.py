@@ -61,7 +61,7 @@ def test_one_that_is_not_seen_is_not_believed(world: World):
 
 def test_one_that_ends_is_forgotten(world: World):
     ended, other = worker(), worker()
-    ended.leave()
+    ended.remove()
     assert live_workers() == {"BTC-USD": 1}
     other.remove()
     assert not WorkerHeartbeat.objects.exists()

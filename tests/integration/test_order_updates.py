@@ -10,12 +10,13 @@ from django.test import override_settings
 from django.utils import timezone
 
 from commands.models import Command
+from core.market import Market
 from markets.models import Trade
 from matching import books, drain, prepare
 from matching.models import OrderBook
 from orders import catch_up
 from orders.models import Order, OrderEvent
-from orders.telling import from_rows, represent_update
+from orders.representation import from_rows
 from tests.integration.test_properties import ENGINES, MARKETS, Deposit, Drain, play, random_step
 from tests.support.world import World
 
@@ -23,7 +24,9 @@ from tests.support.world import World
 @pytest.fixture
 def told(monkeypatch) -> list[dict]:
     steps: list[dict] = []
-    monkeypatch.setattr(prepare, "publish_updates", lambda batch, ahead=(): steps.extend(map(represent_update, batch)))
+    monkeypatch.setattr(
+        prepare, "publish_updates", lambda batch, ahead=(): steps.extend(message.data for message in batch)
+    )
     return steps
 
 
@@ -39,7 +42,7 @@ def test_told_is_what_is_replayed(engine, is_backlog, told):
     trades = {(trade.market_id, trade.sequence): trade for trade in Trade.objects.filter(market_id=symbol)}
     events = OrderEvent.objects.filter(market_id=symbol).order_by("sequence")
     assert len(told) > 20
-    assert told == [represent_update(step) for step in from_rows(events, trades)]
+    assert told == [message.data for message in from_rows(events, trades)]
 
 
 def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:
@@ -96,7 +99,7 @@ def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypa
 def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, settings, monkeypatch):
     """It is committed while a batch takes long to be decided, and read with those after that."""
     world = backlog(settings, 2)
-    decide, clear, placed = prepare.decide, drain.clear_inbox, []
+    decide, clear, placed = Market.decide, drain.clear_inbox, []
 
     def slow(*arguments, **named):
         if not placed:
@@ -108,12 +111,31 @@ def test_nothing_happens_to_an_order_before_it_was_placed(transactional_db, sett
             placed.append(world.place(world.alice, "buy 1 @ 101"))
         clear(commands)
 
-    monkeypatch.setattr(prepare, "decide", slow)
+    monkeypatch.setattr(Market, "decide", slow)
     monkeypatch.setattr(drain, "clear_inbox", place_another)
     world.match()
     order = Order.objects.latest("id")
     assert order.status == "OPEN"
     assert timedelta(0) <= order.updated_at - order.created_at < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("broken", ["orders_applied", "publish_updates", "count"])
+def test_a_defect_while_publishing_is_logged_and_stops_nothing_else(
+    transactional_db, settings, monkeypatch, caplog, broken
+):
+    """The log lines, the messages and the counters of a batch are published each on its own."""
+    done = []
+    for name in ("orders_applied", "publish_updates", "count"):
+        monkeypatch.setattr(prepare, name, lambda *_arguments, _name=name, **_named: done.append(_name))
+
+    def fail(*_arguments, **_named):
+        raise ZeroDivisionError("a defect of ours")
+
+    monkeypatch.setattr(prepare, broken, fail)
+    assert backlog(settings, 1).match().commands == 1
+    assert sorted([*done, broken]) == ["count", "orders_applied", "publish_updates"]
+    assert "a defect of ours" in caplog.text
+    assert Order.objects.get().status == "OPEN"
 
 
 def test_market_buyers_do_not_cost_the_book(transactional_db, settings, monkeypatch):
@@ -133,12 +155,12 @@ def in_between(monkeypatch, world: World, late: Command) -> None:
     real, first = drain.run_in_background, [True]
 
     def another_worker(function, *arguments):
-        if getattr(function, "__name__", "") == "tell" and first and first.pop():
+        if getattr(function, "__name__", "") == "publish" and first and first.pop():
             with transaction.atomic():
                 late.save(force_insert=True)
             limits = override_settings(ENGINE_BATCH_SIZE=1, ENGINE_TIME_BOX_SECONDS=-1)
             with monkeypatch.context() as other, limits:
-                other.setattr(books, "_books", {})
+                other.setattr(books, "_markets", {})
                 assert drain._Drain(world.symbol).run().commands == 1
         return real(function, *arguments)
 

@@ -19,8 +19,7 @@ from markets.services import create_market
 from matching.models import DeadLetter
 from matching.worker.heartbeat import Heartbeat
 from operations import overview
-from operations.overview import Line, age, read_overview
-from operations.sparkline import bars
+from operations.overview import Line, age, bars, read_overview
 from tests.support.world import World
 
 EVERYTHING = (

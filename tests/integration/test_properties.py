@@ -27,7 +27,9 @@ from markets.services import create_market
 from matching import books, drain
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
-from orders.services import OrderTerms, cancel_order, cancel_orders, place_order
+from orders.placing import place_order
+from orders.services import cancel_order, cancel_orders
+from orders.terms import OrderTerms
 from tests.support import commands
 from tests.support.commands import CAST, MARKETS, RATES, Cancel, CancelAll, Deposit, Place, Restart
 from users.models import User
@@ -128,7 +130,7 @@ class Database:
         return {(who[row.user_id], what[row.currency_id]): (row.available, row.frozen) for row in rows}
 
     def orders(self) -> dict[int, tuple[object, ...]]:
-        names = ("status", "reason", "active", "filled_quantity", "filled_notional", "frozen")
+        names = ("status", "reason", "phase", "filled_quantity", "filled_notional", "frozen")
         return {row[0]: row[1:] for row in Order.objects.filter(market=self.market).values_list("id", *names)}
 
     def trades(self) -> list[NaiveTrade]:
@@ -204,7 +206,7 @@ class Beside:
         database, twin = self.database, self.twin
         assert database.trades() == twin.trades
         assert database.orders() == {
-            order.id: (order.status, order.reason, order.active, order.filled, order.spent, order.frozen)
+            order.id: (order.status, order.reason, self._phase(order), order.filled, order.spent, order.frozen)
             for order in twin.orders.values()
         }
         assert database.balances() == {
@@ -215,6 +217,11 @@ class Beside:
         self._compare_timeline()
         if self.count_money:
             check_exchange()
+
+    def _phase(self, order: NaiveOrder) -> str:
+        if not order.active:
+            return "CLOSED"
+        return "RESTING" if order in self.twin.resting else "TAKING"
 
     def _compare_timeline(self) -> None:
         """Events are numbered 1..n, follow the table of transitions, and end where the orders are."""

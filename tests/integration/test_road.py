@@ -191,7 +191,7 @@ def test_a_sweep_is_finished_by_a_worker_that_starts_in_the_middle(transactional
         world.play(world.bob, "sell 1 @ 100")
     order_id = world.place(world.alice, "buy 6 @ 100").body["data"]["orderId"]
     for _ in range(3):
-        monkeypatch.setattr("matching.books._books", {})
+        monkeypatch.setattr("matching.books._markets", {})
         world.match()
     assert outcome(world.alice.get(f"/orders/{order_id}")) == "1 partially_filled +"
     assert world.depth() == "1@100 |"

@@ -11,9 +11,9 @@ from django.utils import timezone
 from base.storage.checks import database_faults
 from commands import queue
 from commands.models import Command
-from markets.models import Trade
+from markets.models import Market, Trade
 from matching import books, drain
-from matching.models import OrderBook
+from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, outcome
 
@@ -60,10 +60,10 @@ def test_the_books_lock_is_the_transactions_first_statement(world, django_assert
 def test_a_book_with_another_token_is_read_again(world):
     """Another worker matched in between: the memory of this one holds an order that is gone."""
     world.play(world.bob, "sell 1 @ 100")
-    stale = books._books[world.symbol]
+    stale = books._markets[world.symbol]
     copy = books._Cached(stale.token, books.load(OrderBook.objects.get()))
     world.play(world.alice, "buy 1 @ 100")
-    books._books[world.symbol] = copy
+    books._markets[world.symbol] = copy
     assert outcome(world.play(world.alice, "buy 1 @ 100")) == "1 open +"
 
 
@@ -73,9 +73,9 @@ def test_a_history_that_was_lost_is_not_matched_upon(world):
     before = transaction.savepoint()
     world.play(world.alice, "buy 1 @ 50")
     transaction.savepoint_rollback(before)
-    lost = books._books.pop(world.symbol)
+    lost = books._markets.pop(world.symbol)
     world.play(world.bob, "sell 1 @ 99")
-    books._books[world.symbol] = lost
+    books._markets[world.symbol] = lost
     world.play(world.alice, "buy 1 @ 100")
     assert Trade.objects.get().price == 99
 
@@ -88,13 +88,37 @@ def test_a_book_in_memory_that_lies_is_caught_by_the_guards(transactional_db, wo
     lie = books.load(row)
     world.play(world.alice, "buy 1 @ 100")
     row = OrderBook.objects.get()
-    lie.next_sequence = row.next_sequence
+    lie.book.next_sequence = row.next_sequence
     books.remember(world.symbol, row.token, lie)
     waiting = world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"]
     # The book that lies is thrown away with the batch.
     world.match()
     assert OrderEvent.objects.count() == 4
     assert outcome(world.alice.get(f"/orders/{waiting}")) == "1 open +"
+
+
+def test_a_book_in_memory_with_another_sequence_than_its_row_is_read_again(world, caplog):
+    """The row is the truth: no order is to blame, and no batch is halved."""
+    world.play(world.bob, "sell 1 @ 100")
+    books._markets[world.symbol].market.book.next_sequence += 1
+    assert outcome(world.play(world.alice, "buy 1 @ 100")) == "0 filled"
+    assert "it is read again" in caplog.text
+    assert not DeadLetter.objects.exists()
+
+
+def test_a_row_behind_its_orders_halts_the_market(transactional_db, world, settings):
+    """A row whose next event has been written already contradicts the orders: nothing is matched upon it."""
+    settings.ENGINE_RETRY_MS = [0]
+    world.play(world.bob, "sell 1 @ 100")
+    right = OrderBook.objects.get().next_sequence
+    OrderBook.objects.update(next_sequence=1)
+    books.forget(world.symbol)
+    world.place(world.alice, "buy 1 @ 100")
+    with pytest.raises(books.BrokenBook, match="rests since event 1"):
+        world.match()
+    assert (Market.objects.get().status, DeadLetter.objects.count()) == ("HALTED", 0)
+    OrderBook.objects.update(next_sequence=right)
+    StatusChange.objects.update(sequence=right)
 
 
 def test_a_token_that_moved_throws_the_batch_away(transactional_db, world, monkeypatch, caplog, settings):
@@ -246,7 +270,7 @@ def test_two_workers_on_one_market_are_safe(transactional_db):
     # Threads share this module's memory, as processes do not: each must come with books of its own.
     own = threading.local()
     patch = pytest.MonkeyPatch()
-    patch.setattr(books, "_books", _PerThread(own))
+    patch.setattr(books, "_markets", _PerThread(own))
     workers = [threading.Thread(target=match) for _ in range(2)]
     for thread in workers:
         thread.start()

@@ -54,7 +54,7 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "price": "100",
         "quantity": "1",
         "status": "IF(n < 10, 'FAILED', 'FILLED')",
-        "active": "0",
+        "phase": "'CLOSED'",
         "correlation_id": f"IF(n = 5, '{CORRELATION}', n)",
     },
     OrderEvent: {

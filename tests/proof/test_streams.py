@@ -14,6 +14,7 @@ from django.db import DataError
 
 from audit.naive import NaiveExchange, NaiveOrder
 from base.web.errors import InsufficientFunds
+from core import market as core_market
 from core.book import Book
 from core.money import to_units
 from core.types import Order
@@ -44,7 +45,7 @@ STREAM = 1_000
 AT_ONCE = 100
 SAMPLED_ONE_IN = 10
 
-OrderUpdate = commands.Command | CancelMine | Drain
+Step = commands.Command | CancelMine | Drain
 
 
 class InBulk(Beside):
@@ -54,7 +55,7 @@ class InBulk(Beside):
         super().__init__(grain, count_money=False)
         self.waiting: list[NaiveOrder] = []
 
-    def play(self, command: OrderUpdate) -> None:
+    def play(self, command: Step) -> None:
         is_other = bool(self.waiting) and _rates(self.waiting[0]) != _rates(command)
         if is_other or not isinstance(command, Place) or len(self.waiting) == AT_ONCE:
             self._place_all()
@@ -87,7 +88,7 @@ def _rates(order: object) -> tuple[str, str]:
     return str(getattr(order, "maker_rate", "")), str(getattr(order, "taker_rate", ""))
 
 
-def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[OrderUpdate]:
+def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
     """The worker runs when there is a batch or so for it; fees change now and then: most orders come by the dozen."""
     rates: dict[str, str] = {}
     for number in range(length):
@@ -147,7 +148,7 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
     settings.ENGINE_BATCH_SIZE = 100
     grain = MARKETS[0]
     poison = to_units(Decimal(grain.lot)) * POISON_LOTS
-    place, write = Book.place, prepare.write_settlement
+    place, write = core_market.place, prepare.write_settlement
 
     def is_poison(order: Order, side: str) -> bool:
         is_meant = order.quantity == poison and order.self_trade_prevention == POISON_PREVENTION
@@ -163,7 +164,7 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
             raise DataError(1264, "no offer of this kind")
         return write(batch, *arguments)
 
-    monkeypatch.setattr(Book, "place", break_on_bids)
+    monkeypatch.setattr(core_market, "place", break_on_bids)
     monkeypatch.setattr(prepare, "write_settlement", break_on_offers)
     monkeypatch.setattr(Beside, "twin_class", Poisoned)
     wanted = 100 * TIMES if PROVE else 100 // SAMPLED_ONE_IN

@@ -103,10 +103,12 @@ class Traded:
         Balance.objects.filter(user=order.user_id, currency="USD").update(
             available=F("available") + stored(order.frozen), frozen=F("frozen") - stored(order.frozen)
         )
-        end = {"status": "FAILED", "reason": "INTERNAL_ERROR", "active": False}
-        Order.objects.filter(id=order.id).update(**end, frozen=Decimal(0), sequence=book.next_sequence, closed_at=now)
+        end = {"status": "FAILED", "reason": "INTERNAL_ERROR"}
+        Order.objects.filter(id=order.id).update(
+            **end, phase="CLOSED", frozen=Decimal(0), sequence=book.next_sequence, closed_at=now
+        )
         fields = {"market_id": self.symbol, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
-        OrderEvent.objects.create(**fields, **end, filled_quantity=0, filled_notional=0, created_at=now)
+        OrderEvent.objects.create(**fields, **end, active=False, filled_quantity=0, filled_notional=0, created_at=now)
         OrderBook.objects.filter(market=self.symbol).update(next_sequence=book.next_sequence + 1)
         books.forget(self.symbol)
         DeadLetter.objects.create(

@@ -18,6 +18,7 @@ from typing import Any
 
 from core.book import Book
 from core.money import notional, to_decimal, to_units
+from core.taker import place
 from core.types import Order, OrderType, Outcome, Rules, SelfTradePrevention, Side, TimeInForce, Trade
 
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -135,7 +136,7 @@ class Desk:
             self_trade_prevention=SelfTradePrevention(said.self_trade_prevention or "EXPIRE_TAKER"),
             maker_fee_rate=self.maker_fee,
             taker_fee_rate=self.taker_fee,
-            budget=None if budget is None else units(budget),
+            spend_limit=None if budget is None else units(budget),
             frozen=reserve(Side(said.side), price, quantity, None if said.budget is None else units(said.budget)),
         )
         self.orders[order.id] = order
@@ -146,7 +147,7 @@ class Desk:
         assert lines
         for line in lines:
             order = self.order(line, funds)
-            while not self.step(self.book.place(order, max_steps)).finished:
+            while not self.step(place(self.book, order, max_steps)).finished:
                 pass
         return order
 
@@ -177,7 +178,7 @@ class Desk:
 
 def outcome_of(order: Order) -> str:
     """What became of an order: "2 partially_filled ioc_remainder". For a budget: what is left of it."""
-    remaining = order.budget - order.filled_notional if order.quantity is None else order.quantity - order.filled
+    remaining = order.spend_limit - order.filled_notional if order.quantity is None else order.quantity - order.filled
     return render_outcome(remaining, order.status, order.reason)
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from core.book import Book
 from core.money import to_decimal, to_units
+from core.taker import place
 from core.types import (
     TRANSITIONS,
     Event,
@@ -51,10 +52,10 @@ class CoreExchange:
         self.available[order.user_id, asset] -= order.frozen
         self.frozen[order.user_id, asset] += order.frozen
         self.orders[order.id] = order
-        if order.type is OrderType.MARKET and order.side is Side.BUY and order.budget is None:
-            order.budget = self.available[order.user_id, QUOTE]
+        if order.type is OrderType.MARKET and order.side is Side.BUY and order.spend_limit is None:
+            order.spend_limit = self.available[order.user_id, QUOTE]
         self.told[order.id] = (Status.PENDING, True, 0)
-        while not self._settle(self.book.place(order, self.max_steps)):
+        while not self._settle(place(self.book, order, self.max_steps)):
             if self.forgetful:
                 self.restart(order.id, unfinished=order)
         return True
@@ -229,7 +230,7 @@ def _core_order(naive: NaiveOrder) -> Order:
         self_trade_prevention=SelfTradePrevention(naive.stp),
         maker_fee_rate=to_units(naive.maker_rate),
         taker_fee_rate=to_units(naive.taker_rate),
-        budget=budget,
+        spend_limit=budget,
         frozen=reserve(Side(naive.side), price, quantity, budget),
     )
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from core.book import Book
+from core.taker import place
 from core.types import TRANSITIONS, Reason, Side, Status
 from tests.support.tape import Desk, outcome_of, plain, units
 
@@ -100,10 +101,10 @@ def test_an_unfinished_taker_says_so():
     desk = Desk()
     desk.play(*LONG)
     taker = desk.order("buy 3 @ 100")
-    first = desk.step(desk.book.place(taker, 1))
+    first = desk.step(place(desk.book, taker, 1))
     assert (first.finished, outcome_of(taker), taker.active) == (False, "2 partially_filled", True)
     assert desk.depth() == "| 2@100 3@101 4@102 5@103", "it does not rest meanwhile"
-    assert desk.step(desk.book.place(taker, 1)).finished
+    assert desk.step(place(desk.book, taker, 1)).finished
     assert outcome_of(taker) == "0 filled"
 
 
@@ -111,7 +112,7 @@ def test_exactly_as_many_steps_as_it_needs():
     desk = Desk()
     desk.play(*LONG)
     taker = desk.order("buy 4 @ 100")
-    outcome = desk.step(desk.book.place(taker, 2))
+    outcome = desk.step(place(desk.book, taker, 2))
     assert (outcome.finished, outcome_of(taker), desk.depth()) == (
         True,
         "1 partially_filled",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.taker import place
 from core.types import Reason, Status
 from tests.support.tape import Desk, outcome_of, plain, units
 
@@ -123,8 +124,8 @@ def test_each_order_pays_its_own_rate():
     desk = Desk(maker_fee="0.001", taker_fee="0.002")
     maker, taker = desk.order("sell 5 @ 100"), desk.order("buy 5 @ 100")
     maker.maker_fee_rate, taker.taker_fee_rate = 0, units("0.01")
-    desk.step(desk.book.place(maker))
-    desk.step(desk.book.place(taker))
+    desk.step(place(desk.book, maker))
+    desk.step(place(desk.book, taker))
     (trade,) = desk.trades
     assert (plain(trade.buyer_fee), plain(trade.seller_fee)) == ("0.05", "0")
 

@@ -26,7 +26,7 @@ from base.telemetry.redaction import Redactor
 from core.types import Event, Order, OrderType, Reason, Side, Status
 from matching.background import run_in_background
 from orders import log as order_log
-from orders.telling import OrderInfo
+from orders.representation import OrderInfo
 from tools.scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,6 +17,7 @@ from lightmatchingengine.lightmatchingengine import Side as LightSide
 
 from core.book import Book
 from core.money import UNIT
+from core.taker import place
 from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
 from tools.bench.flow import Cancel, Command, Place, flow
 from tools.bench.table import Row
@@ -58,7 +59,7 @@ class Ours:
         price, quantity = order.price * TICK, order.quantity * LOT
         taker = Order(order.key, order.user, SIDES[order.side], LIMIT, price, quantity, *TERMS)
         taker.frozen = price * quantity // UNIT if order.side == "BUY" else quantity
-        return self.book.place(taker)
+        return place(self.book, taker)
 
     def cancel(self, gone: Cancel) -> object:
         return self.book.cancel(gone.key)

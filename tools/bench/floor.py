@@ -84,7 +84,7 @@ def _copy_tables(symbol: str) -> None:
         cursor.execute("INSERT INTO floor_balances SELECT * FROM balances")
         cursor.execute("INSERT INTO floor_orders SELECT * FROM orders WHERE market_id = %s", [symbol])
         cursor.execute(
-            "UPDATE floor_orders SET status = 'PENDING', active = 1, sequence = NULL, filled_quantity = 0,"
+            "UPDATE floor_orders SET status = 'PENDING', phase = 'TAKING', sequence = NULL, filled_quantity = 0,"
             " closed_at = NULL"
         )
 

@@ -18,9 +18,9 @@ _NUMBER = "d0 + 10 * d1 + 100 * d2 + 1000 * d3 + 10000 * d4"
 _ORDERS = f"""
     INSERT INTO orders (id, user_id, fingerprint, market_id, side, type, time_in_force, post_only,
         self_trade_prevention, price, quantity, filled_quantity, filled_notional, frozen, maker_fee_rate,
-        taker_fee_rate, status, active, sequence, correlation_id, created_at, updated_at, closed_at)
+        taker_fee_rate, status, phase, sequence, correlation_id, created_at, updated_at, closed_at)
     SELECT %s + n, %s + n %% 200, '', %s, IF(n %% 2, 'BUY', 'SELL'), 'LIMIT', 'GTC', 0, 'NONE', 90 + n %% 2000 / 100,
-        0.001, 0.001, 0.1, 0, 0.001, 0.002, 'FILLED', 0, %s + n, LPAD(HEX(n), 32, '0'), NOW(6), NOW(6), NOW(6)
+        0.001, 0.001, 0.1, 0, 0.001, 0.002, 'FILLED', 'CLOSED', %s + n, LPAD(HEX(n), 32, '0'), NOW(6), NOW(6), NOW(6)
     FROM (SELECT {_NUMBER} AS n FROM {_NUMBERS}) AS numbers WHERE n < %s
 """  # noqa: S608
 _TRADES = f"""

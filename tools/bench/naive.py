@@ -17,13 +17,12 @@ from django.utils import timezone
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry
 from base.streams import Message, publish
 from commands.models import Command
-from core.types import CommandKind, Reason, Side, Status
+from core.types import CommandKind, Phase, Reason, Side, Status
 from marketdata.candles import opens_at
 from markets.models import Asset, Candle, Interval, Market, Trade
 from matching.models import OrderBook, new_token
 from orders.models import Order, OrderEvent
-from orders.representation import represent_order
-from orders.telling import ORDER_STATUS_UPDATE, order_channel
+from orders.representation import ORDER_STATUS_UPDATE, order_channel, represent_order
 
 RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
@@ -75,14 +74,14 @@ def _cancel(book: OrderBook, order: Order, now: datetime) -> None:
     _change_balance(order.user_id, currency, order.frozen, -order.frozen)
     order.frozen = Decimal(0)
     order.status, order.reason = Status.CANCELLED, Reason.USER_CANCELLED
-    order.active, order.closed_at = False, now
+    order.phase, order.closed_at = Phase.CLOSED, now
     _tell(book, order, None, now)
     order.save()
 
 
 def _best_opposite(taker: Order) -> Order | None:
     """The resting order that the taker meets next: best price, then oldest."""
-    resting = Order.objects.filter(market_id=taker.market_id, active=True, status__in=RESTING)
+    resting = Order.objects.filter(market_id=taker.market_id, phase=Phase.RESTING)
     if taker.side == Side.BUY:
         return resting.filter(side=Side.SELL, price__lte=taker.price).order_by("price", "sequence").first()
     return resting.filter(side=Side.BUY, price__gte=taker.price).order_by("-price", "sequence").first()
@@ -110,9 +109,9 @@ def _fill(book: OrderBook, maker: Order, taker: Order, now: datetime) -> None:
     for order in (taker, maker):
         order.filled_quantity += trade.quantity
         order.filled_notional += trade.notional
-        order.active = order.filled_quantity < order.quantity
-        order.status = Status.PARTIALLY_FILLED if order.active else Status.FILLED
-        order.closed_at = None if order.active else now
+        is_filled = order.filled_quantity == order.quantity
+        order.status = Status.FILLED if is_filled else Status.PARTIALLY_FILLED
+        order.phase, order.closed_at = (Phase.CLOSED, now) if is_filled else (order.phase, None)
         _tell(book, order, trade, now)
         order.save()
 

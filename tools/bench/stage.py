@@ -68,7 +68,7 @@ class Stage:
         for chunk in _chunks(orders):
             with transaction.atomic():
                 rows = [
-                    {**self._order(place, now), "status": "OPEN", "sequence": placed + number}
+                    {**self._order(place, now), "status": "OPEN", "phase": "RESTING", "sequence": placed + number}
                     for number, place in enumerate(chunk, 1)
                 ]
                 self._insert_orders(rows)
@@ -112,7 +112,7 @@ class Stage:
             "maker_fee_rate": MAKER_FEE,
             "taker_fee_rate": TAKER_FEE,
             "status": "PENDING",
-            "active": True,
+            "phase": "TAKING",
             "sequence": None,
             "correlation_id": uuid.uuid4().hex,
             "created_at": now,

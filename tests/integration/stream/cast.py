@@ -19,7 +19,7 @@ from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Asset, Market
 from orders.feed import OrderEventLog, open_order_feed, publish_updates
 from orders.models import Order, OrderEvent
-from orders.telling import from_rows
+from orders.representation import from_rows
 from tests.integration.stream.client import StreamClient
 from tools.rig.servers import free_port
 

@@ -18,7 +18,7 @@ from exchange.asgi import ORDER_STATUS_PATH
 from orders import catch_up
 from orders.feed import publish_updates
 from orders.models import OrderEvent
-from orders.telling import from_rows
+from orders.representation import from_rows
 from tests.integration.stream.cast import Cast, connect, opened, until_true
 from tools.rig.servers import Server
 

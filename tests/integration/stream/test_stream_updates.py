@@ -9,7 +9,7 @@ from django.utils import timezone
 from exchange.asgi import ORDER_STATUS_PATH
 from markets.models import Trade
 from orders.feed import publish_updates
-from orders.telling import from_rows
+from orders.representation import from_rows
 from tests.integration.stream.cast import Cast, connect, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,0 +1,114 @@
+"""Order types as rows: what each needs, allows and reserves, and whether it rests.
+
+The form, intake, the core and the API's document read these rows. Amounts are integers of 1e-8 units.
+"""
+
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from core.money import notional
+from core.types import Order, OrderType, Side, TimeInForce
+
+# The fields of a new order that some types do not take, by their names in `Terms`.
+PRICE, QUANTITY, QUOTE_QUANTITY = "price", "quantity", "quote_quantity"
+TIME_IN_FORCE, POST_ONLY = "time_in_force", "post_only"
+
+
+class Kind(NamedTuple):
+    """One order type.
+
+    `needs` names the fields that must be given, `forbids` those that must not be, each with the reason. `takes_budget`:
+    a BUY may give its quote quantity in place of its quantity. `time_in_force` holds where none is given.
+    """
+
+    type: OrderType
+    needs: tuple[str, ...]
+    forbids: Mapping[str, str]
+    time_in_force: TimeInForce
+    takes_budget: bool = False
+
+    @property
+    def is_priced(self) -> bool:
+        return PRICE in self.needs
+
+    @property
+    def rests(self) -> bool:
+        """Whether what is left of it may rest in the book, as far as its time in force allows."""
+        return self.is_priced
+
+    def reserves(self, side: str, price: int | None, quantity: int | None, quote_quantity: int | None) -> int:
+        """What is frozen when the order is accepted: of the base for a SELL, of the quote for a BUY.
+
+        A MARKET BUY by quantity reserves nothing: nobody knows its price yet.
+        """
+        if side == Side.SELL:
+            assert quantity is not None
+            return quantity
+        if self.is_priced:
+            assert price is not None and quantity is not None
+            return notional(price, quantity)
+        return quote_quantity or 0
+
+    def missing(self, given: Container[str]) -> Iterator[tuple[str, str]]:
+        """The fields that it needs and that were not given, each with the reason."""
+        for field in self.needs:
+            if field not in given and not (field == QUANTITY and self.takes_budget and QUOTE_QUANTITY in given):
+                yield field, "is required" if field == QUANTITY else f"is required for {self.type}"
+
+    def refused(self, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The given fields that it does not take, each with the reason. What was not given is missing in `given`."""
+        for field, reason in self.forbids.items():
+            if given.get(field) or (field in given and field != POST_ONLY):
+                yield field, reason
+        rests = given.get(TIME_IN_FORCE, self.time_in_force) == TimeInForce.GTC
+        if POST_ONLY not in self.forbids and given.get(POST_ONLY) and not rests:
+            yield POST_ONLY, "is for timeInForce GTC only"
+        if self.takes_budget and QUOTE_QUANTITY in given:
+            if given.get("side") == Side.SELL:
+                yield QUOTE_QUANTITY, _BUDGET_ONLY
+            if QUANTITY in given:
+                yield QUOTE_QUANTITY, "and quantity exclude each other"
+
+
+_BUDGET_ONLY = "is for MARKET BUY only"
+KINDS: Mapping[str, Kind] = {
+    kind.type: kind
+    for kind in (
+        Kind(
+            OrderType.LIMIT,
+            needs=(PRICE, QUANTITY),
+            forbids={QUOTE_QUANTITY: _BUDGET_ONLY},
+            time_in_force=TimeInForce.GTC,
+        ),
+        Kind(
+            OrderType.MARKET,
+            needs=(QUANTITY,),
+            forbids={
+                PRICE: "is for LIMIT only: a MARKET order has no price limit",
+                TIME_IN_FORCE: "is for LIMIT only: a MARKET order never rests",
+                POST_ONLY: "is for LIMIT only: a MARKET order always takes",
+            },
+            # What cannot trade at once is closed.
+            time_in_force=TimeInForce.IOC,
+            takes_budget=True,
+        ),
+    )
+}
+
+
+def asset_given(side: str, base: str, quote: str) -> str:
+    """The asset that an order gives away, and therefore reserves."""
+    return quote if side == Side.BUY else base
+
+
+def released_by_fill(buyer: Order, quantity: int, value: int) -> int:
+    """What a fill takes out of the buyer's frozen funds: the notional at the buyer's own limit.
+
+    What the fill cost less goes back to available. A buyer without a limit reserved a quote quantity, or nothing.
+    """
+    return min(value, buyer.frozen) if buyer.price is None else notional(buyer.price, quantity)
+
+
+def spends_available(order: Order) -> bool:
+    """Whether the available funds decide how much it buys: a MARKET BUY by quantity reserved nothing."""
+    return order.price is None and order.side is Side.BUY and order.quantity is not None

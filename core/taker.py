@@ -1,0 +1,197 @@
+"""One taker's way through the book: what it meets, what it trades, and what becomes of its rest.
+
+Contract
+- A trade happens at the resting order's price. Fees are taken from the asset received, at the order's own rates,
+  rounded up at that asset's scale.
+- The taker's self-trade prevention decides when it meets an order of its own user.
+- A taker that meets more than `max_steps` resting orders stops there, unfinished: it must be placed again before any
+  other command, and goes on where it stopped. Nothing overtakes it, so what was checked when it began still holds.
+"""
+
+from core.book import Book
+from core.kinds import KINDS, released_by_fill
+from core.money import fee, notional
+from core.types import (
+    Event,
+    Order,
+    Outcome,
+    Phase,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    Status,
+    TimeInForce,
+    Trade,
+)
+
+_STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
+# What every order asks for, under names of this module: Python 3.11 looks a member up in its enumeration slowly.
+_BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
+_TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
+_OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
+_SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
+
+
+def place(book: Book, taker: Order, max_steps: int | None = None) -> Outcome:
+    """Apply a new order: match what crosses, then rest or close the remainder. O(orders met x log levels)."""
+    return Taker(book, taker, max_steps).run()
+
+
+class Taker:
+    """One taker on its way through the book."""
+
+    __slots__ = ("book", "events", "opposite", "steps_left", "stopped", "taker", "trades")
+
+    def __init__(self, book: Book, taker: Order, max_steps: int | None) -> None:
+        assert taker.id not in book.orders and taker.phase is _TAKING
+        self.book = book
+        self.taker = taker
+        self.steps_left = max_steps
+        self.opposite = book.opposite[taker.side]
+        self.events: list[Event] = []
+        self.trades: list[Trade] = []
+        # Why the taker stops before its quantity is filled; None while it may go on or rest.
+        self.stopped: Reason | None = None
+
+    def run(self) -> Outcome:
+        taker = self.taker
+        if (taker.post_only or taker.time_in_force is _FOK) and not self._admitted():
+            return Outcome(self.events, self.trades)
+        while self.stopped is None and taker.filled != taker.quantity:
+            maker = self.opposite.met_by(taker.price)
+            if maker is None:
+                break
+            if self.steps_left == 0:
+                return Outcome(self.events, self.trades, finished=False)
+            if self.steps_left is not None:
+                self.steps_left -= 1
+            self._meet(maker)
+        if taker.phase is _TAKING:
+            self._end()
+        return Outcome(self.events, self.trades)
+
+    def _admitted(self) -> bool:
+        """Refuse the orders that must not trade in part, or at all; one that goes on was admitted before."""
+        taker = self.taker
+        if taker.status is not Status.PENDING:
+            return True
+        if taker.post_only and self.opposite.met_by(taker.price) is not None:
+            self._close(Status.REJECTED, Reason.WOULD_TAKE)
+        elif taker.time_in_force is _FOK and not self._fillable():
+            self._close(Status.EXPIRED, Reason.FOK_NOT_FILLABLE)
+        return taker.phase is _TAKING
+
+    def _fillable(self) -> bool:
+        """Whether all of a FOK order would trade, not counting what self-trade prevention would remove."""
+        taker = self.taker
+        assert taker.quantity is not None
+        wanted = taker.quantity
+        for maker in self.opposite:
+            if not self._crosses(maker):
+                return False
+            if self._is_own(maker):
+                if taker.self_trade_prevention in _STOPS_AT_OWN:
+                    return False
+                continue
+            assert maker.quantity is not None
+            wanted -= maker.quantity - maker.filled
+            if wanted <= 0:
+                return True
+        return False
+
+    def _crosses(self, maker: Order) -> bool:
+        assert maker.price is not None
+        return self.opposite.accepts(self.taker.price, maker.price)
+
+    def _is_own(self, maker: Order) -> bool:
+        taker = self.taker
+        return maker.user_id == taker.user_id and taker.self_trade_prevention is not _NO_PREVENTION
+
+    def _meet(self, maker: Order) -> None:
+        taker = self.taker
+        assert maker.price is not None and maker.quantity is not None
+        quantity = maker.quantity - maker.filled
+        if taker.quantity is not None and taker.quantity - taker.filled < quantity:
+            quantity = taker.quantity - taker.filled
+        if taker.spend_limit is not None:
+            quantity = self._affordable(taker.spend_limit, maker.price, quantity)
+        if quantity == 0:
+            # Before self-trade prevention: a taker that has spent its limit meets nobody, not even itself.
+            self.stopped = Reason.INSUFFICIENT_FUNDS
+        elif self._is_own(maker):
+            self._prevent(maker)
+        else:
+            self._trade(maker, maker.price, quantity)
+
+    def _prevent(self, maker: Order) -> None:
+        mode = self.taker.self_trade_prevention
+        if mode is not SelfTradePrevention.EXPIRE_TAKER:
+            self.events += self.book.cancel(maker.id, Reason.SELF_TRADE).events
+        if mode is not SelfTradePrevention.EXPIRE_MAKER:
+            self.stopped = Reason.SELF_TRADE
+
+    def _affordable(self, spend_limit: int, price: int, quantity: int) -> int:
+        """How much of the quantity the taker's spend limit still buys at the price, in whole lots."""
+        left = spend_limit - self.taker.filled_notional
+        if notional(price, quantity) <= left:
+            return quantity
+        lot = self.book.rules.lot_size
+        return left // notional(price, lot) * lot
+
+    def _trade(self, maker: Order, price: int, quantity: int) -> None:
+        book, taker = self.book, self.taker
+        value = notional(price, quantity)
+        if taker.side is _BUY:
+            buyer, buyer_rate, seller, seller_rate = taker, taker.taker_fee_rate, maker, maker.maker_fee_rate
+        else:
+            buyer, buyer_rate, seller, seller_rate = maker, maker.maker_fee_rate, taker, taker.taker_fee_rate
+        unfrozen = released_by_fill(buyer, quantity, value)
+        buyer_fee = fee(quantity, buyer_rate, book.rules.base_step)
+        seller_fee = fee(value, seller_rate, book.rules.quote_step)
+        # By position: nine names would take as long again as the whole object.
+        trade = Trade(book.next_sequence, maker, taker, price, quantity, value, buyer_fee, seller_fee, unfrozen)
+        self.trades.append(trade)
+        buyer.frozen -= unfrozen
+        seller.frozen -= quantity
+        self._fill(taker, trade)
+        if maker.filled + quantity == maker.quantity:
+            book.unrest(maker)
+        else:
+            self.opposite.reduce(maker, quantity)
+        self._fill(maker, trade)
+
+    def _fill(self, order: Order, trade: Trade) -> None:
+        order.filled += trade.quantity
+        order.filled_notional += trade.notional
+        status = _PARTIALLY_FILLED
+        if order.filled == order.quantity:
+            order.phase, status = _CLOSED, _FILLED
+        self.events.append(self.book.event(order, status, trade))
+
+    def _end(self) -> None:
+        """The taker met all it could: rest what is left of it, or close it and say why."""
+        taker = self.taker
+        if self.stopped is _SELF_TRADE:
+            self._close(Status.CANCELLED, Reason.SELF_TRADE)
+        elif not KINDS[taker.type].rests:
+            self._end_market()
+        elif taker.time_in_force is _GTC:
+            self.book.rest(taker)
+            if not taker.filled:
+                self.events.append(self.book.event(taker, _OPEN))
+        else:
+            self._close(Status.PARTIALLY_FILLED if taker.filled else Status.EXPIRED, Reason.IOC_REMAINDER)
+
+    def _end_market(self) -> None:
+        """A quote quantity that no longer buys a lot is spent: that order is filled, and the rest of it released."""
+        taker = self.taker
+        reason = self.stopped or Reason.NO_LIQUIDITY
+        if not taker.filled:
+            self._close(Status.REJECTED, reason)
+        elif taker.quantity is None and (self.stopped or taker.spend_limit == taker.filled_notional):
+            self._close(Status.FILLED, None)
+        else:
+            self._close(Status.PARTIALLY_FILLED, reason)
+
+    def _close(self, status: Status, reason: Reason | None) -> None:
+        self.events.append(self.book.close(self.taker, status, reason))
