@@ -11,5 +11,5 @@ from tools.chaos.bells import COUNTS, Bells
 
 
 @pytest.mark.timeout(240)
-def test_bells_that_are_tampered_with_change_nothing(proves: Callable[[Part], None], kind: str, tmp_path: Path) -> None:
-    proves(Bells(kind, tmp_path, SEED, COUNTS["ci"] if PROVE else COUNTS["ci"] // 5))
+def test_bells_that_are_tampered_with_change_nothing(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
+    proves(Bells(kind, folder, SEED, COUNTS["ci"] if PROVE else COUNTS["ci"] // 5))

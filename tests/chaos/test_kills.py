@@ -17,6 +17,6 @@ SAMPLE, SAMPLE_AUDITS = Sizes(workers=10, databases=1, redis=2, others=1, pause_
 
 
 @pytest.mark.timeout(420)
-def test_kills_lose_nothing_and_double_nothing(proves: Callable[[Part], None], kind: str, tmp_path: Path) -> None:
+def test_kills_lose_nothing_and_double_nothing(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
     sizes, audits = (CI, QUICK_AUDITS["ci"]) if PROVE else (SAMPLE, SAMPLE_AUDITS)
-    proves(Kills(kind, tmp_path, SEED, sizes, audits))
+    proves(Kills(kind, folder, SEED, sizes, audits))

@@ -14,5 +14,5 @@ from tools.chaos.outages import KINDS, ROUNDS, Outages
 
 
 @pytest.mark.timeout(240)
-def test_streams_catch_up_after_each_outage(proves: Callable[[Part], None], kind: str, tmp_path: Path) -> None:
-    proves(Outages(kind, tmp_path, SEED, ROUNDS["ci"], sample(KINDS, len(KINDS), "outages")))
+def test_streams_catch_up_after_each_outage(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
+    proves(Outages(kind, folder, SEED, ROUNDS["ci"], sample(KINDS, len(KINDS), "outages")))

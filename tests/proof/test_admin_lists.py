@@ -150,9 +150,8 @@ def large(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     """An operator before tables of ROWS rows each. Emptied at the end: nobody could account for this money."""
     if connection.vendor == "sqlite":
         pytest.skip("needs a database server")
-    for module in (shared, admin):
-        monkeypatch.setattr(module, "MOST_ROWS", MOST_ROWS)
-    monkeypatch.setattr(admin, "WINDOW", WINDOW)
+    monkeypatch.setattr(shared, "MOST_ROWS", MOST_ROWS)
+    monkeypatch.setattr(shared, "WINDOW", WINDOW)
     create_market(symbol="BTC-USD", base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
     operator = User.objects.create(username="operator", email="o@example.com", is_staff=True, is_superuser=True)
     User.objects.create(id=7, username="maker", email="maker@example.com")

@@ -97,7 +97,7 @@ def test_no_request_meets_what_is_not_described(live: Live, trader: Trader, tmp_
             str(RANDOM_REQUESTS),
             "--generation-deterministic",
         ),
-        *("--workers", "2", "--warnings", "off", "--no-color", "--continue-on-failure"),
+        *("--warnings", "off", "--no-color", "--continue-on-failure"),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
