@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.commands import MARKETS, commands, random_command
+from tests.support.sampling import sample
 from tests.support.twin import Beside
 
 
@@ -25,9 +26,10 @@ def test_any_short_stream(market, max_steps, forgetful, stream):
     both.compare_all()
 
 
-@pytest.mark.parametrize(
-    ("max_steps", "forgetful", "seed"), [(None, False, 1), (1, False, 2), (2, True, 3), (7, True, 4)]
-)
+STREAMS = ((None, False, 1), (1, False, 2), (2, True, 3), (7, True, 4))
+
+
+@pytest.mark.parametrize(("max_steps", "forgetful", "seed"), sample(STREAMS, 4, "core twin"))
 def test_five_thousand_random_commands(max_steps, forgetful, seed):
     dice = random.Random(seed)
     both = Beside(MARKETS[seed % len(MARKETS)], max_steps, forgetful)
