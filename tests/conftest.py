@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
@@ -18,8 +19,10 @@ from commands.backlog import forget_backlogs
 from markets.services import forget_markets
 from matching import books
 from tests.integration.stream.client import StreamClient
+from tests.support.audits import counted_exchange
 from tests.support.contract import check_answer
 from tests.support.flush import empty_only_what_has_rows
+from tests.support.live import Live
 from tests.support.sampling import PROVE
 from tests.support.world import World
 from users.models import User
@@ -61,6 +64,13 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     forget_callers()
     forget_backlogs()
     forget_breakers()
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Live]:
+    """Web, worker and beat as a team would run them, shared by the session; each test makes its own market."""
+    with counted_exchange(tmp_path_factory.mktemp("exchange"), django_db_blocker) as live:
+        yield live
 
 
 @pytest.fixture
