@@ -3,14 +3,14 @@
 Contract
 - Orders rest in two ladders, best price first and, at one price, the smallest `sequence` first. A trade happens at the
   resting order's price. A book is never crossed between commands.
-- `cancel`, `refuse` and `taker.place` change the book and the orders they touch, and return everything that changed as
-  an Outcome of events and trades. The caller stores the outcome in one transaction or throws the whole book away: there
-  is no undo.
+- `cancel`, `refuse` and `taker.place` change the book and its orders, and return everything that changed as an Outcome
+  of events and trades. The caller stores the outcome in one transaction, or throws the whole book away, because a
+  change cannot be undone.
 - Every event takes the market's next sequence number, without gaps. An order's own sequence is that of its first
   event, and is its time priority. A trade carries the sequence of its taker's fill event.
 - The taker's way through the book, with fees and self-trade prevention, is in `taker`.
 
-Known limitations: no order that is not priced rests (no pegs, no stops); an order never grows.
+Known limitations: only orders with a price rest (no pegs, no stops); an order never grows.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from core.ladder import DepthLevel, Ladder
 from core.types import Event, Order, Outcome, Phase, Reason, Rules, Side, Status, Trade
 
-# Under names of this module: Python 3.11 looks a member up in its enumeration slowly.
+# Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _RESTING, _CLOSED = Phase.RESTING, Phase.CLOSED
 
 
@@ -38,7 +38,7 @@ class Book:
             raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
 
     def cancel(self, order_id: int, reason: Reason = Reason.USER_CANCELLED) -> Outcome:
-        """Take a resting order out. An order that no longer rests is left alone: the outcome is empty. O(1)."""
+        """Take a resting order out. The outcome is empty if the order does not rest any more. O(1)."""
         order = self.orders.get(order_id)
         if order is None:
             return Outcome([], [])
@@ -46,7 +46,7 @@ class Book:
         return Outcome([self.close(order, Status.CANCELLED, reason)], [])
 
     def refuse(self, order: Order, status: Status, reason: Reason) -> Outcome:
-        """Close an order that is not in the book, its reserved funds released. O(1)."""
+        """Close an order that is not in the book, and release its frozen funds. O(1)."""
         assert order.id not in self.orders
         return Outcome([self.close(order, status, reason)], [])
 
@@ -82,7 +82,7 @@ class Book:
         return self.event(order, status)
 
     def event(self, order: Order, status: Status, trade: Trade | None = None) -> Event:
-        """The order's next event, with the next sequence; a closed order's reserved funds are released with it."""
+        """Make the order's next event, with the next sequence. A closed order's frozen funds are released with it."""
         sequence = self.next_sequence
         self.next_sequence += 1
         if order.sequence is None:

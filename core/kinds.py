@@ -1,6 +1,6 @@
 """Order types as rows: what each needs, allows and reserves, and whether it rests.
 
-The form, intake, the core and the API's document read these rows. Amounts are integers of 1e-8 units.
+The form, intake, the core and the API's document read these rows. Amounts are integers of units.
 """
 
 from collections.abc import Container, Iterator, Mapping
@@ -17,15 +17,15 @@ TIME_IN_FORCE, POST_ONLY = "time_in_force", "post_only"
 class Kind(NamedTuple):
     """One order type.
 
-    `needs` names the fields that must be given, `forbids` those that must not be, each with the reason. `takes_budget`:
-    a BUY may give its quote quantity in place of its quantity. `time_in_force` holds where none is given.
+    `needs` names the fields that an order must have, `forbids` those that it must not have, each with the reason.
+    `takes_quote_quantity`: a BUY may have a quote quantity in place of its quantity. `time_in_force` is the default.
     """
 
     type: OrderType
     needs: tuple[str, ...]
     forbids: Mapping[str, str]
     time_in_force: TimeInForce
-    takes_budget: bool = False
+    takes_quote_quantity: bool = False
 
     @property
     def is_priced(self) -> bool:
@@ -33,13 +33,13 @@ class Kind(NamedTuple):
 
     @property
     def rests(self) -> bool:
-        """Whether what is left of it may rest in the book, as far as its time in force allows."""
+        """Whether its remainder may rest in the book, if its time in force allows that too."""
         return self.is_priced
 
     def reserves(self, side: str, price: int | None, quantity: int | None, quote_quantity: int | None) -> int:
-        """What is frozen when the order is accepted: of the base for a SELL, of the quote for a BUY.
+        """The amount that intake freezes for the order: base of a SELL, quote of a BUY.
 
-        A MARKET BUY by quantity reserves nothing: nobody knows its price yet.
+        A MARKET BUY by quantity reserves nothing, because its price is not known yet.
         """
         if side == Side.SELL:
             assert quantity is not None
@@ -50,34 +50,35 @@ class Kind(NamedTuple):
         return quote_quantity or 0
 
     def missing(self, given: Container[str]) -> Iterator[tuple[str, str]]:
-        """The fields that it needs and that were not given, each with the reason."""
+        """The needed fields that the order does not have, each with the reason."""
         for field in self.needs:
-            if field not in given and not (field == QUANTITY and self.takes_budget and QUOTE_QUANTITY in given):
+            has_other = field == QUANTITY and self.takes_quote_quantity and QUOTE_QUANTITY in given
+            if field not in given and not has_other:
                 yield field, "is required" if field == QUANTITY else f"is required for {self.type}"
 
     def refused(self, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The given fields that it does not take, each with the reason. What was not given is missing in `given`."""
+        """The fields that the order has and must not have, each with the reason. `given` holds only the fields sent."""
         for field, reason in self.forbids.items():
             if given.get(field) or (field in given and field != POST_ONLY):
                 yield field, reason
         rests = given.get(TIME_IN_FORCE, self.time_in_force) == TimeInForce.GTC
         if POST_ONLY not in self.forbids and given.get(POST_ONLY) and not rests:
             yield POST_ONLY, "is for timeInForce GTC only"
-        if self.takes_budget and QUOTE_QUANTITY in given:
+        if self.takes_quote_quantity and QUOTE_QUANTITY in given:
             if given.get("side") == Side.SELL:
-                yield QUOTE_QUANTITY, _BUDGET_ONLY
+                yield QUOTE_QUANTITY, _MARKET_BUY_ONLY
             if QUANTITY in given:
                 yield QUOTE_QUANTITY, "and quantity exclude each other"
 
 
-_BUDGET_ONLY = "is for MARKET BUY only"
+_MARKET_BUY_ONLY = "is for MARKET BUY only"
 KINDS: Mapping[str, Kind] = {
     kind.type: kind
     for kind in (
         Kind(
             OrderType.LIMIT,
             needs=(PRICE, QUANTITY),
-            forbids={QUOTE_QUANTITY: _BUDGET_ONLY},
+            forbids={QUOTE_QUANTITY: _MARKET_BUY_ONLY},
             time_in_force=TimeInForce.GTC,
         ),
         Kind(
@@ -88,27 +89,28 @@ KINDS: Mapping[str, Kind] = {
                 TIME_IN_FORCE: "is for LIMIT only: a MARKET order never rests",
                 POST_ONLY: "is for LIMIT only: a MARKET order always takes",
             },
-            # What cannot trade at once is closed.
+            # The engine closes the remainder that cannot trade at once.
             time_in_force=TimeInForce.IOC,
-            takes_budget=True,
+            takes_quote_quantity=True,
         ),
     )
 }
 
 
 def asset_given(side: str, base: str, quote: str) -> str:
-    """The asset that an order gives away, and therefore reserves."""
+    """The asset that an order pays with, and therefore reserves."""
     return quote if side == Side.BUY else base
 
 
 def released_by_fill(buyer: Order, quantity: int, value: int) -> int:
-    """What a fill takes out of the buyer's frozen funds: the notional at the buyer's own limit.
+    """The amount that a fill takes out of the buyer's frozen funds: the notional at the buyer's own limit price.
 
-    What the fill cost less goes back to available. A buyer without a limit reserved a quote quantity, or nothing.
+    The difference to the price of the trade becomes available again. A buyer without a limit price reserved a quote
+    quantity, or nothing.
     """
     return min(value, buyer.frozen) if buyer.price is None else notional(buyer.price, quantity)
 
 
 def spends_available(order: Order) -> bool:
-    """Whether the available funds decide how much it buys: a MARKET BUY by quantity reserved nothing."""
+    """Whether the user's available funds limit the order: a MARKET BUY by quantity has nothing frozen."""
     return order.price is None and order.side is Side.BUY and order.quantity is not None

@@ -10,7 +10,7 @@ from core.types import Order, Phase, Side
 
 
 class DepthLevel(NamedTuple):
-    """One price of the book, as it is shown: the sum of what rests there, and how many orders that is."""
+    """One price of the book as clients see it: the remaining quantity that rests there, and the number of orders."""
 
     price: int
     quantity: int
@@ -18,19 +18,19 @@ class DepthLevel(NamedTuple):
 
 
 class Level:
-    """The orders resting at one price, in time priority, and the sum of what is left of them."""
+    """The orders that rest at one price, in time priority, and the sum of their remaining quantities."""
 
     __slots__ = ("key", "orders", "quantity")
 
     def __init__(self, key: int) -> None:
         self.key = key
-        # Not a plain dict: taking the first entry again and again would walk over the ones already removed.
+        # An OrderedDict, because a plain dict steps over all removed entries each time its first one is asked for.
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.quantity = 0
 
 
 class Ladder:
-    """All resting orders of one side. Prices are kept by a signed key so that the best one is always the smallest."""
+    """All resting orders of one side. A level's key is its price with a sign: the best key is the smallest."""
 
     __slots__ = ("first", "levels", "side", "sign")
 
@@ -38,7 +38,7 @@ class Ladder:
         self.side = side
         self.sign = -1 if side is Side.BUY else 1
         self.levels: SortedDict[int, Level] = SortedDict()
-        # The best of the levels, kept at hand: every order asks for it, and more than once.
+        # The best level. It is kept here because every taker reads it several times.
         self.first: Level | None = None
 
     def add(self, order: Order) -> None:
@@ -54,7 +54,7 @@ class Ladder:
         level.quantity += order.quantity - order.filled
 
     def remove(self, order: Order) -> None:
-        """Take the order out, whatever is left of it. O(1), O(log levels) when its price empties."""
+        """Take the order out. O(1), or O(log levels) when no other order rests at its price."""
         assert order.price is not None and order.quantity is not None
         key = self.sign * order.price
         level = self.levels[key]
@@ -66,11 +66,11 @@ class Ladder:
                 self.first = self.levels.peekitem(0)[1] if self.levels else None
 
     def reduce(self, order: Order, quantity: int) -> None:
-        """Note that the order, still resting, lost this much to a fill. O(1)."""
+        """Take a fill's quantity off the level of an order that still rests. O(1)."""
         self.levels[self._key(order)].quantity -= quantity
 
     def met_by(self, limit: int | None) -> Order | None:
-        """The order that a taker with this limit (None: any price) meets next: best price, then oldest. O(1)."""
+        """The order that a taker with this limit price (None: any) meets next: best price, then oldest. O(1)."""
         level = self.first
         if level is None or (limit is not None and level.key > self.sign * limit):
             return None
@@ -80,7 +80,7 @@ class Ladder:
         return None if self.first is None else self.sign * self.first.key
 
     def accepts(self, limit: int | None, price: int) -> bool:
-        """Whether a taker with this limit (None: any price) crosses a price of this side."""
+        """Whether a taker with this limit price (None: any) accepts a price of this side."""
         return limit is None or self.sign * price <= self.sign * limit
 
     def __iter__(self) -> Iterator[Order]:

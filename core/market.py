@@ -1,6 +1,6 @@
-"""One market: what a command does to its trading status and its book, and which money that moves.
+"""One market: what a command changes of its trading status and its book, and which money that moves.
 
-`decide` applies the commands of one transaction; the Batch that it returns is all that the transaction has to write.
+`decide` applies the commands of one transaction and returns a Batch: all that the transaction has to write.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ from core.types import (
     Trade,
 )
 
-# A balance: whose, and of which asset.
+# The key of a balance: user id and asset.
 Account = tuple[int, str]
 BY_OPERATOR = "by an operator"
 
 
 class TradingStatusChange(NamedTuple):
-    """The market's trading status changed, before the event with this sequence."""
+    """A change of the market's trading status, before the event with this sequence."""
 
     status: str
     sequence: int
@@ -38,7 +38,7 @@ class TradingStatusChange(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a batch does to one balance, in units of 1e-8: signed changes of available and frozen."""
+    """The signed changes that a batch makes to one balance, in units."""
 
     available: int
     frozen: int
@@ -49,19 +49,19 @@ class Batch:
     """What the commands of one transaction changed, in the order in which they were applied."""
 
     rules: Rules
-    # The market's trading status after what was applied so far.
+    # The market's trading status after the commands that were applied so far.
     status: str = MarketStatus.TRADING
     status_changes: list[TradingStatusChange] = field(default_factory=list)
     done: list[PendingCommand] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
-    # Takers that went to rest without an event of their own: all of their fills were in batches before.
+    # Takers that began to rest in this batch and have no event in it, because all of their fills were in earlier ones.
     rested: list[Order] = field(default_factory=list)
     unfinished_order_id: int | None = None
     _changes: dict[Account, list[int]] = field(default_factory=dict)
 
     def add(self, command: PendingCommand, outcome: Outcome) -> None:
-        """Take in one command's outcome; an unfinished one stays in the inbox."""
+        """Add the outcome of one command. The command of an unfinished taker stays in the inbox."""
         self.events += outcome.events
         self.trades += outcome.trades
         if outcome.finished:
@@ -79,23 +79,23 @@ class Batch:
                 self._change(event.order.user_id, asset, event.released, -event.released)
 
     def set_trading_status(self, status: str, sequence: int, reason: str) -> None:
-        """Change the market's status here; a market that has it already is left as it is."""
+        """Change the market's trading status at this place of its sequence, unless the market has it already."""
         if status != self.status:
             self.status_changes.append(TradingStatusChange(status, sequence, reason))
         self.status = status
 
     def gained(self, user_id: int, asset: str) -> int:
-        """How much the batch changed a user's available funds so far, in units."""
+        """The change of a user's available funds by the batch so far, in units."""
         change = self._changes.get((user_id, asset))
         return change[0] if change else 0
 
     @property
     def changes(self) -> dict[Account, Change]:
-        """The money that moves, by balance."""
+        """The changes of all balances."""
         return {account: Change(*change) for account, change in self._changes.items()}
 
     def _move(self, trade: Trade) -> None:
-        """A trade's money. The buyer pays out of frozen funds, and what they froze above the price comes back."""
+        """Move a trade's money. The buyer pays with frozen funds; what was frozen above the price becomes available."""
         base, quote = self.rules.base, self.rules.quote
         buyer, seller = trade.buyer.user_id, trade.seller.user_id
         self._change(buyer, quote, trade.buyer_unfrozen - trade.notional, -trade.buyer_unfrozen)
@@ -110,26 +110,27 @@ class Batch:
 
 
 class Market:
-    """A market as its worker holds it: its trading status and its book."""
+    """A market in its worker's memory: its trading status and its book."""
 
     __slots__ = ("book", "rules", "status")
 
     def __init__(self, rules: Rules, status: str, next_sequence: int = 1, resting: Iterable[Order] = ()) -> None:
-        """Rebuild it from its row and its resting orders. Raises ValueError if those are crossed."""
+        """Rebuild the market from its row and its resting orders. Raises ValueError if the orders are crossed."""
         self.rules = rules
         self.status = status
         self.book = Book(rules, next_sequence, resting)
 
     def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
-        """Apply the commands in order, up to the transaction's limit of fills.
+        """Apply the commands in order, until the transaction has as many fills as it may have.
 
-        `spendable`: what market buyers may spend, in units, by user; it is locked before anything is decided.
-        `most_fills`: how many orders one taker meets; each is a trade, the most there is to write, and the book is
-        locked meanwhile. A batch of several takers ends at twice as many.
+        `spendable`: the available funds of the users who buy by MARKET and quantity, in units. Their balances are
+        locked before, because the decision depends on them.
+        `most_fills`: how many orders one taker may meet in this transaction. The limit exists because each trade takes
+        time to write, and the book is locked meanwhile. A batch of several takers ends at twice as many.
         """
         batch = Batch(self.rules, self.status)
         for command in commands:
-            # A step makes two events at the most, a fill's.
+            # A taker makes at most two events with each order that it meets: those of the two fills.
             left = 2 * most_fills - len(batch.events) // 2
             if left <= 0:
                 break
@@ -141,7 +142,7 @@ class Market:
         return batch
 
     def give_up(self, command: PendingCommand) -> Batch:
-        """What giving a command up does: its order fails, a cancel leaves its order as it is, a status is set."""
+        """Give a command up. A new order becomes FAILED, a cancel changes nothing, a trading status is set."""
         batch, outcome = Batch(self.rules, self.status), Outcome([], [])
         if command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
@@ -152,10 +153,10 @@ class Market:
         return batch
 
     def _apply(self, command: PendingCommand, batch: Batch, spendable: Mapping[int, int], steps: int) -> Outcome:
-        """One command. A market that is not trading rejects new orders.
+        """Apply one command. A market that does not trade rejects new orders.
 
-        An operator's status never comes between two steps of one taker, because a taker that is not finished goes
-        before any other command; the status of a broken market does.
+        An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
+        operator waits until the taker is finished.
         """
         if command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
@@ -171,15 +172,16 @@ class Market:
 
 
 def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:
-    """The users whose available funds decide how much they buy."""
+    """The users with orders that their available funds limit."""
     orders = (command.order for command in commands)
     return {order.user_id for order in orders if order is not None and spends_available(order)}
 
 
 def _limit_spending(order: Order, available: int) -> None:
-    """A taker that goes on in a second transaction keeps its first limit.
+    """Set the spend limit of an order. An unfinished taker keeps the limit of its first transaction.
 
-    What it earned meanwhile, by trading with itself, must not depend on where the transactions were divided.
+    It may earn quote meanwhile, by a trade with its own user. If it could spend that, its fills would depend on where
+    one transaction ended and the next one began.
     """
     limit = order.filled_notional + available
     order.spend_limit = limit if order.spend_limit is None else min(order.spend_limit, limit)

@@ -9,8 +9,8 @@ from functools import lru_cache
 DIGITS = 8
 UNIT: int = 10**DIGITS
 
-# 90 billion: the largest round figure whose units fit a signed 64-bit integer (the embedded database's money type).
-# No single amount and no asset's total supply may exceed it, so no sum of balances can overflow.
+# 90 billion: the largest round number whose units fit a signed 64-bit integer, in which SQLite stores money.
+# No single amount and no asset's supply may exceed it, so no sum of balances can overflow.
 MAX_UNITS = 90_000_000_000 * UNIT
 MAX_AMOUNT = Decimal(90_000_000_000)
 
@@ -32,7 +32,7 @@ def to_decimal(units: int) -> Decimal:
 def notional(price: int, quantity: int) -> int:
     """Price times quantity, in units of the quote asset.
 
-    Exact: a market's tick and lot have together no more digits than the scale, so nothing is ever rounded here.
+    Exact, without rounding, because tick and lot have together no more digits than the quote asset.
     """
     value, rest = divmod(price * quantity, UNIT)
     assert rest == 0, f"notional of {price} x {quantity} is not exact"
@@ -40,7 +40,7 @@ def notional(price: int, quantity: int) -> int:
 
 
 def average_price(total: int, quantity: int) -> int:
-    """What a unit of the asset cost on average: total / quantity in units, halves rounded to the even digit."""
+    """The average price of a quantity: total / quantity in units, halves rounded to the even digit."""
     average, rest = divmod(total * UNIT, quantity)
     return average + (2 * rest > quantity or (2 * rest == quantity and average % 2))
 
@@ -55,19 +55,19 @@ def fee(received: int, rate: int, step: int) -> int:
 
 
 def plain(amount: Decimal) -> str:
-    """A decimal as clients see it: no exponent, trailing zeros trimmed."""
+    """A decimal as clients see it: without exponent and without trailing zeros."""
     text = f"{amount:f}"
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def plain_or_none(amount: Decimal | None) -> str | None:
-    """The same where there may be nothing to show."""
+    """The same, and None for None."""
     return None if amount is None else plain(amount)
 
 
 @lru_cache(maxsize=16_384)
 def plain_units(units: int) -> str:
-    """Units of 1e-8 as clients see the amount. Every event told has half a dozen of them, and most come again."""
+    """Units as clients see the amount. Cached, because order updates repeat most of their amounts."""
     if units < 0:
         return f"-{plain_units(-units)}"
     whole, rest = divmod(units, UNIT)
@@ -75,5 +75,5 @@ def plain_units(units: int) -> str:
 
 
 def plain_units_or_none(units: int | None) -> str | None:
-    """The same where there may be nothing to show."""
+    """The same, and None for None."""
     return None if units is None else plain_units(units)

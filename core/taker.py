@@ -1,11 +1,12 @@
-"""One taker's way through the book: what it meets, what it trades, and what becomes of its rest.
+"""One taker's way through the book: which orders it meets, what it trades, and what becomes of its remainder.
 
 Contract
-- A trade happens at the resting order's price. Fees are taken from the asset received, at the order's own rates,
+- A trade happens at the resting order's price. Each order pays its fee in the asset that it receives, at its own rate,
   rounded up at that asset's scale.
-- The taker's self-trade prevention decides when it meets an order of its own user.
-- A taker that meets more than `max_steps` resting orders stops there, unfinished: it must be placed again before any
-  other command, and goes on where it stopped. Nothing overtakes it, so what was checked when it began still holds.
+- The taker's self-trade prevention decides what happens when it meets an order of its own user.
+- A taker that would meet more than `max_steps` resting orders stops there, unfinished. The caller must place it again
+  before any other command, and it goes on where it stopped. The book does not change in between, so the checks that
+  were made when the taker began still hold.
 """
 
 from core.book import Book
@@ -25,7 +26,7 @@ from core.types import (
 )
 
 _STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
-# What every order asks for, under names of this module: Python 3.11 looks a member up in its enumeration slowly.
+# Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
 _TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
 _OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
@@ -33,7 +34,7 @@ _SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
 
 
 def place(book: Book, taker: Order, max_steps: int | None = None) -> Outcome:
-    """Apply a new order: match what crosses, then rest or close the remainder. O(orders met x log levels)."""
+    """Apply a new order: trade with the orders that it crosses, then rest or close. O(orders met x log levels)."""
     return Taker(book, taker, max_steps).run()
 
 
@@ -71,7 +72,10 @@ class Taker:
         return Outcome(self.events, self.trades)
 
     def _admitted(self) -> bool:
-        """Refuse the orders that must not trade in part, or at all; one that goes on was admitted before."""
+        """Whether the taker may trade. Closes a FOK that cannot trade in full, and a post-only order that would take.
+
+        An unfinished taker was admitted in its first transaction.
+        """
         taker = self.taker
         if taker.status is not Status.PENDING:
             return True
@@ -82,10 +86,10 @@ class Taker:
         return taker.phase is _TAKING
 
     def _fillable(self) -> bool:
-        """Whether all of a FOK order would trade, not counting what self-trade prevention would remove."""
+        """Whether all of a FOK order can trade. Orders that self-trade prevention would remove do not count."""
         taker = self.taker
         assert taker.quantity is not None
-        wanted = taker.quantity
+        missing = taker.quantity
         for maker in self.opposite:
             if not self._crosses(maker):
                 return False
@@ -94,8 +98,8 @@ class Taker:
                     return False
                 continue
             assert maker.quantity is not None
-            wanted -= maker.quantity - maker.filled
-            if wanted <= 0:
+            missing -= maker.quantity - maker.filled
+            if missing <= 0:
                 return True
         return False
 
@@ -116,7 +120,7 @@ class Taker:
         if taker.spend_limit is not None:
             quantity = self._affordable(taker.spend_limit, maker.price, quantity)
         if quantity == 0:
-            # Before self-trade prevention: a taker that has spent its limit meets nobody, not even itself.
+            # Before self-trade prevention, because a taker that has spent its limit meets no further order.
             self.stopped = Reason.INSUFFICIENT_FUNDS
         elif self._is_own(maker):
             self._prevent(maker)
@@ -131,7 +135,7 @@ class Taker:
             self.stopped = Reason.SELF_TRADE
 
     def _affordable(self, spend_limit: int, price: int, quantity: int) -> int:
-        """How much of the quantity the taker's spend limit still buys at the price, in whole lots."""
+        """How much of the quantity the rest of the spend limit buys at the price, in whole lots."""
         left = spend_limit - self.taker.filled_notional
         if notional(price, quantity) <= left:
             return quantity
@@ -148,7 +152,7 @@ class Taker:
         unfrozen = released_by_fill(buyer, quantity, value)
         buyer_fee = fee(quantity, buyer_rate, book.rules.base_step)
         seller_fee = fee(value, seller_rate, book.rules.quote_step)
-        # By position: nine names would take as long again as the whole object.
+        # By position, because nine keywords take as long as the whole object.
         trade = Trade(book.next_sequence, maker, taker, price, quantity, value, buyer_fee, seller_fee, unfrozen)
         self.trades.append(trade)
         buyer.frozen -= unfrozen
@@ -169,7 +173,7 @@ class Taker:
         self.events.append(self.book.event(order, status, trade))
 
     def _end(self) -> None:
-        """The taker met all it could: rest what is left of it, or close it and say why."""
+        """Rest or close a taker that meets no further order."""
         taker = self.taker
         if self.stopped is _SELF_TRADE:
             self._close(Status.CANCELLED, Reason.SELF_TRADE)
@@ -183,7 +187,10 @@ class Taker:
             self._close(Status.PARTIALLY_FILLED if taker.filled else Status.EXPIRED, Reason.IOC_REMAINDER)
 
     def _end_market(self) -> None:
-        """A quote quantity that no longer buys a lot is spent: that order is filled, and the rest of it released."""
+        """Close a taker that never rests.
+
+        A quote quantity is spent when its rest does not buy a lot: the order is then FILLED, and the rest is released.
+        """
         taker = self.taker
         reason = self.stopped or Reason.NO_LIQUIDITY
         if not taker.filled:

@@ -1,6 +1,6 @@
-"""The vocabulary of the engine: what an order is, what can become of it, and what the core answers.
+"""The types of the core: orders, commands, events, trades and outcomes, with their words.
 
-Prices, quantities and amounts are integers of 1e-8 units (see money).
+Prices, quantities and amounts are integers of units (see money).
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Status(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where an order is in its life: on its way through the book (or to it), resting in it, or at its end."""
+    """Where an order is: in the inbox or on its way through the book, resting in the book, or closed."""
 
     TAKING = "TAKING"
     RESTING = "RESTING"
@@ -59,7 +59,11 @@ ACTIVE_PHASES = (Phase.TAKING, Phase.RESTING)
 
 
 class MarketStatus(StrEnum):
-    """What a market takes: orders and cancels, cancels alone, or nothing."""
+    """A market's trading status. A market that is not TRADING takes cancels alone.
+
+    The engine treats CANCEL_ONLY and HALTED alike. Operators set the first while they close a market; the second also
+    is what a market becomes that halts by itself.
+    """
 
     TRADING = "TRADING"
     CANCEL_ONLY = "CANCEL_ONLY"
@@ -67,7 +71,7 @@ class MarketStatus(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What a book can be asked to do."""
+    """What a command asks a market's worker for."""
 
     NEW = "NEW"
     CANCEL = "CANCEL"
@@ -76,7 +80,7 @@ class CommandKind(StrEnum):
     HALT = "HALT"
 
 
-# The commands that set the market's trading status, and what they set it to. The others concern an order.
+# The commands that set the market's trading status, with the status that they set. The others concern an order.
 TRADING_STATUS_AFTER = {
     CommandKind.RESUME.value: MarketStatus.TRADING,
     CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
@@ -96,8 +100,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-# Which status may follow which. An order is PARTIALLY_FILLED too when its rest could not trade: its phase, and not its
-# status alone, shows whether it is closed.
+# Which status may follow which. PARTIALLY_FILLED is the status of a resting order and also of a closed order whose
+# remainder could not trade: the phase shows which of them it is.
 _FILLING = frozenset({Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELLED, Status.FAILED})
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset(Status) - {Status.PENDING},
@@ -113,11 +117,11 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order as the core sees it. The core changes the fields from `filled` on, and nothing else.
+    """An order as the core sees it. The core changes `spend_limit` and the fields from `filled` on, and no others.
 
     `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity; `spend_limit` is the most quote
-    that a MARKET BUY may spend in all. `frozen` is what is still reserved: quote for a buy, base for a sell.
-    Fee rates are in units (0.001 is 100_000).
+    that a MARKET BUY may spend in all. `frozen` is the amount still frozen for the order: quote of a buy, base of a
+    sell. Fee rates are in units (0.001 is 100_000).
     """
 
     id: int
@@ -139,7 +143,7 @@ class Order:
     reason: Reason | None = None
     phase: Phase = Phase.TAKING
     sequence: int | None = None
-    # Whatever the caller wants to find again with the order; the core neither reads nor changes it.
+    # An object of the caller that stays with the order; the core neither reads nor changes it.
     info: object = None
 
     @property
@@ -150,7 +154,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the core needs to know of a market: its assets, its lot and the smallest step of either asset, in units."""
+    """What the core needs of a market: its assets, its lot and the smallest step of each asset, in units."""
 
     lot_size: int
     base_step: int = 1
@@ -161,7 +165,7 @@ class Rules:
 
 
 class PendingCommand(NamedTuple):
-    """A command in the inbox. `order` is the order of a NEW command, None for any other."""
+    """A command in the inbox. `order` is the order of a NEW command, and None otherwise."""
 
     id: int
     kind: str
@@ -170,10 +174,10 @@ class PendingCommand(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A taker met a resting order, at the resting order's price.
+    """One meeting of a taker and a resting order, at the resting order's price.
 
-    `buyer_unfrozen` is what leaves the buyer's frozen funds: the notional at the buyer's own limit, so that what the
-    trade cost less goes back to available. It is 0 for a MARKET BUY by quantity, which freezes nothing ahead.
+    `buyer_unfrozen` is the amount that leaves the buyer's frozen funds: the notional at the buyer's own limit price.
+    The difference to `notional` becomes available. It is 0 for a MARKET BUY by quantity, which has nothing frozen.
     """
 
     sequence: int
@@ -196,7 +200,7 @@ class Trade(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One step in an order's life, with the order's state after it; `released` went from frozen to available."""
+    """One step in an order's life, with the order's state after it. `released` moves from frozen to available."""
 
     sequence: int
     order: Order
@@ -210,7 +214,7 @@ class Event(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """All that one command changed. `finished` is false when the taker goes on first thing in the next batch."""
+    """All that one command changed. `finished` is false for a taker that goes on first in the next batch."""
 
     events: list[Event]
     trades: list[Trade]

@@ -1,11 +1,12 @@
-"""Books in memory, trusted only while they carry the token of the locked row.
+"""Books in memory, used only while they carry the token of the locked row.
 
-A cache and nothing more: it is thrown away on any error, and rebuilt from the resting orders when its token differs.
+They are a cache: the worker throws a book away on any error, and rebuilds it from the resting orders when its token is
+not the row's.
 """
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, Time
 from markets.services import known_market
 from matching.models import OrderBook, new_token
 from orders.models import Order
-from orders.representation import OrderInfo
+from orders.representation import INFO_COLUMNS, OrderInfo
 from orders.services import resting_orders
 
 CORE_COLUMNS = (
@@ -43,9 +44,7 @@ CORE_COLUMNS = (
     "frozen",
     "status",
     "sequence",
-    "client_order_id",
-    "correlation_id",
-    "created_at",
+    *INFO_COLUMNS,
 )
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ _RENEW = (
 
 
 class BookRow(NamedTuple):
-    """What the locked row said."""
+    """The locked row as it was read."""
 
     market_id: str
     token: str
@@ -76,7 +75,7 @@ def lock_book(symbol: str) -> BookRow:
     """Lock the book's row until the transaction ends."""
     row = _locked(symbol)
     if row is None:
-        # The market's first order: whoever comes second waits for the row and finds it.
+        # The market's first order. Of two workers here the second waits for the row of the first, and then reads it.
         OrderBook.objects.bulk_create([OrderBook(market_id=symbol)], ignore_conflicts=True)
         row = _locked(symbol)
         assert row is not None, symbol
@@ -84,7 +83,7 @@ def lock_book(symbol: str) -> BookRow:
 
 
 def renew_book(row: BookRow, now: datetime) -> str:
-    """Write the row's new state under a new token, and return that. Raises GuardFailed if the row's token is gone."""
+    """Write the row's new state with a new token, and return it. Raises GuardFailed if the row has another token."""
     token = new_token()
     state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
     with connection.cursor() as cursor:
@@ -94,7 +93,7 @@ def renew_book(row: BookRow, now: datetime) -> str:
     return token
 
 
-# Plain look-ups: to call an enumeration with a word takes five times as long, and each order needs five.
+# Dictionaries, because to call an enumeration with a word takes five times as long, and each order needs five words.
 _SIDES = {str(side): side for side in Side}
 _TYPES = {str(kind): kind for kind in OrderType}
 _TIMES_IN_FORCE = {str(tif): tif for tif in TimeInForce}
@@ -112,7 +111,7 @@ _markets: dict[str, _Cached] = {}
 
 
 class BrokenBook(Exception):
-    """The resting orders make no book. No order in the inbox has a part in that: the market must stop."""
+    """The stored rows of a market make no book. No order in the inbox is the cause, so the market must be halted."""
 
 
 def trusted(row: BookRow) -> Market:
@@ -122,7 +121,8 @@ def trusted(row: BookRow) -> Market:
         return load(row)
     market = cached.market
     if (market.book.next_sequence, market.status) != (row.next_sequence, row.status):
-        # The row is the truth, and no order is to blame: a batch that fails here would be halved for nothing.
+        # The row is the truth. Without this check the batch would fail on a guard, and be halved though no command is
+        # the cause.
         logger.error(
             "the book of %s in memory is at %d %s and its row at %d %s: it is read again",
             *(row.market_id, market.book.next_sequence, market.status, row.next_sequence, row.status),
@@ -133,7 +133,8 @@ def trusted(row: BookRow) -> Market:
 
 def load(row: BookRow | OrderBook) -> Market:
     """Rebuild a market from the database. Raises BrokenBook where its rows contradict each other."""
-    # Django builds the statement; its conversion of each value to a Decimal and back would take most of the time.
+    # Django builds the statement, and the driver gives the values: Django's conversion of each amount to a Decimal
+    # would take most of the time.
     query = resting_orders(row.market_id).order_by("sequence").values_list(*CORE_COLUMNS).query
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
@@ -150,25 +151,25 @@ def load(row: BookRow | OrderBook) -> Market:
 
 
 def remember(symbol: str, token: str, market: Market) -> None:
-    """Keep what the committed row's token stands for. With ENGINE_BOOK_CACHE=off each batch reads its own."""
+    """Keep the market that belongs to the committed row's token. With ENGINE_BOOK_CACHE=off each batch rebuilds it."""
     if settings.ENGINE_BOOK_CACHE:
         _markets[symbol] = _Cached(token, market)
 
 
 def forget(symbol: str) -> None:
-    """Throw the market away: it may hold what was never committed."""
+    """Throw the market away, because it may hold changes that were never committed."""
     _markets.pop(symbol, None)
 
 
 def columns(table: str) -> str:
-    """CORE_COLUMNS for a statement of our own, of the table under that name."""
+    """CORE_COLUMNS as SQL, of the orders' table under this alias."""
     fields = [field for field in Order._meta.concrete_fields if field.attname in CORE_COLUMNS]
     names = {field.attname: field.column for field in fields}
     return ", ".join(f"{table}.{names[name]}" for name in CORE_COLUMNS)
 
 
 def core_order(row: tuple[Any, ...]) -> CoreOrder:
-    """A row of CORE_COLUMNS, as the database's driver gives it, as the core's order."""
+    """The core's order, from a row of CORE_COLUMNS as the database's driver gives it."""
     (
         order_id,
         user_id,
@@ -188,9 +189,7 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         frozen,
         status,
         sequence,
-        client_order_id,
-        correlation_id,
-        created_at,
+        *info,
     ) = row
     return CoreOrder(
         id=order_id,
@@ -210,12 +209,12 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         frozen=stored_units(frozen),
         status=_STATUSES[status],
         sequence=sequence,
-        info=OrderInfo(client_order_id, correlation_id, created_at.replace(tzinfo=UTC)),
+        info=OrderInfo(*info),
     )
 
 
 def rules(symbol: str) -> Rules:
-    """What the core needs to know of the market; none of it ever changes."""
+    """The rules of the market for the core. They never change."""
     market = known_market(symbol)
     return Rules(
         lot_size=to_units(market.lot_size),
@@ -227,12 +226,12 @@ def rules(symbol: str) -> Rules:
     )
 
 
-# A handful of rates serves all orders.
+# Cached, because all orders together have a handful of rates.
 _rate = lru_cache(maxsize=256)(stored_units)
 
 
 def _locked(symbol: str) -> BookRow | None:
-    # SQLite locks no rows: there the transaction took the write lock when it began.
+    # SQLite locks no rows: there a transaction takes the lock of the whole database when it begins.
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(_SELECT + lock, (symbol,))

@@ -1,15 +1,15 @@
-"""Match one market: lock its book's row, read the inbox, decide, settle; and tell after the commit.
+"""Match one market: lock its book's row, read the inbox, decide, settle, and publish after the commit.
 
-Lock order: the book's row, then balances by (user, currency). Placing an order locks one balance and waits for no book,
-so the two never form a circle. Two markets that share users may deadlock over balances: the batch is then done again.
+Lock order: the book's row, then balances by (user, currency). Intake locks balances and never a book, so the two cannot
+wait for each other. Two markets that share users may deadlock over balances: the batch is then done again.
 
 Why each step is where it is:
-- The book's row is locked by the transaction's first statement, under READ COMMITTED: a snapshot taken before the lock
-  would show orders as they were, and match them a second time.
-- The inbox is read without locks: the row's lock already makes this worker alone, and intake must not wait for it.
-- The book in memory is used only while it carries the row's token, and is forgotten on any error.
-- While a full batch is being written the next one is decided ahead, in another thread. It is written in a transaction
-  of its own, which first proves that nothing moved: the row still carries the token that the batch before it wrote.
+- The transaction's first statement locks the book's row, under READ COMMITTED. A snapshot from before the lock would
+  show orders as they were before another worker's commit, and they would be matched a second time.
+- The inbox is read without locks: the lock of the row already keeps other workers out, and intake must not wait.
+- The book in memory is used only while it carries the row's token, and is thrown away on any error.
+- While a full batch is being written, the background thread decides the next one ahead. The transaction that writes it
+  first compares tokens: the row must still carry the token that the batch before it wrote.
 """
 
 import logging
@@ -43,34 +43,34 @@ BACKOFF_SECONDS = 0.05
 
 
 def drain(symbol: str) -> Run:
-    """Apply the symbol's waiting commands until none is left or the time box is spent (then it rings again).
+    """Apply the symbol's commands until the inbox is empty, or the time box is over (then it rings the next run).
 
-    Safe to call at any time, from any number of workers. Raises what the database raises when it cannot be reached.
+    Safe to call at any time, from any number of workers. Raises the database's error when the database is away.
     """
     queue.clear_bell(symbol)
     return _Drain(symbol).run()
 
 
-class _Ahead(NamedTuple):
-    """A batch that is being decided ahead, and the commands that it was given."""
+class _NextBatch(NamedTuple):
+    """A batch that is being decided ahead, and the rows of its commands."""
 
     prepared: Future[Prepared | None]
     rows: list[Row]
 
 
 class _Drain:
-    """One matching run: batch after batch, each decided while the one before it is written."""
+    """One run: batch after batch. The next one is decided ahead where that is possible."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.result = Run(symbol)
         self.deadline = time.monotonic() + settings.ENGINE_TIME_BOX_SECONDS
-        # The last batch and the token that it wrote, and the batch decided ahead that counts on both.
+        # The last batch, the token that it wrote, and the next batch, which is decided ahead from both.
         self.last: Prepared | None = None
         self.token = ""
-        self.ahead: _Ahead | None = None
+        self.next_batch: _NextBatch | None = None
         self.published: Future[None] | None = None
-        # The commands of the batch in hand, and what is known of those that failed.
+        # The commands of the current batch, and how far the search for a command that fails has come.
         self.rows: list[Row] = []
         self.bisection = Bisection()
         self.is_halted = False
@@ -79,7 +79,7 @@ class _Drain:
         try:
             while prepared := self._settle_next():
                 self.published = run_in_background(prepared.publish)
-                if time.monotonic() > self.deadline and self.ahead is None:
+                if time.monotonic() > self.deadline and self.next_batch is None:
                     queue.ring(self.symbol)
                     break
         finally:
@@ -88,13 +88,13 @@ class _Drain:
         return self.result
 
     def _settle_next(self) -> Prepared | None:
-        """One batch, done again from the start when it was interrupted; an outage never fails an order."""
+        """Settle one batch. An interrupted batch is done again from the start, so an outage fails no order."""
         interruptions = 0
         while True:
             try:
                 return self._settle_batch()
             except BaseException as error:
-                # The book in memory may hold what was never committed.
+                # The book in memory may hold changes that were never committed.
                 self._forget()
                 connection.close_if_unusable_or_obsolete()
                 if not isinstance(error, Exception):
@@ -108,11 +108,11 @@ class _Drain:
 
     def _settle_batch(self) -> Prepared | None:
         self.rows = []
-        if self.ahead is not None:
-            # Not under the lock: it may have to wait for a telling, and that for Redis.
-            wait([self.ahead.prepared])
+        if self.next_batch is not None:
+            # Before the lock, because the background thread may still be publishing, and so wait for Redis.
+            wait([self.next_batch.prepared])
         elif not is_waiting(self.symbol):
-            # Looked at without the lock: most bells that find nothing must not wait for the one that works.
+            # Checked without the lock: a run with an empty inbox must not wait for the run that does the work.
             return None
         asked_at = time.monotonic()
         with transaction.atomic(durable=True):
@@ -125,26 +125,26 @@ class _Drain:
             if prepared is None:
                 return None
             clear_inbox(prepared.batch.done)
-            self._look_ahead(prepared, now, locked_at)
+            self._decide_ahead(prepared, now, locked_at)
             token = store(row, prepared.settlement)
         locked_seconds = time.monotonic() - locked_at
         LOCKED.labels(self.symbol).observe(locked_seconds)
         self.result.add(prepared.batch, locked_seconds)
         self.bisection.settled(len(prepared.batch.done))
-        # Only now does the memory stand for what is stored. A book that is being decided upon further does not.
+        # From the commit on the book in memory is the stored book, unless the next batch is changing it already.
         self.last, self.token = prepared, token
-        if self.ahead is None:
+        if self.next_batch is None:
             books.remember(self.symbol, token, prepared.market)
         return prepared
 
     def _decided_ahead(self, row: BookRow) -> Prepared | None:
-        """The batch decided ahead, if what it was decided upon still holds."""
-        if self.ahead is None:
+        """The batch that was decided ahead, if the book's row still carries the token of the batch before it."""
+        if self.next_batch is None:
             return None
-        (future, self.rows), self.ahead = self.ahead, None
+        (future, self.rows), self.next_batch = self.next_batch, None
         prepared = future.result()
         if prepared is None:
-            # Nothing was decided: the book is as the last batch left it.
+            # No command was decided: the book is as the last batch left it.
             assert self.last is not None
             books.remember(self.symbol, self.token, self.last.market)
         elif row.token == self.token:
@@ -156,11 +156,11 @@ class _Drain:
         self.rows = read_inbox(self.symbol, limit, row.unfinished_order_id)
         return prepare(row, self.rows, now) if self.rows else None
 
-    def _look_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
+    def _decide_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.
 
-        Not after a taker that is not finished, which goes on with its money as it is stored, and not while a command is
-        looked for that fails. `now` was the database's time no earlier than the monotonic instant `read_at`.
+        Not after an unfinished taker, because it goes on with the funds that this batch stores; and not during a
+        bisection. `now` is the database's time, read at or after the monotonic instant `read_at`.
         """
         if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or self.bisection.candidates:
             return
@@ -168,19 +168,20 @@ class _Drain:
             return
         rows = read_inbox(self.symbol, settings.ENGINE_BATCH_SIZE)
         if rows:
-            # From here on it stands for no token that was ever stored.
+            # From here on the book in memory belongs to no stored token.
             books.forget(self.symbol)
-            self.ahead = _Ahead(run_in_background(prepare_ahead, prepared, rows, now, read_at, dialect()), rows)
+            future = run_in_background(prepare_ahead, prepared, rows, now, read_at, dialect())
+            self.next_batch = _NextBatch(future, rows)
 
     def _forget(self) -> None:
         books.forget(self.symbol)
-        ahead, self.ahead, self.last = self.ahead, None, None
-        if ahead is not None:
-            # It still changes the book that is thrown away.
-            wait([ahead.prepared])
+        next_batch, self.next_batch, self.last = self.next_batch, None, None
+        if next_batch is not None:
+            # The background thread still changes the book that is thrown away.
+            wait([next_batch.prepared])
 
     def _try_again(self, error: Exception, interruptions: int) -> Prepared | None:
-        """Wait for an outage to pass; of a batch that fails by itself find the command that does it, and give it up."""
+        """Wait a moment after an outage. After a defect bisect the batch, and give up the command that fails alone."""
         if is_outage(error):
             is_deadlock = isinstance(error, OperationalError) and is_transient(error)
             (DEADLOCK_RETRIES.labels(ENGINE) if is_deadlock else INTERRUPTIONS.labels(self.symbol)).inc()
@@ -195,7 +196,7 @@ class _Drain:
         logger.warning("batch of %s failed with %d commands: %r", self.symbol, len(self.rows), error)
         if len(self.rows) > 1:
             return None
-        # A market that is halted already may be broken for long, and others wait for this worker.
+        # A halted market may stay broken for long, and other markets wait for this worker: no pauses then.
         pauses = [] if self.is_halted else settings.ENGINE_RETRY_MS
         if self.bisection.attempts <= len(pauses):
             time.sleep(pauses[self.bisection.attempts - 1] / 1000)
@@ -206,14 +207,15 @@ class _Drain:
         command_id, attempts = self.rows[0][0], self.bisection.attempts
         self.bisection.settled(1)
         if isinstance(error, Overdrawn) and not self.is_halted:
-            # No order's fault: what is stored contradicts itself. Once halted, orders are refused, each by itself.
+            # No command is the cause: the stored balances contradict the orders. In a market that is halted already
+            # the command is given up, so that the orders behind it can be refused.
             halt(self.symbol, error)
             raise error
         try:
             given_up = give_up(self.symbol, command_id, error, attempts)
         except Exception as worse:
             if not is_outage(worse):
-                # Not even its funds can be released.
+                # The order's funds cannot be released either: the stored rows contradict each other.
                 halt(self.symbol, worse)
             raise
         if given_up is not None:

@@ -1,6 +1,7 @@
-"""What becomes of a command that cannot be applied, and of a market whose rows contradict each other.
+"""Giving up a command that cannot be applied, and halting a market whose rows contradict each other.
 
-A broken order must not stop its market: it is given up, alone. A broken invariant must: nothing is matched upon it.
+A command that fails must not stop its market: it alone is given up. A broken invariant must stop the market, because
+each further trade could move money that is not there.
 """
 
 import logging
@@ -34,8 +35,8 @@ LONGEST_ERROR = 500
 def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Prepared | None:
     """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released.
 
-    Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns what is to be
-    published; None if another worker dealt with the command meanwhile.
+    Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns the batch to
+    publish, or None if another worker applied the command or gave it up meanwhile.
     """
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
@@ -43,7 +44,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if not rows or rows[0][0] != command_id:
             return None
         [command] = parse_commands(rows)
-        # With an empty book: nothing is matched, and the real one may be what fails.
+        # With an empty book, because nothing is matched here, and the defect may be in the real book.
         market = Market(books.rules(symbol), row.status, row.next_sequence)
         batch = market.give_up(command)
         failures = row.failures + 1
@@ -54,36 +55,37 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         settlement = write_settlement(batch, market.book.next_sequence, database_time(), dialect())
         clear_inbox(batch.done)
         store(row, settlement, failures)
-        letter = _keep(command, settlement, error, attempts)
+        letter = _store_dead_letter(command, settlement, error, attempts)
         correlation_id = _correlation_id(command)
     with bound_contextvars(orderId=command.order_id, correlationId=correlation_id):
         _announce(letter, error, correlation_id)
-        # A halt by an operator that was given up is carried out all the same, and is no news.
+        # The given-up command may itself be an operator's halt: then the batch has no second change of status.
         if too_many and batch.status_changes:
             logger.critical("market %s is halted: %s", symbol, batch.status_changes[-1].reason)
-    # Depth is not published: nothing of this was ever in the book.
+    # No public messages, because the order was never in the book.
     return Prepared(market, settlement, is_full=False, public=[])
 
 
 def halt(symbol: str, error: Exception) -> None:
-    """Stop a market that contradicts itself. Its inbox is left as it is, for when it has been repaired."""
+    """Halt a market whose rows contradict each other. Its inbox stays as it is until the rows are repaired."""
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
-        is_news = row.status != MarketStatus.HALTED
-        if is_news:
+        is_new = row.status != MarketStatus.HALTED
+        if is_new:
             batch = Batch(books.rules(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
             batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
         else:
-            # Somebody resumed it without repairing it: intake goes by this, and the command will not be applied.
+            # An operator resumed the market before the rows were repaired. Intake reads this status, and the command
+            # that resumes cannot be applied.
             set_trading_status(symbol, MarketStatus.HALTED)
-    if is_news:
+    if is_new:
         logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
     else:
         logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
 
 
-def _keep(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
+def _store_dead_letter(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter.objects.create(
         market_id=settlement.batch.rules.symbol,
         kind=command.kind,
@@ -96,7 +98,7 @@ def _keep(command: PendingCommand, settlement: Settlement, error: Exception, att
 
 
 def _correlation_id(command: PendingCommand) -> str | None:
-    """Of the order that the command is about; None for a trading status."""
+    """The correlation id of the command's order; None for a command that sets the trading status."""
     if command.kind in TRADING_STATUS_AFTER:
         return None
     return Order.objects.filter(id=command.order_id).values_list("correlation_id", flat=True).first()
@@ -120,9 +122,10 @@ def _announce(letter: DeadLetter, error: Exception, correlation_id: str | None) 
 
 @dataclass
 class Bisection:
-    """How many commands at the head of the inbox are suspected, and how often the last one left was tried.
+    """How many commands at the head of the inbox are candidates, and how often the last one that is left was tried.
 
-    New commands may slip in between them: the count is a guide to how much to try at once, and proves nothing.
+    Commands may come in between the candidates. The count only limits the next batch, so a wrong count costs time and
+    nothing else.
     """
 
     candidates: int = 0
@@ -134,13 +137,13 @@ class Bisection:
         return max(1, self.candidates // 2) if self.candidates else full
 
     def failed(self, commands: Sequence[int]) -> None:
-        """A batch of these commands failed, by their ids."""
+        """A batch of commands with these ids failed."""
         self.candidates = len(commands)
         is_same = len(commands) == 1 and commands[0] == self.last
         self.last = commands[0] if len(commands) == 1 else None
         self.attempts = self.attempts + 1 if is_same else int(len(commands) == 1)
 
     def settled(self, commands: int) -> None:
-        """So many commands were applied, or given up: it was none of them, or it is over."""
+        """So many commands were applied or given up: they are no candidates any more."""
         self.candidates = max(0, self.candidates - commands)
         self.attempts, self.last = 0, None

@@ -1,4 +1,4 @@
-"""What waits for a market's worker: its commands in order, each with the order that it brings."""
+"""The inbox of a market: the commands that wait for its worker, in order, each NEW one with its order."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,15 +14,15 @@ _SELECT = (
 )
 
 
-# A command as it was read, with the columns of its order: what `unpack` takes.
+# A command with the columns of its order, as the driver gives them; `parse_commands` takes these rows.
 Row = tuple[Any, ...]
 
 
 def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) -> list[Row]:
-    """The next commands: first that of the taker that is not finished, then by id. A plain read under the book's lock.
+    """The next commands: first that of the unfinished taker, then by id. Read without locks, under the book's lock.
 
-    Ids do not commit in order. A smaller one may show up between two transactions of a large taker, and must not
-    overtake it. Raises BrokenBook if that taker has no command.
+    Ids do not commit in order: a command with a smaller id may appear between two transactions of one taker, and must
+    not overtake it. Raises BrokenBook if the unfinished taker has no command.
     """
     if unfinished_order_id is None:
         return _read(f"{_SELECT} ORDER BY c.id LIMIT %s", symbol, limit)
@@ -34,15 +34,15 @@ def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) 
 
 
 def is_waiting(symbol: str) -> bool:
-    """Whether there is any command, without a lock."""
+    """Whether the inbox has a command. Read without a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM commands WHERE market_id = %s LIMIT 1", (symbol,))
         return cursor.fetchone() is not None
 
 
 def parse_commands(rows: Iterable[Row]) -> list[PendingCommand]:
-    """The commands with their orders as the core knows them; apart from the reading, for it needs no database."""
-    return [_waiting(*row) for row in rows]
+    """The core's commands and orders. Apart from the reading, because the background thread does this part."""
+    return [_parse(*row) for row in rows]
 
 
 def _read(query: str, *parameters: int | str) -> list[Row]:
@@ -51,7 +51,7 @@ def _read(query: str, *parameters: int | str) -> list[Row]:
         return list(cursor.fetchall())
 
 
-def _waiting(command_id: int, kind: str, order_id: int, *columns: Any) -> PendingCommand:
+def _parse(command_id: int, kind: str, order_id: int, *columns: Any) -> PendingCommand:
     if kind != CommandKind.NEW:
         return PendingCommand(command_id, kind, order_id, None)
     assert columns[0] is not None, f"command {command_id} names order {order_id}, which does not exist"

@@ -1,4 +1,4 @@
-"""The engine's own rows: the locked book, what switched a market, who works, and what failed."""
+"""The engine's own rows: locked books, changes of trading status, workers' heartbeats, and dead letters."""
 
 import secrets
 
@@ -12,25 +12,25 @@ from markets.models import Market
 
 
 def new_token() -> str:
-    """16 random bytes in hex. A counter would say "unchanged" after a failover or a restore; this never does."""
+    """16 random bytes in hex. Not a counter: after a failover or a restore the same number could come a second time."""
     return secrets.token_hex(16)
 
 
 class OrderBook(models.Model):
-    """The row whose lock makes a worker the only one to match its market.
+    """The row that a worker locks while it matches the market, so that no other worker does.
 
-    `token` changes with every commit: a book in memory that carries it is the book of the resting orders.
+    `token` changes with every commit: a book in memory with the same token is the book of the stored resting orders.
     """
 
     market = models.OneToOneField(Market, on_delete=models.PROTECT, primary_key=True, related_name="+")
     token = KeyField(max_length=32, default=new_token)
     next_sequence = models.PositiveBigIntegerField(default=1)
-    # The taker that is on its way through the book: it goes on first, though commands with smaller ids may have been
-    # committed meanwhile, and it does not rest.
+    # The unfinished taker. It goes on first, although commands with smaller ids may have been committed meanwhile, and
+    # it does not rest.
     unfinished_order_id = models.PositiveBigIntegerField(null=True)
-    # Where the market's own sequence has come to. Market.status, which intake goes by, may be ahead of it.
+    # The trading status at this place of the market's sequence. `Market.status`, which intake reads, may be newer.
     status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
-    # How many orders failed one after the other, with none between them that did not.
+    # How many orders failed one after the other, without a success in between.
     failures = models.PositiveSmallIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -42,12 +42,12 @@ class OrderBook(models.Model):
 
 
 class StatusChange(models.Model):
-    """A market was halted, resumed or restricted, at its place in the sequence: before the event of that number."""
+    """A change of a market's trading status, with its place in the sequence: before the event of that number."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     status = models.CharField(max_length=16, choices=choices_of(MarketStatus))
     sequence = models.PositiveBigIntegerField()
-    # Who did it: an operator's command, or the engine itself after too many failures.
+    # An operator's command, or what made the engine halt the market.
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField()
 
@@ -60,11 +60,11 @@ class StatusChange(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """A worker that runs, and the markets that it serves. Written by the worker itself every few seconds."""
+    """A worker that runs, and the markets that it serves. The worker renews its row every few seconds."""
 
-    # As Celery calls it. Two may have the same.
+    # Celery's name of the worker. Two workers may have the same.
     name = models.CharField(max_length=255)
-    # All markets that there are, also those that open later; `symbols` are then those that it leaves to others.
+    # True for a worker of all markets, also of those that open later; `symbols` then names the ones that it leaves out.
     serves_all = models.BooleanField()
     symbols = models.JSONField(default=list)
     started_at = models.DateTimeField()
@@ -79,14 +79,14 @@ class WorkerHeartbeat(models.Model):
 
 
 class Resolution(models.TextChoices):
-    """What an operator did about a dead letter."""
+    """What an operator did with a dead letter."""
 
     REQUEUED = "REQUEUED"
     RESOLVED = "RESOLVED"
 
 
 class DeadLetter(models.Model):
-    """A command that the engine could not apply, and why. Kept until an operator has dealt with it, and afterwards."""
+    """A command that the engine could not apply, with its error. The row is kept after an operator has resolved it."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     kind = models.CharField(max_length=16, choices=choices_of(CommandKind))
@@ -100,7 +100,7 @@ class DeadLetter(models.Model):
     resolved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, db_constraint=False
     )
-    # The order that was placed in its stead, where it was requeued.
+    # The order that was placed instead, if the dead letter was requeued.
     successor_id = models.PositiveBigIntegerField(null=True)
 
     class Meta:

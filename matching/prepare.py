@@ -1,4 +1,4 @@
-"""A batch decided and made ready to be written: at once, under the book's lock, or ahead, in the other thread."""
+"""Decide a batch and prepare its statements: under the book's lock, or ahead, in the background thread."""
 
 import logging
 import time
@@ -32,7 +32,7 @@ _CLOCK = {"mysql": "SELECT CURRENT_TIMESTAMP(6)", "sqlite": "SELECT STRFTIME('%Y
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch that is decided and ready to be written, and its messages for the public streams."""
+    """A batch that is decided and ready to be written, with its messages for the public streams."""
 
     market: Market
     settlement: Settlement
@@ -44,9 +44,9 @@ class Prepared:
         return self.settlement.batch
 
     def publish(self) -> None:
-        """To the log, the streams and the counters, after the commit. Never raises: a defect in one leaves the others.
+        """Log, publish and count the batch, after the commit. Never raises: a defect in one step leaves the others.
 
-        The log first, and so in the order in which it happened: what the streams log of their clients comes after it.
+        The log lines come first, so that they stand before those of the streams, which log what they send.
         """
         batch, now = self.batch, self.settlement.now
         symbol = batch.rules.symbol
@@ -63,7 +63,7 @@ class Prepared:
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
-    """Decide on what was read from the inbox, under the book's lock."""
+    """Decide the commands of these rows, under the book's lock."""
     market = books.trusted(row)
     commands = parse_commands(rows)
     buyers = lock_balances((user_id, market.rules.quote) for user_id in market_buyers(commands))
@@ -74,27 +74,28 @@ def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
 def prepare_ahead(
     before: Prepared, rows: Sequence[Row], read: datetime, read_at: float, to: Dialect
 ) -> Prepared | None:
-    """The next batch, in the other thread. `read` was the database's time no earlier than at `read_at`, of this clock.
+    """Decide the next batch, in the background thread. None if it is empty.
 
-    It ends before the first market buyer, whose funds must be locked before anything is decided; None if it is empty.
+    `read` is the database's time, read at or after the monotonic instant `read_at`. The batch ends before the first
+    MARKET BUY by quantity, because the available funds must be locked before that is decided.
     """
     commands = list(takewhile(lambda command: not market_buyers([command]), parse_commands(rows)))
     if not commands:
         return None
-    # Never before the batch before, whose time may have been computed so too: a market's events do not go back in time.
+    # At least the time of the batch before, because the times of a market's events never go back.
     now = max(before.settlement.now, read + timedelta(seconds=time.monotonic() - read_at))
     return _prepared(before.market, commands, {}, now, to)
 
 
 def database_time() -> datetime:
-    """The database's clock, on which workers on several hosts agree.
+    """The time of the database's clock, which is one clock for workers on several hosts.
 
-    Asked after the lock: the statement that waits for it carries the time at which it began to wait.
+    A statement of its own, after the lock: the statement that waits for the lock has the time at which its wait began.
     """
     with connection.cursor() as cursor:
         cursor.execute(_CLOCK[connection.vendor])
         (now,) = cursor.fetchone()
-    # SQLite's clock is a text.
+    # SQLite gives the time as text.
     return datetime.fromisoformat(str(now)).replace(tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""What a committed batch adds to the counters: for the other thread, beside the telling."""
+"""The counters of committed batches, and the report of a run."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,7 +23,11 @@ from orders.representation import OrderInfo
 
 
 def count(batch: Batch) -> None:
-    """An order's seconds go from its acceptance, by the clock of the server that took it, to now, by this worker's."""
+    """Count a committed batch.
+
+    An order's seconds are the time from its acceptance, by the clock of the server that accepted it, until now, by this
+    worker's clock.
+    """
     symbol, now = batch.rules.symbol, timezone.now()
     BATCH_COMMANDS.labels(symbol).observe(len(batch.done))
     TRADES.labels(symbol).inc(len(batch.trades))
@@ -41,25 +45,25 @@ def count(batch: Batch) -> None:
             ORDERS_FAILED.labels(symbol).inc(number)
 
 
-# A run may apply thousands of orders; its result is there to be read by people.
+# A run may apply thousands of orders; people read its report, so it shows the first of them.
 MOST_SHOWN = 20
 
 
 @dataclass
 class Run:
-    """Counts of all that was done, and the first few orders and trades of it."""
+    """The counts of a run, and its first orders and trades."""
 
     symbol: str
     commands: int = 0
     trades: int = 0
     batches: int = 0
-    # How long the book's row was locked at the longest.
+    # The longest time for which the book's row was locked.
     longest_ms: float = 0
     first_orders: dict[int, dict[str, Any]] = field(default_factory=dict)
     first_trades: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, batch: Batch, locked_seconds: float) -> None:
-        """Take in a batch that was committed."""
+        """Add a batch that was committed."""
         self.commands += len(batch.done)
         self.trades += len(batch.trades)
         self.batches += 1

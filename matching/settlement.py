@@ -1,6 +1,6 @@
-"""A decided batch becomes rows: orders, trades, money, ledger, events and the book's new state, all in one go.
+"""Settlement: a decided batch becomes rows of orders, trades, balances, ledger, events and the book, all at once.
 
-Writing the statements needs no database and may be done ahead, while an earlier batch is being stored.
+The statements are prepared without a database, so that this can be done ahead while an earlier batch is being stored.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ TRADE_FIELDS = (
 
 @dataclass(frozen=True)
 class Settlement:
-    """All that one transaction will write of a batch but the money, which must be read and locked first."""
+    """The prepared statements of a batch. Those of its money are made later, from the balances that are locked then."""
 
     batch: Batch
     now: datetime
@@ -76,7 +76,7 @@ class Settlement:
 
 
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
-    """Write the batch's statements; `next_sequence` is the book's after it."""
+    """Prepare the batch's statements. `next_sequence` is the book's after the batch."""
     symbol = batch.rules.symbol
     return Settlement(
         batch,
@@ -92,10 +92,10 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
 
 
 def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
-    """Write everything the batch changed inside the caller's transaction; return the book's new token.
+    """Write all that the batch changed, in the caller's transaction, and return the book's new token.
 
-    `failures`: how many orders have failed one after the other by now. Raises GuardFailed or Overdrawn when a row is
-    not as the book in memory believed it to be.
+    `failures`: how many orders have failed one after the other by now. Raises GuardFailed or Overdrawn if a row is not
+    what the book in memory takes it for.
     """
     batch, now = settlement.batch, settlement.now
     settle(batch.changes, now)
@@ -117,7 +117,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
 
 
 def clear_inbox(commands: list[PendingCommand]) -> None:
-    """Take the batch's commands out of the inbox. Raises GuardFailed if another worker did."""
+    """Take the batch's commands out of the inbox. Raises GuardFailed if another worker has taken one out."""
     execute(write_deletes(Command, [command.id for command in commands]))
 
 
@@ -125,12 +125,12 @@ def _store_status_changes(batch: Batch, now: datetime) -> None:
     symbol = batch.rules.symbol
     rows = [(symbol, *change, now) for change in batch.status_changes]
     execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
-    # Intake has read it since the command was submitted; of several commands the last one that was applied counts.
+    # Intake has read the new status since the command was submitted. After several commands the last one counts.
     set_trading_status(symbol, batch.status)
 
 
 def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
-    """The last state of every order touched, guarded by the state that its first event began from."""
+    """The last state of each order with an event, guarded by the state before its first event."""
     first: dict[int, core.Event] = {}
     for event in batch.events:
         first.setdefault(event.order.id, event)
@@ -138,7 +138,7 @@ def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
 
 
 def _rested_rows(batch: Batch) -> list[tuple[object, ...]]:
-    """The takers that only went to rest: they had no event in this batch, unless a later command gave them one."""
+    """The takers that began to rest and have no event in this batch. A later command may have given one an event."""
     changed = {event.order.id for event in batch.events} if batch.rested else set()
     return [(order.id, order.status, order.filled, order.phase) for order in batch.rested if order.id not in changed]
 

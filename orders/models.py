@@ -30,7 +30,7 @@ class Order(models.Model):
     fingerprint = models.CharField(max_length=32)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     side = models.CharField(max_length=4, choices=choices_of(Side))
-    type = models.CharField(max_length=8, choices=choices_of(OrderType))
+    type = models.CharField(max_length=24, choices=choices_of(OrderType))
     time_in_force = models.CharField(max_length=4, choices=choices_of(TimeInForce))
     post_only = models.BooleanField(default=False)
     self_trade_prevention = models.CharField(max_length=16, choices=choices_of(SelfTradePrevention))

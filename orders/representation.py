@@ -1,7 +1,7 @@
 """Orders, fills and timelines as clients see them, over REST and over the stream alike."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -21,18 +21,22 @@ ORDER_STATUS_UPDATE = "order-status-update"
 _timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
+# The columns of an order's row that the engine keeps to describe it by, in the order that OrderInfo takes them.
+INFO_COLUMNS = ("client_order_id", "correlation_id", "created_at")
+
+
 class OrderInfo:
-    """What the engine keeps with an order to describe it by; matching does not read it.
+    """What the engine keeps with an order to describe it by, as the driver gives it; matching does not read it.
 
     `terms` is what never changes of the order, as clients see it: made once, at the order's first event.
     """
 
-    __slots__ = ("client_order_id", "correlation_id", "created_at", "terms")
+    __slots__ = (*INFO_COLUMNS, "terms")
 
     def __init__(self, client_order_id: str | None, correlation_id: str, created_at: datetime) -> None:
         self.client_order_id = client_order_id
         self.correlation_id = correlation_id
-        self.created_at = created_at
+        self.created_at = created_at.replace(tzinfo=UTC)
         self.terms: dict[str, Any] | None = None
 
 

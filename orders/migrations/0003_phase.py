@@ -47,6 +47,12 @@ class Migration(migrations.Migration):
             model_name='order',
             index=models.Index(fields=['market', 'phase', 'side', 'price'], name='order_book'),
         ),
+        # Room for longer names of order types.
+        migrations.AlterField(
+            model_name='order',
+            name='type',
+            field=models.CharField(choices=[('LIMIT', 'LIMIT'), ('MARKET', 'MARKET')], max_length=24),
+        ),
         migrations.RemoveIndex(model_name='order', name='order_book_side'),
         migrations.RemoveField(model_name='order', name='active'),
         migrations.RenameField(model_name='order', old_name='budget', new_name='spend_limit'),

@@ -79,6 +79,12 @@ def test_decisions_are_dated():
     assert [heading for heading in headings if not re.match(r"\d{4}-\d\d-\d\d: ", heading)] == []
 
 
+def test_every_decision_is_in_the_index():
+    index, _, rest = (ROOT / "docs" / "decisions.md").read_text().partition("\n## ")
+    headings = re.findall(r"^## \d{4}-\d\d-\d\d: (.+)$", "## " + rest, re.MULTILINE)
+    assert sorted(re.findall(r"^  - \[(.+)\]\(#", index, re.MULTILINE)) == sorted(headings)
+
+
 def test_the_version_is_the_changelogs():
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version

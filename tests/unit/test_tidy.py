@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def functions() -> Iterator[tuple[Path, ast.FunctionDef]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield path, node
+
+
+def test_the_import_contract_names_every_package():
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert set(contract["root_packages"]) == set(contract["contracts"][0]["layers"]) == packages
 
 
 def test_modules_are_named_by_nouns():

@@ -1,0 +1,72 @@
+"""The data of the version before goes on: what its rows say is what the migrated rows say."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from orders.models import Order
+from tests.support.world import World
+
+BEFORE = [("orders", "0002_initial"), ("commands", None), ("matching", "0003_attendance")]
+
+
+def migrate(*targets: tuple[str, str | None]) -> Any:
+    executor = MigrationExecutor(connection)
+    executor.migrate(list(targets))
+    return executor.loader.project_state([target for target in targets if target[1]]).apps
+
+
+def upgrade() -> None:
+    call_command("migrate", verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def upgraded() -> Iterator[None]:
+    """Whatever happened, the tests after this one find today's tables."""
+    yield
+    upgrade()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_orders_keep_their_place_in_life() -> None:
+    """Resting, closed, not applied yet, and a taker that was on its way through the book."""
+    market = World.make().market
+    old = migrate(*BEFORE)
+    now = timezone.now()
+    fields = {
+        "market_id": market.symbol, "user_id": 1, "side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "price": 1,
+        "quantity": 2, "self_trade_prevention": "NONE", "created_at": now, "updated_at": now, "budget": None,
+    }  # fmt: skip
+    rows = (
+        ("OPEN", True), ("PARTIALLY_FILLED", True), ("PARTIALLY_FILLED", False), ("PENDING", True), ("FILLED", False),
+        ("PARTIALLY_FILLED", True),
+    )  # fmt: skip
+    model = old.get_model("orders", "Order")
+    ids = [model.objects.create(status=status, active=active, **fields).pk for status, active in rows]
+    old.get_model("matching", "OrderBook").objects.create(market_id=market.symbol, unfinished_order_id=ids[-1])
+    upgrade()
+    phases = ["RESTING", "RESTING", "CLOSED", "TAKING", "CLOSED", "TAKING"]
+    assert list(Order.objects.order_by("id").values_list("phase", flat=True)) == phases
+    assert [order.active for order in Order.objects.order_by("id")] == [active for _, active in rows]
+    Order.objects.all().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_permissions_go_with_their_models() -> None:
+    migrate(*BEFORE)
+    kinds = ContentType.objects.using("default")
+    kinds.filter(app_label="commands", model="command").update(app_label="matching")
+    kinds.filter(app_label="matching", model="workerheartbeat").update(model="attendance")
+    held = Permission.objects.get(content_type__model="attendance", codename__startswith="view_")
+    Permission.objects.filter(pk=held.pk).update(codename="view_attendance")
+    upgrade()
+    assert Permission.objects.get(pk=held.pk).codename == "view_workerheartbeat"
+    assert kinds.filter(app_label="commands", model="command").exists()
+    assert kinds.filter(app_label="matching", model="workerheartbeat").exists()
