@@ -12,8 +12,7 @@ from audit.findings import MOST_OF_A_CHECK, Report
 from audit.reference_data import ReferenceData
 from audit.rows import BalanceRow, batched_keys, fetch, read
 from balances.models import Balance, HouseAccount
-from base.storage.fields import stored_units
-from core.money import UNIT, plain_units
+from core.money import UNIT, plain_units, stored_units
 
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
 # Amounts by account and currency.

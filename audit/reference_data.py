@@ -12,8 +12,7 @@ from audit.checks import Check
 from audit.findings import Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
-from base.storage.fields import stored_units
-from core.money import DIGITS
+from core.money import DIGITS, stored_units
 from markets.models import Asset, Candle, Market, Trade
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent

@@ -13,8 +13,9 @@ from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
-from base.storage.fields import AmountField, stored_units
+from base.storage.fields import AmountField
 from commands.models import Command
+from core.money import stored_units
 from core.types import Status
 from markets.models import Candle, Trade
 from orders.models import Order, OrderEvent

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from audit.reference_data import MarketState
 from audit.rows import EventRow, OrderRow, TradeRow, batched_keys, fetch, fetch_plain, read
-from base.storage.fields import stored_units
+from core.money import stored_units
 from core.types import ACTIVE_PHASES, Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from base.storage.bulk import dialect, execute, stored_instant, update_rows, write_inserts
-from base.storage.fields import stored_units
 from core import types as core
+from core.money import stored_units
 from markets.models import Candle, Interval, Market
 
 _CHANGING = ("high", "low", "close", "volume", "quote_volume", "trades")

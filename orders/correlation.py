@@ -3,7 +3,6 @@
 It says when it was made, and so the order is found without an index on it: that would cost every order.
 """
 
-import os
 import re
 from datetime import UTC, datetime
 
@@ -15,14 +14,6 @@ from orders.models import Order
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)
 # 48 bits of milliseconds reach beyond the last year that Python knows, and whoever asks looks around the time as well.
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-
-
-def new_correlation_id(now: datetime) -> str:
-    """48 bits of the time in milliseconds, 74 bits of chance. (Python's own comes with 3.14.)"""
-    chance = int.from_bytes(os.urandom(10), "big")
-    milliseconds = int(now.timestamp() * 1000)
-    number = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
-    return f"{number:032x}"
 
 
 def made_at(correlation_id: str) -> datetime | None:

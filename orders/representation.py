@@ -6,11 +6,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from base.storage.fields import units_or_none
 from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
 from core import types as core
-from core.money import average_price, plain, plain_units, to_units
+from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
@@ -152,16 +151,12 @@ def _terms(
         "type": order.type,
         "timeInForce": order.time_in_force,
         "postOnly": order.post_only,
-        "price": _amount(price),
-        "quantity": _amount(quantity),
-        "quoteQuantity": _amount(quote_quantity),
+        "price": plain_units_or_none(price),
+        "quantity": plain_units_or_none(quantity),
+        "quoteQuantity": plain_units_or_none(quote_quantity),
         "correlationId": info.correlation_id,
         "createdAt": _timestamp(info.created_at),
     }
-
-
-def _amount(units: int | None) -> str | None:
-    return None if units is None else plain_units(units)
 
 
 def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:

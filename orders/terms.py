@@ -2,21 +2,20 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from base.storage.fields import units_or_none
 from base.web.errors import ClientOrderIdReused, InvalidField, MarketNotTrading, refuse
 from base.web.forms import camel
 from commands.backlog import refuse_when_busy
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
-from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal
+from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal, units_or_none
 from core.types import MarketStatus, OrderType, TimeInForce
 from markets.models import Market
-from orders.correlation import new_correlation_id
 from orders.models import Order
 
 
@@ -192,3 +191,11 @@ def _notional_errors(notional: Decimal, market: Market, field: str) -> list[Inva
         message = f"the order's value {plain(notional)} is above {MAX_AMOUNT}"
         return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=str(MAX_AMOUNT))]
     return []
+
+
+def new_correlation_id(now: datetime) -> str:
+    """48 bits of the time in milliseconds, 74 bits of chance. (Python's own comes with 3.14.)"""
+    chance = int.from_bytes(os.urandom(10), "big")
+    milliseconds = int(now.timestamp() * 1000)
+    number = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
+    return f"{number:032x}"
