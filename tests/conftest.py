@@ -19,7 +19,7 @@ from commands.backlog import forget_backlogs
 from markets.services import forget_markets
 from matching import books
 from tests.integration.stream.client import StreamClient
-from tests.support.audits import counted_exchange
+from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
 from tests.support.flush import empty_only_what_has_rows
 from tests.support.live import Live
@@ -69,7 +69,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def exchange(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Live]:
     """Web, worker and beat as a team would run them, shared by the session; each test makes its own market."""
-    with counted_exchange(tmp_path_factory.mktemp("exchange"), django_db_blocker) as live:
+    with audited_exchange(tmp_path_factory.mktemp("exchange"), django_db_blocker) as live:
         yield live
 
 

@@ -17,7 +17,7 @@ from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
-from tests.support.orders import Traded, checks, full, replay, told
+from tests.support.orders import PlayedExchange, checks, findings, full, replay
 from tests.support.rows import shared_rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
@@ -25,10 +25,10 @@ DUST = Decimal("0.00000001")
 
 
 @pytest.fixture(scope="module")
-def traded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Traded]:
+def traded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[PlayedExchange]:
     """Made once: each test corrupts it within a transaction of its own."""
     with shared_rows(django_db_blocker):
-        yield Traded()
+        yield PlayedExchange()
 
 
 def a_ledger_entry_dropped(_):
@@ -240,11 +240,11 @@ def test_there_are_thirty():
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))
 def test_a_corruption_is_found(traded, corrupt):
     before = full(), replay()
-    assert checks(*before) == set(), told(before)
+    assert checks(*before) == set(), findings(before)
     with transaction.atomic():
         corrupt(traded)
         found = full(), replay()
-        assert CORRUPTIONS[corrupt] in checks(*found), told(found)
+        assert CORRUPTIONS[corrupt] in checks(*found), findings(found)
         # The money is counted after every test.
         transaction.set_rollback(True)
     assert checks(full()) == set()

@@ -19,8 +19,6 @@ from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, fund, outcome
 
-pytestmark = pytest.mark.dialect
-
 POISON = 13
 
 

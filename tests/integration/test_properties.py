@@ -144,8 +144,8 @@ class Database:
         return entries.aggregate(total=Sum("amount"))["total"] or ZERO
 
 
-class Beside:
-    """The database and the twin, told the same."""
+class DatabaseAndTwin:
+    """The database and the twin, which receive the same commands and are compared."""
 
     twin_class = NaiveExchange
 
@@ -258,8 +258,8 @@ engines = st.builds(
 )
 
 
-def play(grain: commands.Market, engine: Engine, stream: Iterable, count_money: bool = True) -> Beside:
-    both = Beside(grain, count_money)
+def play(grain: commands.Market, engine: Engine, stream: Iterable, count_money: bool = True) -> DatabaseAndTwin:
+    both = DatabaseAndTwin(grain, count_money)
     with override_settings(
         ENGINE_BATCH_SIZE=engine.batch_size,
         ENGINE_FILLS_PER_TRANSACTION=engine.fills_per_transaction,

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 from django.conf import settings
 
-from tests.support.mutants import Laboratory, Mutant, Verdict, changed_files, fits, killed, mutants
+from tests.support.mutants import Mutant, MutantRuns, Verdict, changed_files, fits, killed, mutants
 from tests.support.sampling import PROVE, dice
 
 LEAST = 20
@@ -44,15 +44,15 @@ def can_show(mutant: Mutant) -> bool:
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
     """All that were chosen at work from the first test on: who asks for one waits for that one only."""
-    laboratory = Laboratory(tmp_path_factory.mktemp("mutants"), settings.DATABASE_URL, settings.REDIS_URL)
+    runs = MutantRuns(tmp_path_factory.mktemp("mutants"), settings.DATABASE_URL, settings.REDIS_URL)
     asked = {item.callspec.params["mutant"] for item in request.session.items if item.name.startswith("test_a_mutant")}
     chosen = [mutant for mutant in MUTANTS if mutant in (asked or MUTANTS) and can_show(mutant)]
     try:
-        at_work = {UNTOUCHED: laboratory.examine(UNTOUCHED, [test for mutant in chosen for test in mutant.tests])}
-        at_work |= {str(mutant): laboratory.examine(str(mutant), mutant.tests, mutant.path) for mutant in chosen}
+        at_work = {UNTOUCHED: runs.start(UNTOUCHED, [test for mutant in chosen for test in mutant.tests])}
+        at_work |= {str(mutant): runs.start(str(mutant), mutant.tests, mutant.path) for mutant in chosen}
         yield at_work
     finally:
-        laboratory.close()
+        runs.close()
 
 
 def test_the_product_itself_passes_them(verdicts: Verdicts) -> None:

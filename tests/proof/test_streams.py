@@ -23,7 +23,7 @@ from matching.models import DeadLetter, OrderBook
 from orders.models import Order as DatabaseOrder
 from orders.placing import OrderRequest, place_orders
 from orders.terms import Accepted
-from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
+from tests.integration.test_properties import CancelMine, DatabaseAndTwin, Drain, Engine, wanted
 from tests.support import commands
 from tests.support.commands import MARKETS, Place
 from tests.support.sampling import PROVE, SEED, TIMES, dice
@@ -48,7 +48,7 @@ SAMPLED_ONE_IN = 10
 Step = commands.Command | CancelMine | Drain
 
 
-class InBulk(Beside):
+class InBulk(DatabaseAndTwin):
     """Orders that follow one another are placed by one request; all is compared at the end and not at each turn."""
 
     def __init__(self, grain: commands.Market) -> None:
@@ -166,7 +166,7 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
 
     monkeypatch.setattr(core_market, "place", break_on_bids)
     monkeypatch.setattr(prepare, "write_settlement", break_on_offers)
-    monkeypatch.setattr(Beside, "twin_class", Poisoned)
+    monkeypatch.setattr(DatabaseAndTwin, "twin_class", Poisoned)
     wanted = 100 * TIMES if PROVE else 100 // SAMPLED_ONE_IN
     failed = 0
     for number in itertools.count():

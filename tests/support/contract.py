@@ -1,4 +1,4 @@
-"""The API's description as a judge: whether an answer or an event is one that it tells of."""
+"""Whether an answer or an event is one that the API's description has."""
 
 import functools
 import re
@@ -36,7 +36,7 @@ def check_answer(method: str, path: str, status: int, media_type: str, body: Any
     name = f"{method} {described_path} {status}"
     operation = described()["paths"][described_path].get(method.lower())
     if operation is None and (method == "OPTIONS" or status == 429):
-        # Whoever comes too often is told so whatever was asked for.
+        # A client over its limit is refused before its path is looked up.
         return
     if operation is None:
         assert status == 405, f"{name}: the method is not described"

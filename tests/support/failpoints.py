@@ -17,7 +17,7 @@ Work = Callable[[], Any]
 
 
 def deadlock() -> None:
-    """The server has rolled back the whole transaction when it says so; whoever goes on would commit half of it."""
+    """The server has rolled back the whole transaction when it reports this: who went on would commit half of it."""
     _rollback()
     raise OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
 

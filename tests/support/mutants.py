@@ -38,7 +38,7 @@ _COUNT = 'failed on teardown with "'
 
 @dataclass(frozen=True)
 class Mutant:
-    """A patch, and what its first lines say of it."""
+    """A patch, and what its first lines state: the harm, and the tests that must fail."""
 
     path: Path
     harm: str
@@ -62,7 +62,7 @@ class Mutant:
 
 @dataclass
 class Verdict:
-    """How the tests ended: by name, those that passed and those that failed, with what they said."""
+    """How the tests ended: by name, those that passed, and those that failed with their messages."""
 
     code: int
     output: str
@@ -75,7 +75,7 @@ class StalePatch(Exception):
 
 
 def read_mutant(path: Path) -> Mutant:
-    """Raises AssertionError for a patch that does not say what it breaks and who notices."""
+    """Raises AssertionError for a patch whose first lines lack the harm or the tests."""
     text = path.read_text()
     head = text.partition("\n--- ")[0].splitlines()
     found: dict[str, list[str]] = {"Killed-by": [], "Killed-by-hanging": [], "Database": []}
@@ -108,12 +108,12 @@ def changed_files() -> set[str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git says; nothing where it knows nothing of this folder."""
+    """The output of git; empty where the folder is no repository, or the name is unknown."""
     asked = subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=False)
     return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
-class Laboratory:
+class MutantRuns:
     """Runs tests on copies of the product, two at a time, each beside databases of its own."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
@@ -123,14 +123,14 @@ class Laboratory:
         for slot in range(SLOTS):
             self._slots.put(slot)
 
-    def examine(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
+    def start(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
         """The tests on a copy with the patch; the future raises StalePatch where it does not fit."""
-        return self._pool.submit(self._examine, name, sorted(set(tests)), patch)
+        return self._pool.submit(self._run, name, sorted(set(tests)), patch)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _examine(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
+    def _run(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
         copy = self.folder / name
         copy_product(copy)
         try:
@@ -229,7 +229,7 @@ def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
 def _is_notice(complaints: list[str]) -> bool:
     """Something was asserted and was not so: in a test, or in the count of the money after one that passed."""
     counts = [complaint for complaint in complaints if complaint.startswith(_COUNT)]
-    said = [complaint for complaint in complaints if complaint not in counts]
-    if said:
-        return any(complaint.startswith(_ASSERTED) for complaint in said)
+    others = [complaint for complaint in complaints if complaint not in counts]
+    if others:
+        return any(complaint.startswith(_ASSERTED) for complaint in others)
     return any(complaint.removeprefix(_COUNT).startswith(_ASSERTED) for complaint in counts)

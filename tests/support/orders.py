@@ -25,7 +25,7 @@ from tests.support.world import World, fund
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
 
 
-class Traded:
+class PlayedExchange:
     """Each order is known by its client order id."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Traded:
         forget_markets()
 
     def _fail(self) -> None:
-        """An order that the engine gave up, in every row that says so."""
+        """An order that the engine gave up, in every row that depends on it."""
         self.world.place(self.world.alice, "buy 0.1 @ 95", clientOrderId="failed")
         order, book, now = self.order("failed"), OrderBook.objects.get(market=self.symbol), timezone.now()
         Command.objects.filter(order_id=order.id).delete()
@@ -151,5 +151,5 @@ def checks(*reports: Report) -> set[str]:
     return {finding.check.value for report in reports for finding in report.findings}
 
 
-def told(reports: Iterable[Report]) -> str:
+def findings(reports: Iterable[Report]) -> str:
     return "\n".join(str(finding) for report in reports for finding in report.findings)

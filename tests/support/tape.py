@@ -49,8 +49,8 @@ class Line:
         return "MARKET" if self.price is None else "LIMIT"
 
     def body(self, symbol: str, **more: Any) -> dict[str, Any]:
-        """The JSON body of POST /orders; what the line does not say is left to the server's defaults."""
-        said = {
+        """The JSON body of POST /orders; fields that the line leaves out are left to the server's defaults."""
+        fields = {
             "price": self.price,
             "quantity": self.quantity,
             "quoteQuantity": self.budget,
@@ -58,7 +58,7 @@ class Line:
             "postOnly": self.post_only or None,
             "selfTradePrevention": self.self_trade_prevention,
         }
-        given = {name: value for name, value in said.items() if value is not None}
+        given = {name: value for name, value in fields.items() if value is not None}
         return {"symbol": symbol, "side": self.side, "type": self.type, **given, **more}
 
 
@@ -121,23 +121,23 @@ class Desk:
 
     def order(self, line: str, funds: str | None = None) -> Order:
         """The order a line describes, its funds frozen, not yet placed. `funds` bounds a market buy by quantity."""
-        said = parse(line)
-        price, quantity = (None if text is None else units(text) for text in (said.price, said.quantity))
-        budget = said.budget or (funds if said.side == "BUY" and price is None else None)
+        parsed = parse(line)
+        price, quantity = (None if text is None else units(text) for text in (parsed.price, parsed.quantity))
+        budget = parsed.budget or (funds if parsed.side == "BUY" and price is None else None)
         order = Order(
             id=len(self.orders) + 1,
-            user_id=self._user(said.who or f"stranger {len(self.orders) + 1}"),
-            side=Side(said.side),
-            type=OrderType(said.type),
+            user_id=self._user(parsed.who or f"stranger {len(self.orders) + 1}"),
+            side=Side(parsed.side),
+            type=OrderType(parsed.type),
             price=price,
             quantity=quantity,
-            time_in_force=TimeInForce(said.time_in_force or "GTC"),
-            post_only=said.post_only,
-            self_trade_prevention=SelfTradePrevention(said.self_trade_prevention or "EXPIRE_TAKER"),
+            time_in_force=TimeInForce(parsed.time_in_force or "GTC"),
+            post_only=parsed.post_only,
+            self_trade_prevention=SelfTradePrevention(parsed.self_trade_prevention or "EXPIRE_TAKER"),
             maker_fee_rate=self.maker_fee,
             taker_fee_rate=self.taker_fee,
             spend_limit=None if budget is None else units(budget),
-            frozen=reserve(Side(said.side), price, quantity, None if said.budget is None else units(said.budget)),
+            frozen=reserve(Side(parsed.side), price, quantity, None if parsed.budget is None else units(parsed.budget)),
         )
         self.orders[order.id] = order
         return order

@@ -1,4 +1,4 @@
-"""Two exchanges told the same: the core, with balances kept from its outcomes alone, beside the naive twin."""
+"""Two exchanges that receive the same commands: the core, with balances from its outcomes alone, and the twin."""
 
 import random
 from collections import defaultdict
@@ -27,7 +27,7 @@ from tests.support.tape import reserve
 
 
 class CoreExchange:
-    """The core with balances of its own, kept from what its outcomes say and nothing else.
+    """The core with balances of its own, kept from its outcomes and nothing else.
 
     `forgetful`: the book is built again between the steps of a taker, as after a crash between two batches.
     """
@@ -43,7 +43,7 @@ class CoreExchange:
         self.orders: dict[int, Order] = {}
         self.trades: list[Trade] = []
         self.next_event = 1
-        self.told: dict[int, tuple[Status, bool, int]] = {}
+        self.published: dict[int, tuple[Status, bool, int]] = {}
 
     def place(self, order: Order) -> bool:
         asset = _pays_with(order)
@@ -54,7 +54,7 @@ class CoreExchange:
         self.orders[order.id] = order
         if order.type is OrderType.MARKET and order.side is Side.BUY and order.spend_limit is None:
             order.spend_limit = self.available[order.user_id, QUOTE]
-        self.told[order.id] = (Status.PENDING, True, 0)
+        self.published[order.id] = (Status.PENDING, True, 0)
         while not self._settle(place(self.book, order, self.max_steps)):
             if self.forgetful:
                 self.restart(order.id, unfinished=order)
@@ -78,7 +78,7 @@ class CoreExchange:
         for event in outcome.events:
             assert event.sequence == self.next_event
             self.next_event += 1
-            self._hear(event)
+            self._apply(event)
         self.trades += outcome.trades
         return outcome.finished
 
@@ -93,20 +93,20 @@ class CoreExchange:
         self.fees[BASE] += trade.buyer_fee
         self.fees[QUOTE] += trade.seller_fee
 
-    def _hear(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         order = event.order
-        before, was_active, filled = self.told[order.id]
+        before, was_active, filled = self.published[order.id]
         assert was_active, "an event after the order's end"
         assert event.status in TRANSITIONS[before], (before, event.status)
         assert event.filled >= filled
         assert event.filled - filled == (event.trade.quantity if event.trade else 0)
-        self.told[order.id] = (event.status, event.active, event.filled)
+        self.published[order.id] = (event.status, event.active, event.filled)
         self.frozen[order.user_id, _pays_with(order)] -= event.released
         self.available[order.user_id, _pays_with(order)] += event.released
 
 
-class Beside:
-    """Both exchanges, told the same."""
+class CoreAndTwin:
+    """Both exchanges, which receive the same commands and are compared."""
 
     def __init__(self, market: Market, max_steps: int | None = None, forgetful: bool = False) -> None:
         self.market = market

@@ -72,11 +72,11 @@ class World:
         return self.market.symbol
 
     def place(self, who: Person, line: str, **more: Any) -> Any:
-        """POST /orders as the tape says; the response."""
+        """POST /orders with the fields of the tape's line; the response."""
         return who.call("POST", "/orders", parse(line).body(self.symbol, **more))
 
     def switch(self, status: str) -> None:
-        """What PATCH /markets does with a status; the engine hears of it behind what waits already."""
+        """What PATCH /markets does with a status; the engine applies it after the commands that wait already."""
         change_market(read_market(self.symbol), status=status)
 
     def match(self) -> Run:
