@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -137,6 +138,11 @@ def database(url: str) -> dict[str, Any]:
     is_sqlite = config["ENGINE"].endswith("sqlite3")
     if not is_sqlite and not config["ENGINE"].endswith("mysql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
+    if not is_sqlite and find_spec("MySQLdb") is None:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names MySQL, and its driver is not installed:"
+            " .venv/bin/pip install --require-hashes -r requirements-mysql.lock"
+        )
     # The same engines, with their statements counted.
     config["ENGINE"] = f"django_prometheus.db.backends.{'sqlite3' if is_sqlite else 'mysql'}"
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
@@ -246,7 +252,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "base.web.answers.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "base.web.openapi.operations.CallSchema",
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536

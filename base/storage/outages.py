@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
@@ -54,6 +54,11 @@ def _is_infrastructure(error: DatabaseError) -> bool:
     if isinstance(code, int):
         return code in _CODES or code in _CLIENT_ERRORS
     return any(word in str(error) for word in _SQLITE)
+
+
+def is_read_only(error: Error) -> bool:
+    """Whether the database answers and takes no writes."""
+    return bool(error.args) and (error.args[0] in _READ_ONLY or "readonly" in str(error))
 
 
 def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tools.chaos.report import Report
-from tools.rig.handshake import database_version
 from tools.rig.packages import UnavailableError
+from tools.rig.servers import database_version
 
 
 @pytest.fixture

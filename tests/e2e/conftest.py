@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import Demo
+from tests.e2e.shell import Shell
 
 
 @pytest.fixture
@@ -16,3 +17,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     finally:
         if demo.process is not None:
             demo.interrupt()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A terminal with a data folder of its own."""
+    return Shell(tmp_path)

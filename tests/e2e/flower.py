@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import httpx
 
 from tests.e2e.clients import PASSWORD
-from tests.e2e.processes import HOME, Demo, wait_until
+from tests.e2e.processes import Demo, wait_until
+from tools.rig.process import ROOT
 from tools.rig.servers import free_port
 
 NAMED_OTHERWISE = ("BROKER_URL", "REDIS_URL", "FLOWER_BASIC_AUTH")
@@ -39,7 +40,7 @@ def watched_by_flower(demo: Demo) -> Iterator[Flower]:
     command = [sys.executable, "-m", "tools.demo.flower", "--port", str(port)]
     with (demo.data / "logs" / "flower.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=HOME, env={**variables, **demo.variables, "DATA_DIR": str(demo.data)}, stdout=log, stderr=log
+            command, cwd=ROOT, env={**variables, **demo.variables, "DATA_DIR": str(demo.data)}, stdout=log, stderr=log
         )
     try:
         flower = Flower(port)

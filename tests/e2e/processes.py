@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from base.telemetry.liveness import is_alive
+from tools.rig.process import ROOT
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 60
 STOP_SECONDS = 40
 # Nothing else of the environment is passed on: no database, no Redis, no settings.
-KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "XDG_CACHE_HOME")
 
 
 class Demo:
@@ -41,7 +42,7 @@ class Demo:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
-                cwd=HOME,
+                cwd=ROOT,
                 env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off", **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -106,7 +107,7 @@ class Demo:
             return _with_variable(f"DATA_DIR={self.data}")
         log = (self.data / "logs" / "supervisord.log").read_text()
         pids = re.findall(r"(?:with pid|started with pid) (\d+)", log)
-        return [pid for pid in pids if _alive(int(pid))]
+        return [pid for pid in pids if is_alive(int(pid))]
 
 
 def wait_until(condition: Callable[[], object], seconds: float, explain: Callable[[], object] = str) -> None:
@@ -127,11 +128,3 @@ def _with_variable(text: str) -> list[str]:
             # It ended while we looked, or is somebody else's.
             continue
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

@@ -1,6 +1,7 @@
 """What `make demo` and `make run` promise: they show a working exchange, stop cleanly and start again."""
 
 import re
+import shutil
 import socket
 
 import httpx
@@ -61,6 +62,18 @@ def test_killed_demo_takes_its_processes_with_it(demo: Demo) -> None:
     demo.start("--no-traders", "--seconds", "1")
     assert demo.wait(90) == 0, demo.text()
     wait_until(lambda: not demo.processes(), 1, demo.processes)
+
+
+def test_a_data_folder_that_is_removed_ends_the_demo_with_one_line(demo: Demo) -> None:
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    before = demo.text()
+    shutil.rmtree(demo.data)
+    assert demo.wait(40) == 1
+    assert demo.text().removeprefix(before).splitlines() == [
+        f"{demo.data} was removed while the demo ran; start it again, and it begins with nothing",
+        "stopping",
+    ]
 
 
 def _tape(demo: Demo, symbol: str) -> list[object]:

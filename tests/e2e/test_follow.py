@@ -16,7 +16,8 @@ import httpx
 
 from tests.e2e.clients import PASSWORD
 from tests.e2e.flower import Flower, watched_by_flower
-from tests.e2e.processes import HOME, Demo, wait_until
+from tests.e2e.processes import Demo, wait_until
+from tools.rig.process import ROOT
 from tools.scripts.follow import found, read_lines
 
 OURS = ("web", "worker", "beat", "seed")
@@ -136,7 +137,7 @@ def _fail_to_start(demo: Demo) -> None:
     variables = {"DATA_DIR": str(demo.data), "DEMO": "1", "PATH": "/usr/bin:/bin", **demo.variables}
     variables["BROKER_URL"] = "redis://:a-password@127.0.0.1:1/0"
     with (demo.data / "logs" / "worker-unfit.log").open("wb") as log:
-        assert subprocess.run(command, cwd=HOME, env=variables, stdout=log, stderr=log, check=False).returncode
+        assert subprocess.run(command, cwd=ROOT, env=variables, stdout=log, stderr=log, check=False).returncode
 
 
 def _logs(demo: Demo) -> list[Path]:

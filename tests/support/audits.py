@@ -26,10 +26,10 @@ def audited_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
         live = start_exchange(folder, url, redis)
         try:
             yield live
-            wait_for(lambda: live.manage("shell", "-v", "0", "-c", WAITING), lambda printed: printed.strip() == "0")
-            live.manage("shell", "-v", "0", "-c", "from audit.inspect import check_exchange; check_exchange()")
+            wait_for(lambda: live.evaluate(WAITING), lambda printed: printed == "0")
+            live.evaluate("from audit.inspect import check_exchange; check_exchange()")
         finally:
-            live.stop()
+            live.end()
 
 
 @contextmanager

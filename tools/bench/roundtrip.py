@@ -14,6 +14,7 @@ from django.db import connection as database
 
 from commands.models import Command
 from orders.models import OrderEvent
+from tools.bench.exchange import Exchange, spent
 from tools.bench.flow import MIDDLE, Place, flow
 from tools.bench.intake import BATCH_SIZE, Progress, batch_body, order_body
 from tools.bench.load import (
@@ -29,9 +30,8 @@ from tools.bench.load import (
     post,
     press,
 )
+from tools.bench.report import Row
 from tools.bench.stage import Stage
-from tools.bench.table import Row
-from tools.rig.exchange import Exchange, spent
 
 RATE = 100
 WARM_UP, MEASURED = 100, 600
@@ -119,7 +119,7 @@ class _Taking:
         return requests
 
     async def _send(self, requests: Sequence[Request]) -> None:
-        pool = Pool(self.exchange.web_port)
+        pool = Pool(self.exchange.port)
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
             for number, request in enumerate(requests):
@@ -198,7 +198,7 @@ async def _listening(
 
 
 async def _press_and_close(exchange: Exchange, requests: Iterable[Request]) -> None:
-    connection = Connection(exchange.web_port)
+    connection = Connection(exchange.port)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await press(connection, requests)

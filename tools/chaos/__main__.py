@@ -26,8 +26,8 @@ from tools.chaos.exchange import STARTS
 from tools.chaos.killer import Sizes
 from tools.chaos.report import Report
 from tools.rig.driver import provide_driver
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
+from tools.rig.servers import run_folder
 
 PARTS = ("kills", "outages", "bells", "proof")
 
@@ -36,7 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
-    remove_abandoned()
     print(f"seed {options.seed}", flush=True)
     try:
         driver = provide_driver()

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any, Self
 
 import redis
@@ -22,8 +21,7 @@ from tools.chaos.checks import check, wait_until_idle, waiting_commands
 from tools.chaos.clients import Client, placed, trading
 from tools.chaos.exchange import SYMBOLS, Exchange, running_exchange
 from tools.chaos.kills import in_words_of, report_clients, report_findings
-from tools.chaos.progress import Progress
-from tools.chaos.report import Report
+from tools.chaos.report import Progress, Report
 
 COUNTS = {"ci": 2_000, "full": 100_000}
 CLIENTS, CLIENT_PAUSE_SECONDS = 3, 0.08
@@ -63,9 +61,7 @@ class Carrier:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """What is still to come is lost with it."""
         self._stop.set()
         self._thread.join()
@@ -146,7 +142,7 @@ class Bells:
             waited = waiting_commands(exchange)
             # Only what waits for a second is swept.
             time.sleep(1.1)
-            exchange.live.manage("shell", "-v", "0", "-c", SWEEP, **heard)
+            exchange.evaluate(SWEEP, **heard)
             return self._report(exchange, carrier, clients, waited)
 
     def _trade(self, carrier: Carrier, clients: list[Client]) -> None:
@@ -166,7 +162,7 @@ class Bells:
             report.wrong.append(f"no bell was carried any more: {carrier.failure}")
         if idle_after is None:
             report.wrong.append("commands still waited after the last sweep")
-        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
+        report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("bells", in_words_of(carrier.counts))
         report.add("commands that waited for the last sweep", str(waited))
         report_clients(report, exchange, clients)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.live import ROOT, Trader
 from tools.chaos.clients import Client
 from tools.chaos.exchange import SYMBOLS, Exchange
+from tools.rig.process import ROOT
+from tools.rig.trader import Trader
 
 DRAIN_SECONDS = 30
 AUDIT_SECONDS = 3600
@@ -47,8 +48,7 @@ def waiting_commands(exchange: Exchange) -> int:
 
 def _count(exchange: Exchange, module: str, model: str) -> int:
     """Asked of the database itself."""
-    count = f"from {module} import {model}; print({model}.objects.count())"
-    return int(exchange.live.manage("shell", "-v", "0", "-c", count))
+    return int(exchange.evaluate(f"from {module} import {model}; print({model}.objects.count())"))
 
 
 def check(exchange: Exchange, clients: list[Client]) -> Findings:
@@ -57,9 +57,8 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
     for client in clients:
         findings.wrong += client.mistakes
         _check_orders(client, findings)
-    assert exchange.live.staff
     for symbol in SYMBOLS:
-        status = exchange.live.staff.get(f"/markets/{symbol}")["status"]
+        status = exchange.staff.get(f"/markets/{symbol}")["status"]
         if status != "TRADING":
             findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
     if letters := _count(exchange, "matching.models", "DeadLetter"):
@@ -112,7 +111,7 @@ def _audit(exchange: Exchange, command: tuple[str, ...], findings: Findings) -> 
     done = subprocess.run(
         (sys.executable, "manage.py", *command),
         cwd=ROOT,
-        env=exchange.live.environment,
+        env=exchange.environment,
         capture_output=True,
         text=True,
         timeout=AUDIT_SECONDS,

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.live import Trader
 from tools.chaos.flow import BATCH_SIZES, Flow
+from tools.rig.trader import Trader
 
 TIMEOUT_SECONDS = 5
 PAUSE_BEFORE_REPEAT_SECONDS = 0.1

@@ -11,8 +11,7 @@ from tools.chaos.checks import check, wait_until_idle
 from tools.chaos.clients import Client, trading
 from tools.chaos.exchange import SYMBOLS, Exchange, freeze, running_exchange, thaw
 from tools.chaos.kills import report_clients, report_findings
-from tools.chaos.progress import Progress
-from tools.chaos.report import Report
+from tools.chaos.report import Progress, Report
 from tools.chaos.views import MarketView, OrdersView, View, wait_until_equal
 from tools.chaos.watch import Watch, in_words
 
@@ -45,7 +44,7 @@ class Outages:
     clients: list[Client] = field(default_factory=list)
 
     def run(self) -> Report:
-        with running_exchange(self.database, self.folder) as exchange, Watch(exchange.live.url) as watch:
+        with running_exchange(self.database, self.folder) as exchange, Watch(exchange.url) as watch:
             exchange.start_workers()
             wait_until_idle(exchange)
             others = self._clients(exchange, OTHERS, OTHER_PAUSE_SECONDS)
@@ -67,8 +66,8 @@ class Outages:
     def _round(self, exchange: Exchange, watch: Watch, others: list[Client], progress: Progress) -> None:
         """All outages once, in random order, before new users: so that all their events can be looked through."""
         listeners = self._clients(exchange, LISTENERS, LISTENER_PAUSE_SECONDS, batch_sizes=LISTENER_BATCH_SIZES)
-        views = [OrdersView(exchange.live, client.trader) for client in listeners]
-        market = MarketView(exchange.live, SYMBOLS[0])
+        views = [OrdersView(exchange.url, client.trader) for client in listeners]
+        market = MarketView(exchange.url, SYMBOLS[0])
         kinds = list(self.kinds)
         Random(f"{self.seed}-outages-{self.outages}").shuffle(kinds)
         with listening(*views, market), trading(listeners):
@@ -80,10 +79,10 @@ class Outages:
             for view in views:
                 self.wrong += view.missed()
         followed: list[View] = [*views, market]
-        for followed_view in followed:
-            self.wrong += followed_view.mistakes
-            self.resets += followed_view.resets
-        self.events += sum(len(view.heard) for view in views)
+        for each in followed:
+            self.wrong += each.mistakes + ([f"a stream's client ended: {each.error!r}"] if each.error else [])
+            self.resets += each.resets
+        self.events += sum(len(view.received) for view in views)
 
     def _outage(
         self,
@@ -110,7 +109,7 @@ class Outages:
             self.caught_up.setdefault(kind, []).append(equal_at - back_at)
             self.wrong += [f"{CATCH_UP_SECONDS} s after Redis was {kind}: {what}" for what in differences]
         # Nobody killed them, and without Redis they have something to do.
-        self.wrong += [f"{name} ended when Redis was {kind}: {why}" for name, why in exchange.raise_ended()]
+        self.wrong += [f"{name} ended when Redis was {kind}: {why}" for name, why in exchange.restart_ended()]
         self.standstills = watch.recoveries
 
     def _take_away(self, exchange: Exchange, watch: Watch, kind: str) -> None:
@@ -139,7 +138,7 @@ class Outages:
         report = Report("Redis outages while clients listen", self.wrong + findings.wrong)
         if idle_after is None:
             report.wrong.append("commands still waited at the end")
-        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
+        report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("outages", f"{self.outages}: {' and '.join(self.kinds)}, {self.rounds} each")
         report.add("events told", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
         for kind, seconds in self.caught_up.items():
@@ -158,8 +157,7 @@ def listening(*views: View) -> Iterator[None]:
     """All of them connected within the `with`."""
     with ExitStack() as stack:
         for view in views:
-            view.start()
-            stack.callback(view.stop)
+            stack.enter_context(view)
         for view in views:
-            assert view.is_open.wait(10), view.mistakes
+            assert view.has_begun.wait(10), view.error
         yield

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.demo.environment import HOME, CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
+from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
 from tools.demo.show import run
 from tools.demo.supervision import Supervisor
 from tools.rig.packages import UnavailableError
+from tools.rig.process import ROOT, die_with_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,11 +59,12 @@ def _seed(environment: Environment) -> None:
     log = environment.logs / "seed.log"
     with log.open("w") as errors:
         done = subprocess.run(
-            [sys.executable, "-m", "tools.demo.parent_death", sys.executable, "-m", "tools.demo.seed"],
-            cwd=HOME,
+            [sys.executable, "-m", "tools.demo.seed"],
+            cwd=ROOT,
             env=environment.variables | {"LOG_PROCESS": "seed"},
             stderr=errors,
             check=False,
+            preexec_fn=die_with_parent,
         )
     if done.returncode:
         raise CannotStartError(f"the database could not be prepared: {_last_said(log)} ({log})")

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from tools.rig.process import is_alive
+from base.telemetry.liveness import is_alive
+from tools.rig.process import HOST, ROOT
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 # A demo that was killed needs a moment to take its processes down.
 STOPPING_SECONDS = 20
 # Where all processes of a run count, for /metrics.
@@ -43,6 +42,11 @@ class Environment:
     def logs(self) -> Path:
         return self.data / "logs"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the data folder is still there, once it was claimed."""
+        return (self.data / LOCK).exists()
+
 
 def prepare(port: int) -> Environment:
     """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
@@ -69,7 +73,7 @@ def prepare(port: int) -> Environment:
 
 
 def data_folder() -> Path:
-    return Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+    return Path(os.environ.get("DATA_DIR") or ROOT / ".data").resolve()
 
 
 def port(text: str) -> int:
@@ -129,8 +133,8 @@ def running_broker(data: Path) -> str | None:
         return None if _locked(lock) else (data / BROKER).read_text()
 
 
-def claim_port(port: int) -> None:
-    """Raises CannotStartError if somebody listens there already."""
+def claim_port(port: int, variable: str = "PORT") -> None:
+    """`variable` chooses another one. Raises CannotStartError if somebody listens there already."""
     with socket.socket() as probe:
         # As the web server does: connections of an earlier run that are still closing do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +143,7 @@ def claim_port(port: int) -> None:
             probe.listen()
         except OSError as error:
             raise CannotStartError(
-                f"port {port} cannot be used ({error.strerror}); choose another with PORT="
+                f"port {port} cannot be used ({error.strerror}); choose another with {variable}="
             ) from error
 
 

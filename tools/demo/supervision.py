@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tools.demo.environment import HOME, HOST, Environment
-from tools.rig.binaries import redis_binary
-from tools.rig.process import die_with_parent
+from tools.demo.environment import Environment
+from tools.rig import exchange
+from tools.rig.process import ROOT, die_with_parent
+from tools.rig.servers import redis_command
 
-# All programs one after the other, each within its own patience.
+# All programs one after the other, each within its own time.
 STOP_SECONDS = 40
 
 
@@ -37,7 +38,7 @@ class Supervisor:
         with (environment.logs / "supervisord.err").open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)],
-                cwd=HOME,
+                cwd=ROOT,
                 env=environment.variables,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -72,25 +73,12 @@ class Supervisor:
 
 
 def _programs(environment: Environment) -> list[Program]:
-    # Quietly: without the banner. What it logs goes by LOG_LEVEL.
-    celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange")
-    # Without -Q: such a worker serves every market, and those that open while it runs.
-    worker = (*celery, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
-    beat = (*celery, "beat", "--schedule", str(environment.data / "beat"), "--pidfile", "")
-    # REST and the streams: on one port without a proxy they are one process.
-    web: tuple[str, ...] = (sys.executable, "-m", "uvicorn", "exchange.asgi:application", "--host", HOST, "--port")
-    web += (str(environment.port), "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "3")
-    programs = [Program("worker", worker, 10), Program("beat", beat, 5), Program("web", web, 8)]
+    ours = (exchange.worker(), exchange.beat(environment.data), exchange.web(environment.port))
+    programs = [Program(each.name, each.command, each.stop_seconds) for each in ours]
     if environment.redis_port is not None:
-        programs.insert(0, Program("redis", _redis(environment.redis_port, environment.data / "redis"), 5))
+        redis = redis_command(environment.redis_port, environment.data / "redis", persistent=True)
+        programs.insert(0, Program("redis", redis, 5))
     return programs
-
-
-def _redis(port: int, folder: Path) -> tuple[str, ...]:
-    return (
-        *(redis_binary(), "--port", str(port), "--bind", HOST, "--dir", str(folder)),
-        *("--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--daemonize", "no"),
-    )
 
 
 def _config(environment: Environment, programs: list[Program]) -> str:
@@ -98,7 +86,7 @@ def _config(environment: Environment, programs: list[Program]) -> str:
         "[supervisord]",
         "nodaemon = true",
         "silent = true",
-        f"directory = {_text(HOME)}",
+        f"directory = {_text(ROOT)}",
         f"logfile = {_text(environment.logs / 'supervisord.log')}",
         "logfile_maxbytes = 5MB",
         "logfile_backups = 2",
@@ -106,7 +94,7 @@ def _config(environment: Environment, programs: list[Program]) -> str:
         f"pidfile = {_text(environment.data / 'supervisord.pid')}",
     ]
     for place, program in enumerate(programs, start=1):
-        command = (sys.executable, "-m", "tools.demo.parent_death", *program.command)
+        command = (sys.executable, "-m", "tools.rig.process", *program.command)
         sections += [
             "",
             f"[program:{program.name}]",

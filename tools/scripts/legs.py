@@ -12,10 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools.rig import handshake
 from tools.rig.driver import provide_driver
 from tools.rig.process import Server
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
+from tools.rig.servers import database_version, redis_version, start_mariadb, start_mysql, start_redis
 
 # The first that can be had takes all tests, so the one that production uses comes first.
 NAMES = ("mysql", "mariadb", "sqlite")
@@ -79,7 +78,7 @@ def _database(name: str, folder: Path, stack: ExitStack) -> tuple[list[str], str
 def _given_database(url: str) -> str:
     address = urlsplit(url)
     try:
-        return _database_title(handshake.database_version(address.hostname or "", address.port or MYSQL_PORT))
+        return _database_title(database_version(address.hostname or "", address.port or MYSQL_PORT))
     except (OSError, ValueError) as error:
         sys.exit(f"TEST_DATABASE_URL does not answer: {error}")
 
@@ -96,7 +95,7 @@ def _redis(folder: Path, stack: ExitStack) -> tuple[str, str]:
         return server.url, f"{server.version} (private, started by this run)"
     address = urlsplit(given)
     try:
-        title = handshake.redis_version(address.hostname or "", address.port or REDIS_PORT)
+        title = redis_version(address.hostname or "", address.port or REDIS_PORT)
     except (OSError, ValueError) as error:
         sys.exit(f"TEST_REDIS_URL does not answer: {error}")
     return f"{address.scheme}://{address.netloc}", f"{title} (from TEST_REDIS_URL)"

@@ -22,9 +22,9 @@ from types import FrameType
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
 from tools.rig.process import die_with_parent
+from tools.rig.servers import run_folder
 from tools.scripts import legs
 
 HOME = Path(__file__).resolve().parents[2]
@@ -61,7 +61,6 @@ def main(arguments: Sequence[str]) -> int:
     options, for_pytest = _parse(arguments)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
-    remove_abandoned()
     # For all legs and all their processes: what is sampled is one choice for the whole run.
     os.environ.setdefault("TEST_SEED", str(secrets.randbelow(1_000_000)))
     if options.prove:
