@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.documents import command_lines, name_of, named_commands, section
 from tests.e2e.shell import RUN, Shell, runs
 from tools.demo.cast import PASSWORD
-from tools.rig.process import ROOT, wait_for
+from tools.rig.process import ROOT, Process, wait_for
 from tools.rig.servers import free_port, start_redis
 from tools.scripts.trace import REMARKS, STEPS
 
@@ -40,8 +40,15 @@ EXCEPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """`make run`, which the tests share that look at a running exchange."""
+def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    shell = Shell(tmp_path_factory.mktemp("demo"))
+    with shell.begin("demo", f"make demo SECONDS=8 PORT={shell.port}") as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, short_demo: Process) -> Iterator[Shell]:
+    """`make run`, started beside the other one, which the tests share that look at a running exchange."""
     shell = Shell(tmp_path_factory.mktemp("run"))
     make = shell.begin("run", f"make run PORT={shell.port}")
     try:
@@ -69,12 +76,6 @@ def test_help_names_every_target(shell: Shell) -> None:
     printed = shell.run("make help")
     targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line.split()[1] for line in printed.splitlines()] == targets
-
-
-@runs("make demo")
-def test_demo(shell: Shell) -> None:
-    printed = shell.run(f"make demo SECONDS=3 PORT={shell.port}")
-    assert re.search(r"orders\s+\d+ accepted", printed), printed
 
 
 @runs("make run", "call", "curl", "sleep", "kill")
@@ -124,6 +125,13 @@ def test_the_audit_beside_the_demo(running: Shell) -> None:
     assert "quick: clean" in running.run(documented)
     for option in ("--full", "--replay BTC-USD"):
         assert "clean" in running.run(documented.replace("--quick", option))
+
+
+@runs("make demo")
+def test_demo(short_demo: Process) -> None:
+    assert short_demo.running
+    assert short_demo.running.wait(60) == 0
+    assert re.search(r"orders\s+\d+ accepted", short_demo.log.read_text())
 
 
 @runs("manage.py migrate", "manage.py createsuperuser", "gunicorn", "uvicorn", "celery worker", "celery beat")
