@@ -1,4 +1,4 @@
-"""What an audit looked at, and what it found wrong."""
+"""The report of an audit: how many rows each check read, and its findings."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable
@@ -7,14 +7,14 @@ from typing import Any
 
 from audit.checks import Check
 
-# What is wrong in a thousand rows is told well enough by a hundred of them, and must not fill the memory.
+# A hundred findings of one check are enough to see what is wrong, and more of them could fill the memory.
 MOST_OF_A_CHECK = 100
 MOST_ROWS = 20
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it must be: which rows say so, and what they should have said."""
+    """One place where a rule is broken: the rows concerned, the expected value and the stored one."""
 
     check: Check
     message: str
@@ -38,19 +38,22 @@ class Finding:
 
 @dataclass
 class Report:
-    """What the checks write into. `left_out` are checks whose findings do not count, nor are they told."""
+    """The counts and findings of all checks. `left_out` are checks that are neither counted nor reported.
+
+    `progress` receives the name of each part of the work when it begins.
+    """
 
     left_out: Container[Check] = ()
-    tell: Callable[[str], None] = lambda _: None
-    looked: Counter[Check] = field(default_factory=Counter)
+    progress: Callable[[str], None] = lambda _: None
+    counted: Counter[Check] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     found: Counter[Check] = field(default_factory=Counter)
 
-    def look(self, checks: Iterable[Check], number: int) -> None:
-        """The checks looked at so many more rows; none at all is told too."""
+    def count(self, checks: Iterable[Check], number: int) -> None:
+        """The checks have read so many more rows. A count of 0 shows that a check ran and found no row to read."""
         for check in checks:
             if check not in self.left_out:
-                self.looked[check] += number
+                self.counted[check] += number
 
     def add(self, check: Check, message: str, rows: Iterable[str], expected: object = "", actual: object = "") -> None:
         if check in self.left_out:
@@ -61,5 +64,5 @@ class Report:
 
     @property
     def total(self) -> int:
-        """How many findings there are, those that are not kept included."""
+        """The number of findings, with those that are not kept."""
         return self.found.total()

@@ -1,4 +1,4 @@
-"""The order book as it is shown: levels, best first."""
+"""Depth: the best levels of a book, as clients see them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -20,10 +20,10 @@ Level = tuple[Decimal, Decimal, int]
 
 
 def read_depth(symbol: str, limit: int) -> dict[str, Any]:
-    """The best levels of both sides from the resting orders, and the sequence that they belong to.
+    """The best levels of both sides from the stored resting orders, and the sequence of the market at that moment.
 
-    The sides are read one after the other, without the book's lock: when a batch was committed in between they are read
-    again, so that they belong together. A book that changes faster than that is shown as it was last read.
+    The sides are read one after the other, without the book's lock. If a batch was committed in between, they are read
+    again, so that both are of one moment. After a few attempts the last reading is returned as it is.
     """
     sequence = _newest_sequence(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
@@ -44,7 +44,7 @@ def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
 
 
 def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-    """The best bid and ask of many markets by one query, each the end of an index."""
+    """The best bid and ask of many markets, by one query that reads one entry of an index for each."""
     resting = Order.objects.filter(market_id=OuterRef("pk"), phase=Phase.RESTING)
     best: Any = {
         name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
@@ -55,7 +55,7 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
 
 
 def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:
-    """Depth as clients see it, over REST and over the stream alike."""
+    """Depth as clients see it, over REST and over the stream."""
     best_bid = bids[0][0] if bids else None
     best_ask = asks[0][0] if asks else None
     spread = best_ask - best_bid if best_bid is not None and best_ask is not None else None
@@ -71,7 +71,7 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
 
 
 def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
-    """The depth of the book in memory, as read_depth would read it once the batch is committed."""
+    """The depth of the book in memory: what read_depth will read once the batch is committed."""
     bids, asks = (
         [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
         for side in (Side.BUY, Side.SELL)

@@ -1,4 +1,4 @@
-"""The last 24 hours of a market in a few figures."""
+"""The ticker: the last 24 hours of a market in a few figures."""
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal

@@ -14,9 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from base.storage.bulk import GuardFailed, stored_instant
-from base.storage.fields import stored_units, units_or_none
 from core.market import Market
-from core.money import DIGITS, to_units
+from core.money import DIGITS, stored_units, to_units, units_or_none
 from core.types import Order as CoreOrder
 from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from markets.services import known_market

@@ -6,8 +6,7 @@ The statements are prepared without a database, so that this can be done ahead w
 from dataclasses import dataclass
 from datetime import datetime
 
-from balances.ledger import post_trades
-from balances.services import settle
+from balances.services import post_trades, settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from commands.models import Command
 from core import types as core

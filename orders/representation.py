@@ -1,4 +1,4 @@
-"""Orders, fills and timelines as clients see them, over REST and over the stream alike."""
+"""Orders, fills and timelines as clients see them, over REST and over the stream."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -6,29 +6,28 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from base.storage.fields import units_or_none
 from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
 from core import types as core
-from core.money import average_price, plain, plain_units, to_units
+from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
 
 ORDER_STATUS_UPDATE = "order-status-update"
-# All events of a batch have one instant.
+# Cached, because all events of a batch have the same time.
 _timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
-# The columns of an order's row that the engine keeps to describe it by, in the order that OrderInfo takes them.
+# The columns of an order that the engine needs only for order updates, in the order in which OrderInfo takes them.
 INFO_COLUMNS = ("client_order_id", "correlation_id", "created_at")
 
 
 class OrderInfo:
-    """What the engine keeps with an order to describe it by, as the driver gives it; matching does not read it.
+    """What the engine keeps with an order for its order updates and logs, from values as the driver gives them.
 
-    `terms` is what never changes of the order, as clients see it: made once, at the order's first event.
+    `terms` are the fields that never change, as clients see them. They are made once, for the order's first event.
     """
 
     __slots__ = (*INFO_COLUMNS, "terms")
@@ -56,7 +55,7 @@ def represent_order(order: Order) -> dict[str, Any]:
 
 
 def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
-    """The message of an event that the engine has just committed."""
+    """The order update of an event that the engine has just committed."""
     order = event.order
     data = _update(
         symbol, _engine_terms(symbol, order), order.quantity, event, event.filled, event.filled_notional, now
@@ -67,10 +66,7 @@ def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
 
 
 def from_rows(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Message]:
-    """The messages of events that were read from the database; `trades` by (symbol, sequence), as far as there are any.
-
-    The same as the engine's, event by event.
-    """
+    """The order updates of stored events, equal to the engine's. `trades` holds their trades by (symbol, sequence)."""
     events = list(events)
     orders = Order.objects.in_bulk({event.order_id for event in events})
     return [_from_row(orders[event.order_id], event, trades) for event in events]
@@ -104,7 +100,7 @@ def _update(
     notional: int,
     at: datetime,
 ) -> dict[str, Any]:
-    """The order's full state as of the event, so that to apply it twice is harmless."""
+    """The order's full state after the event: a client that receives it twice still shows the right state."""
     instant = _timestamp(at)
     return {
         **terms,
@@ -123,7 +119,7 @@ def _engine_terms(symbol: str, order: core.Order) -> dict[str, Any]:
     info = order.info
     assert isinstance(info, OrderInfo), order
     if info.terms is None:
-        # The spend limit of a MARKET BUY by quantity is the engine's own and nobody's wish.
+        # The spend limit of a MARKET BUY by quantity is set by the engine, and clients do not see it.
         amounts = (order.price, order.quantity, order.spend_limit if order.quantity is None else None)
         info.terms = _terms(order, symbol, *amounts, info)
     return info.terms
@@ -142,7 +138,7 @@ def _terms(
     quote_quantity: int | None,
     info: Order | OrderInfo,
 ) -> dict[str, Any]:
-    """What never changes of an order. Amounts in units."""
+    """The fields of an order that never change. Amounts in units."""
     return {
         "orderId": order.id,
         "clientOrderId": info.client_order_id,
@@ -152,20 +148,16 @@ def _terms(
         "type": order.type,
         "timeInForce": order.time_in_force,
         "postOnly": order.post_only,
-        "price": _amount(price),
-        "quantity": _amount(quantity),
-        "quoteQuantity": _amount(quote_quantity),
+        "price": plain_units_or_none(price),
+        "quantity": plain_units_or_none(quantity),
+        "quoteQuantity": plain_units_or_none(quote_quantity),
         "correlationId": info.correlation_id,
         "createdAt": _timestamp(info.created_at),
     }
 
 
-def _amount(units: int | None) -> str | None:
-    return None if units is None else plain_units(units)
-
-
 def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
-    """How far an order got, from units; the average price is rounded to eight places."""
+    """The fields that fills change. Amounts in units; the average price is rounded to eight digits."""
     return {
         "filledQuantity": plain_units(filled),
         "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
@@ -214,7 +206,7 @@ def represent_event(event: OrderEvent) -> dict[str, Any]:
 
 
 def represent_accepted(order: Order) -> dict[str, Any]:
-    """What was true when the order was stored, and is answered again whenever the request is repeated."""
+    """The answer to an accepted order. It holds only what never changes, so that a repeat has the same answer."""
     return {
         "orderId": order.id,
         "clientOrderId": order.client_order_id,
@@ -225,18 +217,18 @@ def represent_accepted(order: Order) -> dict[str, Any]:
 
 
 def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
-    """What became of one order of a batch."""
+    """The result of one order of a batch."""
     if isinstance(result, ExchangeError):
         return {"code": result.status, "error": result.error, "message": result.message, "data": result.data}
     return {"code": 202, **represent_accepted(result.order), "replayed": result.is_repeated}
 
 
 def role(order: Order, trade: Trade) -> str:
-    """TAKER if the order arrived and met the other, MAKER if it was resting."""
+    """TAKER if the order arrived and met the other one, MAKER if it rested."""
     return "TAKER" if order.side == trade.taker_side else "MAKER"
 
 
 def fee(order: Order, trade: Trade) -> Decimal:
-    """What the order paid for the trade, in the asset that it received."""
+    """The order's fee for the trade, in the asset that it received."""
     paid: Decimal = trade.buyer_fee if order.side == "BUY" else trade.seller_fee
     return paid

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, models
 
-from base.storage.fields import AmountField
+from base.storage.fields import AmountField, TurnoverField
+from core.money import UNIT, plain_units
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
@@ -174,7 +175,9 @@ def _tuples(to: Dialect, columns: Sequence[Any], rows: Rows) -> list[str]:
 def _writer(to: Dialect, column: Any) -> Callable[[Any], str]:
     """How the values of a column are written."""
     if isinstance(column, AmountField):
-        return column.literal(is_sqlite=to.is_sqlite)
+        if not to.is_sqlite:
+            return _decimal
+        return _turnover if isinstance(column, TurnoverField) else _digits
     if isinstance(column, models.BooleanField):
         return _Written(lambda value: "1" if value else "0").__getitem__
     if isinstance(column, models.IntegerField):
@@ -199,6 +202,18 @@ class _Written(dict[Any, str]):
 
 def _digits(value: int | None) -> str:
     return "NULL" if value is None else f"{value:d}"
+
+
+def _decimal(units: int | None) -> str:
+    """An amount for a DECIMAL column."""
+    if units is None:
+        return "NULL"
+    return f"{units // UNIT}.{units % UNIT:08d}" if units >= 0 else f"-{_decimal(-units)}"
+
+
+def _turnover(units: int | None) -> str:
+    """A turnover for SQLite, which keeps it as a text."""
+    return "NULL" if units is None else f"'{plain_units(units)}'"
 
 
 def _word(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading for somebody who watches: what takes too long is left out, and the page comes all the same."""
+"""Time limits for the queries of a page: a figure that takes too long is left out, and the page is shown without it."""
 
 import logging
 import time
@@ -13,17 +13,17 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Patience:
-    """So many seconds for each read, and so many for all together. For reads only, outside transactions.
+class TimeLimit:
+    """A limit in seconds for each read, and one for all together. For reads only, outside transactions.
 
-    The server breaks off what takes longer. SQLite knows no such limit, and has no network in between.
+    The server breaks off a query that takes longer. SQLite has no such limit, and no network in between.
     """
 
     def __init__(self, each: float, total: float) -> None:
         self._each, self._total = each, total
         self._ends = 0.0
-        # Whether anything could not be read.
-        self.is_over = False
+        # Whether a figure could not be read.
+        self.was_exceeded = False
 
     def __enter__(self) -> Self:
         self._ends = time.monotonic() + self._total
@@ -34,17 +34,17 @@ class Patience:
         try:
             self._limit(0)
         except DatabaseError:
-            # The next request must not be given a session that is in a hurry.
+            # The next request must not get a session with this limit.
             connection.close()
 
     def read(self, figure: Callable[[], T]) -> T | None:
-        """The figure; None where the database did not answer, or not in time."""
+        """The figure; None if the database did not answer in time."""
         if time.monotonic() < self._ends:
             try:
                 return figure()
             except DatabaseError as error:
                 logger.warning("a figure of the overview could not be read: %s", error)
-        self.is_over = True
+        self.was_exceeded = True
         return None
 
     def _limit(self, seconds: float) -> None:

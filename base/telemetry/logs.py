@@ -11,7 +11,6 @@ import logging.config
 import os
 import sys
 import threading
-import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -229,11 +228,6 @@ class BeatFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return self._is_told or not str(record.msg).startswith("Scheduler: Sending")
-
-
-def new_id() -> str:
-    """For a request or a run that has none."""
-    return uuid.uuid4().hex
 
 
 def _dumped(line: Any) -> str:

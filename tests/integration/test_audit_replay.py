@@ -45,7 +45,7 @@ def test_a_random_stream(seed, grain, engine):
     assert len(both.twin.trades) > 20
     report = replay(both.database.market.symbol)
     assert checks(report) == set(), told([report])
-    assert report.looked[Check.REPLAY_TRADES] == len(both.twin.trades)
+    assert report.counted[Check.REPLAY_TRADES] == len(both.twin.trades)
     assert checks(quick()) == set()
     last = OrderBook.objects.get(market=both.database.market).next_sequence
     for first in range(2, last, last // 10):

@@ -64,7 +64,7 @@ def wanted(order: NaiveOrder) -> OrderTerms:
         type="MARKET" if order.price is None else "LIMIT",
         price=order.price,
         quantity=order.quantity,
-        quote_quantity=order.budget,
+        quote_quantity=order.quote_quantity,
         time_in_force=order.time_in_force,
         post_only=order.post_only,
         self_trade_prevention=order.stp,

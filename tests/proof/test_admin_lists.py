@@ -25,8 +25,8 @@ from commands.models import Command
 from markets.models import Trade
 from markets.services import create_market
 from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
-from orders.correlation import new_correlation_id
 from orders.models import Order, OrderEvent
+from orders.terms import new_correlation_id
 from users.models import User
 
 ROWS = 12_000 * int(os.environ.get("PROOF_TIMES", "1"))

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,13 @@ from base.telemetry.access import AccessLog, bind_log_fields, request_id_for, se
 from base.telemetry.logs import CONSOLE, JSON, StdStream, TrustedFields
 from base.telemetry.redaction import Redactor
 from core.types import Event, Order, OrderType, Reason, Side, Status
-from matching.background import run_in_background
+from matching.drain import run_in_background
 from orders import log as order_log
 from orders.representation import OrderInfo
 from tools.scripts import follow
 
 ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_x"
 
 
@@ -248,7 +250,7 @@ def test_the_aside_thread_knows_the_run_and_forgets_it(log):
 
 
 def step(number):
-    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, info=OrderInfo(None, f"{number:032x}", None))
+    order = Order(number, 1, Side.BUY, OrderType.LIMIT, 1, 1, info=OrderInfo(None, f"{number:032x}", NOW))
     return Event(
         number + 100, order, Status.PARTIALLY_FILLED, Reason.INSUFFICIENT_FUNDS, False, 1234567812345678, 0, 0, None
     )

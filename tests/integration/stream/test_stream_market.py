@@ -149,7 +149,7 @@ def test_what_was_queued_before_it_was_read_again_is_old(world: World) -> None:
     world.alice.call("DELETE", f"/orders/{order['orderId']}")
     world.match()
     assert market.missed(time.monotonic()) == []
-    assert not market.is_news("depth", heard)
+    assert not market.is_new("depth", heard)
 
 
 def test_twenty_levels_of_each_side_are_told(world: World, port: int) -> None:
