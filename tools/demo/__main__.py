@@ -67,12 +67,12 @@ def _seed(environment: Environment) -> None:
             preexec_fn=die_with_parent,
         )
     if done.returncode:
-        raise CannotStartError(f"the database could not be prepared: {_last_said(log)} ({log})")
+        raise CannotStartError(f"the database could not be prepared: {_last_event(log)} ({log})")
 
 
-def _last_said(log: Path) -> str:
-    """In its own words, whether it could still write a line of its log or not."""
-    last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+def _last_event(log: Path) -> str:
+    """The last line of its log, which is JSON unless it ended before its logging began."""
+    last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
     try:
         return str(json.loads(last_line)["event"])
     except (ValueError, LookupError, TypeError):

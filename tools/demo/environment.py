@@ -1,4 +1,4 @@
-"""Where a demo runs: its data folder, its port, and what its processes are told."""
+"""Where a demo runs: its data folder, its port, and the environment of its processes."""
 
 import argparse
 import fcntl
@@ -117,7 +117,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
 
 
 def begin(environment: Environment) -> None:
-    """With the folder claimed: count from zero, and say where the broker is, for who would watch."""
+    """With the folder claimed: count from zero, and store the broker's address for Flower."""
     for left in (environment.data / COUNTS).glob("*.db"):
         left.unlink()
     note = environment.data / BROKER
