@@ -11,7 +11,7 @@ import httpx
 import redis
 
 from tools.rig import exchange
-from tools.rig.process import Process, Server, last_log_line
+from tools.rig.process import Process, Server, last_log_line, restart_ended
 from tools.rig.servers import start_mariadb, start_mysql, start_redis
 from tools.rig.trader import Trader
 
@@ -62,11 +62,8 @@ class Exchange(exchange.Exchange):
 
     def restart_ended(self) -> list[tuple[str, str]]:
         """Start again what ended by itself, as a supervisor would; the names, and the last line that each logged."""
-        ended = [process for process in self.processes.values() if process.has_ended]
-        logged = [(process.name, last_log_line(process.log)) for process in ended]
-        for process in ended:
-            process.launch()
-        return logged
+        # The log has nothing of the new start yet.
+        return [(process.name, last_log_line(process.log)) for process in restart_ended(self.processes.values())]
 
 
 @contextmanager

@@ -46,7 +46,8 @@ def _run(options: argparse.Namespace) -> int:
         _seed(environment)
         supervisor = Supervisor(environment, lock)
         try:
-            print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
+            print("starting " + " ".join(process.name for process in supervisor.processes), flush=True)
+            supervisor.start()
             code = run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
             print("stopping", flush=True)
             return code

@@ -97,7 +97,7 @@ def look_for(variables: dict[str, str], *names: str) -> None:
 def claim_data(data: Path, port: int) -> IO[str]:
     """Lock the data folder for this run.
 
-    The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
+    The lock belongs to the open file, which the demo's processes inherit: it is held until all are gone, however
     they went, and it cannot be left behind. Raises CannotStartError.
     """
     lock = (data / LOCK).open("a+")

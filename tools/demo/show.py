@@ -46,9 +46,6 @@ class _Show:
             await self._until_stopped(self._trade(started))
             if self._with_traders:
                 print(self._tally.summary(time.monotonic() - started), flush=True)
-        if not self._supervisor.is_running:
-            print(f"the supervisor ended by itself; see the logs in {self._environment.logs}", file=sys.stderr)
-            return 1
         if not self._environment.has_data:
             removed = f"{self._environment.data} was removed while the demo ran"
             print(f"{removed}; start it again, and it begins with nothing", file=sys.stderr)
@@ -56,7 +53,7 @@ class _Show:
         return 0 if is_ready and (self._tally.is_success or not self._with_traders) else 1
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Whether the work came to its own end: nobody stopped us, the supervisor lives, the data is there."""
+        """Whether the work came to its own end: nobody stopped us, and the data is still there."""
         task = asyncio.create_task(work)
         stop = asyncio.create_task(self._stopped())
         await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +65,8 @@ class _Show:
         return is_done
 
     async def _stopped(self) -> None:
-        while self._supervisor.is_running and self._environment.has_data and not self._asked_to_stop.is_set():
+        while self._environment.has_data and not self._asked_to_stop.is_set():
+            self._supervisor.watch()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked_to_stop.wait(), 0.5)
 

@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import httpx
 
-from tools.rig.process import HOST, ROOT, Process, Server
+from tools.rig.process import HOST, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 
@@ -103,8 +102,7 @@ class Exchange:
 
     def end(self, with_signal: int = signal.SIGTERM) -> None:
         """End all processes, beside each other."""
-        with ThreadPoolExecutor(max(len(self.processes), 1)) as pool:
-            list(pool.map(lambda process: process.end(with_signal), self.processes.values()))
+        end_all(self.processes.values(), with_signal)
 
     def manage(self, *arguments: str, **environment: str) -> str:
         """What `manage.py` prints; it must succeed."""
