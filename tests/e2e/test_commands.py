@@ -17,6 +17,7 @@ import pytest
 from tests.e2e.documents import command_lines, name_of, named_commands, section
 from tests.e2e.shell import RUN, Shell, runs
 from tools.demo.cast import PASSWORD
+from tools.rig.exchange import answers
 from tools.rig.process import ROOT, Process, wait_for
 from tools.rig.servers import free_port, start_redis
 from tools.scripts.trace import REMARKS, STEPS
@@ -95,7 +96,7 @@ def test_the_session_with_curl(running: Shell) -> None:
 def test_one_order_is_followed(running: Shell) -> None:
     flower = running.begin("flower", f"make flower FLOWER_PORT={running.flower_port}")
     try:
-        wait_for(lambda: running.answers("/healthcheck", running.flower_port), seconds=30)
+        wait_for(lambda: answers(running.flower_port, "/healthcheck"), seconds=30)
         correlation_id = place(running)
         wait_for(lambda: correlation_id in running.run("grep -h event .data/logs/worker.log"))
         lines = [line for line in command_lines("README.md") if "$ID" in line or "/metrics" in line]
@@ -153,8 +154,8 @@ def test_the_processes_by_hand(shell: Shell) -> None:
             shell.begin(name_of(line).split()[-1], line.replace("LOG_PROCESS=stream ", "")) for line in programs
         ]
         try:
-            wait_for(lambda: shell.answers("/health/ready"), seconds=30)
-            wait_for(lambda: shell.answers("/api/v1/time", stream_port), seconds=30)
+            wait_for(lambda: answers(shell.port, "/health/ready"), seconds=30)
+            wait_for(lambda: answers(stream_port), seconds=30)
             wait_for(lambda: processes[2].has_logged(" ready."), seconds=30)
             wait_for(lambda: processes[3].has_logged("beat: Starting"), seconds=30)
         finally:

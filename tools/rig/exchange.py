@@ -62,9 +62,9 @@ def beat(folder: Path) -> Program:
     return Program("beat", (*CELERY, *schedule), 5, lambda process: process.has_logged("beat: Starting"))
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = "/api/v1/time") -> bool:
     try:
-        return httpx.get(f"http://{HOST}:{port}/api/v1/time", trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(f"http://{HOST}:{port}{path}", trust_env=False).is_success
     except httpx.TransportError:
         return False
 
