@@ -12,6 +12,7 @@ from statistics import quantiles
 import orjson
 from django.db import connection as database
 
+from base.storage.batched import batched
 from commands.models import Command
 from orders.models import OrderEvent
 from tools.bench.exchange import Exchange, spent
@@ -251,5 +252,4 @@ def _expected(stage: Stage, user_ids: Sequence[int]) -> dict[int, set[bytes]]:
 def _batches(stage: Stage, user_id: int, orders: Sequence[Place]) -> list[Request]:
     token = access_token(user_id)
     bodies = [order_body(stage.symbol, place, clientOrderId=f"{stage.symbol}-{place.key}") for place in orders]
-    chunks = [bodies[first : first + BATCH_SIZE] for first in range(0, len(bodies), BATCH_SIZE)]
-    return [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in chunks]
+    return [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in batched(bodies, BATCH_SIZE)]

@@ -12,7 +12,7 @@ import redis
 
 from tools.rig import exchange
 from tools.rig.process import Process, Server, last_log_line, restart_ended
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
+from tools.rig.servers import STARTS, start_redis
 from tools.rig.trader import Trader
 
 SYMBOLS = ("BTC-USD", "ETH-USD")
@@ -20,7 +20,6 @@ MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerF
 WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
-STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
 # A run takes longer than a token is good for.
 SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000"}
 

@@ -8,14 +8,12 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-import httpx
-
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD
-from tools.demo.client import connect
 from tools.demo.environment import CannotStartError, Environment
 from tools.demo.supervision import Supervisor
 from tools.demo.tally import Tally
 from tools.demo.traders import trade, wait_until_matching
+from tools.rig.exchange import answers
 
 READY_SECONDS = 90
 LINE_SECONDS = 2.5
@@ -74,7 +72,8 @@ class _Show:
         """Raises CannotStartError."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await _wait_until_answering(self._environment.address)
+                while not await asyncio.to_thread(answers, self._environment.port):
+                    await asyncio.sleep(0.2)
                 await wait_until_matching(self._environment.address)
         except TimeoutError as error:
             logs = self._environment.logs
@@ -92,15 +91,6 @@ class _Show:
             trading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await trading
-
-
-async def _wait_until_answering(address: str) -> None:
-    async with connect(address) as http:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await http.get("/api/v1/time")).status_code == 200:
-                    return
-            await asyncio.sleep(0.2)
 
 
 async def _rest() -> None:
