@@ -168,4 +168,4 @@ def _ticker_message(channel: str, since: float) -> Message:
     return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
 
 
-DIGEST = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)
+CONFLATOR = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)
