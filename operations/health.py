@@ -1,10 +1,11 @@
 """What a load balancer or a supervisor asks: is the process alive, and can it do its work? No one need sign in."""
 
+import os
 from typing import Annotated, Final, Literal
 
 import redis
 from django.conf import settings
-from django.db import Error
+from django.db import Error, OperationalError, connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -79,14 +80,27 @@ def ready(_: HttpRequest) -> JsonResponse:
     try:
         workers = _workers()
         state |= {"oldestCommandSeconds": _oldest_command_seconds(), "workers": workers, "lastAudit": _last_audit()}
-        # It changes no row and locks none, but a database that takes no writes refuses it.
-        Command.objects.filter(pk=0).update(order_id=None)
+        _refuse_read_only()
     except Error as error:
         state |= {"status": "unavailable", "database": READ_ONLY if is_read_only(error) else AWAY}
         return JsonResponse(state, status=503)
     if not all(workers.values()):
         state["status"] = "degraded"
     return JsonResponse(state)
+
+
+def _refuse_read_only() -> None:
+    """Raise the database's error where it takes no writes. Waits for no lock."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            # A write would wait for whoever writes, because SQLite locks its whole file.
+            cursor.execute("PRAGMA query_only")
+            (is_query_only,) = cursor.fetchone()
+        if is_query_only or not os.access(connection.settings_dict["NAME"], os.W_OK):
+            raise OperationalError("attempt to write a readonly database")
+    else:
+        # It changes no row and locks none.
+        Command.objects.filter(pk=0).update(order_id=None)
 
 
 def _workers() -> dict[str, int]:

@@ -16,9 +16,6 @@ OPTIONS: dict[str, Any] = {
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "CAMELIZE_NAMES": True,
-    "SORT_OPERATION_PARAMETERS": False,
-    # A form is one component, whether it is sent by POST or by PATCH, and enums stay where they are.
-    "COMPONENT_SPLIT_PATCH": False,
     "POSTPROCESSING_HOOKS": ["exchange.contract.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
