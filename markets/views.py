@@ -12,7 +12,6 @@ from base.web.openapi.operations import Call
 from markets import answers, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Market
-from markets.services import _found
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
@@ -43,7 +42,7 @@ class MarketView(APIView):
 
     @Call(TAG, "readMarket", "A market", answers.Market)
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(answers.Market.of(_present_market(symbol)))
+        return answer(answers.Market.of(services.read_market(symbol)))
 
     @Call(
         *(TAG, "changeMarket", "Change status and limits", answers.Market),
@@ -54,7 +53,7 @@ class MarketView(APIView):
     )
     def patch(self, request: Request, symbol: str) -> Response:
         changes = MarketChangeForm.read(body(request)).sent()
-        changed = services.change_market(_present_market(symbol), **changes)
+        changed = services.change_market(services.read_market(symbol), **changes)
         return answer(answers.Market.of(changed), message="Market changed")
 
 
@@ -66,8 +65,3 @@ class TimeView(APIView):
     def get(self, request: Request) -> Response:
         now: answers.ServerTime = {"serverTime": timestamp()}
         return answer(now)
-
-
-def _present_market(symbol: str) -> Market:
-    """As it is now, whichever process changed it. Raises MarketNotFound."""
-    return _found(symbol, services.read_market(symbol))

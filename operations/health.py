@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 import redis
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -10,9 +11,9 @@ from django.views.decorators.http import require_safe
 
 from audit.models import Outcome
 from audit.run import last_run
-from base.storage.breakers import ServerAway, streams_breaker
+from base.storage.breakers import ServerAway, breaker_of
 from base.storage.outages import is_read_only
-from base.storage.redis import redis_options
+from base.storage.redis import redis_client
 from base.web.errors import timestamp
 from commands.models import Command
 from core.types import MarketStatus
@@ -81,7 +82,7 @@ def _last_audit() -> LastAudit | None:
 
 def _redis() -> Literal["ok", "away"]:
     try:
-        with streams_breaker().calling(), redis.Redis(**redis_options()) as client:
+        with breaker_of(settings.REDIS_URL).calling(), redis_client(settings.REDIS_URL) as client:
             client.ping()
     except (ServerAway, redis.RedisError):
         return AWAY

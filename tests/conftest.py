@@ -14,9 +14,9 @@ from pytest_django import DjangoDbBlocker
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
-from base.web.authentication import forget_callers
-from commands.backlog import forget_backlogs
-from markets.services import forget_markets
+from base.web.authentication import active_limit
+from commands.backlog import find_backlog
+from markets.services import known_market
 from matching import books
 from tests.integration.stream.client import StreamClient
 from tests.support.audits import audited_exchange
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def nothing_is_logged_between_tests() -> None:
     """Servers in threads go on for a moment after a test; pytest shows what is logged within one that fails."""
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.StderrHandler)]
+    root.handlers = [handler for handler in root.handlers if type(handler) is not logging.StreamHandler]
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,9 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     if uses_database:
         check_exchange()
     books._markets.clear()
-    forget_markets()
-    forget_callers()
-    forget_backlogs()
+    known_market.cache_clear()
+    active_limit.cache_clear()
+    find_backlog.cache_clear()
     forget_breakers()
 
 

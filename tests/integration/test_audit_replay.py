@@ -16,7 +16,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from core import market as core_market
 from markets.models import Market
-from markets.services import forget_markets
+from markets.services import known_market
 from matching import books
 from matching.drain import _Drain
 from matching.models import DeadLetter, OrderBook, StatusChange
@@ -76,7 +76,7 @@ def test_what_the_engine_does_in_a_market_that_stops(world: World):
     world.switch("HALTED")
     # Intake has not noticed yet.
     Market.objects.update(status="TRADING")
-    forget_markets()
+    known_market.cache_clear()
     world.place(world.alice, "buy 0.5 @ 100")
     world.match()
     assert list(Order.objects.order_by("id").values_list("status", flat=True))[1:] == ["FILLED", "REJECTED"]

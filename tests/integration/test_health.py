@@ -88,7 +88,7 @@ def test_an_audit_that_could_not_run_does_not_look_clean(world: World):
 
 
 def test_without_redis_it_is_ready():
-    with override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": 1}):
+    with override_settings(REDIS_URL="redis://127.0.0.1:1"):
         status, state = ready()
     assert (status, state["status"], state["redis"]) == (200, "ok", "away")
 
