@@ -81,9 +81,9 @@ class Demo:
         self.wait(STOP_SECONDS)
 
     def pid(self, program: str) -> int:
-        """Of the supervisor's newest process for the program."""
-        log = (self.data / "logs" / "supervisord.log").read_text()
-        return int(re.findall(rf"spawned: '{program}' with pid (\d+)", log)[-1])
+        """Of the program's newest process."""
+        log = (self.data / "logs" / "processes.log").read_text()
+        return int(re.findall(rf" {program} .*started.*, pid (\d+)", log)[-1])
 
     def kill_program(self, program: str) -> int:
         """Kill -9; return the pid that it had."""
@@ -102,11 +102,10 @@ class Demo:
             os.kill(pid, signal.SIGCONT)
 
     def processes(self) -> list[str]:
-        """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was supervised."""
+        """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was started."""
         if sys.platform == "linux":
             return _with_variable(f"DATA_DIR={self.data}")
-        log = (self.data / "logs" / "supervisord.log").read_text()
-        pids = re.findall(r"(?:with pid|started with pid) (\d+)", log)
+        pids = re.findall(r", pid (\d+)", (self.data / "logs" / "processes.log").read_text())
         return [pid for pid in pids if is_alive(int(pid))]
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
 from tests.e2e.processes import KEPT_VARIABLES
 from tools.rig.process import ROOT, Process
 from tools.rig.servers import free_port
@@ -76,9 +74,3 @@ class Shell:
         process = Process(name, command, self.folder / f"{name}.log", self.environment())
         process.launch()
         return process
-
-    def answers(self, path: str, port: int = 0) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port or self.port}{path}", trust_env=False).is_success
-        except httpx.TransportError:
-            return False

@@ -17,7 +17,8 @@ import pytest
 from tests.e2e.documents import command_lines, name_of, named_commands, section
 from tests.e2e.shell import RUN, Shell, runs
 from tools.demo.cast import PASSWORD
-from tools.rig.process import ROOT, wait_for
+from tools.rig.exchange import answers
+from tools.rig.process import ROOT, Process, wait_for
 from tools.rig.servers import free_port, start_redis
 from tools.scripts.trace import REMARKS, STEPS
 
@@ -40,8 +41,15 @@ EXCEPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """`make run`, which the tests share that look at a running exchange."""
+def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    shell = Shell(tmp_path_factory.mktemp("demo"))
+    with shell.begin("demo", f"make demo SECONDS=8 PORT={shell.port}") as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, short_demo: Process) -> Iterator[Shell]:
+    """`make run`, started beside the other one, which the tests share that look at a running exchange."""
     shell = Shell(tmp_path_factory.mktemp("run"))
     make = shell.begin("run", f"make run PORT={shell.port}")
     try:
@@ -71,12 +79,6 @@ def test_help_names_every_target(shell: Shell) -> None:
     assert [line.split()[1] for line in printed.splitlines()] == targets
 
 
-@runs("make demo")
-def test_demo(shell: Shell) -> None:
-    printed = shell.run(f"make demo SECONDS=3 PORT={shell.port}")
-    assert re.search(r"orders\s+\d+ accepted", printed), printed
-
-
 @runs("make run", "call", "curl", "sleep", "kill")
 def test_the_session_with_curl(running: Shell) -> None:
     """As it is pasted, in one shell."""
@@ -94,7 +96,7 @@ def test_the_session_with_curl(running: Shell) -> None:
 def test_one_order_is_followed(running: Shell) -> None:
     flower = running.begin("flower", f"make flower FLOWER_PORT={running.flower_port}")
     try:
-        wait_for(lambda: running.answers("/healthcheck", running.flower_port), seconds=30)
+        wait_for(lambda: answers(running.flower_port, "/healthcheck"), seconds=30)
         correlation_id = place(running)
         wait_for(lambda: correlation_id in running.run("grep -h event .data/logs/worker.log"))
         lines = [line for line in command_lines("README.md") if "$ID" in line or "/metrics" in line]
@@ -126,6 +128,13 @@ def test_the_audit_beside_the_demo(running: Shell) -> None:
         assert "clean" in running.run(documented.replace("--quick", option))
 
 
+@runs("make demo")
+def test_demo(short_demo: Process) -> None:
+    assert short_demo.running
+    assert short_demo.running.wait(60) == 0
+    assert re.search(r"orders\s+\d+ accepted", short_demo.log.read_text())
+
+
 @runs("manage.py migrate", "manage.py createsuperuser", "gunicorn", "uvicorn", "celery worker", "celery beat")
 def test_the_processes_by_hand(shell: Shell) -> None:
     stream_port, password = free_port(), "correct horse"
@@ -145,8 +154,8 @@ def test_the_processes_by_hand(shell: Shell) -> None:
             shell.begin(name_of(line).split()[-1], line.replace("LOG_PROCESS=stream ", "")) for line in programs
         ]
         try:
-            wait_for(lambda: shell.answers("/health/ready"), seconds=30)
-            wait_for(lambda: shell.answers("/api/v1/time", stream_port), seconds=30)
+            wait_for(lambda: answers(shell.port, "/health/ready"), seconds=30)
+            wait_for(lambda: answers(stream_port), seconds=30)
             wait_for(lambda: processes[2].has_logged(" ready."), seconds=30)
             wait_for(lambda: processes[3].has_logged("beat: Starting"), seconds=30)
         finally:

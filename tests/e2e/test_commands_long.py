@@ -17,7 +17,7 @@ from tools.rig.servers import Server, start_mysql, start_redis
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 SQL = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECONDS = 590
-ROWS = ("drain, one symbol", "two symbols on two workers", "the core alone", "all events heard", "history")
+ROWS = ("drain, one symbol", "two symbols on two workers", "the core alone", "all events received", "history")
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tools.demo.environment import CannotStartError, running_broker
 from tools.demo.flower import prepare
+from tools.rig.exchange import answers
 from tools.rig.process import ROOT, Process, Server
 from tools.rig.servers import free_port, start_redis
 
@@ -67,13 +67,8 @@ def running(folder: Path, redis: Server, name: str) -> Iterator["subprocess.Pope
     port = free_port()
     variables = {**os.environ, "BROKER_URL": f"{redis.url}/0", "FLOWER_BASIC_AUTH": "me:mine"}
     command = (sys.executable, "-m", "tools.demo.flower", "--port", str(port))
-    with Process(name, command, folder / f"{name}.log", variables, lambda _: is_healthy(port)).start() as flower:
+    with Process(
+        name, command, folder / f"{name}.log", variables, lambda _: answers(port, "/healthcheck")
+    ).start() as flower:
         assert flower.running
         yield flower.running
-
-
-def is_healthy(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthcheck", trust_env=False).is_success
-    except httpx.ConnectError:
-        return False

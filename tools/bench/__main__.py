@@ -9,9 +9,7 @@ from pathlib import Path
 
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
-from tools.rig.servers import run_folder, start_mariadb, start_mysql, start_redis
-
-STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+from tools.rig.servers import STARTS, run_folder, start_redis
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -59,7 +59,7 @@ def measure(stage: Stage, commands: int, label: str) -> Drained:
 
 
 def by_batch_size(sizes: dict[int, int]) -> dict[int, float]:
-    """Orders a second at each batch size; `sizes` says how many commands each is given."""
+    """Orders a second at each batch size; `sizes` gives the number of commands of each."""
     rates = {}
     for size, commands in sizes.items():
         with batches_of(size):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection as database
 
+from base.storage.batched import batched
 from commands.models import Command
 from core.money import plain_units
 from orders.models import Order
@@ -101,8 +102,8 @@ def _singles(stage: Stage, user_id: int) -> Iterator[Request]:
 def _batches(stage: Stage, user_id: int) -> Iterator[Request]:
     token = access_token(user_id)
     orders = _different(stage, user_id)
-    chunks = [orders[first : first + BATCH_SIZE] for first in range(0, len(orders), BATCH_SIZE)]
-    return _under_new_keys([post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in chunks])
+    requests = [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in batched(orders, BATCH_SIZE)]
+    return _under_new_keys(requests)
 
 
 def _different(stage: Stage, user_id: int) -> list[dict[str, str]]:

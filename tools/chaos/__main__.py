@@ -22,12 +22,11 @@ from types import FrameType
 from typing import NoReturn
 
 from tools.chaos import bells, kills, outages, proof
-from tools.chaos.exchange import STARTS
 from tools.chaos.killer import Sizes
 from tools.chaos.report import Report
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
-from tools.rig.servers import run_folder
+from tools.rig.servers import STARTS, run_folder
 
 PARTS = ("kills", "outages", "bells", "proof")
 

@@ -69,7 +69,7 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
 
 
 def _check_orders(client: Client, findings: Findings) -> None:
-    """Each order that was accepted is there once, with the id that was told, and so is no other."""
+    """Each order that was accepted is there once, with the id of the answer, and no other order is there."""
     stored: dict[str, list[int]] = defaultdict(list)
     for order in all_orders(client.trader):
         findings.orders += 1
@@ -84,9 +84,9 @@ def _check_orders(client: Client, findings: Findings) -> None:
         findings.doubled += len(found) > 1
         if found != [order_id]:
             findings.wrong.append(f"{key} was accepted as order {order_id}, stored are {found}")
-    # Each request was asked until it was answered, so nothing may be stored that nobody was told of.
+    # Each request was asked until it was answered, so nothing may be stored that no answer named.
     findings.doubled += len(stored)
-    findings.wrong += [f"nobody was told of {key}, stored as {found}" for key, found in stored.items()]
+    findings.wrong += [f"no answer named {key}, stored as {found}" for key, found in stored.items()]
 
 
 def all_orders(trader: Trader) -> Iterator[dict[str, Any]]:

@@ -11,8 +11,8 @@ import httpx
 import redis
 
 from tools.rig import exchange
-from tools.rig.process import Process, Server, last_log_line
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
+from tools.rig.process import Process, Server, last_log_line, restart_ended
+from tools.rig.servers import STARTS, start_redis
 from tools.rig.trader import Trader
 
 SYMBOLS = ("BTC-USD", "ETH-USD")
@@ -20,7 +20,6 @@ MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerF
 WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
-STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
 # A run takes longer than a token is good for.
 SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000"}
 
@@ -62,11 +61,8 @@ class Exchange(exchange.Exchange):
 
     def restart_ended(self) -> list[tuple[str, str]]:
         """Start again what ended by itself, as a supervisor would; the names, and the last line that each logged."""
-        ended = [process for process in self.processes.values() if process.has_ended]
-        logged = [(process.name, last_log_line(process.log)) for process in ended]
-        for process in ended:
-            process.launch()
-        return logged
+        # The log has nothing of the new start yet.
+        return [(process.name, last_log_line(process.log)) for process in restart_ended(self.processes.values())]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Where a demo runs: its data folder, its port, and what its processes are told."""
+"""Where a demo runs: its data folder, its port, and the environment of its processes."""
 
 import argparse
 import fcntl
@@ -97,7 +97,7 @@ def look_for(variables: dict[str, str], *names: str) -> None:
 def claim_data(data: Path, port: int) -> IO[str]:
     """Lock the data folder for this run.
 
-    The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
+    The lock belongs to the open file, which the demo's processes inherit: it is held until all are gone, however
     they went, and it cannot be left behind. Raises CannotStartError.
     """
     lock = (data / LOCK).open("a+")
@@ -117,7 +117,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
 
 
 def begin(environment: Environment) -> None:
-    """With the folder claimed: count from zero, and say where the broker is, for who would watch."""
+    """With the folder claimed: count from zero, and store the broker's address for Flower."""
     for left in (environment.data / COUNTS).glob("*.db"):
         left.unlink()
     note = environment.data / BROKER

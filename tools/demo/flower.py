@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
-    """What Flower is told. It may end workers and run their tasks, so it is never without a password.
+    """Flower's environment. Flower can end workers and run their tasks, so it is never without a password.
 
     Raises CannotStartError.
     """

@@ -25,14 +25,14 @@ MOST_RESTING = 60
 
 
 class Trader:
-    """One user who places and cancels orders, and listens to what becomes of them."""
+    """One user who places and cancels orders, and reads what becomes of them from the stream."""
 
     def __init__(self, client: Client, prices: Sequence[Price], tally: Tally) -> None:
         self._client = client
         self._prices = prices
         self._tally = tally
         self._stream = EventStream(client.http, ORDER_STATUS, self._receive, client.authorization)
-        self._listens = asyncio.Event()
+        self._is_reading = asyncio.Event()
         self._seen_events = Recent()
         self._resting: dict[int, None] = {}
         self._sent_at: dict[str, float] = {}
@@ -43,7 +43,7 @@ class Trader:
             tasks.create_task(self._stream.run())
             # Orders of an earlier run, around a price that may be history.
             await self._client.request("DELETE", "/orders")
-            await self._listens.wait()
+            await self._is_reading.wait()
             while True:
                 await asyncio.sleep(random.expovariate(RATE))
                 await self._act()
@@ -88,8 +88,8 @@ class Trader:
 
     def _receive(self, event: Event) -> None:
         if event.kind == OPEN:
-            self._tally.reconnected += self._listens.is_set()
-            self._listens.set()
+            self._tally.reconnected += self._is_reading.is_set()
+            self._is_reading.set()
         elif event.kind == REFUSED and event.data == httpx.codes.UNAUTHORIZED:
             self._client.forget_token()
         elif event.kind == RESET:

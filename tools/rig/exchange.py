@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import httpx
 
-from tools.rig.process import HOST, ROOT, Process, Server
+from tools.rig.process import HOST, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 
@@ -63,9 +62,9 @@ def beat(folder: Path) -> Program:
     return Program("beat", (*CELERY, *schedule), 5, lambda process: process.has_logged("beat: Starting"))
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = "/api/v1/time") -> bool:
     try:
-        return httpx.get(f"http://{HOST}:{port}/api/v1/time", trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(f"http://{HOST}:{port}{path}", trust_env=False).is_success
     except httpx.TransportError:
         return False
 
@@ -103,8 +102,7 @@ class Exchange:
 
     def end(self, with_signal: int = signal.SIGTERM) -> None:
         """End all processes, beside each other."""
-        with ThreadPoolExecutor(max(len(self.processes), 1)) as pool:
-            list(pool.map(lambda process: process.end(with_signal), self.processes.values()))
+        end_all(self.processes.values(), with_signal)
 
     def manage(self, *arguments: str, **environment: str) -> str:
         """What `manage.py` prints; it must succeed."""

@@ -1,16 +1,11 @@
-"""Processes of the tools: started, stopped, killed and started again; they end with the thread that started them.
-
-`python -m tools.rig.process PROGRAM [ARGUMENTS]` becomes a program that ends with its parent: for a parent that cannot
-ask for this itself, such as supervisord.
-"""
+"""Processes of the tools: started, stopped, killed and started again; they end with the thread that started them."""
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -43,6 +38,8 @@ class Process:
     # Asked until it is true; without this the process is ready at once.
     ready: Callable[["Process"], bool] | None = None
     stop_seconds: float = STOP_SECONDS
+    # Open files that it holds too.
+    inherited: tuple[int, ...] = ()
     running: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _log_begins: int = 0
 
@@ -70,6 +67,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 # A group of its own: Ctrl-C in the terminal reaches the parent alone, which stops its processes.
                 process_group=0,
+                pass_fds=self.inherited,
                 # Safe enough beside threads: one system call through a library that is loaded already.
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
@@ -108,15 +106,7 @@ class Process:
 
     def end(self, with_signal: int) -> None:
         """Send the signal, and kill the process if it has not ended within its time."""
-        process, self.running = self.running, None
-        if process is None:
-            return
-        process.send_signal(with_signal)
-        try:
-            process.wait(self.stop_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_all([self], with_signal)
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +145,28 @@ class Server(Process):
         return True
 
 
+def end_all(processes: Iterable[Process], with_signal: int = signal.SIGTERM) -> None:
+    """End processes beside each other, and kill those that have not ended within their time."""
+    running = [(process, process.running) for process in processes if process.running]
+    for _, popen in running:
+        popen.send_signal(with_signal)
+    for process, popen in running:
+        try:
+            popen.wait(process.stop_seconds)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+        process.running = None
+
+
+def restart_ended(processes: Iterable[Process]) -> list[Process]:
+    """Start again what ended by itself; which these are."""
+    ended = [process for process in processes if process.has_ended]
+    for process in ended:
+        process.launch()
+    return ended
+
+
 def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool] = bool, seconds: float = WAIT_SECONDS) -> Any:
     """Read until it is enough. Raises AssertionError with what was read last."""
     deadline = time.monotonic() + seconds
@@ -177,8 +189,3 @@ def die_with_parent(with_signal: signal.Signals = signal.SIGKILL) -> None:
     """To be called in the child: the kernel ends it when its parent is gone, however the parent ended."""
     if sys.platform == "linux":
         LIBC.prctl(PARENT_DEATH_SIGNAL, with_signal)
-
-
-if __name__ == "__main__":
-    die_with_parent()
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606

@@ -76,6 +76,10 @@ def start_mariadb(folder: Path, *, durable: bool = False, options: tuple[str, ..
     )
 
 
+# By the kind of database.
+STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+
+
 def start_redis(folder: Path, *, port: int | None = None, persistent: bool = False) -> Server:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
