@@ -7,13 +7,13 @@ time.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
+from base.storage.batched import batched
 from base.storage.fields import AmountField
 from commands.models import Command
 from core.money import stored_units
@@ -190,9 +190,7 @@ def fetch_plain(rows: QuerySet[Any, Any]) -> Sequence[tuple[Any, ...]]:
 
 def batched_keys(keys: Iterable[T]) -> Iterator[list[T]]:
     """The keys, in lists of as many as a statement may have."""
-    rest = iter(keys)
-    while chunk := list(islice(rest, KEYS)):
-        yield chunk
+    return batched(keys, KEYS)
 
 
 def instant(value: datetime | str) -> datetime:

@@ -19,12 +19,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from balances import answers
 from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
-from balances.views import represent_entry
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain
@@ -58,7 +58,7 @@ class AdjustForm(forms.Form):
             return self.cleaned_data
         asset: Asset = self.cleaned_data["currency"]
         typed = {name: self.cleaned_data[name] for name in ("amount", "reason", "reference")}
-        values, refused = TransferForm().parse({**typed, "userId": self.user.id, "currency": asset.code})
+        values, refused = TransferForm.parse({**typed, "userId": self.user.id, "currency": asset.code})
         for error in refused:
             self.refuse(error)
         return values
@@ -155,7 +155,7 @@ class BalanceAdmin(ReadOnlyAdmin):
             f"Transfer {made.reference}",
             transfer=made,
             entry_id=entry.id,
-            entry=represent_entry(entry),
+            entry=answers.LedgerEntry.of(entry),
             balances=[
                 ("after the transfer", *_plainly(made.available_after, made.frozen_after)),
                 ("now", *_plainly(balance.available, balance.frozen)),

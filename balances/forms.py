@@ -1,14 +1,18 @@
 """The form of the operators who move money in and out."""
 
-from base.web.forms import DecimalText, Form, Identifier, Text
+from decimal import Decimal
+from typing import Annotated
+
+from base.web.forms import Form
+from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from markets.models import ASSET_PATTERN
 
 
 class TransferForm(Form):
-    """POST /balances/update."""
+    """A deposit or a withdrawal."""
 
-    user_id = Identifier()
-    currency = Text(pattern=ASSET_PATTERN, limit=16)
-    amount = DecimalText(signed=True)
-    reason = Text(limit=200)
-    reference = Text(pattern=r"[A-Za-z0-9._:-]{1,64}", limit=64)
+    user_id: Annotated[int, IDENTIFIER]
+    currency: Annotated[str, text(ASSET_PATTERN, 16)]
+    amount: Annotated[Decimal, NOT_ZERO]
+    reason: Annotated[str, line(200)]
+    reference: Annotated[str, text(r"[A-Za-z0-9._:-]{1,64}", 64)]

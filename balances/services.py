@@ -6,7 +6,7 @@ Lock order: balances by (user, currency), then the asset. Intake locks its balan
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -18,12 +18,11 @@ from base.storage.fields import amount as stored
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.market import Account, Change
-from core.money import MAX_AMOUNT, plain, stored_units, to_decimal
+from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
 from core.types import Rules
 from markets.models import Asset
 from markets.services import known_asset
 
-_AVAILABLE: Any = Balance._meta.get_field("available")
 _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
     " WHERE user_id = %s AND currency = %s AND available >= %s"
@@ -33,7 +32,8 @@ _FREEZE = (
 def freeze(user_id: int, currency: str, amount: Decimal) -> None:
     """Reserve available funds for an order. Raises InsufficientFunds, with nothing changed."""
     assert amount > 0, amount
-    units = _AVAILABLE.get_db_prep_save(amount, connection)
+    # SQLite keeps amounts as integers.
+    units = to_units(amount) if connection.vendor == "sqlite" else amount
     now = stored_instant(timezone.now())
     with connection.cursor() as cursor:
         # In SQL, because Django takes four times as long to build the statement, and every order needs it.

@@ -7,8 +7,9 @@ told to come again. Cancels are always taken: they make the book safer, and ther
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from cachetools import TTLCache
+from cachetools import TTLCache, cached
 from django.conf import settings
 from django.utils import timezone
 
@@ -26,10 +27,6 @@ class Backlog:
 
     waiting: int
     oldest: datetime | None
-
-
-_backlogs: TTLCache[str, Backlog] = TTLCache(REMEMBERED, REMEMBERED_SECONDS)
-_lock = threading.Lock()
 
 
 def refuse_when_busy(symbol: str) -> None:
@@ -53,26 +50,9 @@ def refuse_when_busy(symbol: str) -> None:
         )
 
 
+@cached(TTLCache[Any, Backlog](REMEMBERED, REMEMBERED_SECONDS), lock=threading.Lock())
 def find_backlog(symbol: str) -> Backlog:
-    """What waited within the last half second."""
-    with _lock:
-        remembered = _backlogs.get(symbol)
-    if remembered is not None:
-        return remembered
-    backlog = _read(symbol)
-    with _lock:
-        _backlogs[symbol] = backlog
-    return backlog
-
-
-def forget_backlogs() -> None:
-    """Count again when it is next asked for."""
-    with _lock:
-        _backlogs.clear()
-
-
-def _read(symbol: str) -> Backlog:
-    """The first of the inbox and, only if there is one, how many follow: by the index alone."""
+    """What waited within the last half second: the first command and, if there is one, how many follow."""
     inbox = Command.objects.filter(market_id=symbol).order_by("id")
     oldest = inbox.values_list("created_at", flat=True).first()
     if oldest is None:

@@ -1,7 +1,7 @@
 """The one door to the engine: a command row in the inbox, and the doorbell that says there is one.
 
-The row is the truth. The Celery message carries no order and may be lost, doubled, late or out of order without any
-effect but delay: what is not rung is found by the sweeper, and by the workers' own lookout.
+The row is the truth. The Celery message carries no order: if it is lost, doubled, late or out of order, the order is
+only delayed, because each worker's poller finds the commands that wait for longer than a second.
 """
 
 import logging
@@ -26,7 +26,6 @@ from core.types import TRADING_STATUS_AFTER, CommandKind
 logger = logging.getLogger(__name__)
 
 MATCH_TASK = "matching.match"
-SWEEP_TASK = "matching.sweep"
 DEAD_LETTER_TASK = "matching.dead_letter"
 QUEUE_PREFIX = "orders."
 # Symbols are in upper case: no market's queue has this name.
@@ -74,7 +73,7 @@ def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
     Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
-    is away the workers look for themselves.
+    is away the workers' pollers find it.
     """
     try:
         # Asked first: a flag for a bell that then does not ring would keep the next one silent.
@@ -85,7 +84,7 @@ def ring_now(symbol: str) -> None:
     except ServerAway:
         pass
     except Exception as error:
-        logger.warning("bell for %s not rung, it will be looked for: %s", symbol, error)
+        logger.warning("bell for %s not rung, the poller will find its commands: %s", symbol, error)
 
 
 def _is_first(symbol: str) -> bool:
@@ -113,14 +112,6 @@ def clear_bell(symbol: str) -> None:
         pass
     except Exception as error:
         logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
-
-
-def sweep() -> list[str]:
-    """Ring every market that was not heard; return their symbols."""
-    symbols = stale_markets()
-    for symbol in symbols:
-        ring_now(symbol)
-    return symbols
 
 
 def stale_markets() -> list[str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from base.web.ratelimit.windows import MOST_PER_SECOND
+from base.web.ratelimit import MOST_PER_SECOND
 
 N = TypeVar("N", int, float)
 

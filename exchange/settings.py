@@ -16,7 +16,6 @@ from base.storage.redis import (
     TIMEOUT_SECONDS,
     is_redis,
     redis_cache,
-    redis_location,
     transport_options,
 )
 from base.telemetry import logs
@@ -165,7 +164,6 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 # A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
-EVENTSTREAM_REDIS = redis_location(REDIS_URL)
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.channels.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
@@ -189,6 +187,7 @@ CELERY_TASK_DEFAULT_QUEUE_TYPE = "classic" if IS_REDIS_BROKER else "quorum"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_POOL = "solo"
+CELERY_WORKER_CONSUMER = "matching.worker.subscription:SafeConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 # What a broker that is not Redis may take to greet. Celery's default is four seconds.
@@ -197,13 +196,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
 CELERY_BEAT_SCHEDULER = "exchange.celery:Scheduler"
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "matching.sweep", "schedule": 1.0, "options": {"expires": 2.0, "ignore_result": True}}
-}
+# Nothing is scheduled yet: what waits in the inbox is found by the workers' pollers.
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
 
-# Processes that no client asks: the file that a worker or beat touches for as long as it turns, and the markets that a
-# worker without -Q leaves to workers of their own.
+# For workers and beat, which no client asks: the file that they touch while they work, and the markets that a worker
+# without -Q leaves to workers of their own.
 LIVENESS_FILE = env.str("LIVENESS_FILE", default="")
 if LIVENESS_FILE and not Path(LIVENESS_FILE).parent.is_dir():
     raise ImproperlyConfigured(f"LIVENESS_FILE is {LIVENESS_FILE}, in a folder that is not there")
@@ -252,7 +249,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "base.web.answers.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "base.web.openapi.operations.CallSchema",
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536

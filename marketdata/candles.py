@@ -35,7 +35,12 @@ def record(symbol: str, trades: Sequence[core.Trade], now: datetime) -> None:
     batch = _summary(trades)
     opens = {interval.value: opens_at(now, interval) for interval in Interval}
     open_now = _open_now(symbol, opens)
-    rows = [_extended(candle, batch) for candle in open_now.values()]
+    rows = []
+    for candle_id, *amounts, number in open_now.values():
+        high, low, volume, quote_volume = map(stored_units, amounts)
+        highest, lowest = max(high, batch.high), min(low, batch.low)
+        sums = (volume + batch.volume, quote_volume + batch.quote_volume, number + batch.trades)
+        rows.append((candle_id, highest, lowest, batch.close, *sums))
     update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
     new = [(symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
     execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
@@ -89,20 +94,6 @@ def _summary(trades: Sequence[core.Trade]) -> _Summary:
         volume=sum(trade.quantity for trade in trades),
         quote_volume=sum(trade.notional for trade in trades),
         trades=len(trades),
-    )
-
-
-def _extended(candle: tuple[Any, ...], batch: _Summary) -> tuple[int, ...]:
-    """The id and the new figures of an open candle, in units, with the batch's trades added."""
-    candle_id, high, low, volume, quote_volume, trades = candle
-    return (
-        candle_id,
-        max(stored_units(high), batch.high),
-        min(stored_units(low), batch.low),
-        batch.close,
-        stored_units(volume) + batch.volume,
-        stored_units(quote_volume) + batch.quote_volume,
-        trades + batch.trades,
     )
 
 

@@ -10,6 +10,7 @@ from base.storage.fields import AmountSum
 from core.book import Book
 from core.money import plain, plain_or_none, to_decimal
 from core.types import Phase, Side
+from marketdata import answers
 from markets.models import Market
 from orders.models import Order, OrderEvent
 from orders.services import resting_orders
@@ -19,7 +20,7 @@ CONSISTENT_ATTEMPTS = 3
 Level = tuple[Decimal, Decimal, int]
 
 
-def read_depth(symbol: str, limit: int) -> dict[str, Any]:
+def read_depth(symbol: str, limit: int) -> answers.OrderBook:
     """The best levels of both sides from the stored resting orders, and the sequence of the market at that moment.
 
     The sides are read one after the other, without the book's lock. If a batch was committed in between, they are read
@@ -54,7 +55,7 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     return {market.pk: (market.bid, market.ask) for market in rows.only("pk")}
 
 
-def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:
+def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> answers.OrderBook:
     """Depth as clients see it, over REST and over the stream."""
     best_bid = bids[0][0] if bids else None
     best_ask = asks[0][0] if asks else None
@@ -70,7 +71,7 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
     }
 
 
-def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
+def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
     """The depth of the book in memory: what read_depth will read once the batch is committed."""
     bids, asks = (
         [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
@@ -103,5 +104,5 @@ def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
     return [(level["price"], level["left"], level["orders"]) for level in levels[:limit]]
 
 
-def _represent(price: Decimal, quantity: Decimal, orders: int) -> dict[str, Any]:
+def _represent(price: Decimal, quantity: Decimal, orders: int) -> answers.Level:
     return {"price": plain(price), "quantity": plain(quantity), "orderCount": orders}

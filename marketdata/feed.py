@@ -7,7 +7,7 @@ them, and reads the ticker once a second for all streams of the market.
 import functools
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from base.streams.sharing import Shared
 from core import types as core
 from core.book import Book
 from core.types import Status
+from marketdata.answers import OrderBook
 from marketdata.depth import read_depth, represent_book
 from marketdata.tape import represent_print
 from marketdata.ticker import read_ticker
@@ -127,12 +128,12 @@ class MarketFeed:
     def is_allowed(self) -> bool:
         return True
 
-    def _state(self, depth: dict[str, Any], since: float) -> list[Message]:
+    def _state(self, depth: OrderBook, since: float) -> list[Message]:
         ticker = _readings(self._symbol).ticker.read(since)
         self._last_sent = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
         return [self._message(DEPTH, depth), self._message(TICKER, ticker)]
 
-    def _message(self, kind: str, data: dict[str, Any]) -> Message:
+    def _message(self, kind: str, data: Mapping[str, Any]) -> Message:
         return Message(market_channel(self._symbol), kind, data)
 
 
@@ -167,4 +168,4 @@ def _ticker_message(channel: str, since: float) -> Message:
     return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
 
 
-DIGEST = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)
+CONFLATOR = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
 from base.web.errors import timestamp
 from core.money import plain_units, to_units
+from marketdata import answers
 from markets.models import Market, Trade
 
 
@@ -19,14 +19,14 @@ def last_trades(symbols: Iterable[str]) -> dict[str, Trade]:
     return {trade.market_id: trade for trade in Trade.objects.filter(pk__in=ids)}
 
 
-def represent_trade(trade: Trade) -> dict[str, Any]:
+def represent_trade(trade: Trade) -> answers.Trade:
     amounts = (to_units(trade.price), to_units(trade.quantity))
     return represent_print(trade.market_id, trade.sequence, *amounts, trade.taker_side, trade.created_at)
 
 
 def represent_print(
     symbol: str, sequence: int, price: int, quantity: int, taker_side: str, created_at: datetime
-) -> dict[str, Any]:
+) -> answers.Trade:
     """A trade as clients see it, over REST and over the stream. `price` and `quantity` are in units."""
     return {
         "tradeId": f"{symbol}-{sequence}",

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from cachetools import TTLCache
+from cachetools import TTLCache, cached
 from django.db import IntegrityError, transaction
 
 from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
-from base.web.forms import camel, printable
+from base.web.forms import printable
+from base.web.values import camel
 from commands.queue import submit_trading_status
 from core.types import MarketStatus
 from markets.models import Asset, Market, market_errors
@@ -22,35 +23,31 @@ from markets.models import Asset, Market, market_errors
 REMEMBERED_SECONDS = 1
 REMEMBERED = 10_000
 
-_markets: TTLCache[str, Market] = TTLCache(REMEMBERED, REMEMBERED_SECONDS)
-_lock = threading.Lock()
 
-
-def find_market(symbol: str) -> Market | None:
-    """The market with its assets as it was within the last second, or None. Shared by threads: do not change it.
+@cached(TTLCache[Any, Market](REMEMBERED, REMEMBERED_SECONDS), lock=threading.Lock())
+def known_market(symbol: str) -> Market:
+    """The market with its assets as it was within the last second. Shared by threads: do not change it.
 
     An old status does no harm at intake, because the engine applies the commands of the market's own sequence.
+    Raises MarketNotFound, which is not remembered.
     """
-    with _lock:
-        remembered = _markets.get(symbol)
-    if remembered is not None:
-        return remembered
-    market = read_market(symbol)
-    if market is not None:
-        with _lock:
-            _markets[symbol] = market
+    return read_market(symbol)
+
+
+def read_market(symbol: str) -> Market:
+    """The market with its assets as it is now, the caller's own to change. Raises MarketNotFound."""
+    market = Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
+    if market is None:
+        raise MarketNotFound(f"there is no market {printable(symbol)}")
     return market
 
 
-def read_market(symbol: str) -> Market | None:
-    """The market with its assets as it is now, or None. The caller may change it."""
-    return Market.objects.select_related("base", "quote").filter(symbol=symbol).first()
-
-
-def forget_markets() -> None:
-    """Have every market read again when it is next used."""
-    with _lock:
-        _markets.clear()
+def find_market(symbol: str) -> Market | None:
+    """The market as `known_market` remembers it, or None."""
+    try:
+        return known_market(symbol)
+    except MarketNotFound:
+        return None
 
 
 def known_asset(code: str) -> Asset:
@@ -105,9 +102,9 @@ def set_trading_status(symbol: str, status: str) -> None:
 
 
 def _forget_now_and_when_committed() -> None:
-    """Now for this transaction, and after the commit for what other threads have read until then."""
-    forget_markets()
-    transaction.on_commit(forget_markets)
+    """Now for what this transaction reads, and then for what others have remembered until its commit."""
+    known_market.cache_clear()
+    transaction.on_commit(known_market.cache_clear)
 
 
 def _set_defaults(market: Market, given: Mapping[str, Any]) -> None:
@@ -125,14 +122,3 @@ def _asset(code: str) -> Asset:
 
 def _refuse_broken(market: Market) -> None:
     refuse([InvalidField(camel(name), "INVALID_MARKET", message) for name, message in market_errors(market).items()])
-
-
-def known_market(symbol: str) -> Market:
-    """The same as `find_market`. Raises MarketNotFound."""
-    return _found(symbol, find_market(symbol))
-
-
-def _found(symbol: str, market: Market | None) -> Market:
-    if market is None:
-        raise MarketNotFound(f"there is no market {printable(symbol)}")
-    return market

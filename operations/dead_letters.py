@@ -66,7 +66,6 @@ def _retry(letter: DeadLetter) -> int | None:
     if not User.objects.filter(id=order.user_id, is_active=True).exists():
         raise NotSafe(f"user {order.user_id} is not active any more")
     market = read_market(order.market_id)
-    assert market is not None, order
     return place_order(order.user_id, market, _same_terms(order), order.correlation_id).order.id
 
 

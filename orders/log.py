@@ -12,7 +12,7 @@ import structlog
 
 from base.storage.batched import batched
 from base.telemetry.access import bind_log_fields, set_log_outcome
-from base.telemetry.logs import TrustedFields
+from base.telemetry.redaction import TrustedFields
 from base.web.errors import ExchangeError
 from core.money import plain_units
 from core.types import Event

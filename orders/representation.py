@@ -12,6 +12,7 @@ from core import types as core
 from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Status
 from markets.models import Trade
+from orders import answers
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
 
@@ -36,10 +37,10 @@ class OrderInfo:
         self.client_order_id = client_order_id
         self.correlation_id = correlation_id
         self.created_at = created_at.replace(tzinfo=UTC)
-        self.terms: dict[str, Any] | None = None
+        self.terms: answers.OrderFields | None = None
 
 
-def represent_order(order: Order) -> dict[str, Any]:
+def represent_order(order: Order) -> answers.Order:
     """An order's full state."""
     filled, notional = to_units(order.filled_quantity), to_units(order.filled_notional)
     return {
@@ -82,29 +83,35 @@ def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], 
     data = _update(symbol, _row_terms(order), quantity, event, filled, notional, event.created_at)
     trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
     if trade is not None:
-        fill = represent_fill(order, trade)
-        data["lastTrade"] = {name: fill[name] for name in ("tradeId", "price", "quantity", "role", "fee")}
+        data["lastTrade"] = {
+            "tradeId": trade.trade_id,
+            "price": plain(trade.price),
+            "quantity": plain(trade.quantity),
+            "role": role(order, trade),
+            "fee": plain(fee(order, trade)),
+        }
     return _message(order.user_id, data)
 
 
-def _message(user_id: int, data: dict[str, Any]) -> Message:
+def _message(user_id: int, data: answers.OrderStatusUpdate) -> Message:
     return Message(order_channel(user_id), ORDER_STATUS_UPDATE, data, data["eventId"])
 
 
 def _update(
     symbol: str,
-    terms: dict[str, Any],
+    terms: answers.OrderFields,
     quantity: int | None,
     event: core.Event | OrderEvent,
     filled: int,
     notional: int,
     at: datetime,
-) -> dict[str, Any]:
+) -> answers.OrderStatusUpdate:
     """The order's full state after the event: a client that receives it twice still shows the right state."""
     instant = _timestamp(at)
+    # mypy cannot know that neither of the first two holds a lastTrade.
     return {
         **terms,
-        **_progress(quantity, filled, notional),
+        **_progress(quantity, filled, notional),  # type: ignore[typeddict-item]
         "status": event.status,
         "reason": event.reason,
         "active": event.active,
@@ -115,7 +122,7 @@ def _update(
     }
 
 
-def _engine_terms(symbol: str, order: core.Order) -> dict[str, Any]:
+def _engine_terms(symbol: str, order: core.Order) -> answers.OrderFields:
     info = order.info
     assert isinstance(info, OrderInfo), order
     if info.terms is None:
@@ -125,7 +132,7 @@ def _engine_terms(symbol: str, order: core.Order) -> dict[str, Any]:
     return info.terms
 
 
-def _row_terms(order: Order) -> dict[str, Any]:
+def _row_terms(order: Order) -> answers.OrderFields:
     amounts = (units_or_none(order.price), units_or_none(order.quantity), units_or_none(order.quote_quantity))
     return _terms(order, order.market_id, *amounts, order)
 
@@ -137,7 +144,7 @@ def _terms(
     quantity: int | None,
     quote_quantity: int | None,
     info: Order | OrderInfo,
-) -> dict[str, Any]:
+) -> answers.OrderFields:
     """The fields of an order that never change. Amounts in units."""
     return {
         "orderId": order.id,
@@ -156,7 +163,7 @@ def _terms(
     }
 
 
-def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
+def _progress(quantity: int | None, filled: int, filled_notional: int) -> answers.Progress:
     """The fields that fills change. Amounts in units; the average price is rounded to eight digits."""
     return {
         "filledQuantity": plain_units(filled),
@@ -165,7 +172,7 @@ def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[s
     }
 
 
-def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> dict[str, str]:
+def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> answers.LastTrade:
     paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
     return {
         "tradeId": f"{symbol}-{trade.sequence}",
@@ -176,7 +183,7 @@ def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> dict[str,
     }
 
 
-def represent_fill(order: Order, trade: Trade) -> dict[str, Any]:
+def represent_fill(order: Order, trade: Trade) -> answers.Fill:
     """One order's half of a trade."""
     currency = trade.market.base_id if order.side == "BUY" else trade.market.quote_id
     return {
@@ -193,7 +200,7 @@ def represent_fill(order: Order, trade: Trade) -> dict[str, Any]:
     }
 
 
-def represent_event(event: OrderEvent) -> dict[str, Any]:
+def represent_event(event: OrderEvent) -> answers.OrderEvent:
     """One step of an order's timeline."""
     return {
         "eventId": event.event_id,
@@ -205,7 +212,7 @@ def represent_event(event: OrderEvent) -> dict[str, Any]:
     }
 
 
-def represent_accepted(order: Order) -> dict[str, Any]:
+def represent_accepted(order: Order) -> answers.AcceptedOrder:
     """The answer to an accepted order. It holds only what never changes, so that a repeat has the same answer."""
     return {
         "orderId": order.id,
@@ -223,7 +230,7 @@ def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
     return {"code": 202, **represent_accepted(result.order), "replayed": result.is_repeated}
 
 
-def role(order: Order, trade: Trade) -> str:
+def role(order: Order, trade: Trade) -> answers.Role:
     """TAKER if the order arrived and met the other one, MAKER if it rested."""
     return "TAKER" if order.side == trade.taker_side else "MAKER"
 

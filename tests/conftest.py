@@ -13,9 +13,9 @@ from django.test import Client
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
-from base.web.authentication import forget_callers
-from commands.backlog import forget_backlogs
-from markets.services import forget_markets
+from base.web.authentication import active_limit
+from commands.backlog import find_backlog
+from markets.services import known_market
 from matching import books
 from tests.integration.stream.client import StreamClient
 from tests.support.contract import check_answer
@@ -33,7 +33,7 @@ def pytest_configure() -> None:
 def nothing_is_logged_between_tests() -> None:
     """Servers in threads go on for a moment after a test; pytest shows what is logged within one that fails."""
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, logs.StderrHandler)]
+    root.handlers = [handler for handler in root.handlers if type(handler) is not logging.StreamHandler]
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +46,9 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     if uses_database:
         check_exchange()
     books._markets.clear()
-    forget_markets()
-    forget_callers()
-    forget_backlogs()
+    known_market.cache_clear()
+    active_limit.cache_clear()
+    find_backlog.cache_clear()
     forget_breakers()
 
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Index
 
 from base.storage.fields import ExactEmailField, KeyField
-from base.web.ratelimit.windows import MOST_PER_SECOND
+from base.web.ratelimit import MOST_PER_SECOND
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
 

@@ -12,19 +12,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from django.db import connection, models
 
+from base.storage.batched import batched
 from base.storage.fields import AmountField, TurnoverField
 from core.money import UNIT, plain_units
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
+_chunks = functools.partial(batched, size=ROWS_PER_STATEMENT)
 
 _WORD = re.compile(r"[A-Za-z0-9 ._:@+-]*", re.ASCII)
 
-T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
 
 
@@ -244,7 +245,3 @@ def _quoted(name: str) -> str:
 
 def _name(column: Any) -> str:
     return _quoted(column.column)
-
-
-def _chunks(rows: Sequence[T]) -> Iterable[Sequence[T]]:
-    return (rows[start : start + ROWS_PER_STATEMENT] for start in range(0, len(rows), ROWS_PER_STATEMENT))

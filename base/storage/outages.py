@@ -1,4 +1,7 @@
-"""Telling an outage from a defect: what the database or Redis could not do now is no fault of the order in hand."""
+"""What an outage is, of the database, Redis, the broker and the network: anything else is a defect or a refusal.
+
+An outage passes, so the same is tried again. A defect does not: an order that is tried for ever would stop its market.
+"""
 
 import functools
 import random
@@ -6,31 +9,20 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from amqp.exceptions import ConnectionError as AmqpConnectionError
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
+from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from base.telemetry.metrics import DEADLOCK_RETRIES, INTAKE
 
+# The database's errors are told apart by number, because the driver's classes do not: it calls a value that does not
+# fit an OperationalError, and a missing table a ProgrammingError.
 # MySQL and MariaDB: lock wait timeout, deadlock, record changed since the snapshot was taken.
 TRANSIENT_CODES = frozenset({1205, 1213, 1020})
-
-
-ATTEMPTS = 8
-
-
-BACKOFF_SECONDS = 0.01
-
-
-P = ParamSpec("P")
-
-
-R = TypeVar("R")
-
-
-# A list of what is known, because the rest must be taken for a defect: the driver's classes do not tell. It calls a
-# value that does not fit an OperationalError, and a missing table a ProgrammingError; and an order that is tried for
-# ever stops its market.
 # Disk full or failing, too many connections, shutting down, out of memory or locks, node not ready.
 _BUSY = {3, 1021, 1026, 1030, 1037, 1038, 1040, 1041, 1047, 1053, 1114, 1180, 1203, 1206, 1226, 1297}
 _CUT_OFF = {1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 3024, 4031}
@@ -41,19 +33,44 @@ _CLIENT_ERRORS = range(2000, 2100)  # no connection, or lost on the way: gone aw
 _CODES = TRANSIENT_CODES | _BUSY | _CUT_OFF | _READ_ONLY | _NOT_READY
 _SQLITE = ("locked", "disk", "unable to open", "readonly", "no such table", "no such column")
 
+# A Redis that answers but takes no writes is of no use: a replica, or one whose memory is full.
+_SERVER_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, AmqpConnectionError, OSError)
+# Their cause is what was raised first. It may be a refusal, which is no outage.
+_WRAPPERS = (BrokerError, ConnectionInterrupted)
+
+ATTEMPTS = 8
+BACKOFF_SECONDS = 0.01
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the same is worth trying again as soon as the servers are well."""
+    """Whether the same is worth trying again as soon as the database and the servers are well."""
     if isinstance(error, DatabaseError):
-        return _is_infrastructure(error)
+        code = error.args[0] if error.args else None
+        if isinstance(code, int):
+            return code in _CODES or code in _CLIENT_ERRORS
+        return any(word in str(error) for word in _SQLITE)
     return isinstance(error, InterfaceError | RedisError | BrokerError | OSError | MemoryError)
 
 
-def _is_infrastructure(error: DatabaseError) -> bool:
-    code = error.args[0] if error.args else None
-    if isinstance(code, int):
-        return code in _CODES or code in _CLIENT_ERRORS
-    return any(word in str(error) for word in _SQLITE)
+def is_server_away(error: BaseException) -> bool:
+    """Whether a Redis or a broker is away. It is not where it refuses one command, nor where our own code is wrong."""
+    if isinstance(error, _WRAPPERS):
+        return error.__cause__ is None or is_server_away(error.__cause__)
+    # redis-py has no class for a server that cannot save to its disk and refuses writes for that.
+    return isinstance(error, _SERVER_AWAY) or (isinstance(error, ResponseError) and str(error).startswith("MISCONF"))
+
+
+def is_transient(error: OperationalError) -> bool:
+    """Whether the database itself asks for the transaction to be tried again."""
+    return bool(error.args) and error.args[0] in TRANSIENT_CODES
+
+
+def is_read_only(error: Error) -> bool:
+    """Whether the database answers and takes no writes."""
+    return bool(error.args) and (error.args[0] in _READ_ONLY or "readonly" in str(error))
 
 
 def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
@@ -76,8 +93,3 @@ def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return call
-
-
-def is_transient(error: OperationalError) -> bool:
-    """Whether the database itself asks for the transaction to be tried again."""
-    return bool(error.args) and error.args[0] in TRANSIENT_CODES

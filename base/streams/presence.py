@@ -6,12 +6,12 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from redis import Redis
+from django.conf import settings
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from base.storage.breakers import ServerAway, streams_breaker
-from base.storage.redis import async_redis_options, redis_options
+from base.storage.breakers import ServerAway, breaker_of
+from base.storage.redis import async_redis_client, redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _here: dict[str, Callable[[], Mapping[str, int]]] = {}
 def stats() -> dict[str, int]:
     """How many users have how many streams open, over all processes; while Redis is away, in this one."""
     try:
-        with streams_breaker().calling():
+        with breaker_of(settings.REDIS_URL).calling():
             counts = _told()
     except ServerAway:
         counts = _counted_here()
@@ -44,7 +44,7 @@ def stats() -> dict[str, int]:
 
 def _told() -> Sequence[Mapping[str, int]]:
     """What each process told of itself. Raises redis.RedisError."""
-    with Redis(**redis_options(), decode_responses=True) as client:
+    with redis_client(settings.REDIS_URL, decode_responses=True) as client:
         processes = sorted(client.smembers(PROCESSES_KEY))
         told = client.mget([_key(process) for process in processes]) if processes else []
         gone = [process for process, text in zip(processes, told, strict=True) if text is None]
@@ -70,7 +70,7 @@ class Presence:
 
     async def run(self) -> None:
         """Tell until cancelled, and at the end that nobody is left."""
-        client = AsyncRedis(**async_redis_options())
+        client = async_redis_client(settings.REDIS_URL)
         _here[self._process] = self._connections
         try:
             while True:

@@ -1,14 +1,15 @@
 """Publishing: after the commit, all of a batch in one round trip, and never in the way of what was committed."""
 
 import functools
-import itertools
 import logging
 from collections.abc import Iterable
 
+from django.conf import settings
 from redis import Redis
 
-from base.storage.breakers import ServerAway, streams_breaker
-from base.storage.redis import redis_options
+from base.storage.batched import batched
+from base.storage.breakers import ServerAway, breaker_of
+from base.storage.redis import redis_client
 from base.streams.messages import REDIS_CHANNEL, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -28,11 +29,11 @@ class Publisher:
         self._client = client
 
     def publish(self, messages: Iterable[Message]) -> None:
-        breaker = streams_breaker()
+        breaker = breaker_of(settings.REDIS_URL)
         if breaker.is_open:
             return
         try:
-            bundles = [encode(bundle) for bundle in _bundles(messages)]
+            bundles = [encode(bundle) for bundle in batched(messages, BUNDLE_SIZE)]
         except Exception:
             # A defect of ours, and not an outage: Redis has no part in it.
             logger.exception("messages to the streams could not be written")
@@ -52,13 +53,6 @@ class Publisher:
             pipeline.execute()
 
 
-def _bundles(messages: Iterable[Message]) -> Iterable[tuple[Message, ...]]:
-    """itertools.batched, which Python 3.11 does not have yet."""
-    iterator = iter(messages)
-    while bundle := tuple(itertools.islice(iterator, BUNDLE_SIZE)):
-        yield bundle
-
-
 @functools.cache
 def _publisher() -> Publisher:
-    return Publisher(Redis(**redis_options()))
+    return Publisher(redis_client(settings.REDIS_URL))

@@ -10,11 +10,11 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django_eventstream.views import RedisListener
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from base.storage.redis import async_redis_options
+from base.storage.redis import async_redis_client
 from base.streams.messages import REDIS_CHANNEL, ReceivedMessage, decode
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Subscription(RedisListener):  # type: ignore[misc]
             pass
 
     async def listen(self) -> None:
-        client = Redis(**async_redis_options())
+        client = async_redis_client(settings.REDIS_URL)
         try:
             async with client.pubsub() as pubsub:
                 await pubsub.subscribe(REDIS_CHANNEL)

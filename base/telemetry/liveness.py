@@ -8,7 +8,7 @@ from django.conf import settings
 
 
 def touch() -> None:
-    """Touch LIVENESS_FILE, if one is named. A disk that is full says nothing about this process, and ends nothing."""
+    """Touch LIVENESS_FILE, if one is named. A full disk is no fault of this process, so the error is ignored."""
     if settings.LIVENESS_FILE:
         with contextlib.suppress(OSError):
             Path(settings.LIVENESS_FILE).touch()

@@ -1,22 +1,21 @@
-"""Logs: one JSON object a line on stderr, whoever writes it: this project, Django, Celery, uvicorn, gunicorn, Flower.
+"""Logs: one JSON object a line on stderr, whoever logs it: this project, Django, Celery, uvicorn, gunicorn, Flower.
 
-`begin` makes a server process say everything so, from before its settings are read until its end. `configuration` is
-what logging.config.dictConfig takes: Django's LOGGING, Celery's setup_logging and gunicorn's `logconfig_dict` alike.
-The fields are in docs/logs.md.
+A server process calls `begin` before its settings are read. `configuration` is what logging.config.dictConfig takes:
+Django's LOGGING, Celery's setup_logging and gunicorn's `logconfig_dict` alike. The fields are in docs/logs.md.
 """
 
 import json
 import logging
 import logging.config
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 import structlog
@@ -27,26 +26,18 @@ from base.telemetry.redaction import Redactor
 
 JSON, CONSOLE = "json", "console"
 FORMATS = (JSON, CONSOLE)
-# Where nobody reads along: not one plain line may come from these, not even when they die.
+# Processes whose output goes to a log: what they die of is a line of it, and not a plain traceback.
 SERVERS = ("web", "stream", "worker", "beat", "flower", "seed")
 # No line is longer than eight kilobytes, however deep the stack or long the message is.
-LONGEST_EVENT, LONGEST_EXCEPTION = 1500, 5500
-LONGEST_READ = 32_768
+LONGEST = {"event": 1500, "exception": 5500}
 # Line ends for some readers of logs, and not for JSON.
 _LINE_ENDS = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "\x7f\x85\u2028\u2029"})
-# Where libraries print, and how loud that is. What the seed prints to stdout is for whoever started it.
-_PRINTED = {
-    "stderr": logging.WARNING,
-    "__stderr__": logging.WARNING,
-    "stdout": logging.INFO,
-    "__stdout__": logging.INFO,
-}
 
 redactor = Redactor()
 
 
 def process_kind(arguments: Sequence[str]) -> str:
-    """What LOG_PROCESS says, or what Celery, uvicorn or gunicorn runs. A file's name makes no program a server."""
+    """What LOG_PROCESS names, or what Celery, uvicorn or gunicorn runs. A file's name makes no program a server."""
     if named := os.environ.get("LOG_PROCESS"):
         return named
     program = Path(arguments[0] if arguments else "")
@@ -62,7 +53,7 @@ KIND = process_kind(sys.argv)
 
 
 def begin() -> None:
-    """Called where the settings begin. In a server process whatever is said from here on is a line of its log."""
+    """Called where the settings begin, because a wrong setting is a line of the log too."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -78,16 +69,11 @@ def begin() -> None:
         return
     logging.config.dictConfig(configuration(JSON, "INFO"))
     logging.captureWarnings(True)
-    # What no line of ours tells: it is a sixth of what a line costs.
+    # No line shows these, and to find them out is a sixth of what a line costs.
     logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None
-    sys.excepthook = _say_the_end
-    threading.excepthook = _say_the_end_of_a_thread
-    for name, level in _PRINTED.items():
-        stream = getattr(sys, name)
-        if isinstance(stream, TextIOWrapper) and not (KIND == "seed" and "out" in name):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-            setattr(sys, name, StdStream(stream, level))
+    sys.excepthook = _log_the_end
+    threading.excepthook = _log_the_end_of_a_thread
 
 
 def configuration(form: str, level: str) -> dict[str, Any]:
@@ -100,19 +86,21 @@ def configuration(form: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"defects": {"()": TracebackFilter}, "events": {"()": BeatFilter, "level": level}},
+        "filters": {"tracebacks": {"()": TracebackFilter}, "requests": {"()": RequestFilter}},
         "formatters": {"line": {"()": formatter, "form": form}},
-        "handlers": {"stderr": {"()": StderrHandler, "formatter": "line"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            **dict.fromkeys(("django", "uvicorn", "uvicorn.error", "gunicorn.error", "celery", "celery.task"), ours),
-            # The request's own line tells that it was refused; this one brings a traceback, as often as anybody likes.
+            **dict.fromkeys(("django", "uvicorn", "uvicorn.error", "celery", "celery.task"), ours),
+            "gunicorn.error": {**ours, "filters": ["requests"]},
+            "django.request": {"filters": ["tracebacks"]},
+            # The request's own line has the refusal; this one brings a traceback, as often as anybody likes.
             "django.security.DisallowedHost": silent,
             **dict.fromkeys(("uvicorn.access", "gunicorn.access", "tornado.access"), silent),
             **{name: {"level": routine} for name in ("celery.app.trace", "celery.worker.strategy")},
+            # At DEBUG Flower logs its settings, and the key of its cookies among them.
+            "flower.command": {"level": "INFO"},
             **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "django_eventstream")},
-            "celery.beat": {"filters": ["events"]},
-            "django.request": {"filters": ["defects"]},
         },
     }
 
@@ -125,6 +113,9 @@ def formatter(form: str) -> logging.Formatter:
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
             described,
+            redactor,
+            # After the secrets were taken out: no pattern would find half of one.
+            shortened,
             _render_console(sys.stderr.isatty()) if form == CONSOLE else render,
         ],
     )
@@ -147,95 +138,45 @@ def described(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventD
         "logger": record.name,
         "process": KIND,
         "pid": record.process,
-        "event": _shortened(str(fields.pop("event", "")), LONGEST_EVENT),
+        "event": str(fields.pop("event", "")),
         **{name: value for name, value in fields.items() if value is not None},
     }
-    if exception is not None:
-        line["exception"] = _shortened(exception, LONGEST_EXCEPTION)
+    return line if exception is None else {**line, "exception": exception}
+
+
+def shortened(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Long texts without their middle: an exception names its cause at its end."""
+    for name, longest in LONGEST.items():
+        if len(text := line.get(name, "")) > longest:
+            head = longest // 4
+            line[name] = f"{text[:head]} [...] {text[head - longest :]}"
     return line
 
 
 def render(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-    """One line of JSON, without secrets. A look at the whole finds most lines innocent: they are not taken apart."""
-    innocent = {name: value for name, value in line.items() if type(value) is TrustedFields}
-    rest = {name: value for name, value in line.items() if name not in innocent} if innocent else line
-    text = _dumped(rest)
-    if redactor.is_suspect(text):
-        text = _dumped(redactor.value(rest))
-    if innocent:
-        text = f"{text[:-1]},{_dumped(innocent)[1:]}"
+    """One line of JSON."""
+    try:
+        text = orjson.dumps(line).decode()
+    except TypeError:
+        # Half a surrogate pair, or a number of more than 64 bits.
+        return json.dumps(line)
     return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
-class TrustedFields(list[dict[str, Any]]):
-    """Facts of our own making, with nobody's text: not searched for secrets, for there are thousands a second."""
-
-
-class StderrHandler(logging.StreamHandler[Any]):
-    """To stderr, and to the real one: what is written to the one in `sys` becomes a line itself."""
-
-    def __init__(self) -> None:
-        stream = sys.stderr
-        super().__init__(stream.stream if isinstance(stream, StdStream) else stream)
-
-
-class StdStream:
-    """In place of stdout and stderr: what libraries print becomes a line of the log."""
-
-    encoding, errors = "utf-8", "backslashreplace"
-
-    def __init__(self, stream: TextIO, level: int) -> None:
-        self.stream = stream
-        self._level = level
-        self._said = threading.local()
-
-    def write(self, text: str) -> int:
-        rest = getattr(self._said, "rest", "") + text
-        *lines, self._said.rest = rest.split("\n")
-        # What logging itself complains of, while it logs what was printed, goes no further.
-        if not getattr(self._said, "is_busy", False):
-            self._said.is_busy = True
-            try:
-                for line in filter(str.strip, lines):
-                    logging.getLogger("printed").log(self._level, "%s", line)
-            finally:
-                self._said.is_busy = False
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        self.write("".join(lines))
-
-    def flush(self) -> None:
-        """Each line is written when it ends."""
-
-    def isatty(self) -> bool:
-        return False
-
-
 class TracebackFilter(logging.Filter):
-    """Django's word on a request only where it brings a traceback: the rest is in our own line."""
+    """Of Django's lines on requests only those with a traceback: the rest is in our own line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return bool(record.exc_info)
 
 
-class BeatFilter(logging.Filter):
-    """The beat's word on each task it sends, every second, only for those who want to know everything."""
-
-    def __init__(self, level: str) -> None:
-        super().__init__()
-        self._is_told = level == "DEBUG"
+class RequestFilter(logging.Filter):
+    """gunicorn quotes what it cannot read of a request, which may be a cookie: only the kind of error is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return self._is_told or not str(record.msg).startswith("Scheduler: Sending")
-
-
-def _dumped(line: Any) -> str:
-    try:
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (TypeError, ValueError):
-        # Half a surrogate pair, or a number of more than 64 bits.
-        return json.dumps(redactor.value(line))
+        if str(record.msg).startswith("Invalid request"):
+            record.msg = re.split("""['"]""", record.msg, maxsplit=1)[0]
+        return True
 
 
 def _render_console(colours: bool) -> structlog.typing.Processor:
@@ -245,11 +186,12 @@ def _render_console(colours: bool) -> structlog.typing.Processor:
     )
 
     def render_console(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        shown = redactor.value(line)
-        exception = shown.pop("exception", None)
-        # Nobody who sends us a line end may write lines of our log, nor colour them.
-        text = {name: _visible(value) if isinstance(value, str) else value for name, value in shown.items()}
-        return str(pretty(logger, method, text if exception is None else {**text, "exception": exception}))
+        # A client that sends a line end must write no line of our log, nor colour one.
+        shown = {
+            name: value if name == "exception" or not isinstance(value, str) else _visible(value)
+            for name, value in line.items()
+        }
+        return str(pretty(logger, method, shown))
 
     return render_console
 
@@ -258,17 +200,7 @@ def _visible(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
-def _shortened(text: str, longest: int) -> str:
-    """Without its middle, if it is too long: an exception says what it is at its end."""
-    if len(text) <= longest:
-        return text
-    head = longest // 4
-    # Searched before it is cut: half a secret is not known any more.
-    text = redactor.text(text if len(text) <= LONGEST_READ else text[: LONGEST_READ // 2] + text[-LONGEST_READ // 2 :])
-    return text if len(text) <= longest else f"{text[:head]} [...] {text[head - longest :]}"
-
-
-def _say_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         logging.getLogger("exchange").info("interrupted")
         return
@@ -284,7 +216,7 @@ def _print_the_end(kind: type[BaseException], error: BaseException, trace: Trace
         sys.__excepthook__(kind, error, trace)
 
 
-def _say_the_end_of_a_thread(end: "threading.ExceptHookArgs") -> None:
+def _log_the_end_of_a_thread(end: "threading.ExceptHookArgs") -> None:
     name = end.thread.name if end.thread else "a thread"
     error = end.exc_value or end.exc_type()
     logging.getLogger("exchange").critical(

@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 
 from base.storage.fields import AmountField
 from base.web.errors import timestamp
-from base.web.forms import parse_id
+from base.web.values import parse_id
 from core.money import plain
 
 admin.site.site_header = admin.site.site_title = "Exchange"

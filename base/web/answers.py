@@ -1,4 +1,4 @@
-"""What every REST view shares: who is asking, how bodies are read, how answers and refusals look."""
+"""What every REST view shares: who is asking, how bodies are read, what answers and refusals have in common."""
 
 import logging
 from typing import Any
@@ -59,7 +59,7 @@ def answer_error(error: Exception, _context: Any) -> Response | None:
 
 
 def refusal_headers(refusal: ExchangeError) -> dict[str, str]:
-    """What the answer says about coming again."""
+    """How the client signs in, and when it may come again."""
     headers = {}
     if refusal.status == status.HTTP_401_UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="api"'
@@ -119,5 +119,5 @@ def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(_request: HttpRequest) -> HttpResponse:
-    """A defect: it was logged with its traceback, and the client only hears that the outcome is unknown."""
+    """A defect. The log has its traceback; the client learns only that the outcome is unknown."""
     return JsonResponse(error_body(ExchangeError("something broke: the outcome is unknown")), status=500)

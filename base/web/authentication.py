@@ -4,7 +4,7 @@ import threading
 from functools import cached_property
 from typing import Any, cast
 
-from cachetools import TTLCache
+from cachetools import TTLCache, cached
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from rest_framework import exceptions
@@ -17,14 +17,11 @@ from rest_framework_simplejwt.tokens import Token
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.forms import parse_id
+from base.web.values import parse_id
 
 # How long a process may go on answering a user who was deactivated meanwhile, and by a rate limit that was changed.
 ACTIVE_SECONDS = 3
 REMEMBERED = 100_000
-
-_active: TTLCache[int, int | None] = TTLCache(REMEMBERED, ACTIVE_SECONDS)
-_lock = threading.Lock()
 
 
 class Caller:
@@ -50,24 +47,14 @@ class Caller:
         return bool(_users().filter(pk=self.id, is_active=True, is_staff=True).exists())
 
 
-def find_caller(user_id: int) -> Caller | None:
-    """The account if it may sign in, else None. That it may is remembered for a few seconds, that it may not never."""
-    try:
-        with _lock:
-            return Caller(user_id, _active[user_id])
-    except KeyError:
-        found = _users().filter(pk=user_id, is_active=True).values_list("rate_limit").first()
+@cached(TTLCache[Any, "int | None"](REMEMBERED, ACTIVE_SECONDS), lock=threading.Lock())
+def active_limit(user_id: int) -> int | None:
+    """The account's own rate limit, remembered for a few seconds. Raises InvalidToken, which is not remembered."""
+    found = _users().filter(pk=user_id, is_active=True).values_list("rate_limit").first()
     if found is None:
-        return None
-    with _lock:
-        _active[user_id] = found[0]
-    return Caller(user_id, found[0])
-
-
-def forget_callers() -> None:
-    """Ask the database again about everybody."""
-    with _lock:
-        _active.clear()
+        raise InvalidToken("the account is not active")
+    own: int | None = found[0]
+    return own
 
 
 def _users() -> Any:
@@ -97,10 +84,9 @@ class TokenAuthentication(JWTAuthentication):
 
     def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
         """The account that the token names. Raises InvalidToken."""
-        caller = find_caller(parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0)
-        if caller is None:
-            raise InvalidToken("the account is not active")
-        bind_log_fields(userId=caller.pk)
+        user_id = parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0
+        caller = Caller(user_id, active_limit(user_id))
+        bind_log_fields(userId=user_id)
         return caller
 
 

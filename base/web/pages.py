@@ -1,6 +1,6 @@
 """Lists, a page at a time. The cursor is the last id seen: no page costs more than another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -9,7 +9,8 @@ from rest_framework.response import Response
 
 from base.web.answers import answer
 from base.web.errors import InvalidField
-from base.web.forms import parse_id, parse_limit
+from base.web.forms import parse_limit
+from base.web.values import parse_id
 
 DEFAULT_LIMIT = 50
 MOST = 500
@@ -18,7 +19,7 @@ M = TypeVar("M", bound=Model)
 
 
 def read_page(
-    request: Request, rows: QuerySet[M], represent: Callable[[M], dict[str, Any]], *, oldest_first: bool = False
+    request: Request, rows: QuerySet[M], represent: Callable[[M], Mapping[str, Any]], *, oldest_first: bool = False
 ) -> Response:
     """One page as a list, with `nextCursor` beside it in the envelope: null on the last page. Raises InvalidField."""
     limit = parse_limit(request.query_params.get("limit"), DEFAULT_LIMIT, MOST)

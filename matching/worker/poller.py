@@ -74,7 +74,7 @@ class CommandPoller:
             connection.close()
 
     def _touch_liveness_file(self) -> None:
-        """Only where the turn is free: while a drain is stuck the pulse stops, whichever thread it is stuck in."""
+        """Only where the turn is free: the file must grow old while a drain is stuck, in whichever thread."""
         if not _turn.locked():
             liveness.touch()
 

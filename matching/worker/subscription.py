@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
+from celery.worker.consumer import Consumer
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.state import maybe_shutdown
@@ -13,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection
 
 from base.storage.checks import database_faults
+from base.storage.outages import is_server_away
 from commands import queue
 from markets.models import Market
 from matching.worker.heartbeat import Heartbeat
@@ -30,11 +33,11 @@ class Served:
     """
 
     def __init__(self, app: Any) -> None:
-        sweeps = app.conf.task_default_queue
+        scheduled = app.conf.task_default_queue
         chosen = set(app.amqp.queues.consume_from)
-        self.serves_all = chosen <= {sweeps}
-        self.other_queues = {sweeps} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
-        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {sweeps, queue.DEAD_LETTER_QUEUE}}
+        self.serves_all = chosen <= {scheduled}
+        self.other_queues = {scheduled} | ({queue.DEAD_LETTER_QUEUE} if self.serves_all else set())
+        self.own = {name.removeprefix(queue.QUEUE_PREFIX) for name in chosen - {scheduled, queue.DEAD_LETTER_QUEUE}}
         self.last: set[str] = self.own
 
     def symbols(self) -> set[str]:
@@ -48,10 +51,32 @@ class Served:
         return self.last
 
 
+class SafeConsumer(Consumer):
+    """Celery's consumer of messages; one that it cannot read is dropped, where Celery would end the worker.
+
+    RabbitMQ would deliver such a message again after each restart. What is dropped changes nothing: a message says only
+    that there may be commands.
+    """
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def handle_or_drop(message: Any) -> None:
+            try:
+                handle(message)
+            except Exception as error:
+                if is_server_away(error):
+                    raise
+                logger.exception("a message that cannot be read was dropped")
+                message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]
+
+        return handle_or_drop
+
+
 class MarketSubscription(bootsteps.StartStopStep):
     """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
 
-    All workers also take the sweeper's turns.
+    All workers also take the tasks that beat sends to the default queue.
     """
 
     requires = (Tasks,)

@@ -21,12 +21,6 @@ def match(symbol: str) -> dict[str, Any]:
     return poller.match(symbol).as_result()
 
 
-@shared_task(name=queue.SWEEP_TASK, ignore_result=True)
-def sweep() -> list[str]:
-    """Ring every market that was not heard."""
-    return queue.sweep()
-
-
 @shared_task(name=queue.DEAD_LETTER_TASK, ignore_result=True)
 def dead_letter(letter: dict[str, Any]) -> None:
     """A command was given up: say so where the logs of this worker are read."""

@@ -66,8 +66,9 @@ class Demo:
     def wait(self, seconds: float) -> int:
         """The exit code."""
         assert self.process
-        process, self.process = self.process, None
-        return process.wait(seconds)
+        code = self.process.wait(seconds)
+        self.process = None
+        return code
 
     def interrupt(self) -> int:
         """As Ctrl-C does; the exit code."""

@@ -9,11 +9,11 @@ from django.utils import timezone
 from balances.models import LedgerEntry
 from commands.models import Command
 from markets.models import Trade
-from markets.services import _markets, find_market
+from markets.services import find_market
 from matching import drain
 from matching.models import OrderBook
 from orders.models import Order
-from tests.support.world import World, fund, outcome
+from tests.support.world import World, fund, outcome, remember
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_market_halted_in_between(pairs, monkeypatch):
     """What came before the halt is matched, what came after it is not, wherever the batches are divided."""
     before = find_market(pairs.symbol)
     pairs.switch("HALTED")
-    _markets[pairs.symbol] = before
+    remember(before)
     for line in ("buy 1 @ 101", "buy 1 @ 101"):
         pairs.place(pairs.alice, line)
     pairs.match()

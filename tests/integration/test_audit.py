@@ -15,7 +15,7 @@ from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
-from tests.support.orders import Traded, checks, full, replay, told
+from tests.support.orders import Traded, all_findings, checks, full, replay
 
 pytestmark = pytest.mark.django_db
 DUST = Decimal("0.00000001")
@@ -233,11 +233,11 @@ def test_there_are_thirty():
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))
 def test_a_corruption_is_found(traded, corrupt):
     before = full(), replay()
-    assert checks(*before) == set(), told(before)
+    assert checks(*before) == set(), all_findings(before)
     with transaction.atomic():
         corrupt(traded)
         found = full(), replay()
-        assert CORRUPTIONS[corrupt] in checks(*found), told(found)
+        assert CORRUPTIONS[corrupt] in checks(*found), all_findings(found)
         # The money is counted after every test.
         transaction.set_rollback(True)
     assert checks(full()) == set()

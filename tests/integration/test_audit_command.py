@@ -23,7 +23,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from matching.models import OrderBook
 from orders.models import Order
-from tests.support.orders import Traded, checks, full, quick, told
+from tests.support.orders import Traded, all_findings, checks, full, quick
 from tests.support.world import World, fund, stored_rows
 
 pytestmark = pytest.mark.django_db
@@ -135,7 +135,7 @@ def test_quick_begins_anywhere(traded):
     after_the_last = OrderBook.objects.get(market=traded.symbol).next_sequence
     for first in range(1, after_the_last + 1):
         report = quick(since(traded, first))
-        assert checks(report) == set(), (first, told([report]))
+        assert checks(report) == set(), (first, all_findings([report]))
     assert checks(quick(since(traded, after_the_last + 1))) == {Check.NEXT}
 
 

@@ -16,14 +16,14 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from core import market as core_market
 from markets.models import Market
-from markets.services import forget_markets
+from markets.services import known_market
 from matching import books
 from matching.drain import _Drain
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.integration.test_properties import Beside, Drain, Engine, play, random_step
 from tests.support.commands import MARKETS
-from tests.support.orders import Traded, checks, full, quick, replay, told
+from tests.support.orders import Traded, all_findings, checks, full, quick, replay
 from tests.support.world import World, fund
 
 pytestmark = pytest.mark.django_db
@@ -44,13 +44,13 @@ def test_a_random_stream(seed, grain, engine):
     both = play(grain, engine, [random_step(dice) for _ in range(250)], count_money=False)
     assert len(both.twin.trades) > 20
     report = replay(both.database.market.symbol)
-    assert checks(report) == set(), told([report])
+    assert checks(report) == set(), all_findings([report])
     assert report.counted[Check.REPLAY_TRADES] == len(both.twin.trades)
     assert checks(quick()) == set()
     last = OrderBook.objects.get(market=both.database.market).next_sequence
     for first in range(2, last, last // 10):
         part = quick(Positions({both.database.market.symbol: first}, 0, timezone.now().isoformat()))
-        assert checks(part) == set(), (first, told([part]))
+        assert checks(part) == set(), (first, all_findings([part]))
 
 
 @override_settings(ENGINE_BATCH_SIZE=3, ENGINE_FILLS_PER_TRANSACTION=1, ENGINE_TIME_BOX_SECONDS=60)
@@ -65,7 +65,7 @@ def test_between_any_two_transactions():
     while run._settle_next():
         unfinished += OrderBook.objects.get(market=symbol).unfinished_order_id is not None
         reports = full(), quick(), replay(symbol)
-        assert checks(*reports) == set(), told(reports)
+        assert checks(*reports) == set(), all_findings(reports)
     assert unfinished > 3
 
 
@@ -76,7 +76,7 @@ def test_what_the_engine_does_in_a_market_that_stops(world: World):
     world.switch("HALTED")
     # Intake has not noticed yet.
     Market.objects.update(status="TRADING")
-    forget_markets()
+    known_market.cache_clear()
     world.place(world.alice, "buy 0.5 @ 100")
     world.match()
     assert list(Order.objects.order_by("id").values_list("status", flat=True))[1:] == ["FILLED", "REJECTED"]
@@ -84,7 +84,7 @@ def test_what_the_engine_does_in_a_market_that_stops(world: World):
     world.match()
     world.play(world.alice, "buy 0.5 @ 100")
     reports = full(), quick(), replay()
-    assert checks(*reports) == set(), told(reports)
+    assert checks(*reports) == set(), all_findings(reports)
     assert StatusChange.objects.count() == 2
 
 
@@ -104,7 +104,7 @@ def test_what_the_engine_gives_up(transactional_db, world, monkeypatch, settings
     world.play(world.bob, "sell 2 @ 90")
     assert Order.objects.filter(status="FAILED").count() == DeadLetter.objects.count() == 1
     reports = full(), quick(), replay()
-    assert checks(*reports) == set(), told(reports)
+    assert checks(*reports) == set(), all_findings(reports)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_taker_that_failed_on_its_way(world, on_its_way, steps):
     assert checks(full(), quick(), replay()) == set()
     give_up(on_its_way)
     reports = full(), quick(), replay()
-    assert checks(*reports) == set(), told(reports)
+    assert checks(*reports) == set(), all_findings(reports)
 
 
 def give_up(order: Order) -> None:

@@ -20,7 +20,7 @@ def busy(world: World, settings: Any) -> World:
     settings.INTAKE_MAX_WAITING = 2
     for number in range(3):
         place(world, clientOrderId=f"k-{number}")
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     return world
 
 
@@ -41,10 +41,10 @@ def test_a_full_inbox_refuses_new_orders_and_stores_nothing(busy):
 def test_an_old_command_refuses_new_orders(world, settings):
     place(world)
     Command.objects.update(created_at=timezone.now() - timedelta(seconds=29))
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     assert place(world).status_code == 202
     Command.objects.update(created_at=timezone.now() - timedelta(seconds=31))
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     answer = place(world)
     assert (answer.status_code, answer.body["error"], answer["Retry-After"]) == (503, "MARKET_BUSY", "5")
     assert answer.body["data"] == {"symbol": world.symbol, "oldestSeconds": 31, "maxAgeSeconds": 30}
@@ -67,10 +67,10 @@ def test_cancels_are_taken_and_orders_again_once_it_is_drained(busy):
     assert busy.alice.call("DELETE", f"/orders/{first.id}").status_code == 202
     assert busy.alice.call("DELETE", "/orders").status_code == 202
     assert Command.objects.count() == 6
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     assert place(busy).status_code == 503
     busy.match()
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     assert place(busy).status_code == 202
     assert busy.alice.get(f"/orders/{second.id}")["status"] == "CANCELLED"
 
@@ -98,7 +98,7 @@ def test_the_inbox_is_looked_at_twice_a_second_at_most(world):
     with statements() as seen:
         place(world)
     assert "SELECT commands" not in seen
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     with statements() as seen:
         backlog.refuse_when_busy(world.symbol)
         backlog.refuse_when_busy(world.symbol)
@@ -111,6 +111,6 @@ def test_no_more_is_counted_than_matters(world, settings):
         place(world)
     rows = [Command(market_id=world.symbol, kind="CANCEL", order_id=1, created_at=timezone.now()) for _ in range(20)]
     Command.objects.bulk_create(rows)
-    backlog.forget_backlogs()
+    backlog.find_backlog.cache_clear()
     assert backlog.find_backlog(world.symbol).waiting == 6
     Command.objects.filter(kind="CANCEL").delete()

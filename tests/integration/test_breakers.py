@@ -40,8 +40,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.setattr(queue, "current_app", celery_app(f"{server.url}/0"))
         url = f"{server.url}/1"
         caches = {name: {**cache, "LOCATION": url} for name, cache in settings.CACHES.items()}
-        location = {"host": "127.0.0.1", "port": server.port}
-        with override_settings(REDIS_URL=url, CACHE_URL=url, CACHES=caches, EVENTSTREAM_REDIS=location):
+        with override_settings(REDIS_URL=url, CACHE_URL=url, CACHES=caches):
             publisher._publisher.cache_clear()
             try:
                 yield server
@@ -148,7 +147,7 @@ def test_threads_wait_at_the_same_time_and_not_in_line(server: Server, caplog: p
 
 
 def test_a_broker_that_is_away_leaves_no_flag(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would keep the sweeper's bell silent when the broker is back."""
+    """The flag would suppress the first bell after the broker is back."""
     monkeypatch.setattr(queue, "current_app", celery_app("redis://127.0.0.1:1/0"))
     queue.ring_now("BTC-USD")
     queue.clear_bell("BTC-USD")

@@ -13,7 +13,7 @@ from base.streams import Message
 from base.streams.messages import data_text
 from base.web.errors import ExchangeError
 from base.web.openapi.operations import BEARER
-from commands.backlog import forget_backlogs
+from commands.backlog import find_backlog
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare
@@ -133,7 +133,7 @@ def test_refusals_are_as_described(world, who, method, path, body, status, error
 @override_settings(INTAKE_MAX_WAITING=0)
 def test_a_busy_market_is_as_described(world):
     world.place(world.alice, "buy 1 @ 90")
-    forget_backlogs()
+    find_backlog.cache_clear()
     response = world.place(world.alice, "buy 1 @ 90")
     assert (response.status_code, response.body["error"]) == (503, "MARKET_BUSY")
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from cachetools import TTLCache
+from cachetools import TTLCache, cached
 from django.db import connection, transaction
 
 from base.web import authentication
@@ -16,7 +16,7 @@ from markets import services as markets
 from markets.models import Market
 from orders.models import Order
 from tests.support.tape import parse
-from tests.support.world import World, outcome
+from tests.support.world import World, outcome, remember
 from users.models import User
 
 _STATEMENT = re.compile(r"(INSERT) INTO [`\"]?(\w+)|(UPDATE) [`\"]?(\w+)|(SELECT) .*? FROM [`\"]?(\w+)", re.DOTALL)
@@ -129,7 +129,8 @@ def test_a_fingerprint_is_what_it_was(world):
 
 def test_a_deactivated_user_is_refused_within_seconds(world, monkeypatch):
     seconds = [0.0]
-    monkeypatch.setattr(authentication, "_active", TTLCache(9, authentication.ACTIVE_SECONDS, timer=lambda: seconds[0]))
+    limits = TTLCache(9, authentication.ACTIVE_SECONDS, timer=lambda: seconds[0])
+    monkeypatch.setattr(authentication, "active_limit", cached(limits)(authentication.active_limit.__wrapped__))
     assert world.alice.call("GET", "/orders").status_code == 200
     User.objects.filter(id=world.alice.user.id).update(is_active=False)
     told = []
@@ -181,13 +182,13 @@ def test_a_market_that_another_process_halted_rejects(world):
     world.place(world.alice, "buy 1 @ 1")
     before = markets.find_market(world.symbol)
     world.switch("HALTED")
-    markets._markets[world.symbol] = before
+    remember(before)
     accepted = world.place(world.alice, "buy 1 @ 100")
     assert accepted.status_code == 202
     assert world.carol.get("/markets/BTC-USD")["status"] == "HALTED"
     world.match()
     assert outcome(world.alice.get(f"/orders/{accepted.body['data']['orderId']}")) == "1 rejected market_halted"
-    markets.forget_markets()
+    markets.known_market.cache_clear()
     assert world.place(world.alice, "buy 1 @ 100").body["error"] == "MARKET_NOT_TRADING"
 
 
@@ -202,7 +203,7 @@ def test_what_others_remember_until_the_commit_is_forgotten_with_it(transactiona
     before = markets.read_market(world.symbol)
     with transaction.atomic():
         markets.change_market(markets.read_market(world.symbol), status="HALTED")
-        markets._markets[world.symbol] = before
+        remember(before)
     assert markets.find_market(world.symbol).status == "HALTED"
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from base.storage.breakers import ServerAway, breaker
+from base.storage.breakers import ServerAway, breaker_of
 from commands.models import Command
 from matching import drain
 from matching.books import lock_book
@@ -184,7 +184,7 @@ def test_a_scrape_waits_for_no_lock(path: str) -> None:
 
 def test_a_server_that_is_away() -> None:
     """Redis or the broker; none of them is asked by a scrape."""
-    with contextlib.suppress(ServerAway), breaker("127.0.0.1:1", lambda: None).calling():
+    with contextlib.suppress(ServerAway), breaker_of("redis://127.0.0.1:1").calling():
         raise RedisConnectionError
     assert scraped()["exchange_server_away", "127.0.0.1:1"] == 1
 

@@ -239,7 +239,7 @@ def test_without_a_figure_the_page_comes_all_the_same(traded, operator, monkeypa
 
 def test_without_redis_it_is_the_same(traded, operator):
     location = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}
-    with override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": 1}, CACHES=location):
+    with override_settings(REDIS_URL="redis://127.0.0.1:1", CACHES=location):
         assert "BTC-USD" in operator.get("/admin/").content.decode()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cachetools import TTLCache
+from cachetools import TTLCache, cached
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
@@ -210,7 +210,8 @@ def change_in_admin(operator: Client, who: Person, rate_limit: str) -> Any:
 def test_an_operator_gives_a_user_a_limit_of_their_own(
     world: World, clock: Clock, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authentication, "_active", TTLCache(9, authentication.ACTIVE_SECONDS, timer=clock))
+    limits = TTLCache[Any, Any](9, authentication.ACTIVE_SECONDS, timer=clock)
+    monkeypatch.setattr(authentication, "active_limit", cached(limits)(authentication.active_limit.__wrapped__))
     assert told(world.alice.call("GET", "/orders")) == "200 3 2"
     for given, left in (("5", "200 5 4"), ("0", "200 - -"), ("", "200 3 2")):
         assert change_in_admin(operator, world.alice, given).status_code == 302
@@ -244,7 +245,7 @@ def test_it_asks_the_database_nothing_more(world: World, clock: Clock) -> None:
     world.place(world.alice, "buy 1 @ 100")
     seen = []
     for limit in (None, LIMIT):
-        authentication.forget_callers()
+        authentication.active_limit.cache_clear()
         with override_settings(RATE_LIMIT=limit), CaptureQueriesContext(connection) as queries:
             world.place(world.alice, "buy 1 @ 100")
             world.place(world.alice, "buy 1 @ 100")
@@ -257,7 +258,7 @@ def test_without_the_database_the_view_says_so(world: World, clock: Clock) -> No
     def away(*_: Any) -> Any:
         raise OperationalError(2006, "gone")
 
-    authentication.forget_callers()
+    authentication.active_limit.cache_clear()
     with connection.execute_wrapper(away):
         assert told(world.alice.call("GET", "/orders")) == "503 3 2"
         assert told(anybody()) == "200 3 1"

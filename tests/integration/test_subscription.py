@@ -10,7 +10,7 @@ from celery import Celery, current_app
 from celery.utils.timer2 import Timer
 from django.test import override_settings
 
-from base.storage.breakers import is_away
+from base.storage.outages import is_server_away
 from commands import queue
 from exchange.celery import QUORUM, Declarations
 from matching.worker.subscription import MarketSubscription, Served
@@ -57,8 +57,8 @@ def private_app() -> Celery:
 
 
 def test_a_broker_that_goes_is_away_and_one_that_refuses_is_not() -> None:
-    assert is_away(ConnectionForced("the broker stops"))
-    assert not is_away(PreconditionFailed("declared otherwise before"))
+    assert is_server_away(ConnectionForced("the broker stops"))
+    assert not is_server_away(PreconditionFailed("declared otherwise before"))
 
 
 def test_markets_with_a_worker_of_their_own_are_left_to_it(world: World, settings: Any) -> None:

@@ -8,9 +8,9 @@ from commands.models import Command
 from commands.queue import submit_trading_status
 from markets import services
 from markets.models import Market
-from markets.services import _markets, find_market
+from markets.services import find_market
 from matching.models import OrderBook, StatusChange
-from tests.support.world import World, outcome, stored_rows
+from tests.support.world import World, outcome, remember, stored_rows
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def place_unaware(world: World, who, line: str) -> int:
     """An order that was accepted by a process that has not heard of the halt yet."""
     trading = find_market(world.symbol)
     trading.status = "TRADING"
-    _markets[world.symbol] = trading
+    remember(trading)
     return world.place(who, line).body["data"]["orderId"]
 
 

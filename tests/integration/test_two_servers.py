@@ -1,10 +1,13 @@
 """What is kept in which Redis, where the cache has one of its own."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.test import override_settings
 from redis import Redis
 
@@ -26,9 +29,8 @@ def cache(tmp_path: Path, kept: Server, monkeypatch: pytest.MonkeyPatch) -> Iter
     with start_redis(tmp_path / "cache") as server:
         urls = {"default": f"{server.url}/0", "kept": f"{kept.url}/1"}
         caches = {name: {**settings.CACHES[name], "LOCATION": url} for name, url in urls.items()}
-        location = {"host": "127.0.0.1", "port": kept.port}
         given = {"CACHE_URL": urls["default"], "REDIS_URL": urls["kept"], "CACHES": caches}
-        with override_settings(**given, EVENTSTREAM_REDIS=location):
+        with override_settings(**given):
             publisher._publisher.cache_clear()
             yield server
             publisher._publisher.cache_clear()
@@ -65,3 +67,24 @@ def test_a_cache_that_is_away_takes_nobody_along(cache: Server, kept: Server) ->
     assert not breaker_of(settings.REDIS_URL).is_open
     assert redeem_ticket(issue_ticket(7)) == 7
     assert "stream-ticket:" in keys(kept, 1)
+
+
+class Payload:
+    """What pickle would run when it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["default", "kept"])
+def test_what_somebody_writes_into_a_cache_is_not_run(cache: Server, kept: Server, name: str, tmp_path: Path) -> None:
+    own: Any = caches[name]
+    own.client.get_client().set(own.make_key("key"), pickle.dumps(Payload(tmp_path / "mark")))
+    with pytest.raises(ValueError, match="decode"):
+        own.get("key")
+    assert not (tmp_path / "mark").exists()
+    own.set("key", {"a": [1, "x"]})
+    assert own.get("key") == {"a": [1, "x"]}

@@ -208,16 +208,14 @@ def test_a_broker_that_fails_costs_nothing_but_the_bell(world, monkeypatch):
     assert world.place(world.alice, "buy 1 @ 100").status_code == 202
 
 
-def test_the_sweeper_rings_markets_that_were_not_heard(world, monkeypatch):
-    rung = []
-    monkeypatch.setattr(queue, "ring_now", rung.append)
+def test_a_market_is_stale_once_a_command_has_waited_for_a_second(world):
     world.place(world.alice, "buy 1 @ 100")
-    assert queue.sweep() == []
+    assert queue.stale_markets() == []
     Command.objects.update(created_at="2026-01-01T00:00:00Z")
-    assert queue.sweep() == [world.symbol] == rung
+    assert queue.stale_markets() == [world.symbol]
 
 
-def test_a_market_is_unheard_however_many_come_after(world):
+def test_a_market_is_stale_however_many_commands_come_after(world):
     """Orders keep coming and none of their bells rings: the first of them must not wait for the last."""
     for _ in range(3):
         world.place(world.alice, "buy 1 @ 100")

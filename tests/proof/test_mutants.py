@@ -21,7 +21,7 @@ COUSINS = {
     "keys_are_not_looked_up",
     "new_token_over_any_other",
     "rung_before_the_commit",
-    "the_newest_command_tells_what_is_unheard",
+    "the_newest_command_decides_what_is_stale",
     "tried_again_inside_a_transaction",
     "what_was_committed_counts_as_heard",
 }

@@ -1,4 +1,4 @@
-"""A whole exchange of real processes on the test run's own servers, and traders with the tape's words."""
+"""A whole exchange of real processes on the servers of the test run, and traders who write orders as lines."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Live(exchange.Exchange):
         return Trader(**vars(super().trader(name, **funds)))
 
     def stream(self, trader: "Trader", last_event_id: str = "") -> StreamClient:
-        """The trader's own order events, as they come."""
+        """The trader's own order updates, as they come."""
         headers = {"Authorization": f"Bearer {trader.token}"} | (
             {"Last_Event_ID": last_event_id} if last_event_id else {}
         )
@@ -28,10 +28,10 @@ class Live(exchange.Exchange):
 
 
 class Trader(trader.Trader):
-    """A trader whose orders are written as on the tape: "buy 2 @ 100 ioc"."""
+    """A trader whose orders are lines as in `tape`: "buy 2 @ 100 ioc"."""
 
     def place(self, symbol: str, line: str, **more: Any) -> int:
-        """POST the tape's line; the order's id from the 202."""
+        """POST the order of a line. Returns the order's id."""
         answer = self.call("POST", "/orders", parse(line).body(symbol, **more))
         assert answer.status_code == 202, answer.text
         order_id: int = answer.json()["data"]["orderId"]
@@ -42,7 +42,7 @@ class Trader(trader.Trader):
         return order
 
     def played(self, symbol: str, line: str, **more: Any) -> dict[str, Any]:
-        """Place the order and wait until the worker applied it; the order as it is then."""
+        """Place the order and wait until the worker has applied it. Returns the order after that."""
         order_id = self.place(symbol, line, **more)
         return wait_for(lambda: self.order(order_id), lambda order: order["status"] != "PENDING")
 

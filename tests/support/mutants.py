@@ -1,4 +1,4 @@
-"""Mutants: the product with one of its safeguards taken out, and whether its own tests notice.
+"""Mutants: the product without one of its safeguards, and whether its own tests fail then.
 
 Each patch in tests/mutants changes one thing that somebody might change, and begins with a few lines of text: what
 would be lost or doubled, and after `Killed-by:` the tests that must fail then, each in at least one of its cases.
@@ -38,7 +38,7 @@ _COUNT = 'failed on teardown with "'
 
 @dataclass(frozen=True)
 class Mutant:
-    """A patch, and what its first lines say of it."""
+    """A patch, with the harm and the tests that its first lines name."""
 
     path: Path
     harm: str
@@ -56,7 +56,7 @@ class Mutant:
 
 @dataclass
 class Verdict:
-    """How the tests ended: by name, those that passed and those that failed, with what they said."""
+    """The results of the tests: the names of those that passed, and of those that failed with their messages."""
 
     code: int
     output: str
@@ -65,11 +65,11 @@ class Verdict:
 
 
 class StalePatch(Exception):
-    """The patch fits the source no longer."""
+    """The patch does not apply to the source any more."""
 
 
 def read_mutant(path: Path) -> Mutant:
-    """Raises AssertionError for a patch that does not say what it breaks and who notices."""
+    """Raises AssertionError for a patch that does not name the harm and the tests that fail."""
     text = path.read_text()
     head = text.partition("\n--- ")[0].splitlines()
     found: dict[str, list[str]] = {"Killed-by": [], "Killed-by-hanging": [], "Database": []}
@@ -82,7 +82,7 @@ def read_mutant(path: Path) -> Mutant:
             prose.append(line)
     harm = " ".join(prose).strip()
     killers, hangs = tuple(found["Killed-by"]), tuple(found["Killed-by-hanging"])
-    assert harm.endswith("."), f"{path.name} does not say what it breaks"
+    assert harm.endswith("."), f"{path.name} does not name the harm"
     assert killers + hangs, f"{path.name} names no test"
     assert all(test.startswith("tests/") and test.count("::") == 1 for test in killers + hangs), path.name
     return Mutant(path, harm, killers, hangs, needs_server=found["Database"] == ["mysql"])
@@ -145,7 +145,7 @@ def copy_product(to: Path) -> None:
 
 def apply(patch: Path, to: Path) -> None:
     """Raises StalePatch if it does not fit."""
-    # No folder above is asked whether it is a repository: git would look for the files there.
+    # git must not search the folders above for a repository, because it would then patch the files there.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(to.parent)}
     command = ["git", "apply", "--whitespace=nowarn", str(patch)]
     applied = subprocess.run(command, cwd=to, env=environment, capture_output=True, text=True, check=False)
@@ -191,7 +191,7 @@ def _read_report(report: Path, verdict: Verdict) -> None:
 
 
 def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
-    """Those of its tests that noticed. An import that fails or a test that cannot be set up is no notice."""
+    """The tests that failed because of the mutant. A failed import or setup does not count."""
     if verdict.code != 1:
         return []
     noticed = [test for test in mutant.killers if _is_notice(verdict.failed.get(test, []))]

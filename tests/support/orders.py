@@ -16,7 +16,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from core.types import MarketStatus
 from markets.models import Market
-from markets.services import forget_markets
+from markets.services import known_market
 from matching import books
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
@@ -93,7 +93,7 @@ class Traded:
         )
         OrderBook.objects.filter(market=self.symbol).update(status=status)
         Market.objects.filter(symbol=self.symbol).update(status=status)
-        forget_markets()
+        known_market.cache_clear()
 
     def _fail(self) -> None:
         """An order that the engine gave up, by hand, in every row that shows it."""
@@ -151,5 +151,5 @@ def checks(*reports: Report) -> set[str]:
     return {finding.check.value for report in reports for finding in report.findings}
 
 
-def told(reports: Iterable[Report]) -> str:
+def all_findings(reports: Iterable[Report]) -> str:
     return "\n".join(str(finding) for report in reports for finding in report.findings)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# prometheus_client goes by its variable when it is imported, which the settings check and correct.
+READ = "import sys, exchange.settings; assert 'prometheus_client' not in sys.modules"
 LONG, LONGER = "k" * 32, "k" * 33
 
 
@@ -30,7 +32,7 @@ LONG, LONGER = "k" * 32, "k" * 33
         ({"DEMO": "1", "METRICS_PORT": "70000"}, "METRICS_PORT is 70000, it must be from 0 to 65535"),
         ({"DEMO": "1", "REDIS_URL": "memcached://x"}, "REDIS_URL must begin with one of redis://, rediss://"),
         ({"DEMO": "1", "BROKER_URL": "redis://h:99999/0"}, "BROKER_URL cannot be read: Port out of range"),
-        ({"DEMO": "1", "LIVENESS_FILE": "/nowhere/pulse"}, "LIVENESS_FILE is /nowhere/pulse"),
+        ({"DEMO": "1", "LIVENESS_FILE": "/nowhere/alive"}, "LIVENESS_FILE is /nowhere/alive"),
         ({"DEMO": "1", "PROMETHEUS_MULTIPROC_DIR": "", "CACHE_URL": "", "BROKER_URL": "amqp://a:b@h/v"}, ""),
         ({"DEMO": "1", "ENGINE_BATCH_SIZE": "0"}, "ENGINE_BATCH_SIZE is 0"),
         ({"DEMO": "1", "INTAKE_MAX_AGE_SECONDS": "0"}, "INTAKE_MAX_AGE_SECONDS is 0.0, it must be 0.1 or more"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import signing
 from django.core.cache import caches
 from django.test import RequestFactory, override_settings
@@ -18,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from base.storage import breakers
-from base.storage.breakers import streams_breaker
+from base.storage.breakers import breaker_of
 from base.streams import TICKET_SECONDS, Message, gap_detector, issue_ticket, redeem_ticket, tickets
 from base.streams.gap_detector import GapDetector, Position
 from base.streams.hub import Hub
@@ -169,7 +170,7 @@ def test_an_outage_costs_one_attempt_and_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis = FakeRedis()
-    monkeypatch.setattr("base.storage.breakers._ask", redis.ask)
+    monkeypatch.setattr(breakers, "ask", lambda _url: redis.ask())
     monkeypatch.setattr(breakers, "FIRST_PAUSE_SECONDS", 0.01)
     publisher = Publisher(redis)  # type: ignore[arg-type]
     redis.is_down = True
@@ -178,7 +179,7 @@ def test_an_outage_costs_one_attempt_and_one_warning(
     assert redis.attempts == 1
     assert len(caplog.records) == 1
     redis.is_down = False
-    wait_for(lambda: streams_breaker().is_open, lambda is_open: not is_open)
+    wait_for(lambda: breaker_of(settings.REDIS_URL).is_open, lambda is_open: not is_open)
     publisher.publish([Message("a", "b", {})])
     assert len(redis.published) == 1
     assert len(caplog.records) == 2
@@ -190,7 +191,7 @@ def test_a_refusal_of_redis_is_no_outage(caplog: pytest.LogCaptureFixture) -> No
     redis.refusal = NoPermissionError("this user may not publish")
     Publisher(redis).publish([Message("a", "b", {})])  # type: ignore[arg-type]
     assert "may not publish" in caplog.messages[-1]
-    assert not streams_breaker().is_open
+    assert not breaker_of(settings.REDIS_URL).is_open
 
 
 def test_nothing_that_is_published_can_raise() -> None:

@@ -1,7 +1,7 @@
 """Bells tampered with: lost, doubled up to ten times, shuffled, late by an hour; each order is still applied once.
 
-The exchange's processes are real, but what web and beat send goes to another database of Redis than the one in which
-the workers consume. A carrier takes the messages across, unchanged, and does to them what a broker may do and worse.
+The exchange's processes are real, but what web sends goes to another database of Redis than the one in which the
+workers consume. A carrier takes the messages across, unchanged, and does to them what a broker may do and worse.
 """
 
 import json
@@ -26,8 +26,7 @@ from tools.chaos.report import Progress, Report
 COUNTS = {"ci": 2_000, "full": 100_000}
 CLIENTS, CLIENT_PAUSE_SECONDS = 3, 0.08
 SENT_TO, CONSUMED_FROM = 0, 2
-SWEEPS = "orders"
-QUEUES = (*(f"orders.{symbol}" for symbol in SYMBOLS), SWEEPS)
+QUEUES = tuple(f"orders.{symbol}" for symbol in SYMBOLS)
 MOST_COPIES = 10
 # Of the copies: how many are delivered at once, how many later, by how much.
 DELAYS = ((0.0, 0.0, 50), (0.0, 0.5, 30), (0.5, 3.0, 20))
@@ -36,7 +35,6 @@ OLD_PER_STEP, KEPT = 20, 5_000
 STEP_SECONDS = 0.01
 MOST_WAITING = 500
 HOUR = timedelta(hours=1)
-SWEEP = "from commands.queue import sweep; print(sweep())"
 
 
 @dataclass
@@ -140,9 +138,6 @@ class Bells:
             with Carrier(exchange.redis.port, Random(f"{self.seed}-bells"), self.count) as carrier:
                 self._trade(carrier, clients)
             waited = waiting_commands(exchange)
-            # Only what waits for a second is swept.
-            time.sleep(1.1)
-            exchange.evaluate(SWEEP, **consumer)
             return self._report(exchange, carrier, clients, waited)
 
     def _trade(self, carrier: Carrier, clients: list[Client]) -> None:
@@ -161,10 +156,10 @@ class Bells:
         if carrier.failure:
             report.wrong.append(f"no bell was carried any more: {carrier.failure}")
         if idle_after is None:
-            report.wrong.append("commands still waited after the last sweep")
+            report.wrong.append("commands still waited after the last bell")
         report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("bells", in_words_of(carrier.counts))
-        report.add("commands that waited for the last sweep", str(waited))
+        report.add("commands that waited after the last bell", str(waited))
         report_clients(report, exchange, clients)
         report_findings(report, findings)
         return report

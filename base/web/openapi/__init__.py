@@ -1,4 +1,4 @@
 """The API described for machines: OpenAPI 3.1, made once in each process when somebody first asks for it.
 
-Each app says in its `schema` module what its calls take and answer; forms say themselves what they accept.
+A view's method declares its call; what goes in and comes out is derived from forms and from the types of answers.
 """

@@ -5,7 +5,7 @@ from typing import Any
 OPTIONS: dict[str, Any] = {
     "TITLE": "The exchange",
     "DESCRIPTION": (
-        "Orders over REST, matched by one worker per market, told over server-sent events. Every JSON answer under"
+        "Orders over REST, matched by one worker per market, followed by server-sent events. Every JSON answer under"
         " `/api/v1` has the same envelope. A refusal's `error` names the rule; a 5xx means unknown, never failed:"
         " repeat with the same key. A method that is not described here is answered 405 `METHOD_NOT_ALLOWED`."
     ),

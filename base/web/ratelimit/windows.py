@@ -15,12 +15,11 @@ from typing import Any
 
 from cachetools import TTLCache
 from django.conf import settings
-from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from base.storage.breakers import ServerAway, breaker_of
-from base.storage.redis import REDIS_TIMEOUTS
+from base.storage.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -140,8 +139,4 @@ def _verdict(limit: int, reply: Any) -> Verdict:
 
 @functools.cache
 def _script(url: str) -> Script:
-    return Redis.from_url(url, **REDIS_TIMEOUTS).register_script(SCRIPT)
-
-
-# Each request that was let in is remembered for a second, so a limit costs memory and has one itself.
-MOST_PER_SECOND = 10_000
+    return redis_client(url).register_script(SCRIPT)

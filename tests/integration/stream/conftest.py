@@ -22,7 +22,7 @@ def redis(redis_server: Server) -> Iterator[Server]:
     """Running when the test begins. Another exchange on the test run's own Redis would be heard here too."""
     if redis_server.pid is None:
         redis_server.start()
-    with override_settings(EVENTSTREAM_REDIS={"host": "127.0.0.1", "port": redis_server.port}):
+    with override_settings(REDIS_URL=f"{redis_server.url}/1"):
         publisher._publisher.cache_clear()
         yield redis_server
     publisher._publisher.cache_clear()

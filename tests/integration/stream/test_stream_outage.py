@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 from django.test import override_settings
-from redis import Redis
 
-from base.storage.redis import redis_options
+from base.storage.redis import redis_client
 from base.streams import issue_ticket, stats
 from base.streams.messages import REDIS_CHANNEL
 from exchange.asgi import ORDER_STATUS_PATH
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_malformed_messages_are_survived(cast: Cast, port: int) -> None:
-    with opened(port, cast.alice) as client, Redis(**redis_options()) as publisher:
+    with opened(port, cast.alice) as client, redis_client(settings.REDIS_URL) as publisher:
         for junk in (
             b"",
             b"{",
