@@ -7,7 +7,7 @@ ARGS =
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test check bench chaos drill pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo flower run follow test prove check bench chaos drill pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,8 +27,11 @@ follow: venv ## one order through all logs: ID=its correlationId
 trace: venv ## the way of one LIMIT order through the files, from POST to its event on the stream
 	@$(BIN)/python -m tools.scripts.trace
 
-test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
-	@$(BIN)/python -m tools.scripts.test $(ARGS)
+test: venv-dev ## the checks, and all tests on MySQL, MariaDB and SQLite, the long ones sampled: ARGS="-k cancel"
+	@$(BIN)/python -m tools.scripts.test --check $(ARGS)
+
+prove: venv-dev ## the same with nothing sampled, and each database in full: three quarters of an hour
+	@$(BIN)/python -m tools.scripts.test --check --prove $(ARGS)
 
 check: venv-dev ## format, lint, types and the layers of imports
 	$(BIN)/python -m ruff format --check .

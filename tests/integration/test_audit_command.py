@@ -23,7 +23,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from matching.models import OrderBook
 from orders.models import Order
-from tests.support.orders import Traded, all_findings, checks, full, quick
+from tests.support.orders import PlayedExchange, all_findings, checks, full, quick
 from tests.support.world import World, fund, stored_rows
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +31,11 @@ MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")
 
 
 @pytest.fixture
-def traded(db: None) -> Traded:
-    return Traded()
+def traded(db: None) -> PlayedExchange:
+    return PlayedExchange()
 
 
-def since(traded: Traded, first: int) -> Positions:
+def since(traded: PlayedExchange, first: int) -> Positions:
     """As if the last clean run had seen all events before this number, and all transfers."""
     return Positions({traded.symbol: first}, Transfer.objects.count(), timezone.now().isoformat())
 

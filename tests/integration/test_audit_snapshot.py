@@ -14,6 +14,8 @@ from base.storage.snapshot import one_snapshot
 from orders.models import Order
 from tests.support.orders import all_findings
 
+pytestmark = pytest.mark.dialect
+
 
 def aside(do) -> None:
     """On a connection of its own."""

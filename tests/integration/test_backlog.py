@@ -13,6 +13,8 @@ from tests.integration.test_intake import statements
 from tests.support.tape import parse
 from tests.support.world import World, stored_rows
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture
 def busy(world: World, settings: Any) -> World:

@@ -20,6 +20,8 @@ from orders.models import Order
 from tests.support.tape import parse
 from tests.support.world import Person, World, fund, stored_rows
 
+pytestmark = pytest.mark.dialect
+
 
 def send(world: World, who: Person, *orders: Any) -> Any:
     """POST /orders/batch of lines of the tape, or of bodies as they are."""

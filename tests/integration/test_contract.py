@@ -21,7 +21,7 @@ from orders.feed import OrderFeed
 from tests.support.contract import check_answer, check_event, described, operations, template
 from tests.support.world import Person, World, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 MARKET_STREAM = MARKET_PATH + "{symbol}"
 NOT_UNDER_TEST = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_STREAM)}

@@ -17,7 +17,7 @@ from orders.models import Order
 from tests.support.contract import check_answer
 from tests.support.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 def ready() -> tuple[int, dict]:

@@ -20,6 +20,8 @@ from tests.support.live import wait_for
 from tests.support.tape import parse
 from tests.support.world import World, outcome
 
+pytestmark = pytest.mark.dialect
+
 LONG_AGO = timedelta(seconds=5)
 
 

@@ -17,7 +17,7 @@ WAITING = "from commands.models import Command; print(Command.objects.count())"
 
 
 @contextmanager
-def counted_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
+def audited_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
     """A running exchange on a new database of the test run's own server, with a Redis of its own.
 
     At the end, once nothing waits any more, the money of all who used it is counted.

@@ -53,6 +53,12 @@ class Mutant:
     def tests(self) -> tuple[str, ...]:
         return self.killers + self.hangs
 
+    @property
+    def files(self) -> set[str]:
+        """What it changes, what kills it, and the patch itself."""
+        changed = {line[6:] for line in self.path.read_text().splitlines() if line.startswith("+++ b/")}
+        return changed | {test.partition("::")[0] for test in self.tests} | {str(self.path.relative_to(HOME))}
+
 
 @dataclass
 class Verdict:
@@ -92,7 +98,22 @@ def mutants() -> list[Mutant]:
     return [read_mutant(path) for path in sorted(PATCHES.glob("*.patch"))]
 
 
-class Laboratory:
+def changed_files() -> set[str]:
+    """Of this branch and of the folder, against where it left main; on main, against the commit before the last."""
+    head = _git("rev-parse", "HEAD")
+    left = _git("merge-base", "HEAD", "main") or _git("merge-base", "HEAD", "origin/main")
+    since = left if left and left != head else "HEAD~1"
+    named = _git("diff", "--name-only", since), _git("ls-files", "--others", "--exclude-standard")
+    return {name for names in named for name in names.splitlines()}
+
+
+def _git(*arguments: str) -> str:
+    """The output of git; empty where the folder is no repository, or the name is unknown."""
+    asked = subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+class MutantRuns:
     """Runs tests on copies of the product, two at a time, each beside databases of its own."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
@@ -102,14 +123,14 @@ class Laboratory:
         for slot in range(SLOTS):
             self._slots.put(slot)
 
-    def examine(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
+    def start(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
         """The tests on a copy with the patch; the future raises StalePatch where it does not fit."""
-        return self._pool.submit(self._examine, name, sorted(set(tests)), patch)
+        return self._pool.submit(self._run, name, sorted(set(tests)), patch)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _examine(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
+    def _run(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
         copy = self.folder / name
         copy_product(copy)
         try:
@@ -153,6 +174,12 @@ def apply(patch: Path, to: Path) -> None:
         raise StalePatch(f"renew this patch, the source has changed: {patch.name}\n{applied.stderr}")
 
 
+def fits(patch: Path) -> bool:
+    """Whether it could be applied to the project as it is."""
+    command = ["git", "apply", "--check", str(patch)]
+    return subprocess.run(command, cwd=HOME, capture_output=True, check=False).returncode == 0
+
+
 def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verdict:
     """pytest in a process of its own, with the same interpreter."""
     report = copy / "report.xml"
@@ -163,7 +190,8 @@ def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verd
         ended = subprocess.run(
             command,
             cwd=copy,
-            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            # Whole: a sample of a long proof may miss the place where the safeguard is gone.
+            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PROVE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -201,7 +229,7 @@ def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
 def _is_notice(complaints: list[str]) -> bool:
     """Something was asserted and was not so: in a test, or in the count of the money after one that passed."""
     counts = [complaint for complaint in complaints if complaint.startswith(_COUNT)]
-    said = [complaint for complaint in complaints if complaint not in counts]
-    if said:
-        return any(complaint.startswith(_ASSERTED) for complaint in said)
+    others = [complaint for complaint in complaints if complaint not in counts]
+    if others:
+        return any(complaint.startswith(_ASSERTED) for complaint in others)
     return any(complaint.removeprefix(_COUNT).startswith(_ASSERTED) for complaint in counts)

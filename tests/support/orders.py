@@ -25,7 +25,7 @@ from tests.support.world import World, fund
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
 
 
-class Traded:
+class PlayedExchange:
     """The orders are named by their client order ids."""
 
     def __init__(self) -> None:

@@ -105,7 +105,7 @@ class CoreExchange:
         self.available[order.user_id, _pays_with(order)] += event.released
 
 
-class Beside:
+class CoreAndTwin:
     """Both exchanges, with the same commands."""
 
     def __init__(self, market: Market, max_steps: int | None = None, forgetful: bool = False) -> None:

@@ -82,7 +82,7 @@ def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
         audits = kills.QUICK_AUDITS[options.size] if options.quick_audits is None else options.quick_audits
         return kills.Kills(*where, _kill_sizes(options), audits).run()
     if part == "proof":
-        return proof.Proof(options.database, options.times or proof.TIMES[options.size]).run()
+        return proof.Proof(options.database, options.seed, options.times or proof.TIMES[options.size]).run()
     if part == "bells":
         return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
     return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()

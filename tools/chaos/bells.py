@@ -1,7 +1,7 @@
 """Bells tampered with: lost, doubled up to ten times, shuffled, late by an hour; each order is still applied once.
 
-The exchange's processes are real, but what web sends goes to another database of Redis than the one in which the
-workers consume. A carrier takes the messages across, unchanged, and does to them what a broker may do and worse.
+The exchange's processes are real, but what web sends goes to another database of Redis than the one in which
+the workers consume. A carrier takes the messages across, unchanged, and does to them what a broker may do and worse.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Outages of Redis while clients listen: frozen, flushed, killed. Matching goes on, and the streams catch up."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from tools.chaos.views import MarketView, OrdersView, View, wait_until_equal
 from tools.chaos.watch import Watch, in_words
 
 ROUNDS = {"ci": 1, "full": 50}
+KINDS = ("frozen", "flushed", "killed")
 LISTENERS, OTHERS = 3, 2
 LISTENER_PAUSE_SECONDS, OTHER_PAUSE_SECONDS = 0.15, 0.05
 # A listener's orders are few, so that every event of each can be looked for.
@@ -33,6 +34,7 @@ class Outages:
     folder: Path
     seed: int
     rounds: int
+    kinds: Sequence[str] = KINDS
     wrong: list[str] = field(default_factory=list)
     caught_up: dict[str, list[float]] = field(default_factory=dict)
     standstills: dict[str, list[float]] = field(default_factory=dict)
@@ -46,8 +48,8 @@ class Outages:
             exchange.start_workers()
             wait_until_idle(exchange)
             others = self._clients(exchange, OTHERS, OTHER_PAUSE_SECONDS)
-            kinds = 3 * self.rounds
-            progress = Progress("outages", kinds, lambda: self.outages, lambda: f"{self.events} events")
+            planned = len(self.kinds) * self.rounds
+            progress = Progress("outages", planned, lambda: self.outages, lambda: f"{self.events} events")
             with progress, trading(others):
                 for _ in range(self.rounds):
                     self._round(exchange, watch, others, progress)
@@ -66,7 +68,7 @@ class Outages:
         listeners = self._clients(exchange, LISTENERS, LISTENER_PAUSE_SECONDS, batch_sizes=LISTENER_BATCH_SIZES)
         views = [OrdersView(exchange.url, client.trader) for client in listeners]
         market = MarketView(exchange.url, SYMBOLS[0])
-        kinds = ["frozen", "flushed", "killed"]
+        kinds = list(self.kinds)
         Random(f"{self.seed}-outages-{self.outages}").shuffle(kinds)
         with listening(*views, market), trading(listeners):
             for kind in kinds:
@@ -137,7 +139,7 @@ class Outages:
         if idle_after is None:
             report.wrong.append("commands still waited at the end")
         report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
-        report.add("outages", f"{self.outages}: frozen, flushed and killed, {self.outages // 3} each")
+        report.add("outages", f"{self.outages}: {' and '.join(self.kinds)}, {self.rounds} each")
         report.add("events told", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
         for kind, seconds in self.caught_up.items():
             report.add(f"views equal to REST after Redis was {kind}", in_words(seconds))
