@@ -94,7 +94,7 @@ class Demo:
 
     @contextmanager
     def frozen(self, program: str) -> Iterator[None]:
-        """The program takes connections and says nothing."""
+        """The program takes connections and answers nothing."""
         pid = self.pid(program)
         os.kill(pid, signal.SIGSTOP)
         try:
