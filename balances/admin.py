@@ -20,11 +20,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from balances import answers
-from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
+from balances.views import TransferForm
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain

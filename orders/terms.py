@@ -11,7 +11,7 @@ from typing import Any
 
 from base.web.errors import ClientOrderIdReused, InvalidField, MarketNotTrading, refuse
 from base.web.values import camel
-from commands.backlog import refuse_when_busy
+from commands.queue import refuse_when_busy
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
 from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal, units_or_none
 from core.types import MarketStatus, OrderType, TimeInForce

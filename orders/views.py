@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
-from base.web.answers import answer, body
+from base.web.answers import answer, body, read_page
 from base.web.authentication import IsStaff, caller_id, own_user_id
 from base.web.errors import (
     ClientOrderIdReused,
@@ -25,7 +25,6 @@ from base.web.errors import (
 )
 from base.web.forms import printable
 from base.web.openapi.operations import OLD_USER_ID, TEXT, Call, Query
-from base.web.pages import read_page
 from base.web.values import parse_id
 from core.types import ACTIVE_PHASES, Phase, Status
 from markets.answers import Symbol

@@ -25,7 +25,7 @@ class Flower:
     def ask(self, path: str, **params: str) -> httpx.Response:
         return httpx.get(f"{self.address}{path}", params=params, auth=("admin", PASSWORD), trust_env=False)
 
-    def hears(self, queue: str) -> bool:
+    def knows(self, queue: str) -> bool:
         try:
             return queue in self.ask("/api/queues/length").text
         except httpx.TransportError:
@@ -34,7 +34,7 @@ class Flower:
 
 @contextmanager
 def watched_by_flower(demo: Demo) -> Iterator[Flower]:
-    """Yields once it knows the markets' queues: what happens from then on it has heard."""
+    """Yields once it knows the markets' queues: it has received what happens from then on."""
     port = free_port()
     variables = {name: value for name, value in os.environ.items() if name not in NAMED_OTHERWISE}
     command = [sys.executable, "-m", "tools.demo.flower", "--port", str(port)]
@@ -44,7 +44,7 @@ def watched_by_flower(demo: Demo) -> Iterator[Flower]:
         )
     try:
         flower = Flower(port)
-        wait_until(lambda: flower.hears("orders.BTC-USD"), 30)
+        wait_until(lambda: flower.knows("orders.BTC-USD"), 30)
         yield flower
     finally:
         # Not SIGINT: who is started in the background by a shell ignores it.

@@ -76,8 +76,9 @@ class Demo:
     def wait(self, seconds: float) -> int:
         """The exit code."""
         assert self.process
-        process, self.process = self.process, None
-        return process.wait(seconds)
+        code = self.process.wait(seconds)
+        self.process = None
+        return code
 
     def interrupt(self) -> int:
         """As Ctrl-C does; the exit code."""
@@ -103,7 +104,7 @@ class Demo:
 
     @contextmanager
     def frozen(self, program: str) -> Iterator[None]:
-        """The program takes connections and says nothing."""
+        """The program takes connections and answers nothing."""
         pid = self.pid(program)
         os.kill(pid, signal.SIGSTOP)
         try:

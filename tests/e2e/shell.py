@@ -45,8 +45,8 @@ class Shell:
 
     def fitted(self, line: str) -> str:
         """The line as it is documented, with this terminal's Python, ports and data."""
-        line = re.sub(r"^make\b", MAKE, line).replace(".venv/bin/", f"{BIN}/").replace(".data/", f"{self.data}/")
-        return line.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        line = re.sub(r"(?<!\S)\.venv/bin/", f"{BIN}/", re.sub(r"^make\b", MAKE, line))
+        return line.replace(".data/", f"{self.data}/").replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
 
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}

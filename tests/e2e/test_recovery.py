@@ -49,7 +49,7 @@ def _trade_while_processes_die(demo: Demo, admin: User, alice: User, bob: User) 
             _wait_for_more(demo, buying)
             _kill(demo, program)
         _wait_for_more(demo, buying)
-        # Nothing dies, and nobody is told: every answer of Redis just fails to come in time.
+        # Nothing dies: every answer of Redis fails to come in time.
         with demo.frozen("redis"):
             _wait_for_more(demo, buying)
         _wait_for_more(demo, buying)

@@ -1,4 +1,4 @@
-"""Outages of Redis while clients listen: frozen, flushed, killed. Matching goes on, and the streams catch up."""
+"""Outages of Redis while clients read streams: frozen, flushed, killed. Matching goes on, and the streams catch up."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -100,7 +100,7 @@ class Outages:
             watch.began(kind)
         self._take_away(exchange, watch, kind)
         back_at = time.monotonic()
-        # What is told must be complete though nobody causes another event: a quiet stream hides nothing.
+        # The events must be complete though no further event follows: a quiet stream hides nothing.
         for client in clients:
             client.paused.set()
         self.outages += 1
@@ -120,7 +120,7 @@ class Outages:
             self._wait_for_matching(watch, kind)
             exchange.redis.start()
         else:
-            # It takes connections and says nothing.
+            # It takes connections and answers nothing.
             freeze(exchange.redis)
             self._wait_for_matching(watch, kind)
             thaw(exchange.redis)
@@ -135,12 +135,12 @@ class Outages:
     def _report(self, exchange: Exchange) -> Report:
         idle_after = wait_until_idle(exchange)
         findings = check(exchange, self.clients)
-        report = Report("Redis outages while clients listen", self.wrong + findings.wrong)
+        report = Report("Redis outages while clients read streams", self.wrong + findings.wrong)
         if idle_after is None:
             report.wrong.append("commands still waited at the end")
         report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("outages", f"{self.outages}: {' and '.join(self.kinds)}, {self.rounds} each")
-        report.add("events told", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
+        report.add("events sent", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
         for kind, seconds in self.caught_up.items():
             report.add(f"views equal to REST after Redis was {kind}", in_words(seconds))
         for kind, seconds in self.standstills.items():
