@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from audit.models import AuditRun, Outcome
 from audit.run import last_run
-from base.storage.time_limit import Patience
+from base.storage.time_limit import TimeLimit
 from commands.models import Command
 from core.money import plain_or_none
 from core.types import MarketStatus
@@ -102,9 +102,9 @@ class Overview:
 def read_overview(may: Callable[[str], bool]) -> Overview:
     """The figures that the permissions of the reader allow; those that the database cannot say in time are left out."""
     found = Overview(timezone.now())
-    with Patience(EACH_SECONDS, TOGETHER_SECONDS) as patience:
-        _read(found, patience, may)
-    found.is_incomplete = patience.is_over
+    with TimeLimit(EACH_SECONDS, TOGETHER_SECONDS) as limit:
+        _read(found, limit, may)
+    found.is_incomplete = limit.is_over
     return found
 
 
@@ -116,26 +116,26 @@ def age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _read(found: Overview, patience: Patience, may: Callable[[str], bool]) -> None:
+def _read(found: Overview, limit: TimeLimit, may: Callable[[str], bool]) -> None:
     if may("markets.view_market"):
-        _read_markets(found, patience)
+        _read_markets(found, limit)
     if may("commands.view_command"):
-        _read_waiting(found, patience)
+        _read_waiting(found, limit)
     if may("matching.view_workerheartbeat"):
-        _read_workers(found, patience)
+        _read_workers(found, limit)
     if may("markets.view_trade"):
-        _read_trades(found, patience)
+        _read_trades(found, limit)
     if may("matching.view_deadletter"):
-        found.letters = patience.read(_letters)
+        found.letters = limit.read(_letters)
     if may("audit.view_auditrun"):
-        run = patience.read(_last_audit)
+        run = limit.read(_last_audit)
         if run is not None:
             found.audit, found.audit_id = run
     if may("orders.view_order"):
-        _read_statuses(found, patience)
+        _read_statuses(found, limit)
 
 
-def _read_markets(found: Overview, patience: Patience) -> None:
+def _read_markets(found: Overview, limit: TimeLimit) -> None:
     """Those that do not trade come first: somebody may have forgotten them. Of too many, those that trade are told."""
 
     def markets() -> list[Line]:
@@ -143,26 +143,26 @@ def _read_markets(found: Overview, patience: Patience) -> None:
         rows = Market.objects.order_by(trading, "status", "symbol").values_list("symbol", "status")
         return [Line(symbol, status) for symbol, status in rows[: MOST_MARKETS + 1]]
 
-    found.lines = patience.read(markets)
+    found.lines = limit.read(markets)
     if found.lines is None:
         return
     found.has_more_markets = len(found.lines) > MOST_MARKETS
     del found.lines[MOST_MARKETS:]
     found.lines.sort(key=lambda line: line.is_open)
     symbols = [line.symbol for line in found.lines]
-    bests = patience.read(lambda: read_bests(symbols)) or {}
+    bests = limit.read(lambda: read_bests(symbols)) or {}
     for line in found.lines:
         bid, ask = bests.get(line.symbol, (None, None))
         line.bid, line.ask = plain_or_none(bid), plain_or_none(ask)
 
 
-def _read_waiting(found: Overview, patience: Patience) -> None:
+def _read_waiting(found: Overview, limit: TimeLimit) -> None:
     """The oldest commands of all markets: however many wait, these wait longest."""
 
     def oldest() -> list[tuple[str, datetime]]:
         return list(Command.objects.order_by("id").values_list("market_id", "created_at")[:MOST_WAITING])
 
-    rows = patience.read(oldest)
+    rows = limit.read(oldest)
     if rows is None:
         return
     since: dict[str, list[datetime]] = defaultdict(list)
@@ -181,18 +181,18 @@ def _waiting(since: Sequence[datetime], now: datetime, more: str) -> Figure:
     return Figure(f"{len(since):,}{more}", f"oldest {age(seconds)}", seconds > LATE_SECONDS)
 
 
-def _read_workers(found: Overview, patience: Patience) -> None:
-    number = patience.read(lambda: live_heartbeats().count())
+def _read_workers(found: Overview, limit: TimeLimit) -> None:
+    number = limit.read(lambda: live_heartbeats().count())
     if number is not None:
         found.workers = Figure(str(number), "", number == 0)
     symbols = [line.symbol for line in found.lines or ()]
-    counted = patience.read(lambda: live_workers(symbols))
+    counted = limit.read(lambda: live_workers(symbols))
     for line in found.lines or () if counted is not None else ():
         serving = counted[line.symbol] if counted else 0
         line.workers = Figure(str(serving), "", not serving and line.status != MarketStatus.HALTED)
 
 
-def _read_trades(found: Overview, patience: Patience) -> None:
+def _read_trades(found: Overview, limit: TimeLimit) -> None:
     """From the candles, which the engine keeps with its trades: sixty rows a market at most. None without markets."""
     if found.lines is None:
         return
@@ -203,7 +203,7 @@ def _read_trades(found: Overview, patience: Patience) -> None:
         rows = Candle.objects.filter(market_id__in=lines, interval=Interval.MINUTE, opens_at__gte=first)
         return list(rows.values_list("market_id", "opens_at", "trades"))
 
-    candles = patience.read(minutes)
+    candles = limit.read(minutes)
     if candles is not None:
         minutes_of = {symbol: [0] * MINUTES for symbol in lines}
         for symbol, opened, trades in candles:
@@ -215,7 +215,7 @@ def _read_trades(found: Overview, patience: Patience) -> None:
         minute, hour = sum(line.last_minute for line in found.lines), sum(line.last_hour for line in found.lines)
         more = "+" if found.has_more_markets else ""
         found.trades = Figure(f"{minute:,}{more}", f"{hour:,}{more} in the last hour")
-    for symbol, trade in (patience.read(lambda: last_trades(lines)) or {}).items():
+    for symbol, trade in (limit.read(lambda: last_trades(lines)) or {}).items():
         lines[symbol].last, lines[symbol].last_at = plain_or_none(trade.price), trade.created_at
 
 
@@ -235,13 +235,13 @@ def _last_audit() -> tuple[Figure, int | None]:
     return Figure("clean" if not run.found else f"{run.found:,} findings", ago, run.found > 0), run.pk
 
 
-def _read_statuses(found: Overview, patience: Patience) -> None:
+def _read_statuses(found: Overview, limit: TimeLimit) -> None:
     """Of the newest orders: those of a day would have to be counted one by one."""
 
     def newest() -> list[Any]:
         return list(Order.objects.order_by("-id").values_list("status", "created_at")[:NEWEST_ORDERS])
 
-    rows = patience.read(newest)
+    rows = limit.read(newest)
     if rows is not None:
         found.statuses = Counter(status for status, _ in rows).most_common()
         found.statuses_since = rows[-1][1] if rows else None
