@@ -4,28 +4,35 @@ SECONDS ?= 0
 FLOWER_PORT ?= 5555
 DB ?= mysql
 ARGS =
+CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test check bench chaos drill pictures format lock clean venv venv-dev venv-bench
+.PHONY: help demo flower run follow test prove check bench chaos drill pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: venv ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
+demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
 	@$(BIN)/python -m tools.demo --port $(PORT) --seconds $(SECONDS)
 
 flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 	@$(BIN)/python -m tools.demo.flower --port $(FLOWER_PORT)
 
-run: venv ## the exchange without traders: PORT=8000
+run: venv-demo ## the exchange without traders: PORT=8000
 	@$(BIN)/python -m tools.demo --no-traders --port $(PORT)
 
 follow: venv ## one order through all logs: ID=its correlationId
 	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)
 
-test: check ## the checks, then all tests on MySQL, SQLite and MariaDB: ARGS="-k cancel"
-	@$(BIN)/python -m tools.scripts.test $(ARGS)
+trace: venv ## the way of one LIMIT order through the files, from POST to its event on the stream
+	@$(BIN)/python -m tools.scripts.trace
+
+test: venv-dev ## the checks, and all tests on MySQL, MariaDB and SQLite, the long ones sampled: ARGS="-k cancel"
+	@$(BIN)/python -m tools.scripts.test $(CHECK) $(ARGS)
+
+prove: venv-dev ## the same with nothing sampled, and each database in full: three quarters of an hour
+	@$(BIN)/python -m tools.scripts.test $(CHECK) --prove $(ARGS)
 
 check: venv-dev ## format, lint, types and the layers of imports
 	$(BIN)/python -m ruff format --check .
@@ -58,6 +65,10 @@ clean: ## remove .venv and all caches in this folder
 
 venv:
 	@sh tools/scripts/venv.sh requirements.lock
+
+# Before minutes of installing: whether the port is free.
+venv-demo:
+	@sh tools/scripts/venv.sh requirements.lock $(PORT)
 
 venv-bench:
 	@sh tools/scripts/venv.sh requirements-bench.lock

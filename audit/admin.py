@@ -1,4 +1,4 @@
-"""The audits in the admin, to look at: when, how much, and what was found."""
+"""The audits in the admin, read only."""
 
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
@@ -8,20 +8,17 @@ from audit.checks import Check
 from audit.models import AuditRun
 from base.web.admin import NOTHING, ReadOnlyAdmin
 
-# Here, where everything else may be known.
-admin.site.index_template = "admin/operations.html"
-
 
 @admin.register(AuditRun)
 class AuditRunAdmin(ReadOnlyAdmin):
     list_display = ("id", "mode", "started_at", "seconds", "outcome", "found")
     list_filter = ("mode", "outcome")
-    fields = ("mode", "started_at", "seconds", "outcome", "error", "found", "what_was_found", "what_was_looked_at")
-    readonly_fields = ("what_was_found", "what_was_looked_at")
+    fields = ("mode", "started_at", "seconds", "outcome", "error", "found", "finding_table", "count_table")
+    readonly_fields = ("finding_table", "count_table")
     search_help_text = "An id, exactly."
 
     @admin.display(description="findings")
-    def what_was_found(self, run: AuditRun) -> SafeString | str:
+    def finding_table(self, run: AuditRun) -> SafeString | str:
         rows = (
             (
                 finding["check"],
@@ -42,11 +39,11 @@ class AuditRunAdmin(ReadOnlyAdmin):
             ),
         )
 
-    @admin.display(description="looked at")
-    def what_was_looked_at(self, run: AuditRun) -> SafeString | str:
-        rows = ((check, f"{number:,}", _COUNTED.get(check, "")) for check, number in run.looked.items())
+    @admin.display(description="rows read")
+    def count_table(self, run: AuditRun) -> SafeString | str:
+        rows = ((check, f"{number:,}", _NOUNS.get(check, "")) for check, number in run.looked.items())
         return format_html("<table>{}</table>", format_html_join("", "<tr><td>{}</td><td>{} {}</td></tr>", rows))
 
 
 _SENTENCES = {check.value: check.sentence for check in Check}
-_COUNTED = {check.value: check.counted for check in Check}
+_NOUNS = {check.value: check.noun for check in Check}

@@ -1,4 +1,4 @@
-"""What everybody owns, beside the ledger that explains it and the orders that reserve it."""
+"""The checks of balances: against the ledger, against what orders reserve, and against the assets' supplies."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,11 @@ from decimal import Decimal
 from django.db import connection
 from django.db.models import Q
 
-from audit.checks import Check
-from audit.findings import MOST_OF_A_CHECK, Report
+from audit.checks import MOST_OF_A_CHECK, Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import BalanceRow, batched_keys, fetch, read
 from balances.models import Balance, HouseAccount
-from base.storage.fields import stored_units
-from core.money import UNIT, plain_units
+from core.money import UNIT, plain_units, stored_units
 
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
 # Amounts by account and currency.
@@ -21,11 +19,11 @@ Amounts = Mapping[tuple[int, str], int]
 
 
 def check_balances(report: Report, data: ReferenceData, accounts: Amounts, reserved: Amounts) -> None:
-    """All balances beside the sums of the ledger and of the orders' reservations; then each asset's supply."""
+    """Check all balances against the sums of the ledger and of the orders' reservations, then each asset's supply."""
     owned: defaultdict[str, int] = defaultdict(int)
-    rest, frozen, looked = dict(accounts), dict(reserved), 0
+    rest, frozen, counted = dict(accounts), dict(reserved), 0
     for balance in read(BalanceRow):
-        looked += 1
+        counted += 1
         key = (balance.user_id, balance.currency_id)
         owned[balance.currency_id] += balance.available + balance.frozen
         _check_balance(report, data, balance, rest.pop(key, 0), frozen.pop(key, 0))
@@ -34,14 +32,14 @@ def check_balances(report: Report, data: ReferenceData, accounts: Amounts, reser
             rows = [f"balance {account} {currency}"]
             report.add(Check.LEDGER, "entries without a balance", rows, plain_units(amount), "no balance")
     _check_reserved(report, frozen)
-    report.look((Check.LEDGER, Check.NEGATIVE, Check.FROZEN), looked)
+    report.count((Check.LEDGER, Check.NEGATIVE, Check.FROZEN), counted)
     for code, supply in data.supplies.items():
         outside = -accounts.get((EXTERNAL, code), 0)
         total = owned[code] + accounts.get((FEES, code), 0)
         if not total == supply == outside:
             actual = f"supply {plain_units(supply)}, owned {plain_units(total)}"
             report.add(Check.SUPPLY, "supply", [f"asset {code}"], f"{plain_units(outside)} came in", actual)
-    report.look([Check.SUPPLY], len(data.supplies))
+    report.count([Check.SUPPLY], len(data.supplies))
 
 
 def _check_balance(report: Report, data: ReferenceData, balance: BalanceRow, posted: int, reserved: int) -> None:
@@ -57,7 +55,7 @@ def _check_balance(report: Report, data: ReferenceData, balance: BalanceRow, pos
 
 
 def _check_reserved(report: Report, reserved: Amounts) -> None:
-    """What is reserved by orders and was found in no balance."""
+    """Report the amounts that orders reserve and that no balance has frozen."""
     for (user_id, currency), amount in reserved.items():
         if amount:
             rows = [f"balance {user_id} {currency}"]
@@ -65,17 +63,18 @@ def _check_reserved(report: Report, reserved: Amounts) -> None:
 
 
 def check_some_balances(report: Report, data: ReferenceData, moved: set[tuple[int, str]], reserved: Amounts) -> None:
-    """The balances whose money moved beside their entries, which the database adds up; those that orders reserve; and
-    that none is negative.
+    """Check the balances that moved against their entries, and those that orders reserve against the orders.
+
+    The database adds up the entries. That no balance is negative is checked of all balances.
     """
     frozen = dict(reserved)
-    looked = moved | reserved.keys()
-    for users in batched_keys(sorted({user_id for user_id, _ in looked})):
+    checked = moved | reserved.keys()
+    for users in batched_keys(sorted({user_id for user_id, _ in checked})):
         posted = _posted(pair for pair in moved if pair[0] in set(users))
         rows = Balance.objects.filter(user__in=users).values_list(*BalanceRow._fields)
         for balance in fetch(rows, BalanceRow):
             key = (balance.user_id, balance.currency_id)
-            if key in looked:
+            if key in checked:
                 total = posted.pop(key, 0) if key in moved else balance.available + balance.frozen
                 _check_balance(report, data, balance, total, frozen.pop(key, 0))
         for (user_id, currency), total in posted.items():
@@ -85,10 +84,10 @@ def check_some_balances(report: Report, data: ReferenceData, moved: set[tuple[in
     _check_reserved(report, frozen)
     negative = Balance.objects.filter(Q(available__lt=0) | Q(frozen__lt=0)).values_list(*BalanceRow._fields)
     for balance in fetch(negative[:MOST_OF_A_CHECK], BalanceRow):
-        if (balance.user_id, balance.currency_id) not in looked:
+        if (balance.user_id, balance.currency_id) not in checked:
             report.add(Check.NEGATIVE, "available and frozen", [balance.name], "0 or more")
-    report.look([Check.LEDGER], len(moved))
-    report.look((Check.NEGATIVE, Check.FROZEN), len(looked))
+    report.count([Check.LEDGER], len(moved))
+    report.count((Check.NEGATIVE, Check.FROZEN), len(checked))
 
 
 def _posted(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
@@ -96,7 +95,7 @@ def _posted(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     keys = sorted(pairs)
     if not keys:
         return {}
-    # SQLite's integers would overflow on the way: there, whole units and the rest are added apart.
+    # On SQLite the sum could overflow an integer: there whole numbers and fractions are added up apart.
     amount = f"SUM(amount / {UNIT}), SUM(amount % {UNIT})" if connection.vendor == "sqlite" else "SUM(amount), 0"
     places = ", ".join(["(%s, %s)"] * len(keys))
     values = "VALUES " if connection.vendor == "sqlite" else ""

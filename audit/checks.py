@@ -1,35 +1,47 @@
-"""What must be true of the stored exchange whenever no transaction is open: one name and one sentence for each rule."""
+"""The rules that stored rows must keep whenever no transaction is open: one name and one sentence for each."""
 
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Check(StrEnum):
-    """An invariant: its stable name, what it is counted in, and the sentence that it proves."""
+    """A rule: its stable name, the noun for what it counts, and the sentence that it proves."""
 
-    counted: str
+    noun: str
     sentence: str
 
-    def __new__(cls, name: str, counted: str, sentence: str) -> "Check":
+    def __new__(cls, name: str, noun: str, sentence: str) -> "Check":
         check = str.__new__(cls, name)
         check._value_ = name
-        check.counted, check.sentence = counted, sentence
+        check.noun, check.sentence = noun, sentence
         return check
 
     # Money.
     JOURNAL = "journal-sums-to-zero", "ledger entries", "The entries of each reference sum to zero in each currency."
     CAUSE = "entry-has-its-cause", "ledger entries", "Each entry names a trade or a transfer, and a user or the house."
     LEDGER = "balance-is-its-ledger", "balances", "Available and frozen together are the sum of the ledger entries."
-    NEGATIVE = "balance-not-negative", "balances", "Nobody owns less than nothing, available or frozen."
+    NEGATIVE = "balance-not-negative", "balances", "No balance is below zero, available or frozen."
     FROZEN = "frozen-is-reserved", "balances", "What is frozen is what the user's active orders reserve."
-    SUPPLY = "supply-is-owned", "assets", "Users and fees own the asset's supply, which is what came in from outside."
+    SUPPLY = (
+        "supply-is-owned",
+        "assets",
+        "Users and the fee account own the asset's supply, which is what transfers brought in.",
+    )
     TRANSFER = "transfer-is-posted", "transfers", "Each transfer has its two entries, and no other."
-    POSTED = "trade-is-posted", "trades", "A trade's entries say who gave what to whom, and what fees were taken."
+    POSTED = (
+        "trade-is-posted",
+        "trades",
+        "A trade's entries move its quantity, its notional and its fees between the right accounts.",
+    )
 
     # Orders and what became of them.
     RESERVE = (
         "order-reserves-its-rest",
         "orders",
-        "An active order has frozen what it may still spend; a closed one nothing.",
+        "An active order has exactly the funds frozen that it may still spend; a closed one has none.",
     )
     END = (
         "order-end-is-marked",
@@ -48,12 +60,12 @@ class Check(StrEnum):
     LIFECYCLE = (
         "lifecycle-is-legal",
         "events",
-        "Each event leads where the lifecycle allows; nothing follows an order's end.",
+        "Each event is a step that the lifecycle allows, and none follows an order's end.",
     )
     FILLS = (
         "fills-are-trades",
         "events",
-        "What an event fills is its trade, and each trade has its taker's and its maker's event.",
+        "A fill event fills the quantity of its trade, and each trade has the events of its taker and its maker.",
     )
 
     # Trades.
@@ -68,34 +80,42 @@ class Check(StrEnum):
         "trades",
         "A fee is the order's own rate of what was received, rounded up at the asset's scale.",
     )
-    SELF = "no-self-trade", "trades", "Nobody trades with themselves, unless the taker's mode is NONE."
-    CANDLES = "candle-is-its-trades", "candles", "Each candle is the sum of the trades of its own time."
+    SELF = "no-self-trade", "trades", "No user trades with themselves, unless the taker's mode is NONE."
+    CANDLES = "candle-is-its-trades", "candles", "Each candle sums up the trades of its interval."
 
     # Markets and their engine.
     CROSSED = "book-not-crossed", "markets", "The best bid is below the best ask."
-    HALTED = "halted-market-rests", "events", "Nothing trades and nothing opens while the market takes no orders."
+    HALTED = "halted-market-rests", "events", "While a market takes no orders, none trades and none begins to rest."
     STATUS = (
         "status-is-the-books",
         "markets",
-        "A market's status is its book's, unless a command that switches it waits.",
+        "A market's status is its book's, unless a command that sets it waits.",
     )
     CHANGES = (
         "status-is-the-last-change",
         "markets",
-        "The book's status is the last change's, and changes stand in order.",
+        "The book's status is the last change's, and the changes are in the order of their sequences.",
     )
     PENDING = "pending-has-its-command", "orders", "Each PENDING order has exactly one NEW command waiting."
     COMMAND = (
         "command-has-its-order",
         "commands",
-        "A command names an order of its market, and NEW one that is not yet applied.",
+        "A command names an order of its market; a NEW command names one that is not applied yet.",
     )
-    FAILED = "failed-has-a-dead-letter", "dead letters", "An order is FAILED exactly if a dead letter says why."
+    FAILED = (
+        "failed-has-a-dead-letter",
+        "dead letters",
+        "Each FAILED order has a dead letter, and the order of a NEW dead letter is FAILED.",
+    )
     SERVED = "inbox-is-served", "commands", "No command waits for longer than INTAKE_MAX_AGE_SECONDS."
-    ROWS = "rows-point-at-rows", "rows", "What a row names exists, also where no constraint says so."
+    ROWS = (
+        "rows-point-at-rows",
+        "rows",
+        "Each row that another row names exists, also where the database has no constraint.",
+    )
 
     # The replay.
-    REPLAY_EVENTS = "replay-events", "events", "The naive twin tells the same events in the same order."
+    REPLAY_EVENTS = "replay-events", "events", "The naive twin makes the same events in the same order."
     REPLAY_TRADES = (
         "replay-trades",
         "trades",
@@ -103,9 +123,70 @@ class Check(StrEnum):
     )
     REPLAY_ORDERS = "replay-orders", "orders", "The naive twin leaves every order in the same state."
     REPLAY_BOOK = "replay-book", "resting orders", "The naive twin's book holds the same orders in the same priority."
-    REPLAY_BALANCES = "replay-balances", "balances", "With the naive twin's trades, everybody owns what is stored."
+    REPLAY_BALANCES = "replay-balances", "balances", "With the naive twin's trades every balance is as it is stored."
 
 
 REPLAYED = tuple(check for check in Check if check.startswith("replay-"))
-# What only the sum of everything can tell.
+# Checks that need the sum of all rows.
 NOT_IN_QUICK = (Check.SUPPLY,)
+
+
+# A hundred findings of one check are enough to see what is wrong, and more of them could fill the memory.
+MOST_OF_A_CHECK = 100
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where a rule is broken: the rows concerned, the expected value and the stored one."""
+
+    check: Check
+    message: str
+    rows: tuple[str, ...]
+    expected: str
+    actual: str
+
+    def represent(self) -> dict[str, Any]:
+        return {
+            "check": self.check.value,
+            "message": self.message,
+            "rows": list(self.rows[:MOST_ROWS]),
+            "rowCount": len(self.rows),
+            "expected": self.expected,
+            "actual": self.actual,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.message} (expected {self.expected}, found {self.actual})"
+
+
+@dataclass
+class Report:
+    """The counts and findings of all checks. `left_out` are checks that are neither counted nor reported.
+
+    `progress` receives the name of each part of the work when it begins.
+    """
+
+    left_out: Container[Check] = ()
+    progress: Callable[[str], None] = lambda _: None
+    counted: Counter[Check] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    found: Counter[Check] = field(default_factory=Counter)
+
+    def count(self, checks: Iterable[Check], number: int) -> None:
+        """The checks have read so many more rows. A count of 0 shows that a check ran and found no row to read."""
+        for check in checks:
+            if check not in self.left_out:
+                self.counted[check] += number
+
+    def add(self, check: Check, message: str, rows: Iterable[str], expected: object = "", actual: object = "") -> None:
+        if check in self.left_out:
+            return
+        self.found[check] += 1
+        if self.found[check] <= MOST_OF_A_CHECK:
+            self.findings.append(Finding(check, message, tuple(rows), str(expected), str(actual)))
+
+    @property
+    def total(self) -> int:
+        """The number of findings, with those that are not kept."""
+        return self.found.total()

@@ -1,10 +1,9 @@
-"""The events of one market in their order, beside its trades: numbered, legal, and each fill a trade."""
+"""The checks of one market's events, in their order: their numbers, the lifecycle, and the trade of each fill."""
 
 from collections import deque
 from collections.abc import Iterable
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import EventRow, OrderRow, TradeRow
 from audit.scope import Progress, Scope
@@ -14,87 +13,86 @@ from core.types import TRANSITIONS, MarketStatus, Status
 
 _LEGAL = {(str(before), str(after)) for before, allowed in TRANSITIONS.items() for after in allowed}
 _FILLING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
-_UNTOLD = {"taker", "maker"}
+_ROLES = {"taker", "maker"}
 
 
 class Timeline:
-    """Follows each order from event to event, and remembers a trade until both its orders told of it."""
+    """Follows each order from event to event. `missing` holds each trade until the events of both its orders came."""
 
-    def __init__(self, report: Report, data: ReferenceData, part: Scope) -> None:
-        self.report, self.data, self.part, self.market = report, data, part, part.market
-        self.tape = Tape(report, data, part)
-        self.expected, self.seen = part.first, 0
-        self.untold: dict[int, tuple[TradeRow, set[str]]] = {}
+    def __init__(self, report: Report, data: ReferenceData, scope: Scope) -> None:
+        self.report, self.data, self.scope, self.market = report, data, scope, scope.market
+        self.tape = Tape(report, data, scope)
+        self.expected, self.counted = scope.first, 0
+        self.missing: dict[int, tuple[TradeRow, set[str]]] = {}
         self.status = MarketStatus.TRADING.value
-        self.switches = deque(sorted(self.market.changes, key=lambda change: (change.sequence, change.id)))
+        self.status_changes = deque(sorted(self.market.changes, key=lambda change: (change.sequence, change.id)))
 
     def run(self) -> None:
-        trades = self.part.trades()
+        trades = self.scope.trades()
         trade = next(trades, None)
-        for event in self.part.events():
+        for event in self.scope.events():
             while trade is not None and trade.sequence <= event.sequence:
-                self._remember(trade)
+                self._add_trade(trade)
                 trade = next(trades, None)
-            self._see(event)
+            self._check_event(event)
         if trade is not None:
-            self._remember(trade)
+            self._add_trade(trade)
         for rest in trades:
-            self._remember(rest)
+            self._add_trade(rest)
         self.tape.finish()
         self._finish()
 
     def name(self, event: EventRow) -> str:
         return f"event {self.market.symbol}-{event.sequence}"
 
-    def _remember(self, trade: TradeRow) -> None:
-        self.tape.see(trade)
-        self.untold[trade.sequence] = (trade, set(_UNTOLD))
+    def _add_trade(self, trade: TradeRow) -> None:
+        self.tape.add(trade)
+        self.missing[trade.sequence] = (trade, set(_ROLES))
 
-    def _see(self, event: EventRow) -> None:
-        self.seen += 1
+    def _check_event(self, event: EventRow) -> None:
+        self.counted += 1
         if event.sequence != self.expected:
             self.report.add(Check.DENSE, "a gap", [self.name(event)], self.expected, event.sequence)
-        while self.switches and self.switches[0].sequence <= event.sequence:
-            self.status = self.switches.popleft().status
+        while self.status_changes and self.status_changes[0].sequence <= event.sequence:
+            self.status = self.status_changes.popleft().status
         self.expected = event.sequence + 1
         if self.status != MarketStatus.TRADING and (event.trade_sequence is not None or event.status == Status.OPEN):
             message = f"happened while the market was {self.status}"
             self.report.add(Check.HALTED, message, [self.name(event)], "cancels and refusals", event.status)
-        order = self.part.orders.get(event.order_id)
+        order = self.scope.orders.get(event.order_id)
         if order is None:
-            message = f"names order {event.order_id}, which is not there in this market"
+            message = f"names order {event.order_id}, which does not exist in this market"
             self.report.add(Check.ROWS, message, [self.name(event)])
             return
         if event.user_id != order.user_id:
             self.report.add(Check.ROWS, "another user's order", [self.name(event)], order.user_id, event.user_id)
-        progress = self.part.progress.setdefault(order.id, Progress())
-        self._see_step(event, order, progress)
-        self._see_fill(event, order, progress)
+        progress = self.scope.progress.setdefault(order.id, Progress())
+        self._check_step(event, order, progress)
+        self._check_fill(event, order, progress)
         progress.follow(event)
 
-    def _see_step(self, event: EventRow, order: OrderRow, before: Progress) -> None:
+    def _check_step(self, event: EventRow, order: OrderRow, before: Progress) -> None:
         rows = (self.name(event), order.name)
         if not before.active:
             self.report.add(Check.LIFECYCLE, "comes after the order's end", rows, before.status, event.status)
         elif (before.status, event.status) not in _LEGAL:
             self.report.add(Check.LIFECYCLE, "a step that is not allowed", rows, f"from {before.status}", event.status)
-        # An order that closes with a reason, or with a final status, trades no more.
+        # A reason or a final status closes an order.
         active = event.status in _FILLING and event.reason is None
-        # A fill of a budget order leaves it PARTIALLY_FILLED; what closes it then has no reason but a final status.
         if active != bool(event.active):
             self.report.add(Check.LIFECYCLE, f"{event.status} with reason {event.reason}", rows, active, event.active)
 
-    def _see_fill(self, event: EventRow, order: OrderRow, before: Progress) -> None:
+    def _check_fill(self, event: EventRow, order: OrderRow, before: Progress) -> None:
         step = (event.filled_quantity - before.filled, event.filled_notional - before.notional)
         name = self.name(event)
         if event.trade_sequence is None:
             if step != (0, 0):
                 self.report.add(Check.FILLS, "filled without a trade", (name, order.name), "nothing", _plain(step))
             return
-        trade, untold = self.untold.get(event.trade_sequence, (None, set()))
+        trade, missing = self.missing.get(event.trade_sequence, (None, set()))
         role = None if trade is None else _role(order, trade)
-        if trade is None or role not in untold:
-            message = f"trade {self.market.symbol}-{event.trade_sequence} is not there, or not for this order"
+        if trade is None or role not in missing:
+            message = f"trade {self.market.symbol}-{event.trade_sequence} does not exist, or is not of this order"
             self.report.add(Check.FILLS, message, (name, order.name))
             return
         if step != (trade.quantity, trade.notional):
@@ -102,42 +100,46 @@ class Timeline:
             self.report.add(Check.FILLS, "filled another amount", (name, order.name), expected, _plain(step))
         if role == "taker" and event.sequence != trade.sequence:
             self.report.add(Check.FILLS, "the taker's event has not its trade's number", [name], trade.sequence)
-        untold.remove(role)
-        if not untold:
-            del self.untold[trade.sequence]
+        missing.remove(role)
+        if not missing:
+            del self.missing[trade.sequence]
 
     def _finish(self) -> None:
-        for trade, untold in self.untold.values():
-            missing = " and ".join(sorted(untold))
-            self.report.add(Check.FILLS, f"no event of the {missing}", [self.tape.name(trade)], "two events", "fewer")
-        self.report.look((Check.DENSE, Check.LIFECYCLE, Check.FILLS, Check.HALTED), self.seen)
-        self._compare_orders(self.part.followed_orders())
+        for trade, missing in self.missing.values():
+            roles = " and ".join(sorted(missing))
+            self.report.add(Check.FILLS, f"no event of the {roles}", [self.tape.name(trade)], "two events", "fewer")
+        self.report.count((Check.DENSE, Check.LIFECYCLE, Check.FILLS, Check.HALTED), self.counted)
+        self._compare_orders(self.scope.followed_orders())
         if self.market.next_sequence != self.expected:
             book = f"book {self.market.symbol}"
             self.report.add(Check.NEXT, "next sequence", [book], self.expected, self.market.next_sequence)
-        self.report.look([Check.NEXT], 1)
+        self.report.count([Check.NEXT], 1)
 
     def _compare_orders(self, orders: Iterable[OrderRow]) -> None:
-        looked = 0
+        counted = 0
         for order in orders:
-            looked += 1
-            last = self.part.progress.get(order.id) or Progress()
+            counted += 1
+            last = self.scope.progress.get(order.id) or Progress()
             state = (order.status, order.reason, order.active, order.filled_quantity, order.filled_notional)
-            told = (last.status, last.reason, bool(last.active), last.filled, last.notional)
-            if state != told:
+            after_last_event = (last.status, last.reason, bool(last.active), last.filled, last.notional)
+            if state != after_last_event:
                 self.report.add(
-                    Check.STATE, "order and its last event differ", [order.name], _state(told), _state(state)
+                    Check.STATE,
+                    "order and its last event differ",
+                    [order.name],
+                    _state(after_last_event),
+                    _state(state),
                 )
             if order.sequence != last.first:
                 self.report.add(Check.BIRTH, "sequence", [order.name], last.first, order.sequence)
             traded, filled = (last.traded, last.turnover), (order.filled_quantity, order.filled_notional)
             if traded != filled:
                 self.report.add(Check.TRADED, "filled is not its trades", [order.name], _plain(traded), _plain(filled))
-        self.report.look((Check.STATE, Check.BIRTH, Check.TRADED), looked)
+        self.report.count((Check.STATE, Check.BIRTH, Check.TRADED), counted)
 
 
 def _role(order: OrderRow, trade: TradeRow) -> str | None:
-    """Which side of the trade the order is; None if it is neither."""
+    """The order's role in the trade; None if the trade is not of this order."""
     if order.id != (trade.buy_order_id if order.side == "BUY" else trade.sell_order_id):
         return None
     return "taker" if order.side == trade.taker_side else "maker"

@@ -1,4 +1,4 @@
-"""The checks of everything, and of what happened lately. Reads only; the caller sees to one snapshot."""
+"""The checks of all rows, and of the rows since the last clean audit. Reads only, in the caller's snapshot."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,23 +8,22 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from audit.balances import check_balances, check_some_balances
-from audit.checks import Check
+from audit.checks import Check, Report
 from audit.events import Timeline
-from audit.findings import Report
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
 from audit.open_orders import Reserved, check_open_orders, check_status
 from audit.reference_data import MarketState, ReferenceData, load_reference_data
 from audit.rows import EntryRow, TradeRow, TransferRow, read
-from audit.scope import Scope, recent, whole
+from audit.scope import Scope, full_scope, scope_since
 
-# The most that a quick audit looks at, of each market.
-RECENT_EVENTS = 10_000
-# How far back it reads transfers, whose ids do not commit in order.
-RECENT_TRANSFERS = 1_000
+# The most events of each market that a quick audit reads.
+MOST_EVENTS = 10_000
+# How many transfers before the last audit's position it reads again, because ids do not commit in order.
+MOST_TRANSFERS = 1_000
 
 
 class Positions(NamedTuple):
-    """How far everything was looked at: the next event number of each market, the last transfer's id, and when."""
+    """How far an audit has read: the next event number of each market, the last transfer's id, and the time."""
 
     events: Mapping[str, int]
     transfer: int
@@ -36,24 +35,24 @@ class Positions(NamedTuple):
 
 
 def check_exchange() -> None:
-    """Everything that must hold whenever no transaction is open. Raises AssertionError with the findings."""
-    # How long a command waits is no matter of what is stored.
+    """Check all rows. Raises AssertionError with the findings."""
+    # Not how long a command waits: that depends on the time of the call.
     report = Report(left_out=(Check.SERVED,))
     inspect_full(report, timezone.now())
     assert not report.findings, "\n".join(map(str, report.findings))
 
 
 def inspect_full(report: Report, now: datetime) -> Positions:
-    """Every row of every table."""
+    """Check every row of every table."""
     data = load_reference_data(report, now)
     reserved: Reserved = defaultdict(int)
     for market in data.markets.values():
         if market.is_used or market.book or market.commands:
-            report.tell(f"market {market.symbol}")
-            _inspect(report, data, whole(market), reserved)
+            report.progress(f"market {market.symbol}")
+            _inspect(report, data, full_scope(market), reserved)
         else:
             check_status(report, data, market)
-    report.tell("the ledger")
+    report.progress("the ledger")
     ledger = Ledger(
         report,
         data,
@@ -64,53 +63,56 @@ def inspect_full(report: Report, now: datetime) -> Positions:
         ledger.expect_transfer(transfer)
         last = transfer.id
     for entry in read(EntryRow):
-        ledger.see(entry)
+        ledger.add(entry)
     ledger.finish()
-    report.tell("balances")
+    report.progress("balances")
     check_balances(report, data, ledger.accounts, reserved)
-    data.look_up_users()
+    data.check_users()
     return Positions(_events(data), last, now.isoformat())
 
 
-def inspect_recent(report: Report, now: datetime, since: Positions) -> Positions:
-    """What happened since, the orders and balances that it concerned, and all that is cheap to look at."""
+def inspect_since(report: Report, now: datetime, since: Positions) -> Positions:
+    """Check the rows since these positions, the orders and balances that they concern, and the small tables."""
     data = load_reference_data(report, now)
     reserved: Reserved = defaultdict(int)
     touched: set[tuple[int, str]] = set()
     first: dict[str, int] = {}
     for market in data.markets.values():
-        first[market.symbol] = max(since.events.get(market.symbol, 1), market.next_sequence - RECENT_EVENTS, 1)
+        first[market.symbol] = max(since.events.get(market.symbol, 1), market.next_sequence - MOST_EVENTS, 1)
         if market.is_used or market.book or market.commands:
-            part = recent(market, first[market.symbol])
-            first[market.symbol] = part.first
-            _inspect(report, data, part, reserved)
+            scope = scope_since(market, first[market.symbol])
+            first[market.symbol] = scope.first
+            _inspect(report, data, scope, reserved)
             touched |= {
-                (order.user_id, code) for order in part.followed_orders() for code in (market.base, market.quote)
+                (order.user_id, code) for order in scope.followed_orders() for code in (market.base, market.quote)
             }
         else:
             check_status(report, data, market)
-    last, transferred = _inspect_recent_ledger(report, data, since, first)
+    last, transferred = _inspect_ledger_since(report, data, since, first)
     check_some_balances(report, data, touched | transferred, reserved)
-    data.look_up_users()
+    data.check_users()
     return Positions(_events(data), last, now.isoformat())
 
 
-def _inspect(report: Report, data: ReferenceData, part: Scope, reserved: Reserved) -> None:
-    Timeline(report, data, part).run()
-    check_open_orders(report, data, part, reserved)
+def _inspect(report: Report, data: ReferenceData, scope: Scope, reserved: Reserved) -> None:
+    Timeline(report, data, scope).run()
+    check_open_orders(report, data, scope, reserved)
 
 
-def _inspect_recent_ledger(
+def _inspect_ledger_since(
     report: Report, data: ReferenceData, since: Positions, first: Mapping[str, int]
 ) -> tuple[int, set[tuple[int, str]]]:
-    """The entries of trades from their market's first number on, and of late transfers; whose balances these moved."""
+    """Check the entries of trades from `first` on, and of transfers since the positions.
+
+    Returns the last transfer's id and the balances that transfers changed.
+    """
     used = [market for market in data.markets.values() if market.is_used]
     trades = [_trades(market, first[market.symbol]) for market in used]
     ledger = Ledger(report, data, trades, since=first)
     last, pairs = since.transfer, set()
     instants = [each.next.created_at for each in trades if each.next is not None]
     late = datetime.fromisoformat(since.at)
-    for transfer in read(TransferRow, after=max(0, since.transfer - RECENT_TRANSFERS)):
+    for transfer in read(TransferRow, after=max(0, since.transfer - MOST_TRANSFERS)):
         if transfer.created_at + MARGIN < late:
             continue
         ledger.expect_transfer(transfer)
@@ -118,7 +120,7 @@ def _inspect_recent_ledger(
         instants.append(transfer.created_at)
         last = max(last, transfer.id)
     for entry in entries_since(min(instants, default=data.now)):
-        ledger.see(entry)
+        ledger.add(entry)
     ledger.finish()
     return last, pairs
 

@@ -1,46 +1,45 @@
-"""The ledger beside what caused it: trades, transfers and balances. Each entry is read once."""
+"""The checks of the ledger against the trades and transfers that caused its entries. Each entry is read once."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CHUNK, EntryRow, TradeRow, TransferRow, fetch
 from balances.models import EntryKind, HouseAccount, LedgerEntry
 from core.money import plain_units
 
 K = TypeVar("K")
-# No transaction takes longer to commit.
+# No transaction takes longer than this to commit.
 MARGIN = timedelta(minutes=2)
-# What one reference still owes the ledger: by account, currency and kind. All zero once its entries were seen.
+# The amounts of one reference that are still missing in the ledger, by account, currency and kind.
 Owed = dict[tuple[int, str, str], int]
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
 TRADE, FEE = EntryKind.TRADE.value, EntryKind.FEE.value
 
 
 class Trades:
-    """A market's trades in order, read as far as the ledger has come."""
+    """A market's trades in order, read as far as the entries have been read."""
 
     def __init__(self, market: MarketState, trades: Iterator[TradeRow]) -> None:
-        self.market, self.trades, self.looked = market, trades, 0
+        self.market, self.trades, self.counted = market, trades, 0
         self.next = next(trades, None)
 
     def until(self, sequence: int | None) -> Iterator[TradeRow]:
-        """The trades not yet read up to a number; all of them for None."""
+        """The next trades, up to the one with this sequence, or all of them for None."""
         while self.next is not None and (sequence is None or self.next.sequence <= sequence):
-            self.looked += 1
+            self.counted += 1
             yield self.next
             self.next = next(self.trades, None)
 
 
 class Ledger:
-    """Takes what each trade and transfer must have posted, then what was posted; what is left over is wrong.
+    """Adds up the entries that each trade and transfer must have, less those that it has. What is left over is wrong.
 
-    A market's entries stand in the order of its trades, so little is owed at any time and the memory stays small.
-    `since` says from which trade of each market on the ledger is looked at; earlier ones are let pass.
+    A market's entries come in the order of its trades, so few of them are owed at any time and the memory stays small.
+    `since` is the first trade of each market that is checked; the entries of earlier trades are passed over.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Ledger:
         self.report, self.data, self.since = report, data, since
         self.trades = {each.market.symbol: each for each in trades}
         self.owed: dict[str, Owed] = {}
-        self.journals: dict[str, dict[str, int]] = {}
+        self.sums: dict[str, dict[str, int]] = {}
         self.accounts: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.entries = self.transfers = 0
 
@@ -70,7 +69,7 @@ class Ledger:
         }
         self.owed[f"transfer:{transfer.reference}"] = owed
 
-    def see(self, entry: EntryRow) -> None:
+    def add(self, entry: EntryRow) -> None:
         cause, _, key = entry.reference.partition(":")
         if cause == "trade" and not self._expect_trades(entry, key):
             return
@@ -80,7 +79,7 @@ class Ledger:
         name = f"entry {entry.id}"
         self.data.account(entry.account, entry.currency_id, name)
         self.accounts[entry.account, entry.currency_id] += entry.amount
-        _subtract(self.journals, entry.reference, entry.currency_id, -entry.amount)
+        _subtract(self.sums, entry.reference, entry.currency_id, -entry.amount)
         if cause in ("trade", "transfer"):
             _subtract(self.owed, entry.reference, (entry.account, entry.currency_id, entry.kind), entry.amount)
         else:
@@ -90,21 +89,19 @@ class Ledger:
         for trades in self.trades.values():
             for trade in trades.until(None):
                 self._expect_trade(trades.market, trade)
-        for reference, sums in self.journals.items():
+        for reference, sums in self.sums.items():
             actual = " ".join(f"{plain_units(amount)} {currency}" for currency, amount in sums.items())
             self.report.add(Check.JOURNAL, reference, [reference], 0, actual)
         for reference, owed in self.owed.items():
             if any(owed.values()):
                 check = Check.TRANSFER if reference.startswith("transfer:") else Check.POSTED
-                self.report.add(
-                    check, "the ledger has not what it must", [reference], "nothing missing", _missing(owed)
-                )
-        self.report.look((Check.JOURNAL, Check.CAUSE), self.entries)
-        self.report.look([Check.TRANSFER], self.transfers)
-        self.report.look([Check.POSTED], sum(trades.looked for trades in self.trades.values()))
+                self.report.add(check, "its entries differ", [reference], "nothing missing", _missing(owed))
+        self.report.count((Check.JOURNAL, Check.CAUSE), self.entries)
+        self.report.count([Check.TRANSFER], self.transfers)
+        self.report.count([Check.POSTED], sum(trades.counted for trades in self.trades.values()))
 
     def _expect_trades(self, entry: EntryRow, key: str) -> bool:
-        """Read the market's trades as far as this entry's. False for an entry that is not looked at."""
+        """Read the market's trades up to the one of this entry. False for an entry that is passed over."""
         symbol, _, number = key.rpartition("-")
         if symbol not in self.trades or not number.isdecimal():
             if self.since is None or symbol not in self.data.markets:
@@ -131,13 +128,13 @@ class Ledger:
         reference = f"trade:{market.symbol}-{trade.sequence}"
         known = self.owed.setdefault(reference, owed)
         if known is not owed:
-            # Entries came before their trade.
+            # The entries came before their trade.
             for key, amount in owed.items():
                 known[key] = known.get(key, 0) + amount
 
 
 def _subtract(totals: dict[str, dict[K, int]], reference: str, key: K, amount: int) -> None:
-    """Take the amount off; a reference of which nothing is left is forgotten."""
+    """Take the amount off. A reference is deleted when all of its amounts are zero."""
     parts = totals.setdefault(reference, {})
     rest = parts.get(key, 0) - amount
     if rest:
@@ -158,9 +155,9 @@ def _missing(owed: Owed) -> str:
 
 
 def entries_since(oldest: datetime) -> Iterator[EntryRow]:
-    """The entries from an instant on, newest first.
+    """The entries from a time on, newest first.
 
-    Ids and times do not rise together exactly: a transaction may commit later than one with larger ids.
+    The times do not rise strictly with the ids, because a transaction may commit later than one with larger ids.
     """
     bound, last = oldest - MARGIN, None
     while True:

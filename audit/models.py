@@ -1,10 +1,10 @@
-"""What each audit found, kept."""
+"""The stored results of audits."""
 
 from django.db import models
 
 
 class Mode(models.TextChoices):
-    """How much was looked at."""
+    """What an audit reads: rows since the last clean one, all rows, or a market's sequence for the naive twin."""
 
     QUICK = "QUICK"
     FULL = "FULL"
@@ -22,8 +22,8 @@ class Outcome(models.IntegerChoices):
 class AuditRun(models.Model):
     """One run of `manage.py audit`.
 
-    `looked` counts what each check looked at. `positions` is how far it looked; the next quick audit goes on from those
-    of the last clean one. Of the findings at most a thousand are kept; `found` says how many there were.
+    `looked` is the number of rows that each check read. `positions` is how far the audit read; the next quick audit
+    goes on from the positions of the last clean one. At most a thousand findings are kept; `found` counts all.
     """
 
     mode = models.CharField(max_length=8, choices=Mode.choices)

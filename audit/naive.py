@@ -1,8 +1,8 @@
 """The naive twin: an exchange of one market, written from docs/api.md alone and sharing no code with the core.
 
-A plain list of resting orders, filtered and sorted again for every fill, and Decimals in two dictionaries. Too slow to
-use and too simple to be wrong: what the engine does must be what this does. Tests play beside it, and a replay gives it
-again what a market was once given.
+A list of resting orders, filtered and sorted again for every fill, and Decimals in two dictionaries. The twin is too
+slow to use and too simple to be wrong: the engine must do the same. Tests compare both step by step, and a replay gives
+the twin the commands of a stored market again.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ EXPIRES_TAKER = ("EXPIRE_TAKER", "EXPIRE_BOTH")
 
 
 class NaiveTrade(NamedTuple):
-    """What both sides agree on. Buyer and seller are order ids; each pays its fee in what it receives."""
+    """A trade. Buyer and seller are order ids; each pays its fee in the asset that it receives."""
 
     buyer: int
     seller: int
@@ -27,7 +27,7 @@ class NaiveTrade(NamedTuple):
 
 
 class NaiveEvent(NamedTuple):
-    """One step in an order's life and how it is left; a fill says which trade of `trades` it was, counted from 0."""
+    """One step in an order's life, with the state after it. `trade` is a fill's place in the exchange's `trades`."""
 
     order: int
     status: str
@@ -43,9 +43,10 @@ class NaiveOrder:
     user: object
     side: str
     price: Decimal | None = None  # None is MARKET
-    quantity: Decimal | None = None  # None is a MARKET BUY by budget
-    budget: Decimal | None = None
-    purse: Decimal | None = None  # what a MARKET BUY by quantity may spend; None is what its owner has when it begins
+    quantity: Decimal | None = None  # None is a MARKET BUY by quote quantity
+    quote_quantity: Decimal | None = None
+    # The most that a MARKET BUY by quantity may spend; None is what its user has available when it begins.
+    spend_limit: Decimal | None = None
     time_in_force: str = "GTC"
     post_only: bool = False
     stp: str = "EXPIRE_TAKER"
@@ -76,11 +77,11 @@ class NaiveOrder:
 
     @property
     def frozen(self) -> Decimal:
-        """What is reserved while the order can still trade; a MARKET BUY by quantity reserves nothing."""
-        if not self.active or (self.price is None and self.budget is None and self.is_buy):
+        """The amount that is frozen while the order may still trade; a MARKET BUY by quantity has nothing frozen."""
+        if not self.active or (self.price is None and self.quote_quantity is None and self.is_buy):
             return ZERO
-        if self.budget is not None:
-            return self.budget - self.spent
+        if self.quote_quantity is not None:
+            return self.quote_quantity - self.spent
         return self.rest * (self.limit if self.is_buy else 1)
 
 
@@ -95,7 +96,7 @@ class NaiveExchange:
         self.trades: list[NaiveTrade] = []
         self.events: list[NaiveEvent] = []
         self.is_trading = True
-        # For a replay: a taker that has come so far, counted in events of the market, is left where it is.
+        # In a replay: a taker stops once the market has so many events.
         self.stops_at: int | None = None
         self.queue: list[tuple[str, NaiveOrder]] = []
 
@@ -103,7 +104,7 @@ class NaiveExchange:
         self.available[user, asset] += amount
 
     def place(self, order: NaiveOrder) -> bool:
-        """Freeze and queue, as POST /orders does. False: the funds are not there, and nothing happened."""
+        """Freeze and queue, as POST /orders does. False if the funds do not suffice; nothing is changed then."""
         if order.frozen > self.available[order.user, order.pays_with]:
             return False
         self._unfreeze(order, -order.frozen)
@@ -115,15 +116,15 @@ class NaiveExchange:
         self.queue.append(("cancel", self.orders[order_id]))
 
     def fail(self, order_id: int) -> None:
-        """The engine gave the order up, wherever it was: its funds are released."""
+        """The engine gives the order up, wherever it is. Its funds are released."""
         self.queue.append(("fail", self.orders[order_id]))
 
     def refuse(self, order_id: int) -> None:
-        """The market was halted while the order was on its way through the book."""
+        """The market is halted while the order is on its way through the book."""
         self.queue.append(("refuse", self.orders[order_id]))
 
     def drain(self) -> None:
-        """Apply what is queued, in order, as the worker does."""
+        """Apply the queue in order, as the worker does."""
         while self.queue:
             verb, order = self.queue.pop(0)
             if verb == "place":
@@ -146,9 +147,9 @@ class NaiveExchange:
         self._unfreeze(order, order.frozen)
         order.status, order.reason, order.active = status, reason, False
         self.resting = [other for other in self.resting if other is not order]
-        self._tell(order)
+        self._record(order)
 
-    def _tell(self, order: NaiveOrder, trade: int | None = None) -> None:
+    def _record(self, order: NaiveOrder, trade: int | None = None) -> None:
         self.events.append(NaiveEvent(order.id, order.status, order.reason, order.active, order.filled, trade))
 
     @property
@@ -156,7 +157,7 @@ class NaiveExchange:
         return self.stops_at is not None and len(self.events) >= self.stops_at
 
     def _crossing(self, taker: NaiveOrder) -> list[NaiveOrder]:
-        """Whom the taker may trade with, best price first and the earliest first at one price (sorting is stable)."""
+        """The orders that the taker crosses, best price first, and the earliest first at one price (stable sorting)."""
         sign = 1 if taker.is_buy else -1
         others = [maker for maker in self.resting if maker.side != taker.side]
         if taker.price is not None:
@@ -176,15 +177,15 @@ class NaiveExchange:
         refusal = self._refusal(taker)
         if refusal is not None:
             return self._close(taker, *refusal)
-        # A MARKET BUY by quantity may spend what its owner has when the matching begins, and not what it earns by it.
-        purse = taker.purse if taker.budget is None else taker.budget
-        if purse is None:
-            purse = self.available[taker.user, QUOTE]
+        # A MARKET BUY by quantity may spend what is available when matching begins, and not what it earns by matching.
+        spend_limit = taker.spend_limit if taker.quote_quantity is None else taker.quote_quantity
+        if spend_limit is None:
+            spend_limit = self.available[taker.user, QUOTE]
         while taker.active and not self._has_to_stop:
             makers = self._crossing(taker)
             if not makers:
                 return self._no_more_to_take(taker)
-            self._meet(taker, makers[0], purse)
+            self._meet(taker, makers[0], spend_limit)
         return None
 
     def _refusal(self, taker: NaiveOrder) -> tuple[str, str] | None:
@@ -196,10 +197,10 @@ class NaiveExchange:
             return "EXPIRED", "FOK_NOT_FILLABLE"
         return None
 
-    def _meet(self, taker: NaiveOrder, maker: NaiveOrder, purse: Decimal) -> None:
+    def _meet(self, taker: NaiveOrder, maker: NaiveOrder, spend_limit: Decimal) -> None:
         quantity = min(taker.rest, maker.rest)
         if taker.price is None and taker.is_buy:
-            quantity = min(quantity, (purse - taker.spent) // (maker.limit * self.lot) * self.lot)
+            quantity = min(quantity, (spend_limit - taker.spent) // (maker.limit * self.lot) * self.lot)
         if quantity == 0:
             self._out_of_funds(taker)
         elif maker.user == taker.user and taker.stp != "NONE":
@@ -209,12 +210,12 @@ class NaiveExchange:
                 self._close(taker, "CANCELLED", "SELF_TRADE")
         else:
             self._trade(taker, maker, quantity)
-            if taker.spent == taker.budget and not self._has_to_stop:
+            if taker.spent == taker.quote_quantity and not self._has_to_stop:
                 self._close(taker, "FILLED")
 
     def _out_of_funds(self, taker: NaiveOrder) -> None:
-        if taker.budget is not None and taker.filled:
-            return self._close(taker, "FILLED")  # only small change is left of the budget
+        if taker.quote_quantity is not None and taker.filled:
+            return self._close(taker, "FILLED")  # the rest of the quote quantity does not buy a lot
         return self._close(taker, "PARTIALLY_FILLED" if taker.filled else "REJECTED", "INSUFFICIENT_FUNDS")
 
     def _no_more_to_take(self, taker: NaiveOrder) -> None:
@@ -226,7 +227,7 @@ class NaiveExchange:
             self.resting.append(taker)
             if not taker.filled:
                 taker.status = "OPEN"
-                self._tell(taker)
+                self._record(taker)
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder, quantity: Decimal) -> None:
         price, cost = maker.limit, maker.limit * quantity
@@ -240,8 +241,8 @@ class NaiveExchange:
             order.spent += cost
             order.status = "PARTIALLY_FILLED" if order.rest else "FILLED"
             order.active = order.rest > 0
-            # What was reserved for this fill becomes available first; the fill is then paid out of available, so that
-            # a better price than the limit leaves the difference there.
+            # The amount that was frozen for this fill becomes available first, and the fill is then paid out of
+            # available: the difference of a better price than the limit stays available.
             self._unfreeze(order, reserved[order] - order.frozen)
         self.resting = [order for order in self.resting if order.active]
         self.available[buyer.user, QUOTE] -= cost
@@ -250,7 +251,7 @@ class NaiveExchange:
         self.available[seller.user, QUOTE] += cost - seller_fee
         self.trades.append(NaiveTrade(buyer.id, seller.id, price, quantity, buyer_fee, seller_fee))
         for order in (taker, maker):
-            self._tell(order, len(self.trades) - 1)
+            self._record(order, len(self.trades) - 1)
 
     def _fee(self, asset: str, exact: Decimal) -> Decimal:
         fee = (exact / self.steps[asset]).to_integral_value(ROUND_CEILING) * self.steps[asset]

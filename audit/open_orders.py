@@ -1,4 +1,4 @@
-"""What stands still between two commands of a market: its open orders, its book, its inbox and its dead letters."""
+"""The checks of a market's present state: its open orders, its book, its inbox, its status and its dead letters."""
 
 from collections import Counter, defaultdict
 from datetime import timedelta
@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from django.conf import settings
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow
 from audit.scope import Scope
@@ -15,27 +14,27 @@ from core.money import UNIT, plain_units
 from core.types import TRADING_STATUS_AFTER, CommandKind, Phase, Status
 
 _MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
-# What (user id, currency) has frozen for active orders.
+# The amounts that active orders have frozen, by user id and currency.
 Reserved = defaultdict[tuple[int, str], int]
 
 
-def check_open_orders(report: Report, data: ReferenceData, part: Scope, reserved: Reserved) -> None:
-    """Everything that the market's rows say about now; adds to `reserved` what its orders have frozen."""
-    for order in part.orders.values():
+def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserved: Reserved) -> None:
+    """Check the present state of the market, and add what its orders have frozen to `reserved`."""
+    for order in scope.orders.values():
         data.user(order.user_id, order.name)
-        _check_order(report, order, part.market.unfinished)
+        _check_order(report, order, scope.market.unfinished)
         if order.frozen:
-            reserved[order.user_id, part.market.pays_with(order.side)] += order.frozen
-    report.look((Check.RESERVE, Check.END), len(part.orders))
-    _check_crossed(report, part)
-    _check_commands(report, part)
-    _check_letters(report, data, part)
-    check_status(report, data, part.market)
+            reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
+    report.count((Check.RESERVE, Check.END), len(scope.orders))
+    _check_crossed(report, scope)
+    _check_commands(report, scope)
+    _check_dead_letters(report, data, scope)
+    check_status(report, data, scope.market)
 
 
 def _check_inbox(report: Report, data: ReferenceData, market: MarketState) -> None:
-    """Halted markets too: there cancels are applied and orders refused, unless the market is broken."""
-    report.look([Check.SERVED], len(market.commands))
+    """Check that no command waits too long, also in a halted market: its worker applies cancels and rejects orders."""
+    report.count([Check.SERVED], len(market.commands))
     longest = timedelta(seconds=settings.INTAKE_MAX_AGE_SECONDS)
     late = [f"command {command.id}" for command in market.commands if data.now - command.created_at > longest]
     if late:
@@ -46,8 +45,8 @@ def _check_inbox(report: Report, data: ReferenceData, market: MarketState) -> No
 
 
 def check_status(report: Report, data: ReferenceData, market: MarketState) -> None:
-    """The market, its book and what switched it agree; and its inbox is served."""
-    report.look((Check.STATUS, Check.CHANGES), 1)
+    """Check that the status of the market, of its book and of its last change agree, and that its inbox is served."""
+    report.count((Check.STATUS, Check.CHANGES), 1)
     _check_inbox(report, data, market)
     rows = [f"market {market.symbol}"]
     for before, after in pairwise(market.changes):
@@ -64,8 +63,8 @@ def check_status(report: Report, data: ReferenceData, market: MarketState) -> No
         report.add(
             Check.CHANGES, "a change to come", rows, f"at most {market.next_sequence}", market.changes[-1].sequence
         )
-    is_switching = any(command.kind in TRADING_STATUS_AFTER for command in market.commands)
-    if market.status != market.book.status and not is_switching:
+    status_will_change = any(command.kind in TRADING_STATUS_AFTER for command in market.commands)
+    if market.status != market.book.status and not status_will_change:
         report.add(Check.STATUS, "market and book differ", rows, market.book.status, market.status)
 
 
@@ -81,12 +80,12 @@ def _check_order(report: Report, order: OrderRow, unfinished: int | None) -> Non
 
 
 def _phase(order: OrderRow, unfinished: int | None) -> Phase:
-    """Of an order that may still trade: once it was applied it rests, except the taker that is on its way."""
+    """The phase that an order must have which may still trade: RESTING once it is applied, unless it is unfinished."""
     return Phase.TAKING if order.status == Status.PENDING or order.id == unfinished else Phase.RESTING
 
 
 def _reservation(order: OrderRow) -> int:
-    """What the order may still spend, as far as it is frozen ahead: a MARKET BUY by quantity freezes nothing."""
+    """The amount that the order must have frozen: what it may still spend, or nothing for a MARKET BUY by quantity."""
     if not order.active:
         return 0
     if order.quantity is None:
@@ -97,12 +96,12 @@ def _reservation(order: OrderRow) -> int:
     return 0 if order.price is None else order.price * left // UNIT
 
 
-def _check_crossed(report: Report, part: Scope) -> None:
-    """The taker that is on its way through the book does not rest, and may cross it."""
-    report.look([Check.CROSSED], 1)
+def _check_crossed(report: Report, scope: Scope) -> None:
+    """Check that the best bid is below the best ask. The unfinished taker does not rest, and may cross the book."""
+    report.count([Check.CROSSED], 1)
     best: dict[str, OrderRow] = {}
-    for order in part.orders.values():
-        if order.rests and order.price is not None and order.id != part.market.unfinished:
+    for order in scope.orders.values():
+        if order.rests and order.price is not None and order.id != scope.market.unfinished:
             other = best.get(order.side)
             sign = 1 if order.side == "BUY" else -1
             if other is None or other.price is None or order.price * sign > other.price * sign:
@@ -110,56 +109,57 @@ def _check_crossed(report: Report, part: Scope) -> None:
     bid, ask = best.get("BUY"), best.get("SELL")
     if bid and ask and bid.price is not None and ask.price is not None and bid.price >= ask.price:
         actual = f"{plain_units(bid.price)} and {plain_units(ask.price)}"
-        report.add(Check.CROSSED, f"{part.market.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
+        report.add(Check.CROSSED, f"{scope.market.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
 
 
-def _check_commands(report: Report, part: Scope) -> None:
-    market = part.market
+def _check_commands(report: Report, scope: Scope) -> None:
+    market = scope.market
     new = Counter(command.order_id for command in market.commands if command.kind == CommandKind.NEW)
     pending = 0
-    for order in part.orders.values():
+    for order in scope.orders.values():
         if order.status == Status.PENDING and order.active:
             pending += 1
             if new[order.id] != 1:
                 report.add(Check.PENDING, "commands that bring it", [order.name], 1, new[order.id])
-    report.look([Check.PENDING], pending)
+    report.count([Check.PENDING], pending)
     for command in market.commands:
-        _check_command(report, part, command)
-    report.look([Check.COMMAND], len(market.commands))
+        _check_command(report, scope, command)
+    report.count([Check.COMMAND], len(market.commands))
     if market.unfinished is not None and new[market.unfinished] != 1:
         rows = [f"book {market.symbol}", f"order {market.unfinished}"]
         report.add(Check.COMMAND, "the unfinished taker cannot go on", rows, "1 command", new[market.unfinished])
 
 
-def _check_command(report: Report, part: Scope, command: CommandRow) -> None:
+def _check_command(report: Report, scope: Scope, command: CommandRow) -> None:
     if command.kind in TRADING_STATUS_AFTER:
         if command.order_id is not None:
-            report.add(Check.COMMAND, "a switch names no order", [f"command {command.id}"], "none", command.order_id)
+            message = "a command that sets the status names an order"
+            report.add(Check.COMMAND, message, [f"command {command.id}"], "none", command.order_id)
         return
-    order = part.orders.get(command.order_id or 0)
+    order = scope.orders.get(command.order_id or 0)
     rows = [f"command {command.id}", f"order {command.order_id}"]
     if order is None:
-        report.add(Check.COMMAND, f"its order is not there in {part.market.symbol}", rows)
+        report.add(Check.COMMAND, f"its order does not exist in {scope.market.symbol}", rows)
         return
-    # Only the taker that is on its way has been applied in part.
-    waits = order.active and (order.status == Status.PENDING or order.id == part.market.unfinished)
+    # Only the unfinished taker has been applied in part.
+    waits = order.active and (order.status == Status.PENDING or order.id == scope.market.unfinished)
     if command.kind == CommandKind.NEW and not waits:
         report.add(Check.COMMAND, "its order was applied already", rows, Status.PENDING, order.status)
 
 
-def _check_letters(report: Report, data: ReferenceData, part: Scope) -> None:
-    mine = [letter for letter in data.letters if letter.market_id == part.market.symbol]
+def _check_dead_letters(report: Report, data: ReferenceData, scope: Scope) -> None:
+    mine = [letter for letter in data.dead_letters if letter.market_id == scope.market.symbol]
     named = {letter.order_id for letter in mine}
-    failed = {order.id for order in part.orders.values() if order.status == Status.FAILED}
+    failed = {order.id for order in scope.orders.values() if order.status == Status.FAILED}
     for order_id in sorted(failed - named):
         report.add(Check.FAILED, "failed without a dead letter", [f"order {order_id}"], "a dead letter", "none")
     for letter in mine:
-        order = part.orders.get(letter.order_id or 0)
+        order = scope.orders.get(letter.order_id or 0)
         rows = [f"dead letter {letter.id}", f"order {letter.order_id}"]
         if order is None:
-            # Beyond what is looked at, unless that is everything.
-            if letter.order_id is not None and part.is_full:
-                report.add(Check.FAILED, "its order is not there", rows)
+            # The order may be outside the scope, unless the scope is full.
+            if letter.order_id is not None and scope.is_full:
+                report.add(Check.FAILED, "its order does not exist", rows)
         elif letter.kind == CommandKind.NEW and order.status != Status.FAILED:
             report.add(Check.FAILED, "its order did not fail", rows, Status.FAILED, order.status)
-    report.look([Check.FAILED], len(mine))
+    report.count([Check.FAILED], len(mine))

@@ -1,4 +1,4 @@
-"""What every check stands on: assets, markets with their books and their switches, what waits, and what failed."""
+"""Reference data: the small tables that every check needs, such as markets, books, inboxes and dead letters."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
-from base.storage.fields import stored_units
-from core.money import DIGITS
+from core.money import DIGITS, stored_units
 from markets.models import Asset, Candle, Market, Trade
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
@@ -29,14 +27,14 @@ class BookState(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A switch of the market's status, which holds from the event of this number."""
+    """A change of the market's trading status, from the event with this sequence on."""
 
     id: int
     sequence: int
     status: str
 
 
-class Letter(NamedTuple):
+class DeadLetterRow(NamedTuple):
     id: int
     market_id: str
     kind: str
@@ -47,7 +45,7 @@ class Letter(NamedTuple):
 
 @dataclass
 class MarketState:
-    """A market as the audit needs it. The steps are those in which its assets are counted, in units."""
+    """A market as the audit needs it. The steps are the smallest amounts of its assets, in units."""
 
     symbol: str
     base: str
@@ -59,7 +57,7 @@ class MarketState:
     book: BookState | None = None
     changes: list[Change] = field(default_factory=list)
     commands: list[CommandRow] = field(default_factory=list)
-    # Whether there is anything of it in the large tables.
+    # Whether the large tables have a row of this market.
     is_used: bool = False
 
     @property
@@ -76,21 +74,21 @@ class MarketState:
 
 @dataclass
 class ReferenceData:
-    """Small tables in whole, and the users that rows have named, to be looked up at the end."""
+    """The small tables, and the users that rows have named. `check_users` reads those at the end, all together."""
 
     report: Report
     supplies: dict[str, int]
     markets: dict[str, MarketState]
-    letters: list[Letter]
+    dead_letters: list[DeadLetterRow]
     now: datetime
     users: dict[int, str] = field(default_factory=dict)
 
     def user(self, user_id: int, row: str) -> None:
-        """A row names this user."""
+        """Note that a row names this user."""
         self.users.setdefault(user_id, row)
 
     def account(self, account: int, currency: str, row: str) -> None:
-        """A row names this account and this currency."""
+        """Check the account and the currency that a row names."""
         if account > 0:
             self.users.setdefault(account, row)
         elif account not in HOUSE:
@@ -98,15 +96,15 @@ class ReferenceData:
         if currency not in self.supplies:
             self.report.add(Check.ROWS, f"there is no asset {currency}", [row])
 
-    def look_up_users(self) -> None:
-        """Say which of the users that were named do not exist."""
+    def check_users(self) -> None:
+        """Report the users that rows have named and that do not exist."""
         users = get_user_model().objects
         for chunk in batched_keys(self.users):
-            there = {user_id for (user_id,) in fetch_plain(users.filter(pk__in=chunk).values_list("pk"))}
+            existing = {user_id for (user_id,) in fetch_plain(users.filter(pk__in=chunk).values_list("pk"))}
             for user_id in chunk:
-                if user_id not in there:
+                if user_id not in existing:
                     self.report.add(Check.ROWS, f"there is no user {user_id}", [self.users[user_id]])
-        self.report.look([Check.ROWS], len(self.users))
+        self.report.count([Check.ROWS], len(self.users))
 
 
 def load_reference_data(report: Report, now: datetime) -> ReferenceData:
@@ -119,8 +117,8 @@ def load_reference_data(report: Report, now: datetime) -> ReferenceData:
         )
         for symbol, base, quote, lot, status in _all(Market, *columns)
     }
-    letters = [Letter._make(row) for row in _all(DeadLetter, *Letter._fields)]
-    data = ReferenceData(report, {code: supply for code, (_, supply) in assets.items()}, markets, letters, now)
+    dead_letters = [DeadLetterRow._make(row) for row in _all(DeadLetter, *DeadLetterRow._fields)]
+    data = ReferenceData(report, {code: supply for code, (_, supply) in assets.items()}, markets, dead_letters, now)
     for symbol, *state in _all(OrderBook, "market_id", *BookState._fields):
         markets[symbol].book = BookState._make(state)
     changes = defaultdict(list)
@@ -128,33 +126,33 @@ def load_reference_data(report: Report, now: datetime) -> ReferenceData:
         changes[symbol].append(Change._make(change))
     for symbol, found in changes.items():
         if symbol in markets:
-            # In the order in which they were made.
+            # By id, which is the order in which they were made.
             markets[symbol].changes = sorted(found)
     for command in read(CommandRow):
         if command.market_id in markets:
             markets[command.market_id].commands.append(command)
         else:
             report.add(Check.ROWS, f"there is no market {command.market_id}", [f"command {command.id}"])
-    _find_users_of(data)
+    _find_used_markets(data)
     return data
 
 
-def _find_users_of(data: ReferenceData) -> None:
-    """Which markets the large tables speak of. Along their indexes, which begin with the market."""
+def _find_used_markets(data: ReferenceData) -> None:
+    """Find the markets that the large tables have rows of, by their indexes, which begin with the market."""
     for model in _OF_A_MARKET:
         for (symbol,) in fetch_plain(model._default_manager.order_by().values_list("market_id").distinct()):
             if symbol in data.markets:
                 data.markets[symbol].is_used = True
             else:
                 data.report.add(Check.ROWS, f"there is no market {symbol}", [f"{model._meta.db_table} {symbol}"])
-    for letter in data.letters:
+    for letter in data.dead_letters:
         if letter.resolved_by_id is not None:
             data.user(letter.resolved_by_id, f"dead letter {letter.id}")
-    successors = {letter.successor_id: letter for letter in data.letters if letter.successor_id is not None}
+    successors = {letter.successor_id: letter for letter in data.dead_letters if letter.successor_id is not None}
     for chunk in batched_keys(successors):
-        there = {order_id for (order_id,) in fetch_plain(Order.objects.filter(id__in=chunk).values_list("id"))}
+        existing = {order_id for (order_id,) in fetch_plain(Order.objects.filter(id__in=chunk).values_list("id"))}
         for order_id in chunk:
-            if order_id not in there:
+            if order_id not in existing:
                 letter = successors[order_id]
                 data.report.add(Check.ROWS, f"there is no order {order_id}", [f"dead letter {letter.id}"])
 

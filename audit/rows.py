@@ -1,6 +1,7 @@
-"""Rows as the audit reads them: plain tuples, amounts as integers of 1e-8, in chunks along a key.
+"""Rows as the audit reads them: tuples with amounts in units, read in chunks along a key.
 
-Django builds the statement; its own conversion of each value would take most of the time.
+Django builds the statement, and the driver gives the values: Django's conversion of each value would take most of the
+time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +14,9 @@ from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
 from base.storage.batched import batched
-from base.storage.fields import AmountField, stored_units
+from base.storage.fields import AmountField
 from commands.models import Command
+from core.money import stored_units
 from core.types import Status
 from markets.models import Candle, Trade
 from orders.models import Order, OrderEvent
@@ -157,7 +159,10 @@ T = TypeVar("T")
 
 
 def read(shape: type[Row], *, by: str = "id", after: int = FIRST, **conditions: Any) -> Iterator[Row]:
-    """Every row that meets the conditions, in the order of a key that is unique among them, after a value of it."""
+    """Every row that meets the conditions, in the order of the key `by`, from the value behind `after` on.
+
+    The key must be unique among these rows.
+    """
     model: Any = _MODELS[shape]
     columns: tuple[str, ...] = shape._fields  # type: ignore[attr-defined]
     place = columns.index(by)
@@ -184,18 +189,18 @@ def fetch_plain(rows: QuerySet[Any, Any]) -> Sequence[tuple[Any, ...]]:
 
 
 def batched_keys(keys: Iterable[T]) -> Iterator[list[T]]:
-    """The keys, as many at a time as a statement may list."""
+    """The keys, in lists of as many as a statement may have."""
     return batched(keys, KEYS)
 
 
 def instant(value: datetime | str) -> datetime:
-    """A stored time; SQLite's is a text."""
+    """A stored time. SQLite gives it as text."""
     return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=32)
 def _reader(shape: Any) -> Callable[[tuple[Any, ...]], Any]:
-    """What makes the shape of a row as the driver gives it."""
+    """A function that makes the shape from a row as the driver gives it."""
     fields = [_MODELS[shape]._meta.get_field(name) for name in shape._fields]
     amounts = [place for place, field in enumerate(fields) if isinstance(field, AmountField)]
     times = [place for place, field in enumerate(fields) if isinstance(field, DateTimeField)]

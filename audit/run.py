@@ -1,4 +1,4 @@
-"""One audit from its snapshot to its row: what `manage.py audit` runs."""
+"""One audit, from its snapshot to its row: `manage.py audit` runs it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,9 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from audit.checks import REPLAYED, Check
-from audit.findings import Report
-from audit.inspect import Positions, inspect_full, inspect_recent
+from audit.checks import REPLAYED, Check, Report
+from audit.inspect import Positions, inspect_full, inspect_since
 from audit.models import AuditRun, Mode, Outcome
 from audit.reference_data import load_reference_data
 from audit.replay import Replay
@@ -22,12 +21,12 @@ ALL = "all"
 
 
 class UnknownSymbol(Exception):
-    """There is no such market to replay."""
+    """A market that is to be replayed does not exist."""
 
 
 @dataclass
 class Result:
-    """What an audit came to. Without a report it could not run, and `error` says why."""
+    """The result of an audit. An audit that could not run has no report, and `error` is the reason."""
 
     mode: Mode
     started_at: datetime
@@ -43,9 +42,9 @@ class Result:
         return Outcome.FINDINGS if self.report.findings else Outcome.CLEAN
 
     @property
-    def looked(self) -> dict[str, int]:
+    def counted(self) -> dict[str, int]:
         return (
-            {check.value: self.report.looked[check] for check in Check if check in self.report.looked}
+            {check.value: self.report.counted[check] for check in Check if check in self.report.counted}
             if self.report
             else {}
         )
@@ -56,20 +55,20 @@ class Result:
             "mode": self.mode.value.lower(),
             "startedAt": timestamp(self.started_at),
             "seconds": self.seconds,
-            "looked": self.looked,
+            "looked": self.counted,
             "findings": [finding.represent() for finding in self.report.findings],
             "found": self.report.total,
             "exitCode": self.outcome.value,
         }
 
 
-def audit(mode: Mode, symbols: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> Result:
-    """Look, in one snapshot. Never raises what went wrong: a result without a report says it."""
+def audit(mode: Mode, symbols: Sequence[str] = (), progress: Callable[[str], None] = lambda _: None) -> Result:
+    """Audit in one snapshot. Never raises: an error makes a result without a report."""
     began, clock = timezone.now(), time.monotonic()
     try:
-        report = Report(tell=tell)
+        report = Report(progress=progress)
         with one_snapshot():
-            positions = _LOOK[mode](report, timezone.now(), symbols)
+            positions = _INSPECT[mode](report, timezone.now(), symbols)
     except Exception as error:
         result = Result(mode, began, 0, error=f"{type(error).__name__}: {' '.join(str(error).split())}")
     else:
@@ -79,14 +78,14 @@ def audit(mode: Mode, symbols: Sequence[str] = (), tell: Callable[[str], None] =
 
 
 def keep(result: Result) -> None:
-    """Store what the audit found. Raises what the database raises."""
+    """Store the result. Raises the database's error."""
     findings = result.report.findings[:KEPT_FINDINGS] if result.report else []
     AuditRun.objects.create(
         mode=result.mode,
         started_at=result.started_at,
         seconds=result.seconds,
         outcome=result.outcome,
-        looked=result.looked,
+        looked=result.counted,
         positions=result.positions and result.positions._asdict(),
         findings=[finding.represent() for finding in findings],
         found=result.report.total if result.report else 0,
@@ -98,28 +97,28 @@ def last_run() -> AuditRun | None:
     return AuditRun.objects.defer("findings", "looked", "positions").order_by("-id").first()
 
 
-def _look_at_all(report: Report, now: datetime, _: Sequence[str]) -> Positions:
+def _inspect_all(report: Report, now: datetime, _: Sequence[str]) -> Positions:
     return inspect_full(report, now)
 
 
-def _look_at_recent(report: Report, now: datetime, _: Sequence[str]) -> Positions:
+def _inspect_since_last(report: Report, now: datetime, _: Sequence[str]) -> Positions:
     clean = AuditRun.objects.filter(outcome=Outcome.CLEAN, positions__isnull=False).order_by("-id")
-    return inspect_recent(report, now, Positions.of(clean.values_list("positions", flat=True).first()))
+    return inspect_since(report, now, Positions.of(clean.values_list("positions", flat=True).first()))
 
 
-def _play_again(report: Report, now: datetime, symbols: Sequence[str]) -> None:
+def _replay(report: Report, now: datetime, symbols: Sequence[str]) -> None:
     data = load_reference_data(report, now)
-    report.look(REPLAYED, 0)
+    report.count(REPLAYED, 0)
     unknown = sorted(set(symbols) - data.markets.keys() - {ALL})
     if unknown:
         raise UnknownSymbol(", ".join(unknown))
     for symbol in sorted(data.markets) if ALL in symbols else dict.fromkeys(symbols):
-        report.tell(f"market {symbol}")
+        report.progress(f"market {symbol}")
         Replay(report, data, data.markets[symbol]).run()
 
 
-_LOOK: dict[Mode, Callable[[Report, datetime, Sequence[str]], Positions | None]] = {
-    Mode.QUICK: _look_at_recent,
-    Mode.FULL: _look_at_all,
-    Mode.REPLAY: _play_again,
+_INSPECT: dict[Mode, Callable[[Report, datetime, Sequence[str]], Positions | None]] = {
+    Mode.QUICK: _inspect_since_last,
+    Mode.FULL: _inspect_all,
+    Mode.REPLAY: _replay,
 }

@@ -1,10 +1,9 @@
-"""The trades of one market: between whom, at what price, for what fee; and the candles that sum them up."""
+"""The checks of one market's trades: orders, price and fees; and of the candles that sum them up."""
 
 from datetime import datetime
 from typing import Any
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import CandleRow, OrderRow, TradeRow, read
 from audit.scope import Progress, Scope
@@ -15,40 +14,40 @@ _INTERVALS = tuple(interval.value for interval in Interval)
 
 
 class Tape:
-    """Sees a market's trades one by one, in order."""
+    """Checks a market's trades one by one, in order, and sums them up in candles."""
 
-    def __init__(self, report: Report, data: ReferenceData, part: Scope) -> None:
-        self.report, self.data, self.part, self.market = report, data, part, part.market
+    def __init__(self, report: Report, data: ReferenceData, scope: Scope) -> None:
+        self.report, self.data, self.scope, self.market = report, data, scope, scope.market
         # By interval and opening, in seconds: open, high, low, close, volume, quote volume, trades.
         self.candles: dict[tuple[int, int], list[int]] = {}
-        self.seen = 0
-        # A candle that had opened before the part began holds trades that are not looked at.
+        self.counted = 0
+        # A candle that opened before the scope begins holds trades that are not in the scope.
         self.candles_since: datetime | None = None
 
-    def see(self, trade: TradeRow) -> None:
-        if not self.seen and self.part.first > 1:
+    def add(self, trade: TradeRow) -> None:
+        if not self.counted and self.scope.first > 1:
             self.candles_since = trade.created_at
-        self.seen += 1
-        self._see_parties(trade)
+        self.counted += 1
+        self._check_parties(trade)
         self._add_to_candles(trade)
 
     def name(self, trade: TradeRow) -> str:
         return f"trade {self.market.symbol}-{trade.sequence}"
 
     def finish(self) -> None:
-        self.report.look((Check.PARTIES, Check.LIMITS, Check.FEES, Check.SELF), self.seen)
+        self.report.count((Check.PARTIES, Check.LIMITS, Check.FEES, Check.SELF), self.counted)
         self._compare_candles()
 
-    def _see_parties(self, trade: TradeRow) -> None:
-        orders, name = self.part.orders, self.name(trade)
+    def _check_parties(self, trade: TradeRow) -> None:
+        orders, name = self.scope.orders, self.name(trade)
         self.data.user(trade.buyer_id, name)
         self.data.user(trade.seller_id, name)
         buy, sell = orders.get(trade.buy_order_id), orders.get(trade.sell_order_id)
         for order_id, order in ((trade.buy_order_id, buy), (trade.sell_order_id, sell)):
             if order is None:
-                self.report.add(Check.PARTIES, f"names order {order_id}, which is not there in this market", [name])
+                self.report.add(Check.PARTIES, f"names order {order_id}, which does not exist in this market", [name])
                 continue
-            progress = self.part.progress.setdefault(order_id, Progress())
+            progress = self.scope.progress.setdefault(order_id, Progress())
             progress.traded += trade.quantity
             progress.turnover += trade.notional
         if buy is None or sell is None:
@@ -60,9 +59,9 @@ class Tape:
         if trade.price * trade.quantity != trade.notional * UNIT or trade.quantity <= 0:
             expected = f"{plain_units(trade.price)} x {plain_units(trade.quantity)}"
             self.report.add(Check.PARTIES, "notional", [name], expected, plain_units(trade.notional))
-        self._see_rules(trade, name, buy, sell)
+        self._check_rules(trade, name, buy, sell)
 
-    def _see_rules(self, trade: TradeRow, name: str, buy: OrderRow, sell: OrderRow) -> None:
+    def _check_rules(self, trade: TradeRow, name: str, buy: OrderRow, sell: OrderRow) -> None:
         taker, maker = (buy, sell) if trade.taker_side == "BUY" else (sell, buy)
         rows = (name, taker.name, maker.name)
         if trade.price != maker.price:
@@ -98,15 +97,15 @@ class Tape:
             candle[6] += 1
 
     def _compare_candles(self) -> None:
-        """Stored candles against the trades' own; what is left of either has no counterpart."""
+        """Compare the stored candles with those of the trades. A candle that is left over in either is a finding."""
         symbol, since = self.market.symbol, self.candles_since
-        self.report.look([Check.CANDLES], 0)
-        if self.part.first > 1 and since is None:
+        self.report.count([Check.CANDLES], 0)
+        if self.scope.first > 1 and since is None:
             return
         later: dict[str, Any] = {} if since is None else {"opens_at__gt": since}
-        looked = 0
+        counted = 0
         for candle in read(CandleRow, market_id=symbol, **later):
-            looked += 1
+            counted += 1
             found = list(candle[3:])
             expected = self.candles.pop((candle.interval, int(candle.opens_at.timestamp())), None)
             if found != expected:
@@ -118,11 +117,11 @@ class Tape:
             if since is None or opens > since.timestamp():
                 name = f"candle {symbol} {interval} s {opens}"
                 self.report.add(Check.CANDLES, "is missing", [name], _figures(figures), "no candle")
-        self.report.look([Check.CANDLES], looked)
+        self.report.count([Check.CANDLES], counted)
 
 
 def _rounded_up(exact: int, step: int) -> int:
-    """An exact fee, in units times units, as a whole number of steps."""
+    """A fee, given in units times units, rounded up to a multiple of the step."""
     return -(-exact // (UNIT * step)) * step
 
 
@@ -131,5 +130,5 @@ def _plain(units: int | None) -> str:
 
 
 def _figures(figures: list[int] | None) -> str:
-    """Prices and volumes plainly; the last figure is a count."""
+    """The figures of a candle as text; the last one is the number of trades."""
     return "no trades" if figures is None else " ".join([*map(plain_units, figures[:-1]), str(figures[-1])])

@@ -1,6 +1,6 @@
-"""Balances and the ledger in the admin, to look at; a balance changes only by the form that adjusts it.
+"""Balances, ledger entries and transfers in the admin, read only, with a form that makes a transfer.
 
-Adjusting is the transfer of POST /balances/update: the same form reads it, the same service makes it.
+The transfer is that of POST /balances/update: the same form checks it, and the same service makes it.
 """
 
 import secrets
@@ -19,12 +19,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from balances.forms import TransferForm
+from balances import answers
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
-from balances.views import represent_entry
+from balances.views import TransferForm
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain
@@ -36,7 +36,7 @@ LEDGER_PERMISSION = "balances.view_ledgerentry"
 
 
 class AdjustForm(forms.Form):
-    """A deposit or a withdrawal as an operator types it: one transfer of the API's own form."""
+    """A deposit or a withdrawal by an operator. The fields are checked by the form of the API."""
 
     currency = forms.ModelChoiceField(Asset.objects.order_by("code"))
     amount = forms.CharField(
@@ -58,13 +58,13 @@ class AdjustForm(forms.Form):
             return self.cleaned_data
         asset: Asset = self.cleaned_data["currency"]
         typed = {name: self.cleaned_data[name] for name in ("amount", "reason", "reference")}
-        values, refused = TransferForm().parse({**typed, "userId": self.user.id, "currency": asset.code})
+        values, refused = TransferForm.parse({**typed, "userId": self.user.id, "currency": asset.code})
         for error in refused:
             self.refuse(error)
         return values
 
     def make(self, operator_id: int) -> tuple[Transfer, bool] | None:
-        """The transfer and whether it had been made before; None if the service refuses it: the form then says why."""
+        """The transfer and whether it was a repeat; None if the service refuses it: the form then has the reason."""
         try:
             return transfer(operator_id=operator_id, **self.cleaned_data)
         except ExchangeError as error:
@@ -72,7 +72,7 @@ class AdjustForm(forms.Form):
             return None
 
     def refuse(self, error: ExchangeError) -> None:
-        """Say the refusal at the field that it is about."""
+        """Show the error at its field."""
         field = error.field if isinstance(error, InvalidField) else "amount"
         if isinstance(error, ReferenceReused):
             field = "reference"
@@ -112,21 +112,21 @@ class BalanceAdmin(ReadOnlyAdmin):
         ]
 
     def statement(self, request: HttpRequest, balance_id: int) -> HttpResponse:
-        """What changed a balance, newest first, with what was owned after each."""
+        """The ledger entries of a balance, newest first, with the total after each."""
         if not (self.has_view_permission(request) and request.user.has_perm(LEDGER_PERMISSION)):
             raise PermissionDenied
         balance = get_object_or_404(Balance.objects.select_related("user"), id=balance_id)
         try:
-            told = read_statement(balance, request.GET.get("from", ""))
+            page = read_statement(balance, request.GET.get("from", ""))
         except BadSignature as error:
             raise Http404 from error
         title = f"Statement of {balance.user} in {balance.currency_id}"
         available, frozen, total = _plainly(balance.available, balance.frozen)
         holds = {"balance_available": available, "balance_frozen": frozen, "total": total}
-        return self._answer(request, "statement", title, balance=balance, told=told, **holds)
+        return self._answer(request, "statement", title, balance=balance, statement=page, **holds)
 
     def adjust(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        """The form, and what it does when it is sent."""
+        """Show the form (GET), and make the transfer (POST)."""
         _refuse_others(request)
         user = get_object_or_404(User, id=user_id)
         if request.method != "POST":
@@ -143,7 +143,7 @@ class BalanceAdmin(ReadOnlyAdmin):
         return redirect("admin:balances_balance_adjusted", done.id)
 
     def adjusted(self, request: HttpRequest, transfer_id: int) -> HttpResponse:
-        """What a transfer did: its ledger entry, and the balance then and now."""
+        """The ledger entry of a transfer, and the balance after it and now."""
         _refuse_others(request)
         made = get_object_or_404(Transfer.objects.select_related("user", "operator"), id=transfer_id)
         entry = _entries_of(made).latest("id")
@@ -154,7 +154,7 @@ class BalanceAdmin(ReadOnlyAdmin):
             f"Transfer {made.reference}",
             transfer=made,
             entry_id=entry.id,
-            entry=represent_entry(entry),
+            entry=answers.LedgerEntry.of(entry),
             balances=[
                 ("after the transfer", *_plainly(made.available_after, made.frozen_after)),
                 ("now", *_plainly(balance.available, balance.frozen)),
@@ -162,7 +162,7 @@ class BalanceAdmin(ReadOnlyAdmin):
         )
 
     def _ask(self, request: HttpRequest, form: AdjustForm) -> HttpResponse:
-        """The form, under what the user holds."""
+        """The form, below the user's balances."""
         mine = Balance.objects.filter(user=form.user).order_by("currency")
         holds = [(balance.currency_id, *_plainly(balance.available, balance.frozen)) for balance in mine]
         title = f"Adjust a balance of {form.user}"
@@ -218,7 +218,7 @@ class TransferAdmin(ReadOnlyAdmin):
 
 @page_block("users.User", "Balances")
 def holdings(request: HttpRequest, user: User) -> SafeString | str:
-    """What the user owns, with links to what moved it: for those who may view balances."""
+    """The user's balances with links to their entries, for readers who may view balances."""
     if not request.user.has_perm("balances.view_balance"):
         return ""
     balances = Balance.objects.filter(user=user).order_by("currency")
@@ -254,7 +254,7 @@ def _balance_links(balance: Balance) -> SafeString:
 
 
 def _refuse_others(request: HttpRequest) -> None:
-    """Moving money takes a permission of its own; being staff is not enough."""
+    """Refuse readers without the permission to move money, because to be staff is not enough."""
     if not request.user.has_perm(ADJUST_PERMISSION):
         raise PermissionDenied
 
@@ -265,12 +265,12 @@ def _operator_id(request: HttpRequest) -> int:
 
 
 def _suggested(request: HttpRequest) -> dict[str, str]:
-    """The currency that the link named, and a reference that nobody has used."""
+    """The currency of the link, and a new reference."""
     return {"currency": request.GET.get("currency", ""), "reference": f"adjust-{secrets.token_hex(8)}"}
 
 
 def _entries_of(made: Transfer) -> QuerySet[LedgerEntry]:
-    """The entry that the transfer made in its user's account."""
+    """The transfer's entry of its user's account."""
     mine = LedgerEntry.objects.filter(account=made.user_id, currency_id=made.currency_id)
     return mine.filter(reference=made.ledger_reference)
 

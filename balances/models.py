@@ -1,4 +1,4 @@
-"""What each user owns: balances, the ledger that explains them, and the operators' transfers."""
+"""Balances, the ledger entries that add up to them, and the operators' transfers."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from base.storage.fields import AmountField, KeyField
 from core.money import plain
 from markets.models import Asset
 
-# What the reference of a ledger entry begins with; the trade's or the transfer's own name follows.
+# The reference of a ledger entry begins with one of these; the trade's id or the transfer's reference follows.
 TRADE_PREFIX, TRANSFER_PREFIX = "trade:", "transfer:"
 
 
@@ -45,7 +45,7 @@ class Balance(models.Model):
 
 
 class EntryKind(models.TextChoices):
-    """Why ownership changed."""
+    """The cause of a change of ownership."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
@@ -54,16 +54,16 @@ class EntryKind(models.TextChoices):
 
 
 class HouseAccount(models.IntegerChoices):
-    """The accounts that are no user's: the world outside, and the fees that the exchange collected."""
+    """The accounts that belong to no user: the world outside, and the fees that the exchange collected."""
 
     EXTERNAL = 0
     FEES = -1
 
 
 class LedgerEntry(models.Model):
-    """One change of ownership. Append only; double entry: each reference sums to zero per currency.
+    """One change of ownership. Entries are only added, and those of each reference sum to zero in each currency.
 
-    `account` is a user's id or a HouseAccount. Freezing is not ownership and makes no entry.
+    `account` is a user's id or a HouseAccount. Freezing makes no entry, because it does not change ownership.
     """
 
     account = models.BigIntegerField()
@@ -85,7 +85,7 @@ class LedgerEntry(models.Model):
 
 
 class Transfer(models.Model):
-    """An operator's deposit or withdrawal. Its reference makes it happen once, and answers the same when repeated."""
+    """An operator's deposit or withdrawal, made once per reference: a repeat has the first answer."""
 
     reference = KeyField(max_length=64, unique=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False)
@@ -109,5 +109,5 @@ class Transfer(models.Model):
 
     @property
     def ledger_reference(self) -> str:
-        """What its ledger entries name it by."""
+        """The reference of its ledger entries."""
         return f"{TRANSFER_PREFIX}{self.reference}"

@@ -1,6 +1,7 @@
-"""Ledger entries by their reference, which has no index: an index more would cost every trade eight times.
+"""Find ledger entries by their reference, which has no index, because each trade would have to add eight entries to it.
 
-What a reference names tells whose entries they are and when they were made, and entries stand in the order of time.
+The trade or transfer that a reference names has the accounts of its entries and their time, and the ids of entries rise
+with time.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from markets.models import Trade
 
 
 class _Cause(NamedTuple):
-    """A trade or a transfer: what its entries are called, whose they are, and when they were made."""
+    """A trade or a transfer: the reference of its entries, their accounts and currencies, and their time."""
 
     reference: str
     accounts: tuple[int, ...]
@@ -25,7 +26,7 @@ class _Cause(NamedTuple):
 
 
 def entries_named(word: str) -> list[Q]:
-    """The entries of a transfer or a trade, named by the entries' own reference or as the thing itself is."""
+    """The entries of a transfer or a trade, by the entries' reference, the transfer's reference or the trade's id."""
     return [_condition(cause) for cause in (*_trades(word.removeprefix(TRADE_PREFIX)), *_transfers(word))]
 
 
@@ -43,6 +44,6 @@ def _transfers(word: str) -> Iterable[_Cause]:
 
 
 def _condition(cause: _Cause) -> Q:
-    """By the index of accounts and currencies, between the ids of a few seconds."""
+    """The entries of the cause, by the index of accounts and currencies, among the ids of a few seconds."""
     mine = Q(account__in=cause.accounts, currency_id__in=cause.currencies, reference=cause.reference)
     return mine & ids_near(LedgerEntry, cause.at)

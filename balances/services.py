@@ -1,30 +1,28 @@
-"""The verbs that move money: deposit, withdraw, freeze, and settle. Each is a guarded write.
+"""The operations that move money: deposit, withdraw, freeze and settle. Each is a guarded write.
 
-Lock order: balances by (user, currency), then the asset. Placing an order takes one balance,
-last before its commit.
+Lock order: balances by (user, currency), then the asset. Intake locks its balances last, just before its commit.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
+from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
 from base.storage.fields import amount as stored
-from base.storage.fields import stored_units
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.market import Account, Change
-from core.money import MAX_AMOUNT, plain, to_decimal
+from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
+from core.types import Rules
 from markets.models import Asset
 from markets.services import known_asset
 
-_AVAILABLE: Any = Balance._meta.get_field("available")
 _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
     " WHERE user_id = %s AND currency = %s AND available >= %s"
@@ -34,10 +32,11 @@ _FREEZE = (
 def freeze(user_id: int, currency: str, amount: Decimal) -> None:
     """Reserve available funds for an order. Raises InsufficientFunds, with nothing changed."""
     assert amount > 0, amount
-    units = _AVAILABLE.get_db_prep_save(amount, connection)
+    # SQLite keeps amounts as integers.
+    units = to_units(amount) if connection.vendor == "sqlite" else amount
     now = stored_instant(timezone.now())
     with connection.cursor() as cursor:
-        # In SQL: building Django's query for it takes four times as long, and this is done for every order.
+        # In SQL, because Django takes four times as long to build the statement, and every order needs it.
         cursor.execute(_FREEZE, (units, units, now, user_id, currency, units))
         frozen = cursor.rowcount
     if not frozen:
@@ -45,9 +44,9 @@ def freeze(user_id: int, currency: str, amount: Decimal) -> None:
 
 
 def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
-    """Reserve available funds of each (user, currency). One guarded update each, in order.
+    """Reserve available funds of each (user, currency), by one guarded update each, in order.
 
-    Raises GuardFailed where they do not suffice: the transaction must be thrown away then.
+    Raises GuardFailed if the funds of one do not suffice. The caller must roll its transaction back then.
     """
     for (user_id, currency), amount in sorted(amounts.items()):
         try:
@@ -68,7 +67,7 @@ def lock_available(keys: Iterable[Account]) -> dict[Account, Decimal]:
 
 
 def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
-    """The refusal of an order that would reserve more than is available."""
+    """The error of an order that would reserve more than is available."""
     return InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))
 
 
@@ -99,7 +98,7 @@ def transfer(
         with transaction.atomic():
             made = _carry_out(wanted)
     except IntegrityError:
-        # Somebody stored the same reference after we looked: that transfer is the one.
+        # Another request stored the same reference after the check above: its transfer is the answer.
         earlier = _repeated(wanted)
         if earlier is None:
             raise
@@ -108,7 +107,7 @@ def transfer(
 
 
 class Overdrawn(Exception):
-    """A balance would fall below zero: what is stored contradicts itself, for funds are frozen before they move."""
+    """A balance would fall below zero. The stored rows contradict each other, because funds are frozen first."""
 
 
 class Held(NamedTuple):
@@ -120,9 +119,9 @@ class Held(NamedTuple):
 
 
 def settle(changes: Mapping[Account, Change], now: datetime) -> None:
-    """Move the money of a batch inside the caller's transaction; `post_trades` writes down why.
+    """Move the money of a batch in the caller's transaction; `post_trades` writes the ledger entries.
 
-    Raises Overdrawn if a balance would fall below zero: the whole batch must be thrown away then.
+    Raises Overdrawn if a balance would fall below zero. The caller must roll its transaction back then.
     """
     touched = {key: change for key, change in changes.items() if change.available or change.frozen}
     balances = lock_balances(touched)
@@ -138,7 +137,7 @@ def settle(changes: Mapping[Account, Change], now: datetime) -> None:
 
 
 def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
-    """Lock the balances, in (user, currency) order, making those that do not exist yet."""
+    """Lock the balances, in (user, currency) order, and make those that do not exist yet."""
     wanted = set(keys)
     if not wanted:
         return {}
@@ -152,10 +151,10 @@ def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
 
 
 def _locked(keys: set[Account]) -> dict[Account, Held]:
-    """The balances that exist, locked one after the other along the index of their keys.
+    """The balances that exist, locked one after the other in the order of the index.
 
-    The index is named and the keys are given in pairs. Left to itself MySQL scans a small table instead: it then locks
-    in another order, which deadlocks with other markets, and waits for the balances of people who have no part in this.
+    The index is named and the keys are given in pairs, because MySQL would scan a small table instead. It would then
+    lock in another order, which deadlocks with other markets, and wait for balances that are not among the keys.
     """
     is_sqlite = connection.vendor == "sqlite"
     index, lock, values = (
@@ -175,7 +174,7 @@ def _locked(keys: set[Account]) -> dict[Account, Held]:
 
 
 def _refuse_amount(amount: Decimal, currency: str) -> None:
-    """Raises AssetNotFound, or InvalidField for an amount that the asset is not counted in."""
+    """Raises AssetNotFound, or InvalidField for an amount with more digits than the asset's scale."""
     asset = known_asset(currency)
     if abs(amount) > MAX_AMOUNT:
         raise InvalidField("amount", "AMOUNT_TOO_LARGE", f"amount {plain(amount)} is above {MAX_AMOUNT}")
@@ -185,7 +184,7 @@ def _refuse_amount(amount: Decimal, currency: str) -> None:
 
 
 def _repeated(wanted: Transfer) -> Transfer | None:
-    """The transfer already made under this reference. Raises ReferenceReused if it was another one."""
+    """The transfer that was made under this reference, if any. Raises ReferenceReused if it differs."""
     earlier = Transfer.objects.filter(reference=wanted.reference).first()
     if earlier is None:
         return None
@@ -196,12 +195,12 @@ def _repeated(wanted: Transfer) -> Transfer | None:
 
 
 def _carry_out(wanted: Transfer) -> Transfer:
-    """Balance, supply, ledger and the transfer itself; the balance's row is locked first."""
+    """Write balance, supply, ledger entries and the transfer itself. The balance's row is locked first."""
     key = (wanted.user_id, wanted.currency_id)
     held = lock_balances([key])[key]
     available, frozen = to_decimal(held.available), to_decimal(held.frozen)
     if (earlier := _repeated(wanted)) is not None:
-        # The same transfer was made while we waited for the balance.
+        # Another request made the same transfer while this one waited for the balance.
         return earlier
     if available + wanted.amount < 0:
         raise InsufficientFunds(
@@ -233,9 +232,50 @@ def _carry_out(wanted: Transfer) -> Transfer:
 
 
 def _change_supply(currency: str, amount: Decimal) -> None:
-    """Keep the sum of everything owned below the cap: then no single balance can ever overflow its column."""
+    """Change the asset's supply, and keep it below the limit, so that no balance can overflow its column."""
     changed = Asset.objects.filter(code=currency)
     if amount > 0:
         changed = changed.filter(supply__lte=MAX_AMOUNT - amount)
     if not changed.update(supply=F("supply") + stored(amount)):
         raise AmountTooLarge(f"more than {MAX_AMOUNT} {currency} would be in circulation", field="amount")
+
+
+_FEES = str(HouseAccount.FEES.value)
+# The moves of a trade: kind, asset, from whom, to whom, amount.
+_MOVES = (
+    (EntryKind.TRADE, "base", "seller_id", "buyer_id", "quantity"),
+    (EntryKind.TRADE, "quote", "buyer_id", "seller_id", "notional"),
+    (EntryKind.FEE, "base", "buyer_id", _FEES, "buyer_fee"),
+    (EntryKind.FEE, "quote", "seller_id", _FEES, "seller_fee"),
+)
+# Two entries for each move, one of the giver and one of the taker, so that a trade sums to zero in each currency.
+_ENTRIES = [
+    (account, asset, kind.value, f"{sign}{amount}")
+    for kind, asset, giver, taker, amount in _MOVES
+    for account, sign in ((giver, "-"), (taker, ""))
+]
+
+
+def post_trades(market: Rules, first: int, last: int) -> None:
+    """Write the ledger entries of the market's trades from sequence `first` to `last`, both included.
+
+    Called in the transaction that stores the trades. An amount of zero makes no entry.
+    """
+    is_mysql = connection.vendor == "mysql"
+    parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
+    reference = f"CONCAT({', '.join(parts)})" if is_mysql else " || ".join(parts)
+    codes = {"base": market.base, "quote": market.quote}
+    selects = [
+        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind,"  # noqa: S608
+        f" {amount} AS amount, {reference} AS reference, created_at FROM trades"
+        " WHERE market_id = %s AND sequence BETWEEN %s AND %s"
+        for place, (account, _, kind, amount) in enumerate(_ENTRIES)
+    ]
+    parameters = [value for _, asset, _, _ in _ENTRIES for value in (codes[asset], market.symbol, first, last)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ledger_entries (account, currency, kind, amount, reference, created_at)"  # noqa: S608
+            " SELECT account, currency, kind, amount, reference, created_at"
+            f" FROM ({' UNION ALL '.join(selects)}) AS entries WHERE amount <> 0 ORDER BY sequence, place",
+            parameters,
+        )

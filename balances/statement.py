@@ -1,4 +1,4 @@
-"""What changed one balance, a page at a time, with what was owned after each change."""
+"""The statement of a balance: its ledger entries, a page at a time, with the total after each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ class Line:
     entry_id: int
     kind: str
     amount: str
-    # What was owned after it, available and frozen together: freezing is no change of ownership.
+    # The total after the entry: available and frozen together, because freezing does not change ownership.
     after: str
     reference: str
     at: str
-    # The trade's or the transfer's own page.
+    # The page of the trade or the transfer.
     path: str = ""
 
 
 @dataclass
 class Page:
-    """Newest first. `opening` is what was owned before the last line; `older` names the next page, if there is one."""
+    """The lines, newest first. `opening` is the total before the last line; `older` is the place of the next page."""
 
     lines: list[Line]
     closing: str
@@ -42,10 +42,10 @@ class Page:
 
 
 def read_statement(balance: Balance, place: str = "") -> Page:
-    """The page at a place that `older` named, or the newest. Raises BadSignature for a place that nobody named.
+    """The page at a place that was `older` of another page, or the newest. Raises BadSignature for any other place.
 
-    A place carries what was owned there, so that no page has to sum up those before it. That is final: entries are only
-    ever added, at the end.
+    A place holds the total at that entry, so that no page has to add up the entries before it. The total never changes,
+    because new entries are added at the end alone.
     """
     entries = LedgerEntry.objects.filter(account=balance.user_id, currency_id=balance.currency_id)
     owned: Decimal | None = None
@@ -54,7 +54,7 @@ def read_statement(balance: Balance, place: str = "") -> Page:
         if balance_id != balance.pk:
             raise signing.BadSignature("a place in another statement")
         entries, owned = entries.filter(id__lt=last_id), Decimal(owned_text)
-    # The balance in the same statement as its entries: one that is settled in between would make all lines wrong.
+    # The balance is read in the same statement as its entries. A batch settled in between would make all totals wrong.
     now = Balance.objects.filter(user_id=OuterRef("account"), currency_id=OuterRef("currency_id"))
     total = {name: Subquery(now.values(name)) for name in ("available", "frozen")}
     rows: list[Any] = list(entries.annotate(**total).order_by("-id")[: PER_PAGE + 1])
@@ -78,7 +78,7 @@ def _page(balance: Balance, rows: list[Any], closing: Decimal) -> Page:
 
 
 def _paths(references: Iterable[str]) -> dict[str, str]:
-    """Where the trades and transfers that the references name are told, by one query each."""
+    """The pages of the trades and transfers that the references name, by one query each."""
     named = set(references)
     trades = [
         reference.removeprefix(TRADE_PREFIX).rpartition("-")

@@ -1,62 +1,91 @@
-"""Balances over REST: looking, and the operators' transfers."""
+"""Balances over REST: reading them, and the operators' transfers."""
 
-from typing import Any
+from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from balances import api_docs
-from balances.forms import TransferForm
+from balances import answers
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
-from base.web.answers import answer, body
+from base.web.answers import answer, body, read_page
 from base.web.authentication import IsStaff, caller_id
-from base.web.errors import UserNotFound, timestamp
-from base.web.forms import parse_id
-from base.web.pages import read_page
-from core.money import plain
+from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
+from base.web.forms import Form
+from base.web.openapi.operations import Call
+from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
+from base.web.values import parse_id
+from markets.models import ASSET_PATTERN
 from markets.services import known_asset
 from users.services import find_user
 
+TAG = "balances"
+_EXAMPLE = {"userId": 1, "currency": "USD", "amount": "500", "reason": "welcome", "reference": "welcome-1"}
 
-@extend_schema_view(get=api_docs.LIST_BALANCES)
+
+class TransferForm(Form):
+    """A deposit or a withdrawal."""
+
+    user_id: Annotated[int, IDENTIFIER]
+    currency: Annotated[str, text(ASSET_PATTERN, 16)]
+    amount: Annotated[Decimal, NOT_ZERO]
+    reason: Annotated[str, line(200)]
+    reference: Annotated[str, text(r"[A-Za-z0-9._:-]{1,64}", 64)]
+
+
+_TRANSFER = Call(
+    *(TAG, "transfer", "Deposit or withdraw", answers.Balance),
+    text="A positive amount is deposited, a negative one withdrawn, once per reference.",
+    body=TransferForm,
+    examples={"a deposit": _EXAMPLE},
+    replayable=True,
+    refusals=(
+        *(UserNotFound, AssetNotFound, InsufficientFunds, AmountTooLarge, ReferenceReused),
+        "AMOUNT_OFF_SCALE",
+    ),
+)
+
+
 class BalancesView(APIView):
+    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance])
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
         mine = Balance.objects.filter(user_id=owner).order_by("currency_id")
-        return answer([represent_balance(balance) for balance in mine])
+        return answer([answers.Balance.of(balance) for balance in mine])
 
 
-@extend_schema_view(get=api_docs.READ_BALANCE)
 class BalanceView(APIView):
+    @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.")
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         code = known_asset(currency).code
         balance = Balance.objects.filter(user_id=owner, currency_id=code).first()
-        return answer(represent_balance(balance or Balance(user_id=owner, currency_id=code)))
+        return answer(answers.Balance.of(balance or Balance(user_id=owner, currency_id=code)))
 
 
-@extend_schema_view(get=api_docs.READ_LEDGER)
 class LedgerView(APIView):
+    @Call(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry], paged=True)
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=known_asset(currency))
-        return read_page(request, entries, represent_entry)
+        return read_page(request, entries, answers.LedgerEntry.of)
 
 
-@extend_schema_view(post=api_docs.TRANSFER, put=api_docs.TRANSFER_BY_PUT)
 class TransferView(APIView):
     permission_classes = [IsStaff]
 
+    @_TRANSFER
     def post(self, request: Request) -> Response:
-        values = TransferForm().read(body(request))
-        find_user(values["user_id"])
-        made, replayed = transfer(operator_id=request.user.pk, **values)
-        return answer(represent_transfer(made), message="Balance updated", replayed=replayed)
+        form = TransferForm.read(body(request))
+        find_user(form.user_id)
+        made, replayed = transfer(operator_id=request.user.pk, **form.sent())
+        return answer(answers.Balance.of(_after(made)), message="Balance updated", replayed=replayed)
 
+    @replace(_TRANSFER, id="transferByPut")
     def put(self, request: Request) -> Response:
         return self.post(request)
 
@@ -71,34 +100,12 @@ def readable_user_id(request: Request, user_id: str) -> int:
     return find_user(wanted).id
 
 
-def represent_balance(balance: Balance) -> dict[str, Any]:
-    return {
-        "userId": balance.user_id,
-        "currency": balance.currency_id,
-        "availableBalance": plain(balance.available),
-        "frozenBalance": plain(balance.frozen),
-        "totalBalance": plain(balance.total),
-        "updatedAt": timestamp(balance.updated_at) if balance.updated_at else None,
-    }
-
-
-def represent_transfer(made: Transfer) -> dict[str, Any]:
+def _after(made: Transfer) -> Balance:
     """The balance as it was after the transfer, however often it is asked for again."""
-    return {
-        "userId": made.user_id,
-        "currency": made.currency_id,
-        "availableBalance": plain(made.available_after),
-        "frozenBalance": plain(made.frozen_after),
-        "totalBalance": plain(made.available_after + made.frozen_after),
-        "updatedAt": timestamp(made.created_at),
-    }
-
-
-def represent_entry(entry: LedgerEntry) -> dict[str, Any]:
-    return {
-        "entryId": entry.id,
-        "kind": entry.kind,
-        "amount": plain(entry.amount),
-        "reference": entry.reference,
-        "createdAt": timestamp(entry.created_at),
-    }
+    return Balance(
+        user_id=made.user_id,
+        currency_id=made.currency_id,
+        available=made.available_after,
+        frozen=made.frozen_after,
+        updated_at=made.created_at,
+    )

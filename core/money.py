@@ -77,3 +77,16 @@ def plain_units(units: int) -> str:
 def plain_units_or_none(units: int | None) -> str | None:
     """The same, and None for None."""
     return None if units is None else plain_units(units)
+
+
+def stored_units(value: int | Decimal | str) -> int:
+    """An amount as the database's driver gives it, in units: on SQLite an integer, or a text for a turnover."""
+    if isinstance(value, int):
+        return value
+    # Most amounts of an order that is new are zero.
+    return to_units(Decimal(value)) if value else 0
+
+
+def units_or_none(value: int | Decimal | str | None) -> int | None:
+    """The same where there may be no amount."""
+    return None if value is None else stored_units(value)

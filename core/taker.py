@@ -152,8 +152,8 @@ class Taker:
         unfrozen = released_by_fill(buyer, quantity, value)
         buyer_fee = fee(quantity, buyer_rate, book.rules.base_step)
         seller_fee = fee(value, seller_rate, book.rules.quote_step)
-        # By position, because nine keywords take as long as the whole object.
-        trade = Trade(book.next_sequence, maker, taker, price, quantity, value, buyer_fee, seller_fee, unfrozen)
+        # By position, because ten keywords take as long as the whole object.
+        trade = Trade(book.next_sequence, taker, buyer, seller, price, quantity, value, buyer_fee, seller_fee, unfrozen)
         self.trades.append(trade)
         buyer.frozen -= unfrozen
         seller.frozen -= quantity

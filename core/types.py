@@ -181,8 +181,9 @@ class Trade(NamedTuple):
     """
 
     sequence: int
-    maker: Order
     taker: Order
+    buyer: Order
+    seller: Order
     price: int
     quantity: int
     notional: int
@@ -191,12 +192,8 @@ class Trade(NamedTuple):
     buyer_unfrozen: int
 
     @property
-    def buyer(self) -> Order:
-        return self.taker if self.taker.side is Side.BUY else self.maker
-
-    @property
-    def seller(self) -> Order:
-        return self.maker if self.taker.side is Side.BUY else self.taker
+    def maker(self) -> Order:
+        return self.seller if self.taker is self.buyer else self.buyer
 
 
 class Event(NamedTuple):

@@ -5,6 +5,8 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
+from base.storage.checks import log_servers_away
+
 try:
     from exchange.settings import LOGGING
 except ImproperlyConfigured as error:
@@ -27,3 +29,9 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+
+
+def post_worker_init(worker):
+    """In the first process alone, because all of them have the same settings."""
+    if worker.age == 1:
+        log_servers_away()

@@ -16,9 +16,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 wsgi: Any = get_wsgi_application()
 rest: Any = WSGIMiddleware(wsgi, workers=10)
 
+from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
-from marketdata.feed import DIGEST, market_channel, open_market_feed  # noqa: E402
+from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
 from orders.feed import OrderEventLog, open_order_feed  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
@@ -33,7 +34,7 @@ class ExchangeJournal(OrderEventLog):
 
 
 # One hub, and so one subscription to Redis, for all streams of the process.
-hub = install_hub(ExchangeJournal(), DIGEST)
+hub = install_hub(ExchangeJournal(), CONFLATOR)
 order_status = StreamApplication(hub, open_order_feed)
 
 
@@ -65,6 +66,7 @@ def _clean(scope: Scope) -> dict[str, Any]:
 
 
 async def _live(receive: Receive, send: Send) -> None:
+    log_servers_away()
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
     await hub.stop()

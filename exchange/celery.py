@@ -10,13 +10,14 @@ from typing import Any
 
 from celery import Celery, Task, beat
 from celery.app.amqp import AMQP, Queues
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
 from kombu import Queue
 from kombu.transport import redis
 from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
+from base.storage.checks import log_servers_away
 from base.telemetry import liveness
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,12 @@ redis.Transport.Channel = SafeChannel
 def _set_up_logging(**_: Any) -> None:
     """In place of Celery's own logging, which would write plain lines; its --loglevel counts for nothing."""
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_init.connect(weak=False)
+@beat_init.connect(weak=False)
+def _check_servers(**_: Any) -> None:
+    log_servers_away()
 
 
 class Scheduler(beat.Scheduler):

@@ -1,22 +1,108 @@
-"""The description of all that the exchange serves: what Django's views say, and the paths that are no such views."""
+"""The description of all that the exchange serves: what the views declare, and the paths that are no such views."""
 
 from typing import Any
 
-from base.web.openapi.document import finish
-from marketdata.api_docs import MARKET_STREAM
-from operations.api_docs import LIVE, METRICS, READY
-from orders.stream_api_docs import ORDER_STATUS_STREAM
+from base.web.errors import (
+    AssetNotFound,
+    MarketNotFound,
+    NotAcceptable,
+    NotAuthenticated,
+    NotFound,
+    NotYourAccount,
+    OrderNotFound,
+    UserNotFound,
+)
+from base.web.openapi.document import InPaths, finish
+from base.web.openapi.operations import (
+    BEARER,
+    JSON,
+    OLD_USER_ID,
+    SESSION,
+    TEXT,
+    TICKET,
+    Query,
+    answered,
+    operation,
+    stream,
+)
+from base.web.values import Id
+from marketdata import answers as marketdata
+from markets.answers import AssetCode, Symbol
+from operations.health import Liveness, Readiness
+from orders import answers as orders
 
-# What exchange.asgi serves in front of Django, and what is no view of the REST framework.
-BESIDE_THE_VIEWS = {
+IN_PATHS: InPaths = {
+    "userId": (Id, UserNotFound),
+    "currency": (AssetCode, AssetNotFound),
+    "symbol": (Symbol, MarketNotFound),
+    "orderId": (Id, OrderNotFound),
+    "clientOrderId": (orders.ClientOrderId, OrderNotFound),
+}
+OPERATIONS = "operations"
+_LAST_EVENT_ID = "The id of the event that was seen last; what came after it is sent first."
+ORDER_STATUS_STREAM = stream(
+    "streamOrderStatus",
+    "The caller's own orders, as they change",
+    [orders.ConnectedEvent, orders.OrderStatusUpdateEvent, orders.OrdersResetEvent],
+    (NotAuthenticated, NotYourAccount, UserNotFound),
+    text=(
+        "Signed in by `Authorization`, by the session cookie, or in a browser by a ticket. A keep-alive comment comes"
+        " every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
+    ),
+    security=[{BEARER: []}, {TICKET: []}, {SESSION: []}],
+    parameters=[
+        {"in": "header", "name": "Last-Event-ID", "schema": TEXT, "description": _LAST_EVENT_ID},
+        Query("lastEventId", TEXT, f"As the header, for pages that cannot set it. {_LAST_EVENT_ID}").parameter(),
+        OLD_USER_ID.parameter(),
+    ],
+)
+MARKET_STREAM = stream(
+    "streamMarket",
+    "A market's depth, trades and ticker, as they change",
+    [marketdata.DepthEvent, marketdata.TradesEvent, marketdata.TickerEvent, marketdata.MarketResetEvent],
+    text="Open to anybody. The events have no `id:` lines; a keep-alive comment comes every 15 seconds.",
+)
+LIVE = operation(
+    *(OPERATIONS, "isLive", "The process answers"),
+    {"200": answered("It does; nothing else was checked.", JSON, Liveness)},
+)
+READY = operation(
+    *(OPERATIONS, "isReady", "Whether the process can do its work"),
+    {
+        "200": answered("It can. Matching goes on without Redis, so `redis` may be away.", JSON, Readiness),
+        "503": answered("The database does not answer, or takes no writes.", JSON, Readiness),
+    },
+)
+METRICS = operation(
+    *(OPERATIONS, "readMetrics", "What is counted, for Prometheus alone: no proxy lets it out"),
+    {"200": answered("Metrics in Prometheus' text format.", "text/plain", TEXT)},
+)
+_DOCUMENT = {"schema": {"type": "object"}}
+_DOCUMENT_TYPES = (JSON, "application/vnd.oai.openapi+json", "application/yaml", "application/vnd.oai.openapi")
+SCHEMA = operation(
+    *(OPERATIONS, "readSchema", "This description: OpenAPI 3.1"),
+    {"200": {"description": "The document.", "content": dict.fromkeys(_DOCUMENT_TYPES, _DOCUMENT)}},
+    (NotFound, NotAcceptable),
+    text="As JSON or YAML, by `Accept` or by `format`.",
+    parameters=[{"in": "query", "name": "format", "schema": {"type": "string", "enum": ["json", "yaml"]}}],
+)
+PAGES = operation(
+    *(OPERATIONS, "readSwaggerUi", "This description as pages, to read and to try out"),
+    {"200": answered("The page.", "text/html", TEXT)},
+    text="Swagger UI, its files served here; the script that starts it is a request of its own (`?script`).",
+)
+# What exchange.asgi serves in front of Django, and what is no call of the API.
+BESIDE_THE_CALLS = {
     "/api/v1/stream/order-status": {"get": ORDER_STATUS_STREAM},
     "/api/v1/stream/market/{symbol}": {"get": MARKET_STREAM},
-    "/health/live": LIVE,
-    "/health/ready": READY,
-    "/metrics": METRICS,
+    "/health/live": {"get": LIVE},
+    "/health/ready": {"get": READY},
+    "/metrics": {"get": METRICS},
+    "/api/schema": {"get": SCHEMA},
+    "/swagger-ui.html": {"get": PAGES},
 }
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """The last step of drf-spectacular's generator; settings name it."""
-    return finish(result, BESIDE_THE_VIEWS)
+    return finish(result, BESIDE_THE_CALLS, IN_PATHS)

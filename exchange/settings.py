@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,7 @@ from base.storage.redis import (
     transport_options,
 )
 from base.telemetry import logs
-from base.web.openapi.options import OPTIONS
+from base.web.openapi import OPTIONS
 from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
 
 # First of all: what is wrong with the settings is a line of the log too.
@@ -136,6 +137,11 @@ def database(url: str) -> dict[str, Any]:
     is_sqlite = config["ENGINE"].endswith("sqlite3")
     if not is_sqlite and not config["ENGINE"].endswith("mysql"):
         raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
+    if not is_sqlite and find_spec("MySQLdb") is None:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names MySQL, and its driver is not installed:"
+            " .venv/bin/pip install --require-hashes -r requirements-mysql.lock"
+        )
     # The same engines, with their statements counted.
     config["ENGINE"] = f"django_prometheus.db.backends.{'sqlite3' if is_sqlite else 'mysql'}"
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
@@ -158,7 +164,7 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 # A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
-EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.channels.NobodyReads"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
 # how many threads read the database for all of them.
@@ -243,7 +249,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "base.web.answers.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "base.web.openapi.operations.CallSchema",
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536

@@ -1,4 +1,4 @@
-"""Candles: the tape summed up by interval, and the last 24 hours of it."""
+"""Candles: the trades of a market, summed up by interval."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from base.storage.bulk import dialect, execute, stored_instant, update_rows, write_inserts
-from base.storage.fields import stored_units
 from core import types as core
+from core.money import stored_units
 from markets.models import Candle, Interval, Market
 
 _CHANGING = ("high", "low", "close", "volume", "quote_volume", "trades")
 
 
 class _Summary(NamedTuple):
-    """A batch of trades in a few figures, in units."""
+    """The trades of a batch, summed up as in a candle, in units."""
 
     open: int
     high: int
@@ -28,21 +28,26 @@ class _Summary(NamedTuple):
 
 
 def record(symbol: str, trades: Sequence[core.Trade], now: datetime) -> None:
-    """Add a batch's trades, in order, to the candles that `now` falls in, inside the caller's transaction.
+    """Add a batch's trades, in order, to the candles of the time `now`, in the caller's transaction.
 
-    Only the worker that holds the book's row calls this, so reading and writing them cannot race.
+    Only the worker that locks the book's row calls this, so no other process writes these candles meanwhile.
     """
     batch = _summary(trades)
     opens = {interval.value: opens_at(now, interval) for interval in Interval}
     open_now = _open_now(symbol, opens)
-    rows = [_extended(candle, batch) for candle in open_now.values()]
+    rows = []
+    for candle_id, *amounts, number in open_now.values():
+        high, low, volume, quote_volume = map(stored_units, amounts)
+        highest, lowest = max(high, batch.high), min(low, batch.low)
+        sums = (volume + batch.volume, quote_volume + batch.quote_volume, number + batch.trades)
+        rows.append((candle_id, highest, lowest, batch.close, *sums))
     update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
     new = [(symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
     execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
 
 
 def _open_now(symbol: str, opens: Mapping[int, datetime]) -> dict[int, tuple[Any, ...]]:
-    """The candles that are open, by interval, as the database gives them. In SQL: each batch that trades reads them."""
+    """The candles of these openings, by interval, as the driver gives them. In SQL, because each batch reads them."""
     each = " OR ".join(["(`interval` = %s AND opens_at = %s)"] * len(opens))
     keys = [part for interval, instant in opens.items() for part in (interval, stored_instant(instant))]
     with connection.cursor() as cursor:
@@ -55,15 +60,15 @@ def _open_now(symbol: str, opens: Mapping[int, datetime]) -> dict[int, tuple[Any
 
 
 def opens_at(instant: datetime, interval: int) -> datetime:
-    """When the interval that the instant falls in began; days begin at midnight UTC."""
+    """The opening of the interval that this instant is in. Days begin at midnight UTC."""
     seconds = int(instant.timestamp())
     return datetime.fromtimestamp(seconds - seconds % interval, UTC)
 
 
 def read(market: Market, interval: Interval, first: datetime, last: datetime) -> list[Candle]:
-    """The candles that open from `first` to `last`, both included, with a flat one where nothing was traded.
+    """The candles that open from `first` to `last`, both included. An interval without trades has a flat candle.
 
-    Before the market's first trade there is no price, and no candle.
+    Before the market's first trade there are no candles, because there is no price.
     """
     rows = Candle.objects.filter(market=market, interval=interval)
     earlier = rows.filter(opens_at__lt=first).order_by("-opens_at").first()
@@ -72,7 +77,7 @@ def read(market: Market, interval: Interval, first: datetime, last: datetime) ->
 
 
 def last_day(market: Market, now: datetime) -> list[Candle]:
-    """The minutes of the last 24 hours in which something was traded, oldest first."""
+    """The one-minute candles of the last 24 hours, oldest first, without those of minutes without trades."""
     since = opens_at(now - timedelta(days=1), Interval.MINUTE) + timedelta(seconds=Interval.MINUTE)
     return list(
         Candle.objects.filter(market=market, interval=Interval.MINUTE, opens_at__gte=since).order_by("opens_at")
@@ -89,20 +94,6 @@ def _summary(trades: Sequence[core.Trade]) -> _Summary:
         volume=sum(trade.quantity for trade in trades),
         quote_volume=sum(trade.notional for trade in trades),
         trades=len(trades),
-    )
-
-
-def _extended(candle: tuple[Any, ...], batch: _Summary) -> tuple[int, ...]:
-    """An open candle's id and changing figures, in units, with the batch's trades in them."""
-    candle_id, high, low, volume, quote_volume, trades = candle
-    return (
-        candle_id,
-        max(stored_units(high), batch.high),
-        min(stored_units(low), batch.low),
-        batch.close,
-        stored_units(volume) + batch.volume,
-        stored_units(quote_volume) + batch.quote_volume,
-        trades + batch.trades,
     )
 
 

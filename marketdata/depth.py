@@ -1,4 +1,4 @@
-"""The order book as it is shown: levels, best first."""
+"""Depth: the best levels of a book, as clients see them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,6 +10,7 @@ from base.storage.fields import AmountSum
 from core.book import Book
 from core.money import plain, plain_or_none, to_decimal
 from core.types import Phase, Side
+from marketdata import answers
 from markets.models import Market
 from orders.models import Order, OrderEvent
 from orders.services import resting_orders
@@ -19,11 +20,11 @@ CONSISTENT_ATTEMPTS = 3
 Level = tuple[Decimal, Decimal, int]
 
 
-def read_depth(symbol: str, limit: int) -> dict[str, Any]:
-    """The best levels of both sides from the resting orders, and the sequence that they belong to.
+def read_depth(symbol: str, limit: int) -> answers.OrderBook:
+    """The best levels of both sides from the stored resting orders, and the sequence of the market at that moment.
 
-    The sides are read one after the other, without the book's lock: when a batch was committed in between they are read
-    again, so that they belong together. A book that changes faster than that is shown as it was last read.
+    The sides are read one after the other, without the book's lock. If a batch was committed in between, they are read
+    again, so that both are of one moment. After a few attempts the last reading is returned as it is.
     """
     sequence = _newest_sequence(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
@@ -44,7 +45,7 @@ def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
 
 
 def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-    """The best bid and ask of many markets by one query, each the end of an index."""
+    """The best bid and ask of many markets, by one query that reads one entry of an index for each."""
     resting = Order.objects.filter(market_id=OuterRef("pk"), phase=Phase.RESTING)
     best: Any = {
         name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
@@ -54,8 +55,8 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     return {market.pk: (market.bid, market.ask) for market in rows.only("pk")}
 
 
-def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> dict[str, Any]:
-    """Depth as clients see it, over REST and over the stream alike."""
+def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> answers.OrderBook:
+    """Depth as clients see it, over REST and over the stream."""
     best_bid = bids[0][0] if bids else None
     best_ask = asks[0][0] if asks else None
     spread = best_ask - best_bid if best_bid is not None and best_ask is not None else None
@@ -70,8 +71,8 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
     }
 
 
-def represent_book(symbol: str, book: Book, limit: int) -> dict[str, Any]:
-    """The depth of the book in memory, as read_depth would read it once the batch is committed."""
+def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
+    """The depth of the book in memory: what read_depth will read once the batch is committed."""
     bids, asks = (
         [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
         for side in (Side.BUY, Side.SELL)
@@ -103,5 +104,5 @@ def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
     return [(level["price"], level["left"], level["orders"]) for level in levels[:limit]]
 
 
-def _represent(price: Decimal, quantity: Decimal, orders: int) -> dict[str, Any]:
+def _represent(price: Decimal, quantity: Decimal, orders: int) -> answers.Level:
     return {"price": plain(price), "quantity": plain(quantity), "orderCount": orders}

@@ -1,13 +1,13 @@
 """The public stream of a market: its depth, its trades and its ticker.
 
-The worker publishes depth and trades after its commit, one message of each for a batch. The stream process condenses
-them and reads the ticker, once a second for all who follow the market.
+The worker publishes depth and trades after its commit, one message of each for a batch. The stream process conflates
+them, and reads the ticker once a second for all streams of the market.
 """
 
 import functools
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +18,11 @@ from base.streams.conflation import Conflator
 from base.streams.gap_detector import Position
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
-from base.streams.sharing import Shared
+from base.streams.threads import Shared
 from core import types as core
 from core.book import Book
 from core.types import Status
+from marketdata.answers import OrderBook
 from marketdata.depth import read_depth, represent_book
 from marketdata.tape import represent_print
 from marketdata.ticker import read_ticker
@@ -33,8 +34,8 @@ logger = logging.getLogger(__name__)
 LEVELS = 20
 CHANNEL_PREFIX = "market-"
 DEPTH, TRADES, TICKER = "depth", "trades", "ticker"
-# Events of orders that never rested. What they traded or removed on their way has events of its own.
-_BESIDE_THE_BOOK = (Status.REJECTED, Status.EXPIRED)
+# Statuses of orders that never rested. The orders that they traded with, or removed, have their own events.
+_NEVER_RESTED = (Status.REJECTED, Status.EXPIRED)
 _SEQUENCE = re.compile(r'"sequence":([0-9]{1,18})')
 
 
@@ -45,7 +46,7 @@ def market_channel(symbol: str) -> str:
 def market_messages(
     book: Book, events: Sequence[core.Event], trades: Sequence[core.Trade], now: datetime
 ) -> list[Message]:
-    """What a batch changed in public, for the worker. Never raises: what is not published is read later."""
+    """The public messages of a batch. Never raises, because streams read later what is not published."""
     try:
         return list(_messages(book, events, trades, now))
     except Exception:
@@ -61,12 +62,12 @@ def _messages(
     if trades:
         prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in trades)
         yield Message(channel, TRADES, [represent_print(symbol, *line, now) for line in prints])
-    if any(event.status not in _BESIDE_THE_BOOK for event in events):
+    if any(event.status not in _NEVER_RESTED for event in events):
         yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
 
 
 class _Readings:
-    """What the streams of a market read of it, once for all that ask at the same moment."""
+    """The shared readings of one market's depth and ticker."""
 
     def __init__(self, symbol: str) -> None:
         self.depth = Shared(lambda: read_depth(symbol, LEVELS))
@@ -79,7 +80,7 @@ def _readings(symbol: str) -> _Readings:
 
 
 class MarketFeed:
-    """What one stream tells of a market. `position`: everything up to there was told, as depth or as it came."""
+    """What one stream sends of a market. Everything up to `_position` was sent: as it came, or as part of a depth."""
 
     user_id = None
 
@@ -87,7 +88,7 @@ class MarketFeed:
         self.channels = frozenset({market_channel(symbol)})
         self._symbol = symbol
         self._position = 0
-        self._told: dict[str, str] = {}
+        self._last_sent: dict[str, str] = {}
 
     def opening(self, since: float) -> list[Message]:
         depth = _readings(self._symbol).depth.read(since)
@@ -95,71 +96,71 @@ class MarketFeed:
         return self._state(depth, since)
 
     def missed(self, since: float) -> list[Message]:
-        """What there is now, if it is another than what was told; and if trades may be lacking, a word to say so."""
+        """Depth and ticker, if the depth is not the one that was sent last; after trades, a reset before them."""
         depth = _readings(self._symbol).depth.read(since)
         if depth["sequence"] <= self._position:
             return []
-        # Read after the depth: what traded up to its sequence is seen for certain.
+        # Read after the depth, so that every trade up to the depth's sequence is found.
         has_traded = Trade.objects.filter(market_id=self._symbol, sequence__gt=self._position).exists()
         self._position = depth["sequence"]
         if has_traded:
             return [self._message(RESET, {"reason": "MAY_HAVE_MISSED"}), *self._state(depth, since)]
-        # Refused orders take numbers too, and change nothing that is public.
-        if _levels(data_text(depth)) != _levels(self._told[DEPTH]):
+        # The sequence alone may differ, because rejected orders have events too and change nothing in public.
+        if _levels(data_text(depth)) != _levels(self._last_sent[DEPTH]):
             return self._state(depth, since)
-        # As if it had been told: what is queued still, from before it was read, is old.
-        self._told[DEPTH] = data_text(depth)
+        # Not sent, because it is equal; but a queued depth from before this reading is old from now on.
+        self._last_sent[DEPTH] = data_text(depth)
         return []
 
     def confirm(self, position: Position) -> None:
         self._position = max(self._position, position.newest.get(self._symbol, 0))
 
-    def is_news(self, kind: str, data: str) -> bool:
-        """Not a depth that was queued while a later one was read, nor a ticker that says the same again."""
-        told = self._told.get(kind, "")
+    def is_new(self, kind: str, data: str) -> bool:
+        """False for a depth older than the one that was sent last, and for a ticker that equals the last one."""
+        last_sent = self._last_sent.get(kind, "")
         if kind == TRADES:
             return True
-        if data == told or (kind == DEPTH and _sequence(data) < _sequence(told)):
+        if data == last_sent or (kind == DEPTH and _sequence(data) < _sequence(last_sent)):
             return False
-        self._told[kind] = data
+        self._last_sent[kind] = data
         return True
 
     def is_allowed(self) -> bool:
         return True
 
-    def _state(self, depth: dict[str, Any], since: float) -> list[Message]:
+    def _state(self, depth: OrderBook, since: float) -> list[Message]:
         ticker = _readings(self._symbol).ticker.read(since)
-        self._told = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
+        self._last_sent = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
         return [self._message(DEPTH, depth), self._message(TICKER, ticker)]
 
-    def _message(self, kind: str, data: dict[str, Any]) -> Message:
+    def _message(self, kind: str, data: Mapping[str, Any]) -> Message:
         return Message(market_channel(self._symbol), kind, data)
 
 
 def open_market_feed(symbol: str, request: StreamRequest) -> MarketFeed:
-    """The feed of a market, for anybody. Raises TooManyRequests, MarketNotFound."""
+    """Open the public feed of a market. Raises TooManyRequests, MarketNotFound."""
     request.meter.count(None)
     return MarketFeed(known_market(symbol).symbol)
 
 
 def _newer(older: str, newer: str) -> str:
-    """The depth of the later batch: two workers that serve one market may publish out of order."""
+    """The depth with the larger sequence, because two workers of one market may publish out of order."""
     return newer if _sequence(newer) >= _sequence(older) else older
 
 
 def _joined(older: str, newer: str) -> str:
-    """One array of two, without parsing them."""
+    """Two JSON arrays joined into one, without parsing them."""
     return f"{older[:-1]},{newer[1:]}"
 
 
 def _sequence(depth: str) -> int:
-    """The first in the text is the depth's own; parsing the rest of it for each listener would cost a lot more."""
+    """The first sequence in the text, which is the depth's own. To parse all of it for each stream would cost more."""
     match = _SEQUENCE.search(depth)
     return int(match[1]) if match else 0
 
 
 def _levels(depth: str) -> str:
-    """All of it but its sequence."""
+    """The depth without its sequence."""
     return _SEQUENCE.sub("", depth, count=1)
 
 
@@ -167,4 +168,4 @@ def _ticker_message(channel: str, since: float) -> Message:
     return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
 
 
-DIGEST = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)
+CONFLATOR = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)

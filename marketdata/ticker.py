@@ -1,10 +1,10 @@
-"""The last 24 hours of a market in a few figures."""
+"""The ticker: the last 24 hours of a market in a few figures."""
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
 from core.money import plain, plain_or_none
+from marketdata import answers
 from marketdata.candles import last_day
 from marketdata.depth import read_best
 from markets.models import Market, Trade
@@ -12,8 +12,8 @@ from markets.models import Market, Trade
 _HUNDREDTH = Decimal("0.01")
 
 
-def read_ticker(market: Market, now: datetime) -> dict[str, Any]:
-    """Prices and turnover since 24 hours ago, to the minute; nulls while there is nothing to tell."""
+def read_ticker(market: Market, now: datetime) -> answers.Ticker:
+    """Prices and turnover since 24 hours ago, to the minute; nulls where nothing was traded or nothing rests."""
     minutes = last_day(market, now)
     last = Trade.objects.filter(market=market).order_by("-sequence").values_list("price", flat=True).first()
     change = minutes[-1].close - minutes[0].open if minutes else None

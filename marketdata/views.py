@@ -1,10 +1,8 @@
 """The order book and the ticker over REST."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,60 +10,78 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
-from base.web.forms import parse_id, parse_limit
+from base.web.forms import parse_limit
+from base.web.openapi.operations import TEXT, Call, Query, limit
+from base.web.values import parse_id
 from core.money import plain
-from marketdata import api_docs, candles
+from marketdata import answers, candles
 from marketdata.depth import read_depth
 from marketdata.tape import represent_trade
 from marketdata.ticker import read_ticker
 from markets.models import Candle, Interval, Market, Trade
 from markets.services import known_market
 
+TAG = "markets"
+# No candle is from outside of these years, and the arithmetic of dates fails near the ends of the calendar.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+_MOMENT = "ISO 8601, or milliseconds since 1970."
+_CANDLES = (
+    Query(
+        "interval",
+        {"type": "string", "enum": Interval.labels, "default": Interval.MINUTE.label},
+        "How long a candle lasts.",
+        ("INVALID_CHOICE",),
+    ),
+    Query("startTime", TEXT, f"The first one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
+    Query("endTime", TEXT, f"The last one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
+    limit(100),
+)
 
-@extend_schema_view(get=api_docs.LIST_TICKERS)
+
 class TickersView(APIView):
     permission_classes = [AllowAny]
 
+    @Call(TAG, "listTickers", "The tickers of all markets", list[answers.Ticker])
     def get(self, request: Request) -> Response:
         now = timezone.now()
         return answer([read_ticker(market, now) for market in Market.objects.order_by("symbol")])
 
 
-@extend_schema_view(get=api_docs.READ_TICKER)
 class TickerView(APIView):
     permission_classes = [AllowAny]
 
+    @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(read_ticker(known_market(symbol), timezone.now()))
 
 
-@extend_schema_view(get=api_docs.READ_DEPTH)
 class DepthView(APIView):
     permission_classes = [AllowAny]
 
+    @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),))
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 20, 500)
         return answer(read_depth(known_market(symbol).symbol, limit))
 
 
-# Candles outside of these years are none of ours, and dates near the ends of the calendar cannot be reckoned with.
-FIRST_YEAR, LAST_YEAR = 2000, 2199
-
-
-@extend_schema_view(get=api_docs.READ_TRADES)
 class TradesView(APIView):
     permission_classes = [AllowAny]
 
+    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=(limit(50),))
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 50, 500)
         tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[:limit]
         return answer([represent_trade(trade) for trade in tape])
 
 
-@extend_schema_view(get=api_docs.READ_CANDLES)
 class KlinesView(APIView):
     permission_classes = [AllowAny]
 
+    @Call(
+        *(TAG, "readCandles", "Candles, oldest first", list[answers.Candle]),
+        text="Intervals without a trade included, none before the market's first trade.",
+        query=_CANDLES,
+    )
     def get(self, request: Request, symbol: str) -> Response:
         market, query = known_market(symbol), request.query_params
         interval = _interval(query.get("interval"))
@@ -110,7 +126,7 @@ def _instant(name: str, text: str) -> datetime:
     return instant
 
 
-def represent_candle(candle: Candle) -> dict[str, Any]:
+def represent_candle(candle: Candle) -> answers.Candle:
     return {
         "openTime": timestamp(candle.opens_at),
         "open": plain(candle.open),

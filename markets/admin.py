@@ -1,4 +1,4 @@
-"""Assets, markets and the tape in the admin. Markets are opened and changed by the same services as over the API."""
+"""Assets, markets and trades in the admin. Markets are opened and changed by the same services as over the API."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 else:
     _MarketForm = forms.ModelForm
 
-# What is about to happen, for whoever must confirm it.
+# The effects of a trading status, for the operator who must confirm it.
 EFFECTS = {
-    MarketStatus.HALTED: "New orders are refused from now on. What waits already is matched, then nothing trades.",
-    MarketStatus.CANCEL_ONLY: "New orders are refused from now on; those that rest can be cancelled.",
-    MarketStatus.TRADING: "New orders are taken and matched again, beside those that rest in the book.",
+    MarketStatus.HALTED: "New orders are refused from now on. Orders that wait already are matched, then none trades.",
+    MarketStatus.CANCEL_ONLY: "New orders are refused from now on; resting orders can be cancelled.",
+    MarketStatus.TRADING: "New orders are accepted and matched again, with the orders that rest in the book.",
 }
-# Orders were checked against them.
+# They never change, because stored orders were checked against them.
 FIXED = ("symbol", "base", "quote", "tick_size", "lot_size")
 CHANGEABLE = (
     "min_quantity",
@@ -45,7 +45,7 @@ CHANGEABLE = (
 
 
 class CodedAdmin(PlainAdmin):
-    """Things known by a code. Codes are in upper case, and MySQL compares them exactly."""
+    """Rows that are named by a code. Codes are in upper case, and MySQL compares them exactly."""
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -55,7 +55,7 @@ class CodedAdmin(PlainAdmin):
 
 @admin.register(Asset)
 class AssetAdmin(CodedAdmin):
-    """An asset is made and never changed: amounts were counted in its scale, and only transfers move its supply."""
+    """An asset is made and never changed, because amounts are counted in its scale and transfers change its supply."""
 
     list_display = ("code", "scale", "supply")
     ordering = ("code",)
@@ -76,7 +76,7 @@ class MarketForm(_MarketForm):
             self.fields["min_quantity"].required = False
             self.fields["min_quantity"].help_text = "The lot size if left empty."
         for field in self.fields.values():
-            # What counts as changed is what differs from the page as it was opened, not from the row of by then.
+            # A field is changed if it differs from the page as it was opened, whatever the row holds by now.
             field.show_hidden_initial = not adding
 
     def clean(self) -> dict[str, Any]:
@@ -110,11 +110,11 @@ class MarketAdmin(CodedAdmin):
         return _confirm(chosen, MarketStatus.TRADING)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.switch)
-        return [path("switch/<str:status>/", view, name="markets_market_switch"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.confirm_status)
+        return [path("status/<str:status>/", view, name="markets_market_status"), *super().get_urls()]
 
-    def switch(self, request: HttpRequest, status: str) -> HttpResponse:
-        """What is about to happen to the markets named, and what happens when that is confirmed."""
+    def confirm_status(self, request: HttpRequest, status: str) -> HttpResponse:
+        """Ask for a confirmation of the trading status (GET), and set it in each of the named markets (POST)."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         named = request.POST if request.method == "POST" else request.GET
@@ -123,27 +123,27 @@ class MarketAdmin(CodedAdmin):
             raise Http404
         if request.method == "POST":
             for market in markets:
-                self._switch(request, market, status)
+                self._set_status(request, market, status)
             return redirect(_page_of(markets))
         context = {"opts": self.opts, "title": f"Make {len(markets)} of the markets {status}", "markets": markets}
         if len(markets) == 1:
             context["title"] = f"Make {markets[0]} {status}"
         shared = {**self.admin_site.each_context(request), "status": status, "effect": EFFECTS[MarketStatus(status)]}
-        return TemplateResponse(request, "admin/markets/market/switch.html", {**shared, **context})
+        return TemplateResponse(request, "admin/markets/market/confirm_status.html", {**shared, **context})
 
-    def _switch(self, request: HttpRequest, market: Market, status: str) -> None:
+    def _set_status(self, request: HttpRequest, market: Market, status: str) -> None:
         try:
             services.change_market(market, status=status)
         except ExchangeError as error:
             messages.error(request, f"{market}: {error.message}")
             return
         self.log_change(request, market, f"Made {status}.")
-        messages.success(request, f"{market} is {status}; the engine is told behind what waits already.")
+        messages.success(request, f"{market} is {status}; the engine applies it behind the commands that wait already.")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The form, under how the market is just now."""
+        """The form, below the market summary."""
         market = self.get_object(request, object_id)
         blocks = render_blocks(request, market) if market is not None else []
         extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus)}
@@ -155,11 +155,11 @@ class MarketAdmin(CodedAdmin):
         return [*self.get_readonly_fields(request, obj), *CHANGEABLE]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """The status too: a page opened before a halt would resume the market, unasked. `switch` changes it."""
+        """The status is one of them, because a form that was opened before a halt would resume the market."""
         return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at", "status")]
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
-        """By the services. Of a market that is there, only what was changed is written: others may change the rest."""
+        """Save by the services. Of an existing market only the changed fields, because others may change the rest."""
         if change:
             services.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
         else:
@@ -177,7 +177,7 @@ def _parties(order_id: int, user_id: int) -> SafeString:
 
 def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
     symbols = urlencode({"symbol": list(chosen.values_list("pk", flat=True))}, doseq=True)
-    return HttpResponseRedirect(f"{reverse('admin:markets_market_switch', args=[status.value])}?{symbols}")
+    return HttpResponseRedirect(f"{reverse('admin:markets_market_status', args=[status.value])}?{symbols}")
 
 
 def _page_of(markets: list[Market]) -> str:
@@ -187,7 +187,7 @@ def _page_of(markets: list[Market]) -> str:
 
 
 class OfMarketsAdmin(ReadOnlyAdmin):
-    """Rows that each are of a market: a symbol finds its market's, whoever else is called so."""
+    """Rows that belong to a market. A word that is a symbol finds the rows of that market and no others."""
 
     def reserved(self, word: str) -> Q | None:
         return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None

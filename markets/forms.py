@@ -1,29 +1,31 @@
 """The forms of the operators who open and change markets."""
 
-from base.web.forms import Choice, DecimalText, Form, Text
+from decimal import Decimal
+from typing import Annotated
+
+from base.web.forms import Form
+from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, text
 from core.types import MarketStatus, SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
 
-class _Limits(Form):
-    min_quantity = DecimalText(required=False)
-    max_quantity = DecimalText(required=False)
-    min_notional = DecimalText(required=False, zero=True)
-    maker_fee_rate = DecimalText(required=False, zero=True)
-    taker_fee_rate = DecimalText(required=False, zero=True)
-    self_trade_prevention = Choice([mode.value for mode in SelfTradePrevention], required=False)
-    status = Choice(list(MarketStatus), required=False)
+class MarketChangeForm(Form):
+    """What can be changed of a market: tick and lot, which its orders were checked against, cannot."""
+
+    min_quantity: Annotated[Decimal | None, POSITIVE] = None
+    max_quantity: Annotated[Decimal | None, POSITIVE] = None
+    min_notional: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    maker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
+    status: Annotated[str | None, one_of(MarketStatus)] = None
 
 
-class NewMarketForm(_Limits):
-    """POST /markets."""
+class NewMarketForm(MarketChangeForm):
+    """A new market."""
 
-    symbol = Text(pattern=SYMBOL_PATTERN, limit=33)
-    base = Text(pattern=ASSET_PATTERN, limit=16)
-    quote = Text(pattern=ASSET_PATTERN, limit=16)
-    tick_size = DecimalText()
-    lot_size = DecimalText()
-
-
-class MarketChangeForm(_Limits):
-    """PATCH /markets/{symbol}: what orders were checked against, tick and lot, never changes."""
+    symbol: Annotated[str, text(SYMBOL_PATTERN, 33)]
+    base: Annotated[str, text(ASSET_PATTERN, 16)]
+    quote: Annotated[str, text(ASSET_PATTERN, 16)]
+    tick_size: Annotated[Decimal, POSITIVE]
+    lot_size: Annotated[Decimal, POSITIVE]

@@ -1,4 +1,4 @@
-"""What is traded and the public tape: assets, markets, trades."""
+"""Assets, markets, and what was traded: trades and candles."""
 
 from decimal import Decimal
 
@@ -16,11 +16,11 @@ SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"
 
 
 class Asset(models.Model):
-    """A thing one can own. `scale` is the number of digits after the point in which it is counted."""
+    """What a user can own. `scale` is the number of digits after the point in which it is counted."""
 
     code = KeyField(primary_key=True, max_length=16, validators=[RegexValidator(rf"^{ASSET_PATTERN}\Z")])
     scale = models.PositiveSmallIntegerField(default=DIGITS, validators=[MaxValueValidator(DIGITS)])
-    # The sum of all balances and collected fees: what deposits brought in. Capped so that no balance can overflow.
+    # The sum of all balances and collected fees. Limited, so that no balance can overflow.
     supply = AmountField(default=Decimal(0), editable=False)
 
     class Meta:
@@ -42,10 +42,10 @@ DEFINING_FIELDS = (
 
 
 class Market(models.Model):
-    """A pair of assets traded by one book and one worker.
+    """A pair of assets that are traded against each other, with one book.
 
-    A tick and a lot have together no more digits than the quote asset's scale: price x quantity is then exact, and
-    only fees ever round.
+    Tick and lot have together no more digits than the quote asset's scale, so price x quantity is exact, and only fees
+    are rounded.
     """
 
     symbol = KeyField(primary_key=True, max_length=33, validators=[RegexValidator(rf"^{SYMBOL_PATTERN}\Z")])
@@ -77,9 +77,9 @@ class Market(models.Model):
         return str(self.symbol)
 
     def clean(self) -> None:
-        """Raise ValidationError with every rule that the market's definition breaks, by field."""
+        """Raise ValidationError with all rules that the market's definition breaks, by field."""
         if any(getattr(self, field) is None for field in DEFINING_FIELDS):
-            # A form calls this with what it could read; what is missing was refused by then.
+            # A form has refused the missing fields already.
             return
         broken = market_errors(self)
         if broken:
@@ -87,7 +87,7 @@ class Market(models.Model):
 
 
 def market_errors(market: Market) -> dict[str, str]:
-    """The rules that a market's definition breaks, by field; empty when it can be traded."""
+    """The rules that a market's definition breaks, by field."""
     errors: dict[str, str] = {}
     if market.base_id == market.quote_id:
         errors["quote"] = f"base and quote are both {market.quote_id}"
@@ -121,21 +121,21 @@ def _step_errors(market: Market) -> dict[str, str]:
 
 
 def decimal_places(value: Decimal) -> int:
-    """Digits after the point that the value needs: 0.0100 needs 2."""
+    """The number of digits after the point that the value needs: 2 for 0.0100."""
     exponent = value.normalize().as_tuple().exponent
     assert isinstance(exponent, int)
     return max(0, -exponent)
 
 
 class Trade(models.Model):
-    """One meeting of a resting order and a taker, as it was settled. Never changed.
+    """One meeting of a taker and a resting order, as it was settled. A trade never changes.
 
-    `sequence` is the market's own and is shared with the taker's fill event; it makes the public trade id.
+    `sequence` is that of the taker's fill event; with the symbol it is the public trade id.
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     sequence = models.PositiveBigIntegerField()
-    # Plain ids: orders stand above markets, and an insert here must not lock the orders' or the users' rows.
+    # Plain ids and no foreign keys, because this package may not import orders, and an insert must not lock their rows.
     buy_order_id = models.PositiveBigIntegerField(db_index=True)
     sell_order_id = models.PositiveBigIntegerField(db_index=True)
     buyer_id = models.PositiveBigIntegerField()
@@ -143,7 +143,7 @@ class Trade(models.Model):
     taker_side = models.CharField(max_length=4, choices=choices_of(Side))
     price = AmountField()
     quantity = AmountField()
-    # Price times quantity. Stored, because the embedded database's integers could not hold the product on the way.
+    # Price times quantity. Stored, because the product of the two integers would overflow on SQLite.
     notional = AmountField()
     buyer_fee = AmountField(default=Decimal(0))
     seller_fee = AmountField(default=Decimal(0))
@@ -162,7 +162,7 @@ class Trade(models.Model):
 
 
 class Interval(models.IntegerChoices):
-    """How long a candle lasts, in seconds, under the name that clients use."""
+    """The length of a candle in seconds, with the name that clients use."""
 
     MINUTE = 60, "1m"
     FIVE_MINUTES = 300, "5m"
@@ -173,7 +173,7 @@ class Interval(models.IntegerChoices):
 
 
 class Candle(models.Model):
-    """What was traded in one interval of a market: written with the trades, by the worker that holds the book's row."""
+    """The trades of one interval, summed up. The worker writes it in the transaction that stores the trades."""
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     interval = models.PositiveIntegerField(choices=Interval.choices)

@@ -1,7 +1,7 @@
-"""Markets: finding them, opening them, changing them.
+"""Find, open and change markets.
 
-A trading status is a command in the market's own sequence, so that no trade comes after a halt. `Market.status`, which
-intake reads, changes at once; the engine reads the command behind the orders that came before it.
+A new trading status is a command in the market's own sequence, so that no trade comes after a halt. `Market.status`,
+which intake reads, changes at once; the engine applies the command behind the commands that came before it.
 """
 
 import threading
@@ -13,21 +13,22 @@ from cachetools import TTLCache, cached
 from django.db import IntegrityError, transaction
 
 from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
-from base.web.forms import camel, printable
+from base.web.forms import printable
+from base.web.values import camel
 from commands.queue import submit_trading_status
 from core.types import MarketStatus
 from markets.models import Asset, Market, market_errors
 
-# How long a process may go on seeing a market as it was, when another process changed it.
+# How long a process may use a market as it was before another process changed it.
 REMEMBERED_SECONDS = 1
 REMEMBERED = 10_000
 
 
 @cached(TTLCache[Any, Market](REMEMBERED, REMEMBERED_SECONDS), lock=threading.Lock())
 def known_market(symbol: str) -> Market:
-    """The market with its assets as it was within the last second. Shared by threads: never to be changed.
+    """The market with its assets as it was within the last second. Shared by threads: do not change it.
 
-    A status that is out of date is harmless at intake: the engine goes by the commands in the market's own sequence.
+    An old status does no harm at intake, because the engine applies the commands of the market's own sequence.
     Raises MarketNotFound, which is not remembered.
     """
     return read_market(symbol)
@@ -59,9 +60,9 @@ def known_asset(code: str) -> Asset:
 
 @transaction.atomic
 def create_market(*, base: str, quote: str, **fields: Any) -> Market:
-    """Open a market, trading or not, and make its assets (scale 8) if they are missing.
+    """Open a market, with any status, and make its assets (scale 8) if they do not exist.
 
-    The market's worker makes its book when the first order comes. Raises SymbolTaken and InvalidField.
+    The market's worker makes the book for the first order. Raises SymbolTaken and InvalidField.
     """
     try:
         with transaction.atomic():
@@ -79,10 +80,10 @@ def create_market(*, base: str, quote: str, **fields: Any) -> Market:
 
 @transaction.atomic
 def change_market(market: Market, **fields: Any) -> Market:
-    """Change the limits or the trading status of a market that is the caller's own.
+    """Change the limits or the trading status of a market that `read_market` returned.
 
-    The market's row is written first: of two operators at the same moment, the commands come in the order in which
-    the row was changed. Raises InvalidField or ValidationFailed.
+    The market's row is written first, so that the commands of two operators at the same moment come in the order in
+    which they changed the row. Raises InvalidField or ValidationFailed.
     """
     for name, value in fields.items():
         setattr(market, name, value)
@@ -95,7 +96,7 @@ def change_market(market: Market, **fields: Any) -> Market:
 
 
 def set_trading_status(symbol: str, status: str) -> None:
-    """What the market has become in its own sequence: for the worker, which holds the book's row."""
+    """Write the status that the market has in its own sequence. The worker calls this while it locks the book's row."""
     Market.objects.filter(symbol=symbol).update(status=status)
     _forget_now_and_when_committed()
 
@@ -107,7 +108,7 @@ def _forget_now_and_when_committed() -> None:
 
 
 def _set_defaults(market: Market, given: Mapping[str, Any]) -> None:
-    """Least and most quantity, where they were not given: whole lots both."""
+    """Set the smallest and the largest quantity where they were not given, both to whole lots."""
     lot: Decimal = market.lot_size
     if given.get("min_quantity") is None:
         market.min_quantity = lot

@@ -1,8 +1,5 @@
-"""Markets and the public tape over REST."""
+"""Markets over REST."""
 
-from typing import Any
-
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,58 +7,61 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer, body
 from base.web.authentication import IsStaffOrReadOnly
-from base.web.errors import timestamp
-from core.money import plain
-from markets import api_docs, services
+from base.web.errors import SymbolTaken, timestamp
+from base.web.openapi.operations import Call
+from markets import answers, services
 from markets.forms import MarketChangeForm, NewMarketForm
 from markets.models import Market
 
+TAG = "markets"
+_EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
 
-@extend_schema_view(get=api_docs.LIST_MARKETS, post=api_docs.OPEN_MARKET)
+
 class MarketsView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
+    @Call(TAG, "listMarkets", "All markets", list[answers.Market])
     def get(self, request: Request) -> Response:
-        return answer([represent_market(market) for market in Market.objects.order_by("symbol")])
+        return answer([answers.Market.of(market) for market in Market.objects.order_by("symbol")])
 
+    @Call(
+        *(TAG, "openMarket", "Open a market", answers.Market),
+        text="Its assets are made (scale 8) if they are missing. It trades within seconds, with no restart.",
+        status=201,
+        body=NewMarketForm,
+        examples={"a market": _EXAMPLE},
+        refusals=("INVALID_MARKET", SymbolTaken),
+    )
     def post(self, request: Request) -> Response:
-        market = services.create_market(**NewMarketForm().read(body(request)))
-        return answer(represent_market(market), message="Market created", code=201)
+        market = services.create_market(**NewMarketForm.read(body(request)).sent())
+        return answer(answers.Market.of(market), message="Market created", code=201)
 
 
-@extend_schema_view(get=api_docs.READ_MARKET, patch=api_docs.CHANGE_MARKET)
 class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
+    @Call(TAG, "readMarket", "A market", answers.Market)
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(represent_market(services.read_market(symbol)))
+        return answer(answers.Market.of(services.read_market(symbol)))
 
+    @Call(
+        *(TAG, "changeMarket", "Change status and limits", answers.Market),
+        text="A status is a command in the market's own sequence: what was accepted before it is still matched.",
+        body=MarketChangeForm,
+        examples={"halt": {"status": "HALTED"}},
+        refusals=("INVALID_MARKET",),
+    )
     def patch(self, request: Request, symbol: str) -> Response:
-        changed = services.change_market(services.read_market(symbol), **MarketChangeForm().read(body(request)))
-        return answer(represent_market(changed), message="Market changed")
+        changes = MarketChangeForm.read(body(request)).sent()
+        changed = services.change_market(services.read_market(symbol), **changes)
+        return answer(answers.Market.of(changed), message="Market changed")
 
 
-@extend_schema_view(get=api_docs.READ_TIME)
 class TimeView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
+    @Call(TAG, "readTime", "The server's time", answers.ServerTime)
     def get(self, request: Request) -> Response:
-        return answer({"serverTime": timestamp()})
-
-
-def represent_market(market: Market) -> dict[str, Any]:
-    return {
-        "symbol": market.symbol,
-        "base": market.base_id,
-        "quote": market.quote_id,
-        "tickSize": plain(market.tick_size),
-        "lotSize": plain(market.lot_size),
-        "minQuantity": plain(market.min_quantity),
-        "maxQuantity": plain(market.max_quantity),
-        "minNotional": plain(market.min_notional),
-        "makerFeeRate": plain(market.maker_fee_rate),
-        "takerFeeRate": plain(market.taker_fee_rate),
-        "selfTradePrevention": market.self_trade_prevention,
-        "status": market.status,
-    }
+        now: answers.ServerTime = {"serverTime": timestamp()}
+        return answer(now)

@@ -12,11 +12,17 @@ Why each step is where it is:
   first compares tokens: the row must still carry the token that the batch before it wrote.
 """
 
+import contextvars
+import functools
 import logging
+import os
+import sys
 import time
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -28,9 +34,8 @@ from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK
 from commands import queue
 from core.types import MarketStatus
 from matching import books
-from matching.background import run_in_background
 from matching.books import BookRow, lock_book
-from matching.failure import Bisection, give_up, halt
+from matching.failure import give_up, halt
 from matching.inbox import Row, is_waiting, read_inbox
 from matching.prepare import Prepared, database_time, prepare, prepare_ahead
 from matching.report import Run
@@ -222,3 +227,61 @@ class _Drain:
             self.result.commands += 1
             self.result.show(given_up.batch)
         return given_up
+
+
+@dataclass
+class Bisection:
+    """How many commands at the head of the inbox are candidates, and how often the last one that is left was tried.
+
+    Commands may come in between the candidates. The count only limits the next batch, so a wrong count costs time and
+    nothing else.
+    """
+
+    candidates: int = 0
+    attempts: int = 0
+    last: int | None = None
+
+    def limit(self, full: int) -> int:
+        """How many commands the next batch may take."""
+        return max(1, self.candidates // 2) if self.candidates else full
+
+    def failed(self, commands: Sequence[int]) -> None:
+        """A batch of commands with these ids failed."""
+        self.candidates = len(commands)
+        is_same = len(commands) == 1 and commands[0] == self.last
+        self.last = commands[0] if len(commands) == 1 else None
+        self.attempts = self.attempts + 1 if is_same else int(len(commands) == 1)
+
+    def settled(self, commands: int) -> None:
+        """So many commands were applied or given up: they are no candidates any more."""
+        self.candidates = max(0, self.candidates - commands)
+        self.attempts, self.last = 0, None
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# How long the background thread may compute while the worker's thread, which has the answer to its statement, waits to
+# go on. That wait comes with each of a batch's two dozen statements: at Python's default of 5 ms the waits together
+# would be longer than the batch.
+SWITCH_SECONDS = 0.00001
+
+
+def run_in_background(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """Have the function called in the background thread, after all work that was given before.
+
+    The function runs in a copy of the caller's context: its log lines carry the caller's `runId`, and the next function
+    does not inherit it.
+    """
+    return _thread().submit(contextvars.copy_context().run, functools.partial(function, *args, **kwargs))
+
+
+@functools.cache
+def _thread() -> ThreadPoolExecutor:
+    """The thread is made at the first use."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="background")
+
+
+# A thread does not survive a fork: a child process that gave work to its parent's thread would wait for ever.
+os.register_at_fork(after_in_child=_thread.cache_clear)

@@ -6,8 +6,7 @@ The statements are prepared without a database, so that this can be done ahead w
 from dataclasses import dataclass
 from datetime import datetime
 
-from balances.ledger import post_trades
-from balances.services import settle
+from balances.services import post_trades, settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from commands.models import Command
 from core import types as core
@@ -70,25 +69,22 @@ class Settlement:
     batch: Batch
     now: datetime
     next_sequence: int
-    orders: list[Statement]
-    trades: list[Statement]
-    events: list[Statement]
+    statements: list[Statement]
 
 
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
     """Prepare the batch's statements. `next_sequence` is the book's after the batch."""
     symbol = batch.rules.symbol
-    return Settlement(
-        batch,
-        now,
-        next_sequence,
-        orders=[
-            *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=_order_rows(batch, now)),
-            *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=_rested_rows(batch)),
-        ],
-        trades=write_inserts(to, Trade, TRADE_FIELDS, [_trade_row(symbol, trade, now) for trade in batch.trades]),
-        events=write_inserts(to, OrderEvent, EVENT_FIELDS, [_event_row(symbol, event, now) for event in batch.events]),
-    )
+    orders, rested = _order_rows(batch, now), _rested_rows(batch)
+    trades = [_trade_row(symbol, trade, now) for trade in batch.trades]
+    events = [_event_row(symbol, event, now) for event in batch.events]
+    statements = [
+        *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
+        *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=rested),
+        *write_inserts(to, Trade, TRADE_FIELDS, trades),
+        *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
+    ]
+    return Settlement(batch, now, next_sequence, statements)
 
 
 def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
@@ -99,12 +95,10 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     """
     batch, now = settlement.batch, settlement.now
     settle(batch.changes, now)
-    execute(settlement.orders)
-    execute(settlement.trades)
+    execute(settlement.statements)
     if batch.trades:
         post_trades(batch.rules, batch.trades[0].sequence, batch.trades[-1].sequence)
         candles.record(batch.rules.symbol, batch.trades, now)
-    execute(settlement.events)
     if batch.status_changes:
         _store_status_changes(batch, now)
     after = row._replace(

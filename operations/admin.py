@@ -1,4 +1,4 @@
-"""The engine's rows in the admin: which market is how far, what waits for its worker, and what was given up."""
+"""The engine's rows in the admin: books, inboxes, changes of trading status, workers, and dead letters."""
 
 from collections.abc import Callable
 
@@ -19,6 +19,8 @@ from operations.dead_letters import NotSafe
 from operations.market_summary import market_summary
 
 page_block("markets.Market", "Now")(market_summary)
+# The admin's first page shows the overview.
+admin.site.index_template = "admin/operations.html"
 
 DEAL_PERMISSION = "matching.change_deadletter"
 
@@ -26,7 +28,7 @@ DEAL_PERMISSION = "matching.change_deadletter"
 @admin.register(OrderBook)
 class OrderBookAdmin(ReadOnlyAdmin):
     list_display = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
-    # Not the token: it is the engine's own.
+    # Not the token, which only the engine needs.
     fields = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
     list_filter = ("status",)
     ordering = ("market",)
@@ -40,7 +42,7 @@ class OrderBookAdmin(ReadOnlyAdmin):
 class CommandAdmin(OfMarketsAdmin):
     list_display = ("id", "market", "kind", "order", "created_at")
     list_filter = ("market", "kind")
-    # A number is an order's: what waits goes by so fast that nobody knows its own.
+    # A number is an order's id, because no operator knows the id of a command.
     search_help_text = "An order id or a symbol, exactly; several words narrow."
 
     @admin.display
@@ -64,7 +66,7 @@ class StatusChangeAdmin(OfMarketsAdmin):
 
 @admin.register(WorkerHeartbeat)
 class WorkerHeartbeatAdmin(ReadOnlyAdmin):
-    """One that was killed stays in the list for an hour: when it was last seen tells."""
+    """A worker that was killed stays in the list for an hour: `seen_at` shows when it last renewed its row."""
 
     list_display = ("name", "serves", "started_at", "seen_at")
     list_filter = ("serves_all",)
@@ -74,7 +76,7 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
     def serves(self, worker: WorkerHeartbeat) -> str:
         named = ", ".join(worker.symbols)
         if worker.serves_all:
-            return f"all markets but {named}" if named else "all markets"
+            return f"all markets except {named}" if named else "all markets"
         return named or NOTHING
 
     def narrow(self, word: str) -> Q | None:
@@ -83,7 +85,7 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(OfMarketsAdmin):
-    """Those who may change dead letters may have them tried again or put them aside; nobody edits them."""
+    """Operators who may change dead letters can requeue or resolve them; nobody edits them."""
 
     list_display = (
         "id",
@@ -132,7 +134,7 @@ def _order_link(order_id: int | None) -> SafeString:
 
 
 def _deal_with(request: HttpRequest, letters: QuerySet[DeadLetter], deal: Callable[[int, int], DeadLetter]) -> None:
-    """Each for itself: what is not safe is told, and does not keep the others waiting."""
+    """Deal with each dead letter in its own transaction. One that is not safe is reported, and the others go on."""
     assert request.user.pk is not None, "the admin lets nobody in who is not signed in"
     for letter_id in letters.order_by("id").values_list("id", flat=True):
         try:

@@ -1,4 +1,4 @@
-"""The overview as a page shows it: on the admin's first page, and by itself for the script that renews it there."""
+"""The overview on the admin's first page, and by itself, for the script that renews it there."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ register = template.Library()
 @never_cache
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """The figures without the page around them. For staff: the admin lets nobody else in."""
+    """The figures without the page around them. For staff alone, because the URL is the admin's."""
     return TemplateResponse(request, "admin/overview.html", overview_context(request))
 
 
 def overview_context(request: HttpRequest) -> dict[str, Any]:
-    """What the reader may see, and where else to look."""
+    """The figures that the reader may see, and links to Flower and Grafana."""
     links = {"Flower": settings.FLOWER_URL, "Grafana": settings.GRAFANA_URL}
     return {
         "overview": read_overview(request.user.has_perm),
@@ -34,5 +34,5 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
 
 @register.inclusion_tag("admin/overview.html", takes_context=True, name="overview")
 def overview_tag(context: dict[str, Any]) -> dict[str, Any]:
-    """For the admin's first page."""
+    """The overview on the admin's first page."""
     return overview_context(context["request"])

@@ -1,4 +1,4 @@
-"""What an operator may do about a dead letter: have it tried again, or put it aside."""
+"""What an operator may do with a dead letter: requeue or resolve it."""
 
 from collections.abc import Callable
 
@@ -18,20 +18,21 @@ from users.models import User
 
 
 class NotSafe(Exception):
-    """Trying this again could do something that was not asked for, or was dealt with already."""
+    """To try this again could do something that its owner did not ask for, or it has been resolved already."""
 
 
 def requeue(letter_id: int, operator_id: int) -> DeadLetter:
     """Try again what failed, once.
 
-    FAILED is an order's end, and its owner was told so: what is placed is a new order of the same terms and correlation
-    id, with the funds, the market's rules and the fees of today. Raises NotSafe, and what placing an order raises.
+    FAILED is an order's final status, and its owner has received the event. So a new order is placed, with the same
+    terms and correlation id, and with the funds, the market's rules and the fees of today. Raises NotSafe, and the
+    errors of placing an order.
     """
     return _deal_with(letter_id, operator_id, Resolution.REQUEUED, _retry)
 
 
 def resolve(letter_id: int, operator_id: int) -> DeadLetter:
-    """Note that nothing is left to do. Raises NotSafe if somebody dealt with it before."""
+    """Note that nothing is left to do. Raises NotSafe if the dead letter is resolved or requeued already."""
     return _deal_with(letter_id, operator_id, Resolution.RESOLVED, lambda _: None)
 
 
@@ -40,7 +41,7 @@ def resolve(letter_id: int, operator_id: int) -> DeadLetter:
 def _deal_with(
     letter_id: int, operator_id: int, resolution: Resolution, act: Callable[[DeadLetter], int | None]
 ) -> DeadLetter:
-    # Locked: of two operators who press the button only one places an order.
+    # Locked, so that of two operators who requeue it only one places an order.
     letter = DeadLetter.objects.select_for_update().get(id=letter_id)
     if letter.resolution is not None:
         raise NotSafe(f"dead letter {letter.pk} is {letter.resolution} already")
@@ -51,10 +52,10 @@ def _deal_with(
 
 
 def _retry(letter: DeadLetter) -> int | None:
-    """Returns the id of the order that takes the failed one's place."""
+    """Place the order or the cancel again. Returns the id of the new order, if there is one."""
     order = None if letter.order_id is None else Order.objects.filter(id=letter.order_id).first()
     if order is None:
-        raise NotSafe(f"{letter.kind} of {letter.market_id} is for an operator to do again, not for a queue")
+        raise NotSafe(f"{letter.kind} of {letter.market_id} cannot be requeued: set the market's status again")
     if letter.kind == CommandKind.CANCEL:
         if not order.active:
             raise NotSafe(f"order {order.id} is {order.status}: there is nothing to cancel")
@@ -69,15 +70,15 @@ def _retry(letter: DeadLetter) -> int | None:
 
 
 def _same_terms(order: Order) -> OrderTerms:
-    """As it was asked for, except its client order id, which belongs to the failed order for ever."""
-    names_its_time = TIME_IN_FORCE not in KINDS[order.type].forbids
+    """The terms of the failed order, without its client order id, which belongs to that order for ever."""
+    takes_time_in_force = TIME_IN_FORCE not in KINDS[order.type].forbids
     return OrderTerms(
         side=order.side,
         type=order.type,
         price=order.price,
         quantity=order.quantity,
         quote_quantity=order.quote_quantity,
-        time_in_force=order.time_in_force if names_its_time else None,
+        time_in_force=order.time_in_force if takes_time_in_force else None,
         post_only=order.post_only,
         self_trade_prevention=order.self_trade_prevention,
     )

@@ -1,4 +1,4 @@
-"""What the engine and the tape show of a market now, on its page in the admin."""
+"""The market summary: the present state of a market, on its page in the admin."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from base.web.admin import NOTHING
 from base.web.errors import timestamp
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from core.money import plain
 from marketdata.tape import last_trades
 from markets.models import Market
@@ -20,7 +20,7 @@ from matching.worker.heartbeat import live_workers
 
 
 class SummaryLine(NamedTuple):
-    """One line of the summary. `path` leads to the page that shows it at length, if there is one."""
+    """One line of the summary. `path` is the page with the details, if there is one."""
 
     name: str
     text: str
@@ -28,7 +28,7 @@ class SummaryLine(NamedTuple):
 
 
 def market_summary(request: HttpRequest, market: Market) -> SafeString:
-    """The market's status, and those of the lines that the reader has the permission for."""
+    """The market's status, and the lines for which the reader has the permission."""
     status = SummaryLine("status", market.status, "")
     lines = [status, *read_summary(market.symbol, request.user.has_perm)]
     cells = [(line.name.capitalize(), _linked(line)) for line in lines]
@@ -39,7 +39,7 @@ def market_summary(request: HttpRequest, market: Market) -> SafeString:
 
 
 def read_summary(symbol: str, may: Callable[[str], bool]) -> list[SummaryLine]:
-    """Those of the lines that the reader may see, each read from the end of an index."""
+    """The lines that the reader may see. Each is one entry of an index."""
     lines = (
         ("matching.view_orderbook", "engine", _book),
         ("commands.view_command", "waiting", _waiting),
@@ -57,10 +57,10 @@ def _book(symbol: str) -> tuple[str, str]:
     book = OrderBook.objects.filter(market_id=symbol).first()
     if book is None:
         return "no book yet: it is made for the first order", ""
-    told = [book.status, f"{book.next_sequence - 1:,} events"]
-    told += [f"order {book.unfinished_order_id} goes on"] if book.unfinished_order_id is not None else []
-    told += [f"{book.failures} failed in a row"] if book.failures else []
-    return ", ".join(told), reverse("admin:matching_orderbook_change", args=[symbol])
+    parts = [book.status, f"{book.next_sequence - 1:,} events"]
+    parts += [f"order {book.unfinished_order_id} goes on"] if book.unfinished_order_id is not None else []
+    parts += [f"{book.failures} failed in a row"] if book.failures else []
+    return ", ".join(parts), reverse("admin:matching_orderbook_change", args=[symbol])
 
 
 def _waiting(symbol: str) -> tuple[str, str]:

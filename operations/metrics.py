@@ -1,7 +1,7 @@
-"""GET /metrics: what the processes counted, and what the database says about now.
+"""GET /metrics: the counters of the processes, and gauges of the database's present state.
 
-The gauges are read for each scrape, in a handful of queries without locks. Where the database is away it says so and
-answers all the same: a scrape that fails tells nobody why.
+The gauges are read for each scrape, in a handful of queries without locks. If the database is away, the answer has
+`exchange_database_up` 0 and the counters, because a scrape that fails would not show the reason.
 """
 
 import logging
@@ -41,7 +41,7 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         up = GaugeMetricFamily("exchange_database_up", "Whether the database answers")
         try:
-            # All of them or none.
+            # All gauges or none.
             gauges = [*_markets(), _dead_letters(), *_audits()]
         except Error as error:
             logger.warning("the database did not answer a scrape: %s", error)
@@ -53,7 +53,7 @@ class _Gauges(Collector):
 def _markets() -> Iterator[GaugeMetricFamily]:
     status = GaugeMetricFamily("exchange_market_status", "1 for what the market is", labels=["symbol", "status"])
     waiting = GaugeMetricFamily("exchange_waiting_commands", "Commands in the inbox", labels=["symbol"])
-    workers = GaugeMetricFamily("exchange_workers", "Workers that serve it and were seen lately", labels=["symbol"])
+    workers = GaugeMetricFamily("exchange_workers", "Workers alive that serve it", labels=["symbol"])
     oldest = GaugeMetricFamily("exchange_oldest_command_seconds", "How long the first one waits", labels=["symbol"])
     markets = dict(Market.objects.values_list("symbol", "status"))
     alive = live_workers(markets)
@@ -67,18 +67,18 @@ def _markets() -> Iterator[GaugeMetricFamily]:
         status.add_metric([symbol, markets[symbol]], 1)
         workers.add_metric([symbol], alive[symbol])
         waiting.add_metric([symbol], number)
-        # The first may have been applied between the two queries.
+        # The first command may have been applied between the two queries.
         oldest.add_metric([symbol], max(0.0, (now - since.get(first, now)).total_seconds()))
     yield from (status, workers, waiting, oldest)
 
 
 def _dead_letters() -> GaugeMetricFamily:
     unresolved = DeadLetter.objects.filter(resolution=None).count()
-    return GaugeMetricFamily("exchange_dead_letters_unresolved", "Dead letters nobody dealt with", value=unresolved)
+    return GaugeMetricFamily("exchange_dead_letters_unresolved", "Dead letters that nobody resolved", value=unresolved)
 
 
 def _audits() -> Iterator[GaugeMetricFamily]:
-    """The last of each kind. One that could not run found nothing, and does not make the last one younger."""
+    """The last audit of each mode. An audit that could not run does not count, because it has checked nothing."""
     findings = GaugeMetricFamily("exchange_last_audit_findings", "Findings of the last audit", labels=["mode"])
     age = GaugeMetricFamily("exchange_last_audit_age_seconds", "Since the last audit began", labels=["mode"])
     ran = AuditRun.objects.exclude(outcome=Outcome.NOT_RUN).values("mode").annotate(last=Max("id")).order_by()

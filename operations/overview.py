@@ -1,6 +1,7 @@
-"""What an operator sees first: a few figures of each market and of the exchange, each read by an index and bounded.
+"""The overview: a few figures of each market and of the exchange, on the admin's first page.
 
-Each figure is one query or two, however many markets there are. None needs Redis.
+Each figure takes one or two queries, however many markets there are. Each query uses an index and reads a limited
+number of rows. None needs Redis.
 """
 
 from collections import Counter, defaultdict
@@ -26,28 +27,28 @@ from matching.models import DeadLetter
 from matching.worker.heartbeat import live_heartbeats, live_workers
 from orders.models import Order
 
-# A page that refreshes itself must not be asked for again before it has come.
+# Time limits of one query, and of all together: the page renews itself, and must be ready before that.
 EACH_SECONDS, TOGETHER_SECONDS = 1.0, 3.0
 MINUTES = 60
-# What is looked at, at most.
+# The most rows that are read.
 MOST_MARKETS, MOST_WAITING, MOST_LETTERS, NEWEST_ORDERS = 100, 5_000, 1_000, 1_000
 LATE_SECONDS = 5.0
-# Of the small pictures, in pixels.
+# The size of the small pictures, in pixels.
 WIDTH, HEIGHT = 120, 24
 
 
 @dataclass
 class Figure:
-    """A number with its unit as it is shown; `alarms` where somebody should look."""
+    """A number with its unit as text. `is_alarming` marks a figure that an operator must see."""
 
     text: str
     note: str = ""
-    alarms: bool = False
+    is_alarming: bool = False
 
 
 @dataclass
 class Line:
-    """A market. What the reader may not see, or could not be read, is None."""
+    """The line of one market. A figure that the reader may not see, or that could not be read, is None."""
 
     symbol: str
     status: str
@@ -65,7 +66,7 @@ class Line:
 
     @property
     def last_minute(self) -> int:
-        """The last whole one: the one that runs would always look poor."""
+        """The trades of the last full minute, because the present one has only just begun."""
         return self.minutes[-2] if self.minutes else 0
 
     @property
@@ -83,7 +84,7 @@ class Line:
 
 @dataclass
 class Overview:
-    """Everything on the page. `may` says which permissions the reader has; nothing else is read."""
+    """All figures of the page. A figure that the reader may not see is not read."""
 
     at: datetime
     lines: list[Line] | None = None
@@ -91,7 +92,7 @@ class Overview:
     waiting: Figure | None = None
     workers: Figure | None = None
     trades: Figure | None = None
-    letters: Figure | None = None
+    dead_letters: Figure | None = None
     audit: Figure | None = None
     audit_id: int | None = None
     statuses: list[tuple[str, int]] | None = None
@@ -100,69 +101,69 @@ class Overview:
 
 
 def read_overview(may: Callable[[str], bool]) -> Overview:
-    """The figures that the permissions of the reader allow; those that the database cannot say in time are left out."""
+    """Read the figures that the reader may see. A figure that exceeds the time limit is left out."""
     found = Overview(timezone.now())
-    with TimeLimit(EACH_SECONDS, TOGETHER_SECONDS) as limit:
-        _read(found, limit, may)
-    found.is_incomplete = limit.is_over
+    with TimeLimit(EACH_SECONDS, TOGETHER_SECONDS) as time_limit:
+        _read(found, time_limit, may)
+    found.is_incomplete = time_limit.was_exceeded
     return found
 
 
 def age(seconds: float) -> str:
-    """How long ago, in the unit that one would say it in."""
+    """A time span in its largest unit, rounded."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _read(found: Overview, limit: TimeLimit, may: Callable[[str], bool]) -> None:
+def _read(found: Overview, time_limit: TimeLimit, may: Callable[[str], bool]) -> None:
     if may("markets.view_market"):
-        _read_markets(found, limit)
+        _read_markets(found, time_limit)
     if may("commands.view_command"):
-        _read_waiting(found, limit)
+        _read_waiting(found, time_limit)
     if may("matching.view_workerheartbeat"):
-        _read_workers(found, limit)
+        _read_workers(found, time_limit)
     if may("markets.view_trade"):
-        _read_trades(found, limit)
+        _read_trades(found, time_limit)
     if may("matching.view_deadletter"):
-        found.letters = limit.read(_letters)
+        found.dead_letters = time_limit.read(_dead_letters)
     if may("audit.view_auditrun"):
-        run = limit.read(_last_audit)
+        run = time_limit.read(_last_audit)
         if run is not None:
             found.audit, found.audit_id = run
     if may("orders.view_order"):
-        _read_statuses(found, limit)
+        _read_statuses(found, time_limit)
 
 
-def _read_markets(found: Overview, limit: TimeLimit) -> None:
-    """Those that do not trade come first: somebody may have forgotten them. Of too many, those that trade are told."""
+def _read_markets(found: Overview, time_limit: TimeLimit) -> None:
+    """Read the markets. With too many of them, the trading ones are kept; the others come first in what is kept."""
 
     def markets() -> list[Line]:
         trading = Case(When(status=MarketStatus.TRADING, then=0), default=1)
         rows = Market.objects.order_by(trading, "status", "symbol").values_list("symbol", "status")
         return [Line(symbol, status) for symbol, status in rows[: MOST_MARKETS + 1]]
 
-    found.lines = limit.read(markets)
+    found.lines = time_limit.read(markets)
     if found.lines is None:
         return
     found.has_more_markets = len(found.lines) > MOST_MARKETS
     del found.lines[MOST_MARKETS:]
     found.lines.sort(key=lambda line: line.is_open)
     symbols = [line.symbol for line in found.lines]
-    bests = limit.read(lambda: read_bests(symbols)) or {}
+    bests = time_limit.read(lambda: read_bests(symbols)) or {}
     for line in found.lines:
         bid, ask = bests.get(line.symbol, (None, None))
         line.bid, line.ask = plain_or_none(bid), plain_or_none(ask)
 
 
-def _read_waiting(found: Overview, limit: TimeLimit) -> None:
-    """The oldest commands of all markets: however many wait, these wait longest."""
+def _read_waiting(found: Overview, time_limit: TimeLimit) -> None:
+    """Read the oldest commands of all markets, because these wait longest, however many there are."""
 
     def oldest() -> list[tuple[str, datetime]]:
         return list(Command.objects.order_by("id").values_list("market_id", "created_at")[:MOST_WAITING])
 
-    rows = limit.read(oldest)
+    rows = time_limit.read(oldest)
     if rows is None:
         return
     since: dict[str, list[datetime]] = defaultdict(list)
@@ -181,19 +182,19 @@ def _waiting(since: Sequence[datetime], now: datetime, more: str) -> Figure:
     return Figure(f"{len(since):,}{more}", f"oldest {age(seconds)}", seconds > LATE_SECONDS)
 
 
-def _read_workers(found: Overview, limit: TimeLimit) -> None:
-    number = limit.read(lambda: live_heartbeats().count())
+def _read_workers(found: Overview, time_limit: TimeLimit) -> None:
+    number = time_limit.read(lambda: live_heartbeats().count())
     if number is not None:
         found.workers = Figure(str(number), "", number == 0)
     symbols = [line.symbol for line in found.lines or ()]
-    counted = limit.read(lambda: live_workers(symbols))
+    counted = time_limit.read(lambda: live_workers(symbols))
     for line in found.lines or () if counted is not None else ():
         serving = counted[line.symbol] if counted else 0
         line.workers = Figure(str(serving), "", not serving and line.status != MarketStatus.HALTED)
 
 
-def _read_trades(found: Overview, limit: TimeLimit) -> None:
-    """From the candles, which the engine keeps with its trades: sixty rows a market at most. None without markets."""
+def _read_trades(found: Overview, time_limit: TimeLimit) -> None:
+    """Read the trades of the last hour from the candles, at most sixty rows of each market, and the last trades."""
     if found.lines is None:
         return
     first = opens_at(found.at, Interval.MINUTE) - timedelta(minutes=MINUTES - 1)
@@ -203,11 +204,11 @@ def _read_trades(found: Overview, limit: TimeLimit) -> None:
         rows = Candle.objects.filter(market_id__in=lines, interval=Interval.MINUTE, opens_at__gte=first)
         return list(rows.values_list("market_id", "opens_at", "trades"))
 
-    candles = limit.read(minutes)
+    candles = time_limit.read(minutes)
     if candles is not None:
         minutes_of = {symbol: [0] * MINUTES for symbol in lines}
         for symbol, opened, trades in candles:
-            # A worker's clock may be ahead of ours by a minute.
+            # A candle may be a minute ahead, because it has the time of the database's clock.
             place = min(MINUTES - 1, int((opened - first).total_seconds()) // 60)
             minutes_of[symbol][place] += trades
         for symbol, line in lines.items():
@@ -215,11 +216,11 @@ def _read_trades(found: Overview, limit: TimeLimit) -> None:
         minute, hour = sum(line.last_minute for line in found.lines), sum(line.last_hour for line in found.lines)
         more = "+" if found.has_more_markets else ""
         found.trades = Figure(f"{minute:,}{more}", f"{hour:,}{more} in the last hour")
-    for symbol, trade in (limit.read(lambda: last_trades(lines)) or {}).items():
+    for symbol, trade in (time_limit.read(lambda: last_trades(lines)) or {}).items():
         lines[symbol].last, lines[symbol].last_at = plain_or_none(trade.price), trade.created_at
 
 
-def _letters() -> Figure:
+def _dead_letters() -> Figure:
     number = DeadLetter.objects.filter(resolution=None).order_by()[: MOST_LETTERS + 1].count()
     text = f"{MOST_LETTERS:,}+" if number > MOST_LETTERS else f"{number:,}"
     return Figure(text, "unresolved", number > 0)
@@ -235,25 +236,25 @@ def _last_audit() -> tuple[Figure, int | None]:
     return Figure("clean" if not run.found else f"{run.found:,} findings", ago, run.found > 0), run.pk
 
 
-def _read_statuses(found: Overview, limit: TimeLimit) -> None:
-    """Of the newest orders: those of a day would have to be counted one by one."""
+def _read_statuses(found: Overview, time_limit: TimeLimit) -> None:
+    """Count the newest orders by status. Only the newest, because to count those of a day would take too long."""
 
     def newest() -> list[Any]:
         return list(Order.objects.order_by("-id").values_list("status", "created_at")[:NEWEST_ORDERS])
 
-    rows = limit.read(newest)
+    rows = time_limit.read(newest)
     if rows is not None:
         found.statuses = Counter(status for status, _ in rows).most_common()
         found.statuses_since = rows[-1][1] if rows else None
 
 
 def bars(numbers: Sequence[int]) -> str:
-    """A picture of numbers: the SVG path of a bar for each, the highest as high as the picture; empty for zeros."""
+    """The SVG path of a picture with a bar for each number, the largest as high as the picture; empty for zeros."""
     highest = max(numbers, default=0)
     if highest <= 0:
         return ""
     width = WIDTH / len(numbers)
-    # What is there at all is seen: a pixel at least.
+    # At least one pixel, so that each number above zero is visible.
     tall = [max(1.0, number * HEIGHT / highest) if number else 0.0 for number in numbers]
     return "".join(
         f"M{index * width:.4g} {HEIGHT}v-{height:.3g}h{width * 0.8:.3g}v{height:.3g}z"

@@ -1,4 +1,4 @@
-"""Orders and their timelines in the admin, to look at: only the services and the market's worker write them."""
+"""Orders and their timelines in the admin, read only: only intake and the market's worker write them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from orders.correlation import correlated, may_be_correlation_id
 from orders.models import Order, OrderEvent
 from orders.representation import represent_event, represent_fill
 
-# An order that ate a whole book has more of both; the lists of events and trades have them all.
+# A taker that met a whole book has more events and trades than this; their own lists show all of them.
 MOST_STEPS = 200
 
 
@@ -27,7 +27,7 @@ class OrderAdmin(OfMarketsAdmin):
         "side",
         "type",
         "price",
-        "asked",
+        "quantity_asked",
         "filled_quantity",
         "status",
         "reason",
@@ -41,8 +41,8 @@ class OrderAdmin(OfMarketsAdmin):
     )
 
     @admin.display(description="quantity")
-    def asked(self, order: Order) -> str:
-        """What was asked for: a quantity of the base, or a budget in the quote."""
+    def quantity_asked(self, order: Order) -> str:
+        """The quantity, or the quote quantity in its place."""
         if order.quantity is not None:
             return plain(order.quantity)
         return f"for {plain(order.quote_quantity)}" if order.quote_quantity is not None else "-"
@@ -58,8 +58,8 @@ class OrderAdmin(OfMarketsAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         order = Order.objects.select_related("market").filter(id__in=numbers(object_id)).first()
-        story = _story(order) if order is not None else {}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **story})
+        timeline = _timeline(order) if order is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **timeline})
 
 
 @admin.register(OrderEvent)
@@ -89,8 +89,8 @@ class OrderEventAdmin(OfMarketsAdmin):
         return Q(user_id__in=users) if users else None
 
 
-def _story(order: Order) -> dict[str, Any]:
-    """The order's timeline and its trades, for the template."""
+def _timeline(order: Order) -> dict[str, Any]:
+    """The order's events and fills, for the template."""
     events = OrderEvent.objects.filter(order=order).order_by("sequence")[:MOST_STEPS]
     trades = Trade.objects.select_related("market").filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id))
     return {

@@ -1,8 +1,8 @@
-"""What a stream missed, read from the events' rows.
+"""The events that a stream or its client missed, read from the database.
 
 A market's events are numbered in the order in which they were committed. Events of different markets have no common
-order: an id says nothing about what another market had committed by then, so their instants decide, with a margin. A
-client may be told something twice; never is something left out.
+number, so their times decide which of them came later, with a margin. Because of the margin a client may receive an
+event twice, and never misses one.
 """
 
 import time
@@ -18,23 +18,23 @@ from markets.models import Market
 from orders.models import OrderEvent
 
 REPLAY_LIMIT = 1000
-# A transaction that began earlier may commit later than another market's. None lasts so long.
+# A transaction may commit later than one of another market that began after it. No transaction lasts longer than this.
 OVERLAP = timedelta(seconds=10)
-# Bounds what is looked through, where the sequence number decides. The database's clock does not step back so far.
+# Bounds the rows that are read where the sequence decides. The database's clock never steps back further than this.
 CLOCK_STEP = timedelta(seconds=60)
 MARKETS_LIMIT = 200
 
 
 class UnknownEvent(Exception):
-    """No event of this user has that id."""
+    """The user has no event with this id."""
 
 
 class TooManyMissed(Exception):
-    """It is cheaper for the client to read everything again."""
+    """More was missed than a stream sends: the client must read REST again."""
 
 
 def missed_events(user_id: int, last_event_id: str, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
-    """The user's events after the one that the client saw last, oldest first."""
+    """The user's events after the last one that the client received, oldest first."""
     place = split_id(last_event_id)
     mine = OrderEvent.objects.filter(user_id=user_id)
     last = mine.filter(market_id=place[0], sequence=place[1]).first() if place else None
@@ -46,7 +46,7 @@ def missed_events(user_id: int, last_event_id: str, *, limit: int = REPLAY_LIMIT
 
 
 def events_between(user_id: int, since: Position, newest: Position, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
-    """The user's events after the position, in the markets that have moved on by the newer one, oldest first."""
+    """The user's events after `since`, in the markets that moved until `newest`, oldest first."""
     moved = [log for log, sequence in newest.newest.items() if sequence > since.newest.get(log, 0)]
     if not moved:
         return []
@@ -59,7 +59,7 @@ def events_between(user_id: int, since: Position, newest: Position, *, limit: in
 
 
 def current_position() -> Position:
-    """How far each market's events have come. One query, one look at an index for each market."""
+    """The last event number of each market. One query, with one entry of an index for each market."""
     read_at = time.monotonic()
     newest = OrderEvent.objects.filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
     rows = list(Market.objects.annotate(newest=Subquery(newest), now=Now()).values_list("symbol", "newest", "now"))
@@ -68,7 +68,7 @@ def current_position() -> Position:
 
 
 def newest_event_id(user_id: int) -> str | None:
-    """Where a client that connects for the first time goes on from if it is cut off."""
+    """The id of the user's last event: a new client that is cut off catches up from there."""
     newest = OrderEvent.objects.filter(user_id=user_id).order_by("-created_at", "-id").first()
     return newest.event_id if newest else None
 

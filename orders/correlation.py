@@ -1,9 +1,9 @@
-"""The id under which an order is followed through answers, logs and the stream: a UUID of version 7, without hyphens.
+"""The correlation id, which names an order in answers, logs and streams: a UUID of version 7, without hyphens.
 
-It says when it was made, and so the order is found without an index on it: that would cost every order.
+The id holds the time at which it was made. The order is found by that time, so the column needs no index, which each
+insert would have to update.
 """
 
-import os
 import re
 from datetime import UTC, datetime
 
@@ -13,32 +13,24 @@ from base.storage.time_search import ids_near
 from orders.models import Order
 
 _FORM = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", re.ASCII)
-# 48 bits of milliseconds reach beyond the last year that Python knows, and whoever asks looks around the time as well.
+# 48 bits of milliseconds reach beyond the last year of Python's datetime, and `ids_near` adds a margin to the time.
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
-def new_correlation_id(now: datetime) -> str:
-    """48 bits of the time in milliseconds, 74 bits of chance. (Python's own comes with 3.14.)"""
-    chance = int.from_bytes(os.urandom(10), "big")
-    milliseconds = int(now.timestamp() * 1000)
-    number = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
-    return f"{number:032x}"
-
-
 def made_at(correlation_id: str) -> datetime | None:
-    """When it was made; None for an id that is not ours."""
+    """The time at which the id was made; None for a text that is no such id."""
     if not _FORM.fullmatch(correlation_id):
         return None
     seconds = int(correlation_id[:12], 16) / 1000
     return datetime.fromtimestamp(seconds, UTC) if seconds < _END_OF_TIME else None
 
 
-def correlated(word: str) -> Q:
-    """The order that came with this id. One that was placed again in its stead bears it too, and is a dead letter's."""
-    at = made_at(word)
-    return Q(pk__in=[]) if at is None else ids_near(Order, at) & Q(correlation_id=word)
+def correlated(text: str) -> Q:
+    """The order of this id. An order that was requeued from a dead letter has the id of the first one."""
+    at = made_at(text)
+    return Q(pk__in=[]) if at is None else ids_near(Order, at) & Q(correlation_id=text)
 
 
-def may_be_correlation_id(word: str) -> bool:
-    """Ids of orders from before the time was in them look alike."""
-    return re.fullmatch(r"[0-9a-f]{32}", word, re.ASCII) is not None
+def may_be_correlation_id(text: str) -> bool:
+    """Whether the text has the form of a correlation id, also of an old one that does not hold its time."""
+    return re.fullmatch(r"[0-9a-f]{32}", text, re.ASCII) is not None

@@ -1,6 +1,5 @@
-"""The stream of a user's own orders: who may listen, what is told, and how a client catches up."""
+"""The stream of a user's own orders: who may open it, what it sends, and how a client catches up."""
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from base.streams.gap_detector import Position
 from base.streams.messages import RESET
 from base.streams.request import StreamRequest
 from base.streams.signin import account_named, sign_in
+from base.streams.threads import Shared
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
@@ -16,45 +16,30 @@ from orders.representation import from_rows, order_channel
 
 
 def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = ()) -> None:
-    """Publish order updates to the owners' open streams: for the worker, after its commit.
+    """Publish order updates to the open streams of their owners. The worker calls this after its commit.
 
-    `ahead`: the batch's other messages, in the same round trip. They go first, so that whoever received the batch's
-    last order event received all of it: the gap detector counts the order events and nothing else.
+    `ahead`: the batch's other messages, in the same round trip. They come first because the gap detector counts order
+    events alone: a process that received the last order event of a batch has then received all of the batch.
     """
     publish([*ahead, *updates])
 
 
 class OrderEventLog:
-    """The order events as the streams' journal: one log for each market."""
+    """The order events as the streams' event log: one log for each market."""
 
     def position(self) -> Position:
         return catch_up.current_position()
 
     def channels_between(self, log: str, first: int, last: int) -> list[str]:
-        told = OrderEvent.objects.filter(market_id=log, sequence__range=(first, last))
-        return [order_channel(user_id) for user_id in told.values_list("user_id", flat=True).distinct().order_by()]
+        events = OrderEvent.objects.filter(market_id=log, sequence__range=(first, last))
+        return [order_channel(user_id) for user_id in events.values_list("user_id", flat=True).distinct().order_by()]
 
 
-class _SharedPosition:
-    """The markets' position, read once for all the streams that ask at the same moment."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._position = Position()
-
-    def read(self, since: float) -> Position:
-        """One that was read after `since`: an older one could lack the very event that was missed."""
-        with self._lock:
-            if self._position.read_at <= since:
-                self._position = catch_up.current_position()
-            return self._position
-
-
-_shared_position = _SharedPosition()
+_shared_position = Shared(catch_up.current_position)
 
 
 class OrderFeed:
-    """What one stream tells of a user's orders. `position`: everything up to there was sent, or is not wanted."""
+    """What one stream sends of a user's orders. Everything up to `_position` was sent, or came before the stream."""
 
     def __init__(self, user_id: int, last_event_id: str | None, is_allowed: Callable[[], bool]) -> None:
         self.user_id = user_id
@@ -64,7 +49,7 @@ class OrderFeed:
         self._position = Position()
 
     def opening(self, since: float) -> list[Message]:
-        """`connected`, then what the client missed since the event that it saw last."""
+        """`connected`, then the events after the last one that the client received."""
         self._position = _shared_position.read(since)
         if self._last_event_id is None:
             return [self._connected(catch_up.newest_event_id(self.user_id))]
@@ -87,15 +72,15 @@ class OrderFeed:
         if position.read_at > self._position.read_at:
             self._position = position
 
-    def is_news(self, kind: str, data: str) -> bool:
+    def is_new(self, kind: str, data: str) -> bool:
         return True
 
     def _connected(self, event_id: str | None) -> Message:
-        """With an id the client has somewhere to go on from, even if it is cut off before the first event."""
+        """With an id, so that a client which is cut off before its first event can catch up from there."""
         return self._message("connected", {"userId": self.user_id}, event_id)
 
     def _reset(self, reason: Exception) -> Message:
-        """With the id to go on from: with the one that was no good every reconnect would be a reset again."""
+        """With the id to go on from, because with the old one each reconnection would end in a reset again."""
         data = {"reason": "TOO_MANY_MISSED" if isinstance(reason, catch_up.TooManyMissed) else "UNKNOWN_EVENT"}
         return self._message(RESET, data, catch_up.newest_event_id(self.user_id) or "")
 
@@ -105,16 +90,16 @@ class OrderFeed:
     def _stored(self, events: Sequence[OrderEvent]) -> list[Message]:
         trades: dict[tuple[str, int], Trade] = {}
         for symbol in {event.market_id for event in events}:
-            wanted = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
-            for trade in Trade.objects.filter(market_id=symbol, sequence__in=wanted):
+            numbers = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
+            for trade in Trade.objects.filter(market_id=symbol, sequence__in=numbers):
                 trades[symbol, trade.sequence] = trade
         return from_rows(events, trades)
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:
-    """Sign the caller in and open the feed of the account's own orders. The account never follows from a channel.
+    """Sign the caller in and open the feed of the account's own orders. The client cannot choose a channel.
 
-    Raises what refuses the caller: NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
+    Raises NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
     """
     user, is_allowed = sign_in(request)
     request.meter.count(user)

@@ -1,7 +1,7 @@
-"""What the log says of orders: asked for, refused or accepted, and each step that the engine made.
+"""The order log: requests, what was accepted or refused, and each event of the engine.
 
-Every order is named by its `correlationId`. Of many orders at once a line names a bundle, so that no line is long and
-the engine does not pay for a line with each of them.
+Every order is named by its `correlationId`. A line about many orders has a bundle of them, because a line for each
+would cost the engine time, and a line for all would be too long.
 """
 
 import logging
@@ -22,16 +22,16 @@ from orders.terms import Accepted
 
 logger = structlog.get_logger(__name__)
 
-# A line of so many stays below eight kilobytes.
+# A line with so many orders stays below eight kilobytes.
 BUNDLE = 32
-LONGEST_WORD = 64
+LONGEST_TEXT = 64
 
 
 def order_asked(body: Mapping[str, Any]) -> None:
-    """The request's line will say that an order was refused, unless it is told otherwise."""
+    """A request to place an order: its line has `order refused` until `order_placed` replaces that."""
     set_log_outcome("order refused")
-    words = {name: body.get(name) for name in ("symbol", "clientOrderId")}
-    bind_log_fields(**{name: word[:LONGEST_WORD] for name, word in words.items() if isinstance(word, str)})
+    texts = {name: body.get(name) for name in ("symbol", "clientOrderId")}
+    bind_log_fields(**{name: text[:LONGEST_TEXT] for name, text in texts.items() if isinstance(text, str)})
 
 
 def order_placed(placed: Accepted) -> None:
@@ -40,7 +40,7 @@ def order_placed(placed: Accepted) -> None:
 
 
 def orders_placed(results: Sequence[Accepted | ExchangeError]) -> None:
-    """Of a batch: which were accepted, and why the others were not, by their places in the batch."""
+    """The orders of a batch that were accepted, and the refused ones with their errors and places in the batch."""
     accepted, refused = [], []
     for place, result in enumerate(results):
         if isinstance(result, ExchangeError):
@@ -48,14 +48,14 @@ def orders_placed(results: Sequence[Accepted | ExchangeError]) -> None:
         else:
             keys = {"symbol": result.order.market_id, "clientOrderId": result.order.client_order_id}
             accepted.append({**_named(result.order), **keys, **({"again": True} if result.is_repeated else {})})
-    _say_bundles("orders accepted", accepted)
-    _say_bundles("orders refused", refused)
+    _log_bundles("orders accepted", accepted)
+    _log_bundles("orders refused", refused)
     bind_log_fields(accepted=len(accepted), refused=len(refused))
 
 
 def cancel_asked(order_id: str) -> None:
     set_log_outcome("cancel refused")
-    bind_log_fields(orderId=order_id[:LONGEST_WORD])
+    bind_log_fields(orderId=order_id[:LONGEST_TEXT])
 
 
 def cancel_accepted(order: Order) -> None:
@@ -64,14 +64,14 @@ def cancel_accepted(order: Order) -> None:
 
 
 def cancels_accepted(orders: Iterable[tuple[int, str]]) -> None:
-    """Of several orders: their ids and correlation ids."""
-    _say_bundles("cancels accepted", [{"orderId": key, "correlationId": word} for key, word in orders])
+    """The cancels of several orders, given as (order id, correlation id)."""
+    _log_bundles("cancels accepted", [{"orderId": key, "correlationId": text} for key, text in orders])
 
 
 def orders_applied(symbol: str, events: Sequence[Event]) -> None:
-    """What a committed batch did to orders, in the market's sequence: a line for each bundle of events.
+    """The events of a committed batch, in the market's sequence: one line for each bundle.
 
-    A batch is named by its first event.
+    `batch` is the id of the batch's first event.
     """
     if events and logging.getLogger(__name__).isEnabledFor(logging.INFO):
         batch = f"{symbol}-{events[0].sequence}"
@@ -80,10 +80,10 @@ def orders_applied(symbol: str, events: Sequence[Event]) -> None:
 
 
 def _step(event: Event) -> dict[str, Any]:
-    order, kept = event.order, event.order.info
-    assert isinstance(kept, OrderInfo), order
+    order, info = event.order, event.order.info
+    assert isinstance(info, OrderInfo), order
     step = {
-        "correlationId": kept.correlation_id,
+        "correlationId": info.correlation_id,
         "orderId": order.id,
         "status": event.status,
         "sequence": event.sequence,
@@ -96,6 +96,6 @@ def _named(order: Order) -> dict[str, Any]:
     return {"orderId": order.id, "correlationId": order.correlation_id}
 
 
-def _say_bundles(what: str, orders: Iterable[dict[str, Any]]) -> None:
+def _log_bundles(event: str, orders: Iterable[dict[str, Any]]) -> None:
     for bundle in batched(orders, BUNDLE):
-        logger.info(what, orders=bundle)
+        logger.info(event, orders=bundle)

@@ -1,4 +1,4 @@
-"""What users asked for: orders, and the timeline of what became of them."""
+"""Orders, and the events of each: its timeline."""
 
 from decimal import Decimal
 
@@ -13,20 +13,20 @@ from markets.models import Market
 
 
 class Order(models.Model):
-    """A user's instruction, and how far it got. Resting orders *are* the book.
+    """A user's instruction, and how far it was filled. The resting orders *are* the book.
 
-    After it was stored as PENDING only the market's worker, holding the book's row, changes it.
-    `sequence` is given when the worker first applies it; it is the time priority (ids do not commit in order).
-    `frozen` is what is still reserved for it: quote for a buy, base for a sell.
-    `spend_limit` is what a MARKET BUY by quantity may spend: the buyer's available funds when it was first matched.
-    `phase` shows whether it may still trade: PARTIALLY_FILLED orders may be open or closed.
+    Intake stores the row as PENDING; from then on only the market's worker changes it, while it locks the book's row.
+    `sequence` is the number of the order's first event and its time priority, because ids do not commit in order.
+    `frozen` is the amount that is still frozen for the order: quote of a buy, base of a sell.
+    `spend_limit` is the most that a MARKET BUY by quantity may spend: the funds available when it was first matched.
+    `phase` shows whether the order may still trade, because PARTIALLY_FILLED orders may be open or closed.
     """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     client_order_id = KeyField(max_length=64, null=True)
-    # A digest of the request, to tell a repetition from a reuse of the same client order id.
+    # A digest of the request: a repeat of the same client order id has the same digest, a reuse has another.
     fingerprint = models.CharField(max_length=32)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     side = models.CharField(max_length=4, choices=choices_of(Side))
@@ -77,10 +77,10 @@ class Order(models.Model):
 
 
 class OrderEvent(models.Model):
-    """One step in an order's life, written in the transaction that made it true; what the stream sends and replays.
+    """One step in an order's life, written in the transaction that made the step. Streams send it and catch up from it.
 
     `sequence` counts a market's events without gaps, in the order in which they were committed.
-    A fill names its trade by `trade_sequence`.
+    `trade_sequence` is the trade of a fill.
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)

@@ -1,8 +1,9 @@
-"""Placing orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
+"""Place orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
 
-The balances' rows are changed last, so that they are locked for as short as can be: the worker may be waiting for
-them. Nothing is read beforehand: the insert finds a client order id that is known, and the guard of the balance's
-update finds funds that do not suffice. Then all is done again with the keys' orders read, or the balances locked first.
+The transaction changes the balances last, so that their rows are locked for a short time, because the worker may wait
+for them. It reads nothing first: the insert fails on a client order id that is stored already, and the guarded update
+of a balance fails on insufficient funds. Then the transaction is done again, and reads the stored orders of these keys
+or locks the balances first.
 """
 
 from collections import defaultdict
@@ -31,7 +32,8 @@ from markets.models import Market
 from orders.models import Order
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 
-# The keys may turn out to be taken once, and the funds to be spent once; more is a storm of repetitions.
+# One more attempt for keys that are stored, one more for funds that do not suffice. The others are for requests with
+# the same keys at the same moment.
 ATTEMPTS = 5
 
 Account = tuple[int, str]
@@ -40,7 +42,7 @@ Key = tuple[int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """One order that is asked for: whose, where and what. Without a correlation id it gets a new one."""
+    """The user, the market and the terms of one order to place. Without a correlation id the order gets a new one."""
 
     user_id: int
     market: Market
@@ -50,7 +52,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A row that may be stored, the balance that it reserves funds of, and what its market refuses it for."""
+    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any."""
 
     order: Order
     account: Account
@@ -62,24 +64,24 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repetition:
-    """A draft whose client order id is an earlier order's."""
+class _Repeat:
+    """A draft whose client order id belongs to an earlier order."""
 
     draft: Order
     earlier: Order
 
 
 _Drafts = Sequence[Draft | ExchangeError]
-# A draft is stored, a repetition answers as the order before it, an error is the answer.
-_Decision = Draft | _Repetition | ExchangeError
+# A draft is stored, a repeat has the earlier order as its answer, an error is the answer.
+_Decision = Draft | _Repeat | ExchangeError
 
 
 def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "") -> Accepted:
     """Store an order with its reserved funds and its command, and ring its market.
 
     Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds; nothing
-    is stored then. A key that is known answers first, because the market's rules may have changed since. Raises
-    Unavailable where the outcome is unknown.
+    is stored then. A repeat has its first answer, whatever the market refuses now, because its rules may have changed
+    since. Raises Unavailable where the outcome is unknown.
     """
     [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
     if isinstance(result, ExchangeError):
@@ -88,9 +90,10 @@ def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id:
 
 
 def place_orders(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
-    """Store those that can be, with their reserved funds and commands, and ring each of their markets once.
+    """Store the orders that can be accepted, with their reserved funds and commands, and ring each market once.
 
-    One result for each, in the same order; what was refused before stays refused. Raises Unavailable.
+    Returns one result for each request, in the same order; an error among the requests is its own result. Raises
+    Unavailable.
     """
     results = _place(requests)
     for request, result in zip(requests, results, strict=True):
@@ -104,7 +107,7 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
     known: dict[Key, Order] | None = None
     checks_funds = False
     for _ in range(ATTEMPTS):
-        # Drafted anew each time: a row that was rolled back still has the id that it was given.
+        # New drafts for each attempt, because the drafts of a rolled back transaction still have ids.
         now = timezone.now()
         drafts = [each if isinstance(each, ExchangeError) else _draft(each, now) for each in requests]
         try:
@@ -114,7 +117,7 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
         except GuardFailed:
             checks_funds = True
         except IntegrityError:
-            # Some of the client order ids were stored already, or meanwhile.
+            # Some of the client order ids belong to orders that are stored.
             earlier, known = known or {}, _stored_under_their_keys(drafts)
             if known.keys() == earlier.keys():
                 raise
@@ -135,7 +138,7 @@ def _draft(request: OrderRequest, now: datetime) -> Draft:
 
 
 def _decide(drafts: _Drafts, checks_funds: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
-    """What becomes of each. The keys are read only where one could answer in place of a refusal."""
+    """Decide each draft. The stored orders of the keys are read only if a refused draft may be a repeat."""
     funds = lock_available(_accounts(drafts)) if checks_funds else None
     decisions = _decide_in_turn(drafts, funds, known or {})
     if known is None and any(map(_is_refused_with_a_key, drafts, decisions)):
@@ -151,11 +154,11 @@ def _decide_in_turn(
 
 
 def _decide_one(draft: Draft, funds: dict[Account, Decimal] | None, taken: dict[Key, Order]) -> _Decision:
-    """Takes the order's funds and its key, if it is accepted. Without `funds` they are taken to suffice."""
+    """Decide one draft; if it is accepted, its funds and its key are taken. Without `funds` they are not checked."""
     order = draft.order
     earlier = taken.get(draft.key)
     if earlier is not None:
-        return _Repetition(order, earlier)
+        return _Repeat(order, earlier)
     if draft.refusal is not None:
         return draft.refusal
     if order.frozen and funds is not None:
@@ -169,7 +172,7 @@ def _decide_one(draft: Draft, funds: dict[Account, Decimal] | None, taken: dict[
 
 
 def _accounts(drafts: _Drafts) -> set[Account]:
-    """The balances that have to be known."""
+    """The balances that the drafts reserve."""
     return {each.account for each in drafts if isinstance(each, Draft) and not each.refusal and each.order.frozen}
 
 
@@ -178,7 +181,7 @@ def _is_refused_with_a_key(draft: Draft | ExchangeError, decision: _Decision) ->
 
 
 def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
-    """The orders stored before under the drafts' client order ids."""
+    """The orders that are stored under the drafts' client order ids."""
     keys = {draft.key for draft in drafts if isinstance(draft, Draft) and draft.order.client_order_id is not None}
     users, texts = {user_id for user_id, _ in keys}, {text for _, text in keys}
     stored = Order.objects.filter(user_id__in=users, client_order_id__in=texts)
@@ -210,7 +213,7 @@ def _result(decision: _Decision) -> Accepted | ExchangeError:
 
 
 def _count(symbol: str, result: Accepted | ExchangeError) -> None:
-    """Once the surrounding transaction commits, if there is one."""
+    """Count the result, after the commit of the surrounding transaction if there is one."""
     if isinstance(result, ExchangeError):
         counter = ORDERS_REJECTED.labels(symbol, result.error, INTAKE)
     elif result.is_repeated:
@@ -227,7 +230,7 @@ _values = itemgetter(*(field.attname for field in _FIELDS))
 
 
 def _insert(orders: Sequence[Order]) -> None:
-    """Store new orders in the order given, by one INSERT, in the caller's transaction; each has its id afterwards."""
+    """Store new orders by one INSERT, in the caller's transaction, and set their ids."""
     ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
     if len(ids) < len(orders):
         ids = _read_ids(orders, ids[0])
@@ -244,13 +247,13 @@ def _row(order: Order) -> list[Any]:
 
 
 def _read_ids(orders: Sequence[Order], first: int) -> list[int]:
-    """For MySQL, which tells of a statement's ids only the first.
+    """The ids of the orders on MySQL, which returns only the first id of a statement.
 
-    It gives them in the order of the rows, by steps that the server's settings decide. So they are read back, not
-    reckoned: the users' rows from the first id on, each known by its correlation id.
+    The steps between the ids depend on the server's settings. So the ids are not computed but read: from the users'
+    rows from the first id on, where the correlation id names the order.
     """
     theirs = Order.objects.filter(user_id__in={order.user_id for order in orders}, id__gte=first)
     ids = dict(theirs.values_list("correlation_id", "id"))
     found = [ids[order.correlation_id] for order in orders]
-    assert len(set(found)) == len(orders), "a batch's orders are told apart by their correlation ids"
+    assert len(set(found)) == len(orders), "two orders of a batch have the same correlation id"
     return found

@@ -1,4 +1,4 @@
-"""Orders, fills and timelines as clients see them, over REST and over the stream alike."""
+"""Orders, fills and timelines as clients see them, over REST and over the stream."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -6,29 +6,29 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from base.storage.fields import units_or_none
 from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
 from core import types as core
-from core.money import average_price, plain, plain_units, to_units
+from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Status
 from markets.models import Trade
+from orders import answers
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
 
 ORDER_STATUS_UPDATE = "order-status-update"
-# All events of a batch have one instant.
+# Cached, because all events of a batch have the same time.
 _timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
-# The columns of an order's row that the engine keeps to describe it by, in the order that OrderInfo takes them.
+# The columns of an order that the engine needs only for order updates, in the order in which OrderInfo takes them.
 INFO_COLUMNS = ("client_order_id", "correlation_id", "created_at")
 
 
 class OrderInfo:
-    """What the engine keeps with an order to describe it by, as the driver gives it; matching does not read it.
+    """What the engine keeps with an order for its order updates and logs, from values as the driver gives them.
 
-    `terms` is what never changes of the order, as clients see it: made once, at the order's first event.
+    `terms` are the fields that never change, as clients see them. They are made once, for the order's first event.
     """
 
     __slots__ = (*INFO_COLUMNS, "terms")
@@ -37,10 +37,10 @@ class OrderInfo:
         self.client_order_id = client_order_id
         self.correlation_id = correlation_id
         self.created_at = created_at.replace(tzinfo=UTC)
-        self.terms: dict[str, Any] | None = None
+        self.terms: answers.OrderFields | None = None
 
 
-def represent_order(order: Order) -> dict[str, Any]:
+def represent_order(order: Order) -> answers.Order:
     """An order's full state."""
     filled, notional = to_units(order.filled_quantity), to_units(order.filled_notional)
     return {
@@ -56,7 +56,7 @@ def represent_order(order: Order) -> dict[str, Any]:
 
 
 def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
-    """The message of an event that the engine has just committed."""
+    """The order update of an event that the engine has just committed."""
     order = event.order
     data = _update(
         symbol, _engine_terms(symbol, order), order.quantity, event, event.filled, event.filled_notional, now
@@ -67,10 +67,7 @@ def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
 
 
 def from_rows(events: Iterable[OrderEvent], trades: Mapping[tuple[str, int], Trade]) -> list[Message]:
-    """The messages of events that were read from the database; `trades` by (symbol, sequence), as far as there are any.
-
-    The same as the engine's, event by event.
-    """
+    """The order updates of stored events, equal to the engine's. `trades` holds their trades by (symbol, sequence)."""
     events = list(events)
     orders = Order.objects.in_bulk({event.order_id for event in events})
     return [_from_row(orders[event.order_id], event, trades) for event in events]
@@ -86,29 +83,35 @@ def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], 
     data = _update(symbol, _row_terms(order), quantity, event, filled, notional, event.created_at)
     trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
     if trade is not None:
-        fill = represent_fill(order, trade)
-        data["lastTrade"] = {name: fill[name] for name in ("tradeId", "price", "quantity", "role", "fee")}
+        data["lastTrade"] = {
+            "tradeId": trade.trade_id,
+            "price": plain(trade.price),
+            "quantity": plain(trade.quantity),
+            "role": role(order, trade),
+            "fee": plain(fee(order, trade)),
+        }
     return _message(order.user_id, data)
 
 
-def _message(user_id: int, data: dict[str, Any]) -> Message:
+def _message(user_id: int, data: answers.OrderStatusUpdate) -> Message:
     return Message(order_channel(user_id), ORDER_STATUS_UPDATE, data, data["eventId"])
 
 
 def _update(
     symbol: str,
-    terms: dict[str, Any],
+    terms: answers.OrderFields,
     quantity: int | None,
     event: core.Event | OrderEvent,
     filled: int,
     notional: int,
     at: datetime,
-) -> dict[str, Any]:
-    """The order's full state as of the event, so that to apply it twice is harmless."""
+) -> answers.OrderStatusUpdate:
+    """The order's full state after the event: a client that receives it twice still shows the right state."""
     instant = _timestamp(at)
+    # mypy cannot know that neither of the first two holds a lastTrade.
     return {
         **terms,
-        **_progress(quantity, filled, notional),
+        **_progress(quantity, filled, notional),  # type: ignore[typeddict-item]
         "status": event.status,
         "reason": event.reason,
         "active": event.active,
@@ -119,17 +122,17 @@ def _update(
     }
 
 
-def _engine_terms(symbol: str, order: core.Order) -> dict[str, Any]:
+def _engine_terms(symbol: str, order: core.Order) -> answers.OrderFields:
     info = order.info
     assert isinstance(info, OrderInfo), order
     if info.terms is None:
-        # The spend limit of a MARKET BUY by quantity is the engine's own and nobody's wish.
+        # The spend limit of a MARKET BUY by quantity is set by the engine, and clients do not see it.
         amounts = (order.price, order.quantity, order.spend_limit if order.quantity is None else None)
         info.terms = _terms(order, symbol, *amounts, info)
     return info.terms
 
 
-def _row_terms(order: Order) -> dict[str, Any]:
+def _row_terms(order: Order) -> answers.OrderFields:
     amounts = (units_or_none(order.price), units_or_none(order.quantity), units_or_none(order.quote_quantity))
     return _terms(order, order.market_id, *amounts, order)
 
@@ -141,8 +144,8 @@ def _terms(
     quantity: int | None,
     quote_quantity: int | None,
     info: Order | OrderInfo,
-) -> dict[str, Any]:
-    """What never changes of an order. Amounts in units."""
+) -> answers.OrderFields:
+    """The fields of an order that never change. Amounts in units."""
     return {
         "orderId": order.id,
         "clientOrderId": info.client_order_id,
@@ -152,20 +155,16 @@ def _terms(
         "type": order.type,
         "timeInForce": order.time_in_force,
         "postOnly": order.post_only,
-        "price": _amount(price),
-        "quantity": _amount(quantity),
-        "quoteQuantity": _amount(quote_quantity),
+        "price": plain_units_or_none(price),
+        "quantity": plain_units_or_none(quantity),
+        "quoteQuantity": plain_units_or_none(quote_quantity),
         "correlationId": info.correlation_id,
         "createdAt": _timestamp(info.created_at),
     }
 
 
-def _amount(units: int | None) -> str | None:
-    return None if units is None else plain_units(units)
-
-
-def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[str, Any]:
-    """How far an order got, from units; the average price is rounded to eight places."""
+def _progress(quantity: int | None, filled: int, filled_notional: int) -> answers.Progress:
+    """The fields that fills change. Amounts in units; the average price is rounded to eight digits."""
     return {
         "filledQuantity": plain_units(filled),
         "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
@@ -173,7 +172,7 @@ def _progress(quantity: int | None, filled: int, filled_notional: int) -> dict[s
     }
 
 
-def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> dict[str, str]:
+def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> answers.LastTrade:
     paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
     return {
         "tradeId": f"{symbol}-{trade.sequence}",
@@ -184,7 +183,7 @@ def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> dict[str,
     }
 
 
-def represent_fill(order: Order, trade: Trade) -> dict[str, Any]:
+def represent_fill(order: Order, trade: Trade) -> answers.Fill:
     """One order's half of a trade."""
     currency = trade.market.base_id if order.side == "BUY" else trade.market.quote_id
     return {
@@ -201,7 +200,7 @@ def represent_fill(order: Order, trade: Trade) -> dict[str, Any]:
     }
 
 
-def represent_event(event: OrderEvent) -> dict[str, Any]:
+def represent_event(event: OrderEvent) -> answers.OrderEvent:
     """One step of an order's timeline."""
     return {
         "eventId": event.event_id,
@@ -213,8 +212,8 @@ def represent_event(event: OrderEvent) -> dict[str, Any]:
     }
 
 
-def represent_accepted(order: Order) -> dict[str, Any]:
-    """What was true when the order was stored, and is answered again whenever the request is repeated."""
+def represent_accepted(order: Order) -> answers.AcceptedOrder:
+    """The answer to an accepted order. It holds only what never changes, so that a repeat has the same answer."""
     return {
         "orderId": order.id,
         "clientOrderId": order.client_order_id,
@@ -225,18 +224,18 @@ def represent_accepted(order: Order) -> dict[str, Any]:
 
 
 def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
-    """What became of one order of a batch."""
+    """The result of one order of a batch."""
     if isinstance(result, ExchangeError):
         return {"code": result.status, "error": result.error, "message": result.message, "data": result.data}
     return {"code": 202, **represent_accepted(result.order), "replayed": result.is_repeated}
 
 
-def role(order: Order, trade: Trade) -> str:
-    """TAKER if the order arrived and met the other, MAKER if it was resting."""
+def role(order: Order, trade: Trade) -> answers.Role:
+    """TAKER if the order arrived and met the other one, MAKER if it rested."""
     return "TAKER" if order.side == trade.taker_side else "MAKER"
 
 
 def fee(order: Order, trade: Trade) -> Decimal:
-    """What the order paid for the trade, in the asset that it received."""
+    """The order's fee for the trade, in the asset that it received."""
     paid: Decimal = trade.buyer_fee if order.side == "BUY" else trade.seller_fee
     return paid

@@ -1,4 +1,4 @@
-"""Finding and cancelling orders; placing them is in `placing`. A cancel is stored; the market's worker applies it."""
+"""Find and cancel orders (`placing` places them). A cancel is stored as a command, which the worker applies."""
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -13,7 +13,7 @@ from orders.models import Order
 
 @again_on_deadlock
 def cancel_order(user_id: int, order_id: int) -> Order:
-    """Queue a cancel behind what came before it. Raises OrderNotFound and OrderClosed."""
+    """Store a cancel behind the commands that came before it. Raises OrderNotFound and OrderClosed."""
     with transaction.atomic():
         order = find_order(user_id, order_id)
         if not order.active:
@@ -24,7 +24,7 @@ def cancel_order(user_id: int, order_id: int) -> Order:
 
 @again_on_deadlock
 def cancel_orders(user_id: int, symbol: str | None = None) -> int:
-    """Queue a cancel for each of the user's open orders, in one market or in all; return how many."""
+    """Store a cancel for each of the user's open orders, in one market or in all. Return how many."""
     with transaction.atomic():
         mine = Order.objects.filter(user_id=user_id, phase__in=ACTIVE_PHASES)
         if symbol is not None:
@@ -41,12 +41,12 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
 
 
 def resting_orders(symbol: str) -> QuerySet[Order]:
-    """What rests in the market's book, as its rows have it. A taker that is on its way through the book does not."""
+    """The stored resting orders of the market. An unfinished taker is not one of them."""
     return Order.objects.filter(market_id=symbol, phase=Phase.RESTING)
 
 
 def find_order(user_id: int, order_id: int) -> Order:
-    """The user's own order. Raises OrderNotFound, for another's as for none."""
+    """The user's own order. Raises OrderNotFound, also for another user's order."""
     order = Order.objects.filter(user_id=user_id, id=order_id).first()
     if order is None:
         raise OrderNotFound(f"there is no order {order_id}", orderId=order_id)

@@ -1,28 +1,27 @@
-"""An order from what was asked for to the row that may be stored: what it reserves, and what the market says to it."""
+"""The terms of an order: the row that is made of them, what it reserves, and the rules that they must keep."""
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from base.storage.fields import units_or_none
 from base.web.errors import ClientOrderIdReused, InvalidField, MarketNotTrading, refuse
-from base.web.forms import camel
-from commands.backlog import refuse_when_busy
+from base.web.values import camel
+from commands.queue import refuse_when_busy
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
-from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal
+from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal, units_or_none
 from core.types import MarketStatus, OrderType, TimeInForce
 from markets.models import Market
-from orders.correlation import new_correlation_id
 from orders.models import Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTerms:
-    """An order as its user asked for it: well formed."""
+    """What a user asks for, after the form has checked each field."""
 
     side: str
     type: str
@@ -37,17 +36,17 @@ class OrderTerms:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An order that is stored; `is_repeated` if it had been before, under the same client order id."""
+    """An order that is stored. `is_repeated`: an earlier request with the same client order id stored it."""
 
     order: Order
     is_repeated: bool
 
 
 def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
-    """The row of the order, not stored yet; what it reserves is not known before its market has taken it."""
+    """The row of the order, not stored yet. Its reserved amount is set once the market's rules have been checked."""
     return Order(
         user_id=user_id,
-        # By its key: the market is remembered and shared, and no row may hold on to it.
+        # By its key, because the market is a shared object that no row may keep.
         market_id=market.symbol,
         side=terms.side,
         type=terms.type,
@@ -68,17 +67,17 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
 
 
 def refuse_by_market(market: Market, terms: OrderTerms) -> None:
-    """What the market says to a new order. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
+    """Check the market's rules. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
     amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
     refuse(market_errors(amounts, market))
-    # Last: what breaks a rule need not come again.
+    # Last, because MarketBusy asks the client to send the order again, and one that breaks a rule would be refused.
     refuse_when_busy(market.symbol)
 
 
 def repeat(earlier: Order, draft: Order) -> Accepted:
-    """The order that was stored under the draft's client order id. Raises ClientOrderIdReused if it was another one."""
+    """The order that is stored under the draft's client order id. Raises ClientOrderIdReused if its terms differ."""
     if earlier.fingerprint != draft.fingerprint:
         key = draft.client_order_id
         raise ClientOrderIdReused(
@@ -88,13 +87,13 @@ def repeat(earlier: Order, draft: Order) -> Accepted:
 
 
 def reserved(terms: OrderTerms) -> Decimal:
-    """What the order freezes when it is accepted: of terms that its market takes."""
+    """The amount that intake freezes for the order. The terms must keep the market's rules."""
     amounts = (units_or_none(amount) for amount in (terms.price, terms.quantity, terms.quote_quantity))
     return to_decimal(KINDS[terms.type].reserves(terms.side, *amounts))
 
 
 def _fingerprint(symbol: str, terms: OrderTerms) -> str:
-    """A digest of what was asked for, the same however its numbers were written. The names are in order."""
+    """A digest of the request that does not depend on how its numbers are written. The names are in order."""
     fields = {
         "client_order_id": terms.client_order_id,
         "post_only": terms.post_only,
@@ -104,7 +103,7 @@ def _fingerprint(symbol: str, terms: OrderTerms) -> str:
         "self_trade_prevention": terms.self_trade_prevention,
         "side": terms.side,
         "symbol": symbol,
-        # As it has been written since the first order: GTC where none was named.
+        # GTC for an order without a time in force, also for MARKET, because the stored digests were made so.
         "time_in_force": terms.time_in_force or "GTC",
         "type": terms.type,
     }
@@ -112,18 +111,18 @@ def _fingerprint(symbol: str, terms: OrderTerms) -> str:
 
 
 def shape_errors(values: dict[str, Any]) -> list[InvalidField]:
-    """The rules between fields, those that hold in every market. Fields that could not be read are missing."""
+    """Check the rules between fields that hold in every market. `values` has the fields that could be read."""
     kind = KINDS.get(values.get("type", ""))
     refused = kind.refused(values) if kind is not None else ()
     return [InvalidField(camel(field), "FIELD_NOT_ALLOWED", f"{camel(field)} {reason}") for field, reason in refused]
 
 
-# Stands in for a type that could not be read: a quantity is needed at the least.
+# In place of a type that could not be read, because every order needs a quantity at least.
 _ANY_KIND = Kind(OrderType.MARKET, needs=(QUANTITY,), forbids={}, time_in_force=TimeInForce.GTC)
 
 
 def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]:
-    """Fields that this type of order needs and that were not sent. Every type needs a quantity or takes its place."""
+    """Check that the fields which the order type needs were sent."""
     kind = KINDS.get(values.get("type", ""), _ANY_KIND)
     fields = {name for name in (PRICE, QUANTITY, QUOTE_QUANTITY) if camel(name) in sent}
     return [
@@ -133,15 +132,15 @@ def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]
 
 
 def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
-    """The market's own rules: tick, lot, least and most. What was not sent, or not readable, is missing or None."""
-    price, quantity, budget = values.get("price"), values.get("quantity"), values.get("quote_quantity")
+    """Check the market's own rules: tick, lot, smallest and largest. A field that was not sent is missing or None."""
+    price, quantity, quote_quantity = values.get("price"), values.get("quantity"), values.get("quote_quantity")
     errors = []
     if price is not None:
         errors += _price_errors(price, market)
     if quantity is not None:
         errors += _quantity_errors(quantity, market)
-    if budget is not None:
-        errors += _budget_errors(budget, market)
+    if quote_quantity is not None:
+        errors += _quote_quantity_errors(quote_quantity, market)
     if not errors and price is not None and quantity is not None:
         errors += _notional_errors(price * quantity, market, "quantity")
     return errors
@@ -175,12 +174,12 @@ def _quantity_errors(quantity: Decimal, market: Market) -> list[InvalidField]:
     return []
 
 
-def _budget_errors(budget: Decimal, market: Market) -> list[InvalidField]:
+def _quote_quantity_errors(quote_quantity: Decimal, market: Market) -> list[InvalidField]:
     step = Decimal(1).scaleb(-market.quote.scale)
-    if budget % step:
-        message = f"quoteQuantity {plain(budget)} is not a multiple of {plain(step)}"
+    if quote_quantity % step:
+        message = f"quoteQuantity {plain(quote_quantity)} is not a multiple of {plain(step)}"
         return [InvalidField("quoteQuantity", "QUOTE_QUANTITY_OFF_SCALE", message, step=plain(step))]
-    return _notional_errors(budget, market, "quoteQuantity")
+    return _notional_errors(quote_quantity, market, "quoteQuantity")
 
 
 def _notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
@@ -192,3 +191,11 @@ def _notional_errors(notional: Decimal, market: Market, field: str) -> list[Inva
         message = f"the order's value {plain(notional)} is above {MAX_AMOUNT}"
         return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=str(MAX_AMOUNT))]
     return []
+
+
+def new_correlation_id(now: datetime) -> str:
+    """48 bits of the time in milliseconds, 74 bits of chance. (Python's own comes with 3.14.)"""
+    chance = int.from_bytes(os.urandom(10), "big")
+    milliseconds = int(now.timestamp() * 1000)
+    number = milliseconds << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62 | chance & (1 << 62) - 1
+    return f"{number:032x}"

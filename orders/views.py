@@ -3,22 +3,35 @@
 from functools import partial
 
 from django.db.models import Q, QuerySet
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
-from base.web.answers import answer, body
+from base.web.answers import answer, body, read_page
 from base.web.authentication import IsStaff, caller_id, own_user_id
-from base.web.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound
-from base.web.forms import parse_id, printable
-from base.web.pages import read_page
+from base.web.errors import (
+    ClientOrderIdReused,
+    ExchangeError,
+    InsufficientFunds,
+    InvalidField,
+    MarketBusy,
+    MarketNotFound,
+    MarketNotTrading,
+    NotYourAccount,
+    OrderClosed,
+    OrderNotFound,
+    UserNotFound,
+)
+from base.web.forms import printable
+from base.web.openapi.operations import OLD_USER_ID, TEXT, Call, Query
+from base.web.values import parse_id
 from core.types import ACTIVE_PHASES, Phase, Status
+from markets.answers import Symbol
 from markets.models import Market, Trade
 from markets.services import find_market
-from orders import api_docs, log, services
-from orders.forms import read_batch, read_order
+from orders import answers, log, services
+from orders.forms import BatchForm, OrderForm, read_batch, read_order
 from orders.models import Order, OrderEvent
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
@@ -31,9 +44,34 @@ from orders.representation import (
 from orders.terms import OrderTerms
 from users.services import find_user
 
+TAG, STREAMS = "orders", "streams"
+_LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
+_BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
+_BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
+_OF_MARKET = "Those of this market."
+_FLAG = {"type": "string", "enum": ["true", "false"]}
 
-@extend_schema_view(post=api_docs.PLACE_ORDER, get=api_docs.LIST_ORDERS, delete=api_docs.CANCEL_ORDERS)
+
 class OrdersView(APIView):
+    @Call(
+        *(TAG, "placeOrder", "Place an order", answers.AcceptedOrder),
+        text=(
+            "202 means that the order and its frozen funds are stored; what becomes of it is an event. `price` is for"
+            " LIMIT and required there, `timeInForce` and `postOnly` are for LIMIT, `postOnly` for GTC alone;"
+            " `quantity` is required except for a MARKET BUY that gives `quoteQuantity`, a budget, in its place. The"
+            " same `clientOrderId` with the same body answers as the first time."
+        ),
+        status=202,
+        body=OrderForm,
+        examples={"limit": _LIMIT | {"clientOrderId": "bot-1"}, "market": _BY_QUANTITY, "a budget": _BY_BUDGET},
+        replayable=True,
+        refusals=(
+            *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
+            *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
+            *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, NotYourAccount, UserNotFound),
+            *(MarketNotTrading, ClientOrderIdReused, MarketBusy),
+        ),
+    )
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
@@ -46,9 +84,25 @@ class OrdersView(APIView):
             replayed=placed.is_repeated,
         )
 
+    @Call(
+        *(TAG, "listOrders", "Own orders, newest first", list[answers.Order]),
+        query=(
+            Query("symbol", TEXT, _OF_MARKET),
+            Query("status", answers.OrderStatus, "Those with this status.", ("INVALID_CHOICE",)),
+            Query("active", _FLAG, "Those that can still trade, or cannot.", ("INVALID_CHOICE",)),
+            OLD_USER_ID,
+        ),
+        paged=True,
+    )
     def get(self, request: Request) -> Response:
         return read_page(request, _filtered(request), represent_order)
 
+    @Call(
+        *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
+        text="Each cancel is queued behind what came before it; the outcome is an event.",
+        status=202,
+        query=(Query("symbol", Symbol, _OF_MARKET, (MarketNotFound, "FIELD_UNKNOWN")), OLD_USER_ID),
+    )
     def delete(self, request: Request) -> Response:
         # A filter that is misspelled must not cancel everything.
         for name in request.query_params.keys() - {"symbol", "userId"}:
@@ -57,11 +111,21 @@ class OrdersView(APIView):
         if symbol is not None and find_market(symbol) is None:
             raise MarketNotFound(f"there is no market {printable(symbol)}")
         cancelled = services.cancel_orders(_owner(request), symbol)
-        return answer({"cancelled": cancelled}, message="Cancels accepted for processing", code=202)
+        accepted: answers.AcceptedCancels = {"cancelled": cancelled}
+        return answer(accepted, message="Cancels accepted for processing", code=202)
 
 
-@extend_schema_view(post=api_docs.PLACE_ORDERS)
 class BatchView(APIView):
+    @Call(
+        *(TAG, "placeOrders", "Place up to 100 orders", answers.PlacedOrders),
+        text=(
+            "Each is accepted or refused on its own, with its own code, also where its form is broken. The answer is"
+            " 202 even if all are refused."
+        ),
+        status=202,
+        body=BatchForm,
+        examples={"two orders": {"orders": [_LIMIT, _BY_BUDGET]}},
+    )
     def post(self, request: Request) -> Response:
         asked = [_asked(request, each) for each in read_batch(body(request))]
         results = place_orders(asked)
@@ -71,22 +135,29 @@ class BatchView(APIView):
         )
 
 
-@extend_schema_view(get=api_docs.READ_ORDER, delete=api_docs.CANCEL_ORDER)
 class OrderView(APIView):
+    @Call(TAG, "readOrder", "An order", answers.Order)
     def get(self, request: Request, order_id: str) -> Response:
         return answer(represent_order(own_order(request, order_id)))
 
+    @Call(
+        *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
+        text="The cancel is queued behind what came before it; the outcome is an event.",
+        status=202,
+        query=(OLD_USER_ID,),
+        refusals=(OrderClosed,),
+    )
     def delete(self, request: Request, order_id: str) -> Response:
         log.cancel_asked(order_id)
         order = services.cancel_order(_owner(request), _known_id(order_id))
         log.cancel_accepted(order)
         message = "Cancel accepted for processing"
-        data = {"orderId": order.id, "status": order.status, "message": message}
-        return answer(data, message=message, code=202)
+        accepted: answers.AcceptedCancel = {"orderId": order.id, "status": order.status, "message": message}
+        return answer(accepted, message=message, code=202)
 
 
-@extend_schema_view(get=api_docs.READ_ORDER_BY_KEY)
 class ClientOrderView(APIView):
+    @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,))
     def get(self, request: Request, client_order_id: str) -> Response:
         order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
         if order is None:
@@ -94,32 +165,39 @@ class ClientOrderView(APIView):
         return answer(represent_order(order))
 
 
-@extend_schema_view(get=api_docs.READ_FILLS)
 class FillsView(APIView):
+    @Call(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill], paged=True)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
         return read_page(request, fills, partial(represent_fill, order), oldest_first=True)
 
 
-@extend_schema_view(get=api_docs.READ_TIMELINE)
 class TimelineView(APIView):
+    @Call(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent], paged=True)
     def get(self, request: Request, order_id: str) -> Response:
         events = OrderEvent.objects.filter(order=own_order(request, order_id))
         return read_page(request, events, represent_event, oldest_first=True)
 
 
-@extend_schema_view(post=api_docs.ISSUE_TICKET)
 class TicketView(APIView):
+    @Call(
+        *(STREAMS, "issueTicket", "A ticket for a browser's EventSource", answers.Ticket),
+        text="It opens one stream of the caller's own orders, once, within 30 seconds.",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
-        ticket = issue_ticket(caller_id(request))
-        return answer({"ticket": ticket, "expiresIn": TICKET_SECONDS}, message="Ticket issued", code=201)
+        issued: answers.Ticket = {"ticket": issue_ticket(caller_id(request)), "expiresIn": TICKET_SECONDS}
+        return answer(issued, message="Ticket issued", code=201)
 
 
-@extend_schema_view(get=api_docs.READ_STREAM_STATS)
 class StreamStatsView(APIView):
     permission_classes = [IsStaff]
 
+    @Call(
+        *(STREAMS, "readStreamStats", "Who is connected", answers.StreamStats),
+        text="Over all processes; while Redis is away, in the process that answers.",
+    )
     def get(self, request: Request) -> Response:
         return answer(stats())
 

@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
 from base.web.authentication import active_limit
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from markets.services import known_market
 from matching import books
 from tests.integration.stream.client import StreamClient
+from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
+from tests.support.flush import empty_only_what_has_rows
+from tests.support.live import Live
+from tests.support.sampling import PROVE
 from tests.support.world import World
 from users.models import User
 
@@ -27,6 +32,15 @@ def pytest_configure() -> None:
     StreamClient.judge = staticmethod(check_answer)
     # Each test client loads the middleware anew, and WhiteNoise would look through all static files each time.
     settings.WHITENOISE_USE_FINDERS = False
+    empty_only_what_has_rows()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only `make prove` runs."""
+    long = [] if PROVE else [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,6 +64,13 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     active_limit.cache_clear()
     find_backlog.cache_clear()
     forget_breakers()
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Live]:
+    """Web, worker and beat as a team would run them, shared by the session; each test makes its own market."""
+    with audited_exchange(tmp_path_factory.mktemp("exchange"), django_db_blocker) as live:
+        yield live
 
 
 @pytest.fixture

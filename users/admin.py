@@ -1,4 +1,4 @@
-"""Users in the admin: made, changed, deactivated, never deleted."""
+"""Users in the admin. They are made, changed and deactivated, and never deleted."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     _UserAdmin = DjangoUserAdmin
 
-# What makes somebody an operator is given by a superuser only.
+# Only a superuser may give these permissions.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 ACCOUNT = "Account"
 JOINED = shown(User, "date_joined")
@@ -51,7 +51,7 @@ class UserAdmin(ExactSearch, _UserAdmin):
         return [Q(id__in=numbers(word)), Q(username=word), Q(email=word)]
 
     def narrow(self, word: str) -> Q | None:
-        # Lowered by hand: a column that is compared exactly makes MySQL's "icontains" exact too.
+        # In lower case on both sides, because MySQL's "icontains" is exact on a column that is compared exactly.
         part = word.lower()
         return Q(Contains(Lower("username"), part)) | Q(Contains(Lower("email"), part))
 
@@ -67,7 +67,7 @@ class UserAdmin(ExactSearch, _UserAdmin):
         return fixed if _is_superuser(request) else [*fixed, *POWERS]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Whoever could set a staff member's password could sign in with their permissions."""
+        """Only superusers change staff, because who sets a staff member's password can sign in with its permissions."""
         if obj is not None and (obj.is_staff or obj.is_superuser) and not _is_superuser(request):
             return False
         return bool(super().has_change_permission(request, obj))

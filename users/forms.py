@@ -1,25 +1,28 @@
 """What those who register and sign in send."""
 
-from base.web.forms import Email, Form, Text
+from typing import Annotated
+
+from base.web.forms import Form
+from base.web.rules import EMAIL, line, text
 from users.models import USERNAME_PATTERN
 
 
 class RegistrationForm(Form):
-    """POST /users."""
+    """A new user."""
 
-    username = Text(pattern=USERNAME_PATTERN, limit=64)
-    email = Email()
-    password = Text(limit=128)
+    username: Annotated[str, text(USERNAME_PATTERN, 64)]
+    email: Annotated[str, EMAIL]
+    password: Annotated[str, line(128)]
 
 
 class CredentialsForm(Form):
-    """POST /auth/token."""
+    """A name and its password."""
 
-    username = Text(limit=64)
-    password = Text(limit=128)
+    username: Annotated[str, line(64)]
+    password: Annotated[str, line(128)]
 
 
 class RefreshForm(Form):
-    """POST /auth/token/refresh."""
+    """The refresh token of a sign-in."""
 
-    refresh_token = Text(limit=2000)
+    refresh_token: Annotated[str, line(2000)]

@@ -1,4 +1,4 @@
-"""Who: users sign in with a name and a password and are known to others by their id."""
+"""Users, who sign in with a name and a password."""
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, RegexValidator
@@ -29,5 +29,5 @@ class User(AbstractUser):
 
     class Meta:
         db_table = "users"
-        # Operators are few, and were often the first: their list must not look through everybody.
+        # For the list of operators, who are few among many users, and often the oldest.
         indexes = [Index(fields=["is_staff"], name="user_staff"), Index(fields=["is_superuser"], name="user_superuser")]

@@ -1,4 +1,4 @@
-"""Users: registering, finding, signing in."""
+"""Register and find users, and sign them in."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -33,7 +33,7 @@ class Tokens:
 
 
 def register(*, username: str, email: str, password: str) -> User:
-    """Make a user. Raises UsernameTaken, EmailTaken, InvalidField for a weak password."""
+    """Make a user. Raises UsernameTaken, EmailTaken, or InvalidField for a weak password."""
     user = User(username=username, email=email)
     refuse(password_errors(username=username, email=email, password=password))
     _refuse_taken(username, email)
@@ -42,14 +42,14 @@ def register(*, username: str, email: str, password: str) -> User:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError:
-        # Somebody took one of them after we looked.
+        # Another request took the name or the address after the check above.
         _refuse_taken(username, email)
         raise
     return user
 
 
 def password_errors(*, username: str = "", email: str = "", password: str | None = None) -> list[InvalidField]:
-    """What makes a password too weak for this user, if anything."""
+    """The reasons for which a password is too weak for this user."""
     if password is None:
         return []
     try:
@@ -60,7 +60,7 @@ def password_errors(*, username: str = "", email: str = "", password: str | None
 
 
 def sign_in(username: str, password: str) -> Tokens:
-    """Tokens for a name and its password. Raises InvalidCredentials, whichever of the two was wrong."""
+    """Tokens for a name and its password. Raises InvalidCredentials, which does not show which of them was wrong."""
     user = authenticate(username=username, password=password)
     if user is None:
         raise InvalidCredentials("username and password do not match an active account")
@@ -69,7 +69,7 @@ def sign_in(username: str, password: str) -> Tokens:
 
 
 def renew(refresh_token: str) -> Tokens:
-    """A fresh access token. Raises NotAuthenticated for a token that is not valid or whose user is not active."""
+    """A new access token. Raises NotAuthenticated if the refresh token is not valid or its user is not active."""
     try:
         refresh = RefreshToken(cast(Any, refresh_token))
         user_id = int(refresh[api_settings.USER_ID_CLAIM])

@@ -1,68 +1,71 @@
 """Users and tokens over REST."""
 
-from typing import Any
-
-from drf_spectacular.utils import extend_schema_view
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.errors import UserNotFound, refuse, timestamp
-from base.web.forms import parse_id
-from users import api_docs, services
+from base.web.errors import EmailTaken, InvalidCredentials, NotAuthenticated, UsernameTaken, UserNotFound, refuse
+from base.web.openapi.operations import Call
+from base.web.values import parse_id
+from users import answers, services
 from users.forms import CredentialsForm, RefreshForm, RegistrationForm
-from users.models import User
 
 
-@extend_schema_view(post=api_docs.REGISTER)
 class RegistrationView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
+    @Call(
+        *("users", "register", "Register", answers.User),
+        status=201,
+        body=RegistrationForm,
+        examples={"a user": {"username": "dora", "email": "dora@example.com", "password": "correct horse"}},
+        refusals=("PASSWORD_TOO_WEAK", UsernameTaken, EmailTaken),
+    )
     def post(self, request: Request) -> Response:
-        values, errors = RegistrationForm().parse(body(request))
+        values, errors = RegistrationForm.parse(body(request))
         errors += services.password_errors(**values)
         refuse(errors)
         user = services.register(**values)
-        return answer(represent_user(user), message="User created", code=201)
+        return answer(answers.User.of(user), message="User created", code=201)
 
 
-@extend_schema_view(get=api_docs.READ_USER)
 class UserView(APIView):
+    @Call("users", "readUser", "A user", answers.User, text="Oneself; staff may read anybody.")
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
         if wanted != request.user.pk and not request.user.is_staff:
             raise UserNotFound("there is no such user")
-        return answer(represent_user(services.find_user(wanted)))
+        return answer(answers.User.of(services.find_user(wanted)))
 
 
-@extend_schema_view(post=api_docs.SIGN_IN)
 class TokenView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
+    @Call(
+        *("tokens", "signIn", "Sign in", answers.Tokens),
+        text="Use the access token as `Authorization: Bearer ...`.",
+        body=CredentialsForm,
+        examples={"the demo's alice": {"username": "alice", "password": "exchange-demo"}},
+        refusals=(InvalidCredentials,),
+    )
     def post(self, request: Request) -> Response:
-        tokens = services.sign_in(**CredentialsForm().read(body(request)))
-        data = {"accessToken": tokens.access, "refreshToken": tokens.refresh, "expiresIn": tokens.expires_in}
-        return answer(data)
+        form = CredentialsForm.read(body(request))
+        return answer(answers.Tokens.of(services.sign_in(form.username, form.password)))
 
 
-@extend_schema_view(post=api_docs.RENEW)
 class TokenRefreshView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
+    @Call(
+        *("tokens", "renewToken", "A fresh access token", answers.AccessToken),
+        body=RefreshForm,
+        refusals=(NotAuthenticated,),
+    )
     def post(self, request: Request) -> Response:
-        tokens = services.renew(**RefreshForm().read(body(request)))
-        return answer({"accessToken": tokens.access, "expiresIn": tokens.expires_in})
-
-
-def represent_user(user: User) -> dict[str, Any]:
-    return {
-        "userId": user.id,
-        "username": user.username,
-        "email": user.email,
-        "createdAt": timestamp(user.date_joined),
-    }
+        form = RefreshForm.read(body(request))
+        return answer(answers.AccessToken.of(services.renew(form.refresh_token)))

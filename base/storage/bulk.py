@@ -12,19 +12,19 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, models
 
-from base.storage.batched import batched
-from base.storage.fields import AmountField
+from base.storage.fields import AmountField, TurnoverField
+from core.money import UNIT
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
-_chunks = functools.partial(batched, size=ROWS_PER_STATEMENT)
 
 _WORD = re.compile(r"[A-Za-z0-9 ._:@+-]*", re.ASCII)
 
+T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
 
 
@@ -175,7 +175,9 @@ def _tuples(to: Dialect, columns: Sequence[Any], rows: Rows) -> list[str]:
 def _writer(to: Dialect, column: Any) -> Callable[[Any], str]:
     """How the values of a column are written."""
     if isinstance(column, AmountField):
-        return column.literal(is_sqlite=to.is_sqlite)
+        if not to.is_sqlite:
+            return _decimal
+        return _turnover if isinstance(column, TurnoverField) else _digits
     if isinstance(column, models.BooleanField):
         return _Written(lambda value: "1" if value else "0").__getitem__
     if isinstance(column, models.IntegerField):
@@ -202,6 +204,18 @@ def _digits(value: int | None) -> str:
     return "NULL" if value is None else f"{value:d}"
 
 
+def _decimal(units: int | None) -> str:
+    """An amount for a DECIMAL column."""
+    if units is None:
+        return "NULL"
+    return f"{units // UNIT}.{units % UNIT:08d}" if units >= 0 else f"-{_decimal(-units)}"
+
+
+def _turnover(units: int | None) -> str:
+    """A turnover for SQLite, which keeps it as a text."""
+    return "NULL" if units is None else f"'{_decimal(units)}'"
+
+
 def _word(text: str) -> str:
     """Raises ValueError for a text that could be anything but a word."""
     if not _WORD.fullmatch(text):
@@ -221,6 +235,10 @@ def _column(field: Any) -> Any:
     target = field.target_field.clone()
     target.column = field.column
     return target
+
+
+def _chunks(rows: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (rows[start : start + ROWS_PER_STATEMENT] for start in range(0, len(rows), ROWS_PER_STATEMENT))
 
 
 def _quoted(name: str) -> str:

@@ -1,6 +1,5 @@
 """Model fields whose meaning must not depend on the database behind them: exact money and exact keys."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from core.money import DIGITS, UNIT, plain, plain_units, to_decimal, to_units
+from core.money import DIGITS, UNIT, plain, to_decimal, to_units
 
 MAX_DIGITS = 20
 
@@ -63,10 +62,6 @@ class AmountField(_AmountBase):
             return None
         return to_decimal(value) if connection.vendor == "sqlite" else Decimal(value)
 
-    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
-        """How an amount in units is written in a statement."""
-        return _digits_literal if is_sqlite else _decimal_literal
-
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)
         return "" if value is None else plain(value)
@@ -93,9 +88,6 @@ class TurnoverField(AmountField):
     def from_db_value(self, value: Any, _expression: Any, _connection: BaseDatabaseWrapper) -> Decimal | None:
         return None if value is None else Decimal(value)
 
-    def literal(self, *, is_sqlite: bool) -> Callable[[int | None], str]:
-        return _text_literal if is_sqlite else _decimal_literal
-
 
 class AmountSum(models.Sum):
     """The exact sum of amounts that are not negative, however large.
@@ -111,33 +103,6 @@ class AmountSum(models.Sum):
         whole, rest = f"SUM(({operand}) / {UNIT})", f"SUM(({operand}) %% {UNIT})"
         text = f"({whole} + {rest} / {UNIT}) || '.' || printf('%%0{DIGITS}d', {rest} %% {UNIT})"
         return text, (*parameters, *parameters, *parameters)
-
-
-def stored_units(value: int | Decimal | str) -> int:
-    """An amount as the database's driver gives it, in units: on SQLite an integer, or a text for a turnover."""
-    if isinstance(value, int):
-        return value
-    # Most amounts of an order that is new are zero.
-    return to_units(Decimal(value)) if value else 0
-
-
-def units_or_none(value: int | Decimal | str | None) -> int | None:
-    """The same where there may be no amount."""
-    return None if value is None else stored_units(value)
-
-
-def _decimal_literal(units: int | None) -> str:
-    if units is None:
-        return "NULL"
-    return f"{units // UNIT}.{units % UNIT:08d}" if units >= 0 else f"-{_decimal_literal(-units)}"
-
-
-def _digits_literal(units: int | None) -> str:
-    return "NULL" if units is None else f"{units:d}"
-
-
-def _text_literal(units: int | None) -> str:
-    return "NULL" if units is None else f"'{plain_units(units)}'"
 
 
 def amount(value: Decimal) -> models.Value:

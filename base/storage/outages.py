@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from amqp.exceptions import ConnectionError as AmqpConnectionError
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -66,6 +66,11 @@ def is_server_away(error: BaseException) -> bool:
 def is_transient(error: OperationalError) -> bool:
     """Whether the database itself asks for the transaction to be tried again."""
     return bool(error.args) and error.args[0] in TRANSIENT_CODES
+
+
+def is_read_only(error: Error) -> bool:
+    """Whether the database answers and takes no writes."""
+    return bool(error.args) and (error.args[0] in _READ_ONLY or "readonly" in str(error))
 
 
 def again_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:

@@ -30,7 +30,7 @@ class TimeLimit:
         # The limit that the session has, in seconds.
         self._set = math.inf
         # Whether anything could not be read.
-        self.is_over = False
+        self.was_exceeded = False
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +54,7 @@ class TimeLimit:
                 return query()
             except DatabaseError as error:
                 logger.warning("a page does without one of its queries: %s", error)
-        self.is_over = True
+        self.was_exceeded = True
         return None
 
     def _limit(self, seconds: float) -> None:

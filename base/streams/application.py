@@ -213,7 +213,7 @@ class _Stream:
         return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
 
     def _received(self, event: Any) -> bytes:
-        if not self.feed.is_news(event.type, event.data):
+        if not self.feed.is_new(event.type, event.data):
             return b""
         return self._encode(event.type, event.data, event.id)
 

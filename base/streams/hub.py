@@ -55,8 +55,8 @@ class Feed(Protocol):
     def confirm(self, position: Position) -> None:
         """Everything up to this position has been sent. Called in the event loop."""
 
-    def is_news(self, kind: str, data: str) -> bool:
-        """Whether what was heard is still to be sent. Called in the event loop."""
+    def is_new(self, kind: str, data: str) -> bool:
+        """Whether a received message must still be sent. Called in the event loop."""
 
     def is_allowed(self) -> bool:
         """Whether the caller may still listen."""

@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -10,7 +11,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from base.telemetry.logs import new_id
 from base.web.errors import TooManyRequests
 
 logger = structlog.get_logger(__name__)
@@ -80,3 +80,8 @@ def _say(request: HttpRequest, status: int, started: float) -> None:
     if signed_in is not None and signed_in.pk is not None:
         fields["userId"] = signed_in.pk
     say(_outcome.get(), **fields, durationMs=duration_ms(started))
+
+
+def new_id() -> str:
+    """For a request or a run that has none."""
+    return uuid.uuid4().hex

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import threading
-import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,11 +177,6 @@ class RequestFilter(logging.Filter):
         if str(record.msg).startswith("Invalid request"):
             record.msg = re.split("""['"]""", record.msg, maxsplit=1)[0]
         return True
-
-
-def new_id() -> str:
-    """For a request or a run that has none."""
-    return uuid.uuid4().hex
 
 
 def _render_console(colours: bool) -> structlog.typing.Processor:

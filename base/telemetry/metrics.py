@@ -12,6 +12,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from base.telemetry.liveness import is_alive
+
 # prometheus-client's own variable.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -78,18 +80,8 @@ class _Shared(Collector):
         folder = Path(os.environ[FOLDER])
         for file in folder.glob("gauge_live*_*.db"):
             pid = int(file.stem.rpartition("_")[2])
-            if not _is_alive(pid):
+            if not is_alive(pid):
                 # Another scrape may be doing the same.
                 file.unlink(missing_ok=True)
         counted: Iterable[Metric] = MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
         return counted
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString
 from base.storage.fields import AmountField
 from base.storage.time_limit import TimeLimit
 from base.web.errors import timestamp
-from base.web.forms import parse_id
+from base.web.values import parse_id
 from core.money import plain
 
 admin.site.site_header = admin.site.site_title = "Exchange"
@@ -79,7 +79,7 @@ class BoundedPaginator(_Paginator):
     object_list: Any
     # The key down to which all were found, where the time was over before the table's end.
     read_back_to: int | None = None
-    is_over = False
+    was_exceeded = False
     seconds = LIST_SECONDS
 
     @cached_property
@@ -90,7 +90,7 @@ class BoundedPaginator(_Paginator):
                 found = self._newest(keys, limit)
             else:
                 found = limit.read(lambda: list(keys[:MOST_ROWS])) or []
-        self.is_over = limit.is_over
+        self.was_exceeded = limit.was_exceeded
         return found
 
     @property

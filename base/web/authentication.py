@@ -17,7 +17,7 @@ from rest_framework_simplejwt.tokens import Token
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.forms import parse_id
+from base.web.values import parse_id
 
 # How long a process may go on answering a user who was deactivated meanwhile, and by a rate limit that was changed.
 ACTIVE_SECONDS = 3

@@ -1,4 +1,4 @@
-"""What clients are told when something is refused: one class per rule.
+"""Refusals as clients receive them: one class per rule.
 
 ExchangeError
 +-- InvalidField ................ 400  one field breaks one rule (its code names the rule)

@@ -10,7 +10,7 @@ from django.db import close_old_connections, connection
 from structlog.contextvars import bound_contextvars
 
 from base.telemetry import liveness
-from base.telemetry.logs import new_id
+from base.telemetry.access import new_id
 from commands import queue
 from matching import drain
 from matching.report import Run

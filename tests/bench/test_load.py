@@ -128,47 +128,49 @@ def test_anything_but_stored_ends_it(request_: Request, answer: bytes, complaint
         asyncio.run(play())
 
 
-async def hear(pieces: list[bytes], is_enough: Callable[[list[Event]], bool]) -> tuple[list[Event], LoadError | None]:
-    """What a stream tells that is sent in these pieces, until it is enough or the stream has failed."""
-    heard: list[Event] = []
+async def receive(
+    pieces: list[bytes], is_enough: Callable[[list[Event]], bool]
+) -> tuple[list[Event], LoadError | None]:
+    """The events of a stream that is sent in these pieces, until it is enough or the stream has failed."""
+    received: list[Event] = []
     async with fake(pieces) as (_, port), asyncio.timeout(5):
-        stream = EventStream(port, "token", heard.append)
+        stream = EventStream(port, "token", received.append)
         await stream.open()
-        while not is_enough(heard) and stream.failure is None:
+        while not is_enough(received) and stream.failure is None:
             await asyncio.sleep(0.001)
         stream.close()
-    return heard, stream.failure
+    return received, stream.failure
 
 
-def test_a_stream_tells_each_event_once_however_it_is_cut():
+def test_a_stream_gives_each_event_once_however_it_is_cut():
     body = STREAM_HEAD + chunk(CONNECTED) + chunk(b": keep-alive\n\n")
     body += chunk(event("order-status-update", 1)[:30]) + chunk(event("order-status-update", 1)[30:])
     body += chunk(event("order-status-update", 2) + event("order-status-update", 3))
     for size in (7, 50, len(body)):
         pieces = [body[first : first + size] for first in range(0, len(body), size)]
-        heard, failure = asyncio.run(hear(pieces, lambda events: len(events) >= 3))
-        assert [(each.kind, each.id) for each in heard] == [
+        received, failure = asyncio.run(receive(pieces, lambda events: len(events) >= 3))
+        assert [(each.kind, each.id) for each in received] == [
             (b"order-status-update", b"BTC-USD-1"),
             (b"order-status-update", b"BTC-USD-2"),
             (b"order-status-update", b"BTC-USD-3"),
         ]
-        assert heard[0].data == b'{"orderId":1}'
+        assert received[0].data == b'{"orderId":1}'
         assert failure is None
 
 
 def test_a_stream_that_is_reset_has_failed():
     pieces = [STREAM_HEAD + chunk(CONNECTED), chunk(event("stream-reset", 1))]
-    heard, failure = asyncio.run(hear(pieces, lambda _: False))
-    assert heard == []
+    received, failure = asyncio.run(receive(pieces, lambda _: False))
+    assert received == []
     assert "the stream was reset" in str(failure)
 
 
 def test_a_stream_that_ends_by_itself_has_failed():
-    heard, failure = asyncio.run(hear([STREAM_HEAD + chunk(CONNECTED), b""], lambda _: False))
-    assert heard == []
+    received, failure = asyncio.run(receive([STREAM_HEAD + chunk(CONNECTED), b""], lambda _: False))
+    assert received == []
     assert "the stream ended" in str(failure)
 
 
 def test_a_stream_that_is_refused_is_not_open():
     with pytest.raises(LoadError, match="401"):
-        asyncio.run(hear([http("401 Unauthorized", b"{}")], lambda _: False))
+        asyncio.run(receive([http("401 Unauthorized", b"{}")], lambda _: False))

@@ -6,11 +6,12 @@ from commands.models import Command
 from markets.models import Trade
 from matching import drain
 from orders.models import Order
+from tests.support.sampling import PROVE
 from tools.bench.flow import flow
 from tools.bench.naive import drain_naively
 from tools.bench.stage import Stage
 
-COMMANDS = 300
+COMMANDS = 300 if PROVE else 100
 
 
 def test_both_engines_trade_alike(db):

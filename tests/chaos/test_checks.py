@@ -1,20 +1,20 @@
 """The checks see what they are there for; without that, a run in which nothing was wrong says nothing."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
-from tests.integration.stream.client import Told
 from tools.chaos import checks
 from tools.chaos.checks import Findings
 from tools.chaos.flow import Flow
 from tools.chaos.killer import Sizes
 from tools.chaos.views import OrdersView
+from tools.rig.events import Event
+from tools.rig.trader import Trader
 
 
-class OrderRequest:
-    """A client that was told of its orders, by key."""
+class AcceptedOrders:
+    """A client whose orders were accepted, by key."""
 
     trader = None
 
@@ -28,7 +28,7 @@ def found(monkeypatch: pytest.MonkeyPatch, accepted: dict[str, int], *stored: tu
     ]
     monkeypatch.setattr(checks, "all_orders", lambda trader: rows)
     findings = Findings()
-    checks._check_orders(OrderRequest(**accepted), findings)
+    checks._check_orders(AcceptedOrders(**accepted), findings)
     return findings
 
 
@@ -61,14 +61,13 @@ def test_one_seed_gives_the_same_commands_and_the_same_plan():
     assert [first.call() for _ in range(200)] == [second.call() for _ in range(200)]
 
 
-def told(sequence: int, status: str, **more: Any) -> Told:
-    event = f'{{"orderId": 1, "eventId": "BTC-USD-{sequence}", "sequence": {sequence}, "status": "{status}"}}'
-    return Told("order-status-update", None, event)
+def update(sequence: int, status: str) -> Event:
+    order = {"orderId": 1, "eventId": f"BTC-USD-{sequence}", "sequence": sequence, "status": status}
+    return Event("order-status-update", order["eventId"], order)
 
 
-def test_a_view_believes_later_steps_only(monkeypatch):
-    view = OrdersView.__new__(OrdersView)
-    view.orders, view.heard, view._newest = {}, set(), {}
-    for step in (told(3, "OPEN"), told(5, "FILLED"), told(3, "OPEN")):
-        view.hear(step)
-    assert (view.orders[1]["status"], view.heard) == ("FILLED", {"BTC-USD-3", "BTC-USD-5"})
+def test_a_view_believes_later_steps_only():
+    view = OrdersView("http://127.0.0.1:1", Trader.with_token("http://127.0.0.1:1", 1, "alice", "token"))
+    for event in (update(3, "OPEN"), update(5, "FILLED"), update(3, "OPEN")):
+        view.receive(event)
+    assert (view.orders[1]["status"], view.received) == ("FILLED", {"BTC-USD-3", "BTC-USD-5"})

@@ -1,4 +1,7 @@
-"""Redis frozen, flushed and killed while clients listen: what they believe is what REST says, five seconds later."""
+"""Redis frozen, flushed and killed while clients listen: what they believe is what REST says, five seconds later.
+
+`make test` does one of the three.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import Part
-from tools.chaos.outages import ROUNDS, Outages
+from tests.support.sampling import SEED, sample
+from tools.chaos.outages import KINDS, ROUNDS, Outages
 
 
 @pytest.mark.timeout(240)
-def test_streams_catch_up_after_each_outage(
-    proves: Callable[[Part], None], kind: str, seed: int, tmp_path: Path
-) -> None:
-    proves(Outages(kind, tmp_path, seed, ROUNDS["ci"]))
+def test_streams_catch_up_after_each_outage(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
+    proves(Outages(kind, folder, SEED, ROUNDS["ci"], sample(KINDS, len(KINDS), "outages")))

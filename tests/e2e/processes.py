@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from base.telemetry.liveness import is_alive
+from tools.rig.process import ROOT
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 60
 STOP_SECONDS = 40
 # Nothing else of the environment is passed on: no database, no Redis, no settings.
-KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "XDG_CACHE_HOME")
 
 
 class Demo:
@@ -41,13 +42,23 @@ class Demo:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
-                cwd=HOME,
+                cwd=ROOT,
                 env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off", **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+
+    def ensure_running(self) -> None:
+        """With its traders, on whatever data there is."""
+        if self.process is None:
+            self.start()
+            self.wait_until_ready()
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.interrupt()
 
     def text(self) -> str:
         return self.output.read_text()
@@ -65,8 +76,9 @@ class Demo:
     def wait(self, seconds: float) -> int:
         """The exit code."""
         assert self.process
-        process, self.process = self.process, None
-        return process.wait(seconds)
+        code = self.process.wait(seconds)
+        self.process = None
+        return code
 
     def interrupt(self) -> int:
         """As Ctrl-C does; the exit code."""
@@ -80,9 +92,9 @@ class Demo:
         self.wait(STOP_SECONDS)
 
     def pid(self, program: str) -> int:
-        """Of the supervisor's newest process for the program."""
-        log = (self.data / "logs" / "supervisord.log").read_text()
-        return int(re.findall(rf"spawned: '{program}' with pid (\d+)", log)[-1])
+        """Of the program's newest process."""
+        log = (self.data / "logs" / "processes.log").read_text()
+        return int(re.findall(rf" {program} .*started.*, pid (\d+)", log)[-1])
 
     def kill_program(self, program: str) -> int:
         """Kill -9; return the pid that it had."""
@@ -92,7 +104,7 @@ class Demo:
 
     @contextmanager
     def frozen(self, program: str) -> Iterator[None]:
-        """The program takes connections and says nothing."""
+        """The program takes connections and answers nothing."""
         pid = self.pid(program)
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -100,13 +112,12 @@ class Demo:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def processes(self) -> list[str]:
-        """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was supervised."""
+    def processes(self) -> dict[int, str]:
+        """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was started."""
         if sys.platform == "linux":
             return _with_variable(f"DATA_DIR={self.data}")
-        log = (self.data / "logs" / "supervisord.log").read_text()
-        pids = re.findall(r"(?:with pid|started with pid) (\d+)", log)
-        return [pid for pid in pids if _alive(int(pid))]
+        pids = re.findall(r", pid (\d+)", (self.data / "logs" / "processes.log").read_text())
+        return {int(pid): pid for pid in pids if is_alive(int(pid))}
 
 
 def wait_until(condition: Callable[[], object], seconds: float, explain: Callable[[], object] = str) -> None:
@@ -116,22 +127,14 @@ def wait_until(condition: Callable[[], object], seconds: float, explain: Callabl
         time.sleep(0.1)
 
 
-def _with_variable(text: str) -> list[str]:
-    found = []
+def _with_variable(text: str) -> dict[int, str]:
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
             if text.encode() in variables:
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             # It ended while we looked, or is somebody else's.
             continue
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

@@ -13,16 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.clients import PASSWORD
 from tests.e2e.flower import Flower, watched_by_flower
-from tests.e2e.processes import HOME, Demo, wait_until
+from tests.e2e.processes import Demo, wait_until
+from tools.rig.process import ROOT
 from tools.scripts.follow import found, read_lines
 
 OURS = ("web", "worker", "beat", "seed")
 # What Celery prints when it is asked to stop.
 PRINTED = (b"worker: ", b"Waiting gracefully")
 ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}
+
+
+@pytest.fixture
+def demo(own_demo: Demo) -> Demo:
+    return own_demo
 
 
 def test_an_order_is_followed_and_no_secret_is_told(demo: Demo) -> None:
@@ -67,7 +74,7 @@ def _sign_in_every_way(http: httpx.Client) -> list[str]:
 
 
 def _listen_and_trade(http: httpx.Client) -> tuple[str, str]:
-    """The ticket of the stream, and the correlation id of an order that was placed, told of, and cancelled."""
+    """The ticket of the stream, and the correlation id of an order that was placed, published, and cancelled."""
     ticket: str = http.post("/api/v1/stream/tickets").json()["data"]["ticket"]
     http.get("/api/v1/nothing%0A%7B%22level%22", headers={"X-Request-ID": 'a"b'})
     params = {"ticket": ticket}
@@ -90,8 +97,8 @@ def _check_flower(flower: Flower, correlation_id: str) -> None:
     """It shows the two runs, with what became of the order in each, to those who know its password."""
 
     def runs() -> list[dict[str, Any]]:
-        told = flower.ask("/api/tasks", search=f"result:{correlation_id}").json().values()
-        return sorted((run for run in told if run["state"] == "SUCCESS"), key=lambda run: float(run["received"]))
+        shown = flower.ask("/api/tasks", search=f"result:{correlation_id}").json().values()
+        return sorted((run for run in shown if run["state"] == "SUCCESS"), key=lambda run: float(run["received"]))
 
     wait_until(lambda: len(runs()) == 2, 10, runs)
     assert [(run["name"], run["args"]) for run in runs()] == [("matching.match", "['BTC-USD']")] * 2
@@ -138,7 +145,7 @@ def _fail_to_start(demo: Demo) -> None:
     variables = {"DATA_DIR": str(demo.data), "DEMO": "1", "PATH": "/usr/bin:/bin", **demo.variables}
     variables["BROKER_URL"] = "redis://:a-password@127.0.0.1:1/0"
     with (demo.data / "logs" / "worker-unfit.log").open("wb") as log:
-        assert subprocess.run(command, cwd=HOME, env=variables, stdout=log, stderr=log, check=False).returncode
+        assert subprocess.run(command, cwd=ROOT, env=variables, stdout=log, stderr=log, check=False).returncode
 
 
 def _logs(demo: Demo) -> list[Path]:
@@ -151,7 +158,7 @@ def _check_json(demo: Demo) -> None:
     for log in _logs(demo):
         lines = log.read_bytes().split(b"\n")
         assert lines.pop() == b""
-        # The seed has nothing to say where it has nothing to do.
+        # The seed logs nothing where it has nothing to do.
         assert lines or log.name == "seed.log"
         printed = [line for line in lines if not line.startswith(b"{")]
         assert log.name == "worker-unfit.log" or all(line.startswith(PRINTED) for line in printed if line), printed
@@ -173,21 +180,21 @@ def _check_followed(demo: Demo, correlation_id: str) -> None:
         ("worker", "orders applied", "CANCELLED"),
         ("web", "told", None),
     ]
-    accepted, opened, told, _, cancelled, _ = lines
+    accepted, opened, delivered, _, cancelled, _ = lines
     assert (accepted["clientOrderId"], accepted["symbol"]) == ("follow-me", "BTC-USD")
     assert accepted["userId"] and accepted["requestId"] and accepted["durationMs"] > 0
     assert (opened["orderId"], opened["filled"]) == (accepted["orderId"], "0")
     assert cancelled["reason"] == "USER_CANCELLED"
     assert opened["runId"] != cancelled["runId"]
-    assert (told["eventId"], told["userId"]) == (f"BTC-USD-{opened['sequence']}", accepted["userId"])
-    assert told["requestId"] == "mine" != accepted["requestId"]
+    assert (delivered["eventId"], delivered["userId"]) == (f"BTC-USD-{opened['sequence']}", accepted["userId"])
+    assert delivered["requestId"] == "mine" != accepted["requestId"]
     refused = list(read_lines(_logs(demo), "order refused"))
     assert [(line["error"], line["symbol"], line["status"]) for line in refused] == [("PRICE_OFF_TICK", "BTC-USD", 400)]
 
 
 def _check_secrets(demo: Demo, hidden: list[str]) -> None:
-    said = "".join(path.read_text() for path in (demo.data / "logs").glob("*.log"))
-    assert [word for word in [*hidden, "a-password", "eyJ"] if word in said] == []
-    assert said.count('"event":"told"') == 2
+    logged = "".join(path.read_text() for path in (demo.data / "logs").glob("*.log"))
+    assert [word for word in [*hidden, "a-password", "eyJ"] if word in logged] == []
+    assert logged.count('"event":"told"') == 2
     # Nor as an address or an encoding has it.
-    assert not re.search(r"ticket=[^\[]", said)
+    assert not re.search(r"ticket=[^\[]", logged)

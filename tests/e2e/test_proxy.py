@@ -1,4 +1,4 @@
-"""nginx as it is deployed, in front of servers that tell what reached them."""
+"""nginx as it is deployed, in front of servers that answer with what reached them."""
 
 import http.client
 import json
@@ -24,13 +24,13 @@ STREAMS = ("/api/v1/stream/order-status", "/api/v1/stream/market/BTC-USD")
 HIDDEN = ("/metrics", "/metrics/", "//metrics", "/%6Detrics", "/api/../metrics", "/metrics?x=1")
 
 
-class Teller(ThreadingHTTPServer):
-    """Answers with what it was asked, and at a stream's path with one event now and one when it is told to."""
+class EchoServer(ThreadingHTTPServer):
+    """Answers with what it was asked, and at a stream's path with one event now and one when it may go on."""
 
     daemon_threads = True
 
     def __init__(self, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), Telling)
+        super().__init__(("127.0.0.1", 0), EchoHandler)
         self.name = name
         self.go_on = threading.Event()
 
@@ -39,9 +39,9 @@ class Teller(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class Telling(BaseHTTPRequestHandler):
+class EchoHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Teller
+    server: EchoServer
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -67,8 +67,8 @@ class Telling(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def telling(name: str) -> Iterator[Teller]:
-    with Teller(name) as server:
+def serving(name: str) -> Iterator[EchoServer]:
+    with EchoServer(name) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server
@@ -78,19 +78,19 @@ def telling(name: str) -> Iterator[Teller]:
 
 
 @pytest.fixture
-def web() -> Iterator[Teller]:
-    with telling("web") as server:
+def web() -> Iterator[EchoServer]:
+    with serving("web") as server:
         yield server
 
 
 @pytest.fixture
-def stream() -> Iterator[Teller]:
-    with telling("stream") as server:
+def stream() -> Iterator[EchoServer]:
+    with serving("stream") as server:
         yield server
 
 
 @pytest.fixture
-def proxy(tmp_path: Path, web: Teller, stream: Teller) -> Iterator[str]:
+def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer) -> Iterator[str]:
     """The file that is deployed, with other addresses and another folder."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if not nginx:
@@ -123,13 +123,13 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: Teller) -> None:
+def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: EchoServer) -> None:
     for path in ("/", "/api/v1/orders", f"{STREAMS[0]}/stats", "/api/v1/stream/tickets", "/api/v1/stream/market"):
         assert httpx.get(proxy + path).json()["server"] == "web", path
 
 
 @pytest.mark.parametrize("path", STREAMS)
-def test_an_event_is_not_held_back(proxy: str, stream: Teller, path: str) -> None:
+def test_an_event_is_not_held_back(proxy: str, stream: EchoServer, path: str) -> None:
     with httpx.stream("GET", proxy + path, timeout=5) as answer:
         lines = answer.iter_lines()
         assert next(lines) == "data: 1"
@@ -144,10 +144,10 @@ def test_only_the_proxy_says_whom_a_request_comes_from(proxy: str) -> None:
         "Forwarded": "for=9.9.9.9",
         "X-Real-IP": "9.9.9.9",
     }
-    told = httpx.get(f"{proxy}/api/v1/time", headers={**forged, "Host": "exchange.example.com"}).json()["headers"]
-    assert [value for name, value in told if name.lower() == "x-forwarded-for"] == ["127.0.0.1"]
-    assert "9.9.9.9" not in str(told)
-    assert ["Host", "exchange.example.com"] in told
+    received = httpx.get(f"{proxy}/api/v1/time", headers={**forged, "Host": "exchange.example.com"}).json()["headers"]
+    assert [value for name, value in received if name.lower() == "x-forwarded-for"] == ["127.0.0.1"]
+    assert "9.9.9.9" not in str(received)
+    assert ["Host", "exchange.example.com"] in received
 
 
 def test_what_is_counted_is_not_shown_outside(proxy: str) -> None:
@@ -168,7 +168,7 @@ def test_a_body_without_bounds_ends_at_the_door(proxy: str) -> None:
     )
 
 
-def test_nobody_behind_it_is_a_riddle_and_not_a_failure(proxy: str, web: Teller) -> None:
+def test_nobody_behind_it_is_a_riddle_and_not_a_failure(proxy: str, web: EchoServer) -> None:
     web.shutdown()
     web.server_close()
     began = time.monotonic()

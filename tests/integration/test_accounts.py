@@ -8,8 +8,12 @@ import pytest
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from balances.models import LedgerEntry
+from exchange import settings as production
 from markets.models import Asset, Market
 from tests.support.world import World, fund
+from users.models import User
+
+pytestmark = pytest.mark.dialect
 
 DORA = {"username": "dora", "email": "dora@example.com", "password": "correct horse"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -20,12 +24,14 @@ def give(world: World, amount: str, reference: str, **more: object):
     return world.staff.call("POST", "/balances/update", {**body, "reference": reference})
 
 
-def test_register_sign_in_and_look(world):
+def test_register_sign_in_and_look(world, settings):
+    settings.PASSWORD_HASHERS = production.PASSWORD_HASHERS
     world.carol.client.credentials()
     made = world.carol.call("POST", "/users", DORA)
     assert made.status_code == 201
     assert set(made.body["data"]) == {"userId", "username", "email", "createdAt"}
     assert TIMESTAMP.fullmatch(made.body["timestamp"])
+    assert User.objects.get(username="dora").password.startswith("bcrypt_sha256$")
     tokens = world.carol.call("POST", "/auth/token", {"username": "dora", "password": DORA["password"]}).body["data"]
     assert set(tokens) == {"accessToken", "refreshToken", "expiresIn"}
     world.carol.client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['accessToken']}")

@@ -12,6 +12,8 @@ from balances.statement import Page, read_statement
 from markets.models import Trade
 from tests.support.world import World, fund
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture
 def dollars(world: World) -> Balance:

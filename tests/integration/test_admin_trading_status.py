@@ -14,7 +14,7 @@ from tests.support.world import World
 
 
 def switch_url(status: str) -> str:
-    return reverse("admin:markets_market_switch", args=[status])
+    return reverse("admin:markets_market_status", args=[status])
 
 
 def test_a_halt_is_asked_first(world: World, operator):
@@ -24,7 +24,7 @@ def test_a_halt_is_asked_first(world: World, operator):
     assert f'href="{link}"' in page
     assert switch_url("TRADING") not in page, "it trades already"
     asked = operator.get(link).content.decode()
-    assert "What waits already is matched" in asked
+    assert "Orders that wait already are matched" in asked
     assert Market.objects.get().status == "TRADING"
     answer = operator.post(switch_url("HALTED"), {"symbol": "BTC-USD"}, follow=True)
     assert "BTC-USD is HALTED" in answer.content.decode()

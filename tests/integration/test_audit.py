@@ -1,11 +1,13 @@
 """Thirty ways in which stored rows can be wrong, and the check that finds each of them."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from audit.checks import Check
 from balances.models import Balance, EntryKind, LedgerEntry, Transfer
@@ -15,15 +17,18 @@ from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
-from tests.support.orders import Traded, checks, full, replay, told
+from tests.support.orders import PlayedExchange, all_findings, checks, full, replay
+from tests.support.rows import shared_rows
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 DUST = Decimal("0.00000001")
 
 
-@pytest.fixture
-def traded(db: None) -> Traded:
-    return Traded()
+@pytest.fixture(scope="module")
+def traded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[PlayedExchange]:
+    """Made once: each test corrupts it within a transaction of its own."""
+    with shared_rows(django_db_blocker):
+        yield PlayedExchange()
 
 
 def a_ledger_entry_dropped(_):
@@ -126,10 +131,12 @@ def a_self_trade(traded):
 
 def a_trade_while_halted(traded):
     number = Trade.objects.order_by("sequence").first().sequence
-    for status, sequence in (("TRADING", number + 2), ("HALTED", number)):
-        first = StatusChange.objects.order_by("id").first()
-        first.pk, first.status, first.sequence = first.pk - 1, status, sequence
-        first.save(force_insert=True)
+    later = list(StatusChange.objects.order_by("id"))
+    StatusChange.objects.all().delete()
+    steps = [("HALTED", number), ("TRADING", number + 2), *((change.status, change.sequence) for change in later)]
+    for status, sequence in steps:
+        fields = {"market_id": traded.symbol, "reason": "by hand", "created_at": later[0].created_at}
+        StatusChange.objects.create(status=status, sequence=sequence, **fields)
 
 
 def a_dead_letter_removed(_):
@@ -233,11 +240,11 @@ def test_there_are_thirty():
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))
 def test_a_corruption_is_found(traded, corrupt):
     before = full(), replay()
-    assert checks(*before) == set(), told(before)
+    assert checks(*before) == set(), all_findings(before)
     with transaction.atomic():
         corrupt(traded)
         found = full(), replay()
-        assert CORRUPTIONS[corrupt] in checks(*found), told(found)
+        assert CORRUPTIONS[corrupt] in checks(*found), all_findings(found)
         # The money is counted after every test.
         transaction.set_rollback(True)
     assert checks(full()) == set()

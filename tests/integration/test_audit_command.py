@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit import balances, run
-from audit.checks import NOT_IN_QUICK, REPLAYED, Check
-from audit.findings import MOST_OF_A_CHECK, Report
+from audit.checks import MOST_OF_A_CHECK, NOT_IN_QUICK, REPLAYED, Check, Report
 from audit.inspect import Positions
 from audit.models import AuditRun
 from audit.rows import BalanceRow
@@ -23,7 +22,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from matching.models import OrderBook
 from orders.models import Order
-from tests.support.orders import Traded, checks, full, quick, told
+from tests.support.orders import PlayedExchange, all_findings, checks, full, quick
 from tests.support.world import World, fund, stored_rows
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +30,11 @@ MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")
 
 
 @pytest.fixture
-def traded(db: None) -> Traded:
-    return Traded()
+def traded(db: None) -> PlayedExchange:
+    return PlayedExchange()
 
 
-def since(traded: Traded, first: int) -> Positions:
+def since(traded: PlayedExchange, first: int) -> Positions:
     """As if the last clean run had seen all events before this number, and all transfers."""
     return Positions({traded.symbol: first}, Transfer.objects.count(), timezone.now().isoformat())
 
@@ -135,7 +134,7 @@ def test_quick_begins_anywhere(traded):
     after_the_last = OrderBook.objects.get(market=traded.symbol).next_sequence
     for first in range(1, after_the_last + 1):
         report = quick(since(traded, first))
-        assert checks(report) == set(), (first, told([report]))
+        assert checks(report) == set(), (first, all_findings([report]))
     assert checks(quick(since(traded, after_the_last + 1))) == {Check.NEXT}
 
 

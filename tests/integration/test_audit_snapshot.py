@@ -12,7 +12,9 @@ from audit.run import audit, keep
 from base.storage.checks import database_faults
 from base.storage.snapshot import one_snapshot
 from orders.models import Order
-from tests.support.orders import told
+from tests.support.orders import all_findings
+
+pytestmark = pytest.mark.dialect
 
 
 def aside(do) -> None:
@@ -81,7 +83,8 @@ def test_no_alarm_while_the_exchange_trades(transactional_db, world):
         while time.monotonic() < until:
             for mode in (Mode.QUICK, Mode.FULL, Mode.REPLAY):
                 result = audit(mode, [world.symbol])
-                assert result.outcome == Outcome.CLEAN, (mode, result.error, result.report and told([result.report]))
+                findings = result.report and all_findings([result.report])
+                assert result.outcome == Outcome.CLEAN, (mode, result.error, findings)
                 if mode == Mode.QUICK:
                     keep(result)
                 runs += 1

@@ -12,7 +12,8 @@ GOOD_ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "100
 GOOD_TRANSFER = {"currency": "USD", "amount": "5", "reason": "gift", "reference": "r-1"}
 GOOD_USER = {"username": "dora", "email": "dora@example.com", "password": "correct horse"}
 GOOD_MARKET = {"symbol": "ETH-USD", "base": "ETH", "quote": "USD", "tickSize": "0.01", "lotSize": "0.001"}
-MISSING = object()
+# Its name is the same in every process, so that xdist recognizes the tests by their names.
+MISSING = ...
 
 BAD_DECIMALS = [
     (1, "DECIMAL_STRING_REQUIRED"),

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from balances import services as balances
-from base.web.body import MAX_BYTES
+from base.web.answers import MAX_BYTES
 from commands import queue
 from commands.models import Command
 from markets.services import create_market
@@ -19,6 +19,8 @@ from orders import placing
 from orders.models import Order
 from tests.support.tape import parse
 from tests.support.world import Person, World, fund, stored_rows
+
+pytestmark = pytest.mark.dialect
 
 
 def send(world: World, who: Person, *orders: Any) -> Any:

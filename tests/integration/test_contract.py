@@ -13,7 +13,7 @@ from base.streams import Message
 from base.streams.messages import data_text
 from base.web.errors import ExchangeError
 from base.web.openapi.operations import BEARER
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare
@@ -21,7 +21,7 @@ from orders.feed import OrderFeed
 from tests.support.contract import check_answer, check_event, described, operations, template
 from tests.support.world import Person, World, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 MARKET_STREAM = MARKET_PATH + "{symbol}"
 NOT_UNDER_TEST = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_STREAM)}

@@ -17,6 +17,8 @@ from orders.models import Order
 from tests.support.world import World, fund, outcome
 from users.models import User
 
+pytestmark = pytest.mark.dialect
+
 LIST = reverse("admin:matching_deadletter_changelist")
 
 

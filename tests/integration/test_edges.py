@@ -19,6 +19,8 @@ from matching.models import OrderBook
 from orders.models import Order
 from tests.support.world import World, fund, outcome
 
+pytestmark = pytest.mark.dialect
+
 
 def commit_late(kind: CommandKind, symbol: str, order_id: int) -> None:
     """A command whose id is smaller than those that were committed before it."""

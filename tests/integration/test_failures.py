@@ -13,7 +13,8 @@ from core import market as core_market
 from core.book import Book
 from matching import drain
 from matching.books import BrokenBook
-from matching.failure import Bisection, halt
+from matching.drain import Bisection
+from matching.failure import halt
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, fund, outcome

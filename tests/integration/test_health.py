@@ -10,12 +10,14 @@ from django.db.models import F
 from django.test import Client, override_settings
 
 from base.storage.fields import amount as stored
+from base.storage.snapshot import one_snapshot
 from matching.worker.heartbeat import Heartbeat
 from operations import health
 from orders.models import Order
+from tests.support.contract import check_answer
 from tests.support.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 
 def ready() -> tuple[int, dict]:
@@ -31,7 +33,7 @@ def test_live(django_assert_num_queries):
 
 
 def test_an_idle_exchange(django_assert_num_queries):
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         status, state = ready()
     assert status == 200
     assert state == {
@@ -96,6 +98,17 @@ def test_without_a_database_it_is_not():
         commands.order_by.side_effect = OperationalError("gone")
         status, state = ready()
     assert (status, state["status"], state["database"]) == (503, "unavailable", "away")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_database_that_takes_no_writes_it_is_not():
+    World.make()
+    with one_snapshot():
+        status, state = ready()
+    assert (status, state["status"], state["database"]) == (503, "unavailable", "read-only")
+    # What can be read is shown all the same.
+    assert state["workers"] == {"BTC-USD": 0}
+    check_answer("GET", "/health/ready", status, "application/json", state)
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -12,6 +12,8 @@ from matching.worker import heartbeat
 from matching.worker.heartbeat import Heartbeat, live_workers
 from tests.support.world import World
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture(autouse=True)
 def always_due(monkeypatch):

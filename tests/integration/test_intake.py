@@ -19,6 +19,8 @@ from tests.support.tape import parse
 from tests.support.world import World, outcome, remember
 from users.models import User
 
+pytestmark = pytest.mark.dialect
+
 _STATEMENT = re.compile(r"(INSERT) INTO [`\"]?(\w+)|(UPDATE) [`\"]?(\w+)|(SELECT) .*? FROM [`\"]?(\w+)", re.DOTALL)
 
 

@@ -14,6 +14,8 @@ from django.utils import timezone
 from orders.models import Order
 from tests.support.world import World
 
+pytestmark = pytest.mark.dialect
+
 BEFORE = [("orders", "0002_initial"), ("commands", None), ("matching", "0003_attendance")]
 
 

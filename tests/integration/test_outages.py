@@ -15,6 +15,8 @@ from commands import queue
 from tests.support.world import World, fund
 from users.models import User
 
+pytestmark = pytest.mark.dialect
+
 
 def test_a_broker_that_is_away_costs_one_try(world, monkeypatch):
     """By default kombu would try again for six seconds, within the client's request."""

@@ -63,7 +63,7 @@ def line(found: overview.Overview, symbol: str = "BTC-USD") -> Line:
 def test_a_market_that_is_well(traded):
     btc = line(read())
     assert (btc.bid, btc.ask, btc.last, btc.last_hour) == ("90", "100", "100", 1)
-    assert (btc.waiting.text, btc.workers.text, btc.workers.alarms) == ("0", "1", False)
+    assert (btc.waiting.text, btc.workers.text, btc.workers.is_alarming) == ("0", "1", False)
 
 
 def test_a_market_that_is_late_and_not_served(world):
@@ -71,8 +71,8 @@ def test_a_market_that_is_late_and_not_served(world):
     Command.objects.update(created_at=timezone.now() - timedelta(minutes=3))
     found = read()
     btc = line(found)
-    assert (btc.waiting.text, btc.waiting.note, btc.waiting.alarms) == ("1", "oldest 3 min", True)
-    assert (btc.workers.text, btc.workers.alarms, found.workers.alarms) == ("0", True, True)
+    assert (btc.waiting.text, btc.waiting.note, btc.waiting.is_alarming) == ("1", "oldest 3 min", True)
+    assert (btc.workers.text, btc.workers.is_alarming, found.workers.is_alarming) == ("0", True, True)
     assert (found.waiting.text, btc.bid, btc.last) == ("1", None, None)
 
 
@@ -81,7 +81,7 @@ def test_markets_that_do_not_trade_come_first_and_need_no_worker(world):
     world.switch("HALTED")
     found = read()
     assert [row.symbol for row in found.lines] == ["BTC-USD", "AAA-USD"]
-    assert (line(found).workers.alarms, line(found, "AAA-USD").workers.alarms) == (False, True)
+    assert (line(found).workers.is_alarming, line(found, "AAA-USD").workers.is_alarming) == (False, True)
 
 
 def test_markets_that_trade_are_told_where_there_are_too_many(traded, monkeypatch):
@@ -116,7 +116,7 @@ def test_what_is_counted_is_counted_no_further_than_somebody_would_look(traded, 
     traded.place(traded.alice, "buy 1 @ 91")
     traded.place(traded.alice, "buy 1 @ 92")
     found = read()
-    assert (found.waiting.text, found.letters.text) == ("1+", "0+")
+    assert (found.waiting.text, found.dead_letters.text) == ("1+", "0+")
     assert ([row.symbol for row in found.lines], found.has_more_markets) == (["BTC-USD"], True)
     assert found.statuses == [("PENDING", 1)]
     traded.match()
@@ -139,14 +139,14 @@ def test_the_last_audit(world):
     assert read().audit.text == "never"
     run = AuditRun.objects.create(mode="QUICK", started_at=timezone.now(), seconds=1, outcome=1, found=3)
     found = read()
-    assert (found.audit.text, found.audit.note, found.audit.alarms, found.audit_id) == (
+    assert (found.audit.text, found.audit.note, found.audit.is_alarming, found.audit_id) == (
         "3 findings",
         "quick, 0 s ago",
         True,
         run.pk,
     )
     AuditRun.objects.create(mode="FULL", started_at=timezone.now(), seconds=1, outcome=2)
-    assert (read().audit.text, read().audit.alarms) == ("could not run", True)
+    assert (read().audit.text, read().audit.is_alarming) == ("could not run", True)
 
 
 @pytest.mark.parametrize("permission", EVERYTHING)
@@ -157,7 +157,7 @@ def test_each_figure_takes_its_permission(traded, letter, permission):
         "commands.view_command": lambda found: found.waiting,
         "matching.view_workerheartbeat": lambda found: found.workers,
         "markets.view_trade": lambda found: found.trades,
-        "matching.view_deadletter": lambda found: found.letters,
+        "matching.view_deadletter": lambda found: found.dead_letters,
         "audit.view_auditrun": lambda found: found.audit,
         "orders.view_order": lambda found: found.statuses,
     }
@@ -244,15 +244,16 @@ def test_without_redis_it_is_the_same(traded, operator):
         assert "BTC-USD" in operator.get("/admin/").content.decode()
 
 
-def test_a_time_limit_ends(db):
-    with TimeLimit(each=1, total=0) as limit:
-        assert limit.read(Market.objects.count) is None
-        assert limit.is_over
+def test_the_time_limit_ends(db):
+    with TimeLimit(each=1, total=0) as time_limit:
+        assert time_limit.read(Market.objects.count) is None
+        assert time_limit.was_exceeded
 
 
 COUNTING = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT MAX(i) FROM n"
 
 
+@pytest.mark.dialect
 def test_a_read_that_takes_too_long_is_broken_off_and_the_next_session_has_time(db):
     def read(sql: str) -> object:
         with connection.cursor() as cursor:

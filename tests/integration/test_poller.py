@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from commands.models import Command
 from markets.services import create_market
-from matching import background, drain
+from matching import drain
 from matching.models import OrderBook
 from matching.worker import poller
 from matching.worker.heartbeat import Heartbeat, live_workers
@@ -19,6 +19,8 @@ from orders.models import Order
 from tests.support.live import wait_for
 from tests.support.tape import parse
 from tests.support.world import World, outcome
+
+pytestmark = pytest.mark.dialect
 
 LONG_AGO = timedelta(seconds=5)
 
@@ -109,11 +111,11 @@ def test_it_drains_though_it_cannot_say_that_it_is_there(stale_markets, monkeypa
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_takes_its_turn_and_has_a_thread_of_its_own(transactional_db):
     """Celery forks a new child from a parent in whose threads anything may be going on."""
-    background.run_in_background(int).result(5)
+    drain.run_in_background(int).result(5)
     connections.close_all()
     with poller._turn:
         child = os.fork()
         if child == 0:
-            is_well = poller._turn.acquire(timeout=1) and background.run_in_background(int).result(5) == 0
+            is_well = poller._turn.acquire(timeout=1) and drain.run_in_background(int).result(5) == 0
             os._exit(0 if is_well else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -256,7 +256,7 @@ def test_a_worker_that_is_stopped_is_missed_at_once(exchange, symbol):
 
     wait_for(workers, lambda number: number == 1)
     worker = exchange.processes["worker"]
-    worker.end()
+    worker.stop()
     try:
         assert workers() == 0
     finally:
@@ -271,8 +271,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(exchange, symbol, alice, bo
         placed.append(alice.place(symbol, "buy 0.1 @ 100"))
         if number in (10, 20):
             worker = exchange.processes["worker"]
-            worker.end(9)
-            worker.start()
+            worker.kill()
+            worker.launch()
     for order_id in placed:
         assert outcome(alice.settled(order_id)) == "0 filled"
     assert alice.holds("BTC") == "3 0"

@@ -10,6 +10,8 @@ from markets.models import Candle, Interval
 from matching import drain
 from tests.support.world import World, fund
 
+pytestmark = pytest.mark.dialect
+
 
 def trade(world: World, price: str, quantity: str) -> None:
     world.play(world.bob, f"sell {quantity} @ {price}")

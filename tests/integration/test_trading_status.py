@@ -12,6 +12,8 @@ from markets.services import find_market
 from matching.models import OrderBook, StatusChange
 from tests.support.world import World, outcome, remember, stored_rows
 
+pytestmark = pytest.mark.dialect
+
 
 @pytest.fixture
 def quiet(world: World) -> World:

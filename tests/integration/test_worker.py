@@ -17,6 +17,8 @@ from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
 from tests.support.world import World, outcome
 
+pytestmark = pytest.mark.dialect
+
 
 def test_sessions_are_read_committed_and_strict(db):
     assert database_faults() == []

@@ -3,10 +3,10 @@
 A list as it opens, and whatever an index serves, reads few rows. A rare value has the table read once or twice.
 No list keeps the server busy for longer than its time limit.
 
-PROOF_TIMES makes the tables so many times larger.
+PROVE=20 makes the tables twenty times larger; what an index serves must not grow with them. `make test` asks a fifth of
+the questions.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,11 +29,12 @@ from commands.models import Command
 from markets.models import Trade
 from markets.services import create_market
 from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
-from orders.correlation import new_correlation_id
 from orders.models import Order, OrderEvent
+from orders.terms import new_correlation_id
+from tests.support.sampling import TIMES, sample
 from users.models import User
 
-ROWS = 12_000 * int(os.environ.get("PROOF_TIMES", "1"))
+ROWS = 12_000 * TIMES
 # Small beside the tables, as they are in production: a list that read a whole table would go far beyond.
 MOST_ROWS = FIRST_RANGE = 100
 # The keys of so many rows, the rows of a page, and what belongs to them.
@@ -244,17 +245,17 @@ def _url(model: type[models.Model]) -> str:
 @pytest.mark.timeout(600)
 def test_no_list_reads_more_than_it_must(large):
     costs = {}
-    for model in LARGE:
-        for question in dict.fromkeys(questions(large, model)):
-            with CaptureQueriesContext(connection) as queries, reading() as read:
-                response = large.get(_url(model), dict(parse_qsl(question)))
-            assert response.status_code == 200, (model, question)
-            assert not response.context["cl"].paginator.is_over, (model, question)
-            assert not [query["sql"] for query in queries if "COUNT(" in query["sql"]], (model, question)
-            costs[model, question] = read[0]
+    everything = [(model, question) for model in LARGE for question in dict.fromkeys(questions(large, model))]
+    assert len(everything) > 100
+    for model, question in sample(everything, 5, "admin lists"):
+        with CaptureQueriesContext(connection) as queries, reading() as read:
+            response = large.get(_url(model), dict(parse_qsl(question)))
+        assert response.status_code == 200, (model, question)
+        assert not response.context["cl"].paginator.was_exceeded, (model, question)
+        assert not [query["sql"] for query in queries if "COUNT(" in query["sql"]], (model, question)
+        costs[model, question] = read[0]
     assert {asked: rows for asked, rows in costs.items() if rows > MOST_READ and is_by_index(*asked)} == {}
     assert {asked: rows for asked, rows in costs.items() if rows > TIMES_READ * ROWS} == {}
-    assert len(costs) > 100
     oldest = large.get(_url(Order), {"status__exact": "FAILED"}).context["cl"].result_list
     assert [order.client_order_id for order in oldest] == [f"key-{n}" for n in range(9, 0, -1)]
 
@@ -280,7 +281,7 @@ def test_no_list_takes_longer_than_its_time_limit(large, monkeypatch):
         response = large.get(_url(model))
         assert time.monotonic() - began < LIST_SECONDS + SLACK_SECONDS, model
         listed = response.context["cl"]
-        assert listed.paginator.is_over, model
+        assert listed.paginator.was_exceeded, model
         assert "took longer than 0.3 seconds" in " ".join(response.content.decode().split()), model
         found = listed.paginator.keys
         assert found == sorted(found, reverse=True), model

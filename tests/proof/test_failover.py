@@ -4,6 +4,7 @@ import os
 
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
 
 from matching import drain
 from tests.support.world import World, outcome
@@ -28,6 +29,8 @@ def test_a_server_that_became_read_only_fails_no_order(monkeypatch, settings):
         assert (refused.status_code, refused.body["error"]) == (503, "UNAVAILABLE")
         with pytest.raises(OperationalError, match="read-only"):
             world.match()
+        health = Client().get("/health/ready")
+        assert (health.status_code, health.json()["database"]) == (503, "read-only")
     finally:
         _set_read_only("OFF")
     assert outcome(world.alice.get(f"/orders/{waiting}")) == "1 pending +"

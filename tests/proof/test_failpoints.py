@@ -1,7 +1,9 @@
-"""Struck at any statement of the drain or of the intake, in any way, nothing is lost and nothing is doubled."""
+"""Struck at any statement of the drain or of the intake, in any way, nothing is lost and nothing is doubled.
+
+`make test` strikes at a few of the statements in each way, drawn by lot: see tests.support.sampling.
+"""
 
 import itertools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +15,9 @@ from matching.drain import drain
 from matching.models import DeadLetter
 from orders.models import Order
 from tests.support.failpoints import BLOWS, KILL, Blow, count, struck
+from tests.support.sampling import TIMES, sample
 from tests.support.tape import parse
 from tests.support.world import Person, World, fund, person
-
-TIMES = int(os.environ.get("PROOF_TIMES", "1"))
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,6 +28,8 @@ pytestmark = [
 
 _numbers = itertools.count(1)
 ALL = [*BLOWS, KILL]
+# Of the drain's fifty points and of a call's four to twenty.
+DRAIN_ONE_IN, CALL_ONE_IN = 6, 3
 
 
 class Desk:
@@ -88,7 +91,7 @@ def test_the_drain(world, blow):
         points = count(work)
         desk.check()
     assert points > 45
-    for turn in list(range(1, points + 1)) * TIMES:
+    for turn in sample(range(1, points + 1), DRAIN_ONE_IN, "drain", blow) * TIMES:
         desk = Desk(world)
         desk.queue()
         struck(work, turn, blow)
@@ -133,7 +136,7 @@ def test_the_intake(world, blow, call, after):
     counted = Desk(world)
     points = count(lambda: call(counted, "counted"))
     assert points >= LEAST[call]
-    for turn in list(range(1, points + 1)) * TIMES:
+    for turn in sample(range(1, points + 1), CALL_ONE_IN, call.__name__, blow) * TIMES:
         desk = Desk(world)
         key = f"key-{next(_numbers)}"
         answer = _struck_call(call, desk, key, turn, blow)

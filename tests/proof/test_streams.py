@@ -1,9 +1,9 @@
 """Long random streams through the services and the worker, beside the independent matcher, however the work is cut.
 
-Fifty thousand commands; PROOF_TIMES multiplies them.
+Fifty thousand commands, of which `make test` plays a tenth: see tests.support.sampling.
 """
 
-import os
+import itertools
 import random
 from collections.abc import Iterator
 from decimal import Decimal
@@ -23,11 +23,10 @@ from matching.models import DeadLetter, OrderBook
 from orders.models import Order as DatabaseOrder
 from orders.placing import OrderRequest, place_orders
 from orders.terms import Accepted
-from tests.integration.test_properties import Beside, CancelMine, Drain, Engine, wanted
+from tests.integration.test_properties import CancelMine, DatabaseAndTwin, Drain, Engine, wanted
 from tests.support import commands
 from tests.support.commands import MARKETS, Place
-
-TIMES = int(os.environ.get("PROOF_TIMES", "1"))
+from tests.support.sampling import PROVE, SEED, TIMES, dice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600 * TIMES)]
 
@@ -44,11 +43,12 @@ COMMANDS = {
 }
 STREAM = 1_000
 AT_ONCE = 100
+SAMPLED_ONE_IN = 10
 
 Step = commands.Command | CancelMine | Drain
 
 
-class InBulk(Beside):
+class InBulk(DatabaseAndTwin):
     """Orders that follow one another are placed by one request; all is compared at the end and not at each turn."""
 
     def __init__(self, grain: commands.Market) -> None:
@@ -116,15 +116,16 @@ def unhindered(settings, monkeypatch):
 @pytest.mark.parametrize("engine", COMMANDS, ids=str)
 def test_a_long_stream(engine, settings):
     settings.ENGINE_BATCH_SIZE, settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = engine
+    length = COMMANDS[engine] * TIMES if PROVE else COMMANDS[engine] // SAMPLED_ONE_IN
     trades = 0
-    for seed in range(COMMANDS[engine] * TIMES // STREAM):
-        dice = random.Random(f"{engine} {seed}")
-        both = InBulk(MARKETS[seed % len(MARKETS)])
-        for step in (*stream(dice, engine.batch_size, STREAM), Drain()):
+    for number, start in enumerate(range(0, length, STREAM), SEED):
+        both = InBulk(MARKETS[number % len(MARKETS)])
+        for step in (*stream(dice(engine, start), engine.batch_size, min(STREAM, length - start)), Drain()):
             both.play(step)
         both.compare()
         trades += len(both.twin.trades)
-    assert trades > COMMANDS[engine] // 20
+    # A short stream may happen to have few.
+    assert trades > length // (20 if PROVE else 40)
 
 
 class Poisoned(NaiveExchange):
@@ -143,7 +144,7 @@ POISON_LOTS, POISON_PREVENTION = 2, "EXPIRE_BOTH"
 
 @pytest.mark.django_db(transaction=True)
 def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings):
-    """They break the core, or their rows do not fit: a hundred among eleven thousand fail, each alone."""
+    """They break the core, or their rows do not fit: a hundred among some eleven thousand fail, each alone."""
     settings.ENGINE_BATCH_SIZE = 100
     grain = MARKETS[0]
     poison = to_units(Decimal(grain.lot)) * POISON_LOTS
@@ -165,12 +166,17 @@ def test_poison_orders_change_nothing_for_their_neighbours(monkeypatch, settings
 
     monkeypatch.setattr(core_market, "place", break_on_bids)
     monkeypatch.setattr(prepare, "write_settlement", break_on_offers)
-    monkeypatch.setattr(Beside, "twin_class", Poisoned)
-    for seed in range(11 * TIMES):
+    monkeypatch.setattr(DatabaseAndTwin, "twin_class", Poisoned)
+    wanted = 100 * TIMES if PROVE else 100 // SAMPLED_ONE_IN
+    failed = 0
+    for number in itertools.count():
         both = InBulk(grain)
-        for step in (*stream(random.Random(seed), 100, STREAM), Drain()):
+        for step in (*stream(dice("poison", number), 100, STREAM), Drain()):
             both.play(step)
         both.compare()
-    failed = DatabaseOrder.objects.filter(status="FAILED", filled_quantity=0, frozen=0).count()
-    assert failed == DeadLetter.objects.count() >= 100 * TIMES
+        failed += sum(order.status == "FAILED" for order in both.twin.orders.values())
+        if failed >= wanted:
+            break
+    stored = DatabaseOrder.objects.filter(status="FAILED", filled_quantity=0, frozen=0).count()
+    assert stored == DeadLetter.objects.count() == failed
     assert {row.status for row in OrderBook.objects.all()} == {"TRADING"}

@@ -17,7 +17,7 @@ WAITING = "from commands.models import Command; print(Command.objects.count())"
 
 
 @contextmanager
-def counted_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
+def audited_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
     """A running exchange on a new database of the test run's own server, with a Redis of its own.
 
     At the end, once nothing waits any more, the money of all who used it is counted.
@@ -26,10 +26,10 @@ def counted_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
         live = start_exchange(folder, url, redis)
         try:
             yield live
-            wait_for(lambda: live.manage("shell", "-v", "0", "-c", WAITING), lambda printed: printed.strip() == "0")
-            live.manage("shell", "-v", "0", "-c", "from audit.inspect import check_exchange; check_exchange()")
+            wait_for(lambda: live.evaluate(WAITING), lambda printed: printed == "0")
+            live.evaluate("from audit.inspect import check_exchange; check_exchange()")
         finally:
-            live.stop()
+            live.end()
 
 
 @contextmanager

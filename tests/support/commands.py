@@ -1,6 +1,6 @@
-"""What to do with an exchange, at random: for Hypothesis, and as a long stream from seeded dice.
+"""Random commands: for Hypothesis, and as a long stream from seeded dice.
 
-Commands are in ticks and lots, so that one stream of them can be played on markets of different grain.
+Commands are in ticks and lots, so that one stream of them can be played on markets with other steps.
 """
 
 import random
@@ -15,7 +15,7 @@ CAST = ("alice", "bob", "carol", "dave")
 
 
 class Market(NamedTuple):
-    """Money of different grain: whole numbers, crypto, and an asset with two decimals."""
+    """The steps of a market: whole numbers, eight digits, or an asset with two digits."""
 
     tick: str
     lot: str
@@ -31,13 +31,13 @@ MARKETS = (
 
 
 class Place(NamedTuple):
-    """A command in ticks and lots. `price` None is MARKET; `budget` (in tick x lot) makes it a buy by budget."""
+    """An order in ticks and lots. `price` None is MARKET; a buy may have a `quote_quantity` (in tick x lot) instead."""
 
     user: str
     side: str
     price: int | None
     quantity: int | None
-    budget: int | None = None
+    quote_quantity: int | None = None
     time_in_force: str = "GTC"
     post_only: bool = False
     stp: str = "EXPIRE_TAKER"
@@ -64,7 +64,7 @@ class CancelAll(NamedTuple):
 
 
 class Deposit(NamedTuple):
-    """As much of both assets as everybody began with: a long stream spends all its money on fees."""
+    """Deposit the first amount of both assets again, because in a long stream all money is spent on fees."""
 
     user: str
 
@@ -90,9 +90,11 @@ def orders(rates: st.SearchStrategy[str]) -> st.SearchStrategy[Place]:
     sides, lots, nothing = st.sampled_from(["BUY", "SELL"]), st.integers(1, 12), st.none()
     limits = st.builds(place, st.sampled_from(STYLES), side=sides, price=st.integers(95, 105), quantity=lots, **common)
     markets = st.builds(place, side=sides, price=nothing, quantity=lots, **common)
-    budget = st.integers(1, 2000)
-    budgets = st.builds(place, side=st.just("BUY"), price=nothing, quantity=nothing, budget=budget, **common)
-    return st.one_of(limits, limits, limits, markets, budgets)
+    quote_quantity = st.integers(1, 2000)
+    by_quote = st.builds(
+        place, side=st.just("BUY"), price=nothing, quantity=nothing, quote_quantity=quote_quantity, **common
+    )
+    return st.one_of(limits, limits, limits, markets, by_quote)
 
 
 commands: st.SearchStrategy[Command] = st.one_of(
@@ -103,7 +105,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
 
 
 def naive_order(command: Place, market: Market, order_id: int = 0) -> NaiveOrder:
-    """The twin's order, in the market's money."""
+    """The twin's order, in prices and quantities of the market."""
     tick, lot = Decimal(market.tick), Decimal(market.lot)
     return NaiveOrder(
         id=order_id,
@@ -111,7 +113,7 @@ def naive_order(command: Place, market: Market, order_id: int = 0) -> NaiveOrder
         side=command.side,
         price=command.price and command.price * tick,
         quantity=command.quantity and command.quantity * lot,
-        budget=command.budget and command.budget * tick * lot,
+        quote_quantity=command.quote_quantity and command.quote_quantity * tick * lot,
         time_in_force=command.time_in_force,
         post_only=command.post_only,
         stp=command.stp,
@@ -128,7 +130,7 @@ def random_command(dice: random.Random) -> Command:
 def _limit(dice: random.Random) -> Place:
     (style,) = dice.choices(STYLES, weights=[60, 10, 10, 10, 10])
     side = dice.choice(["BUY", "SELL"])
-    # Bids a little below asks: books of some depth, where a taker sometimes meets many.
+    # Bids a little below asks, so that the books have some depth and a taker sometimes meets many orders.
     price = 100 + dice.randint(-9, 3) * (1 if side == "BUY" else -1)
     return place(style, side=side, price=price, quantity=dice.randint(1, 12), **_common(dice))
 
@@ -137,8 +139,8 @@ def _market(dice: random.Random) -> Place:
     return place(side=dice.choice(["BUY", "SELL"]), price=None, quantity=dice.randint(1, 30), **_common(dice))
 
 
-def _budget(dice: random.Random) -> Place:
-    return place(side="BUY", price=None, quantity=None, budget=dice.randint(1, 2000), **_common(dice))
+def _by_quote(dice: random.Random) -> Place:
+    return place(side="BUY", price=None, quantity=None, quote_quantity=dice.randint(1, 2000), **_common(dice))
 
 
 def _common(dice: random.Random) -> dict[str, str]:
@@ -149,7 +151,7 @@ def _common(dice: random.Random) -> dict[str, str]:
 _MAKERS = {
     _limit: 750,
     _market: 50,
-    _budget: 50,
+    _by_quote: 50,
     lambda dice: Cancel(-dice.randint(1, 40)): 130,  # mostly recent orders, so that some still rest
     lambda dice: CancelAll(dice.choice(["BUY", "SELL"])): 4,
     lambda dice: Deposit(dice.choice(CAST)): 6,

@@ -1,4 +1,4 @@
-"""The API's description as a judge: whether an answer or an event is one that it tells of."""
+"""Compare answers and events with the API's description."""
 
 import functools
 import re
@@ -36,7 +36,7 @@ def check_answer(method: str, path: str, status: int, media_type: str, body: Any
     name = f"{method} {described_path} {status}"
     operation = described()["paths"][described_path].get(method.lower())
     if operation is None and (method == "OPTIONS" or status == 429):
-        # Whoever comes too often is told so whatever was asked for.
+        # Any request may exceed the rate limit.
         return
     if operation is None:
         assert status == 405, f"{name}: the method is not described"
@@ -50,7 +50,7 @@ def check_answer(method: str, path: str, status: int, media_type: str, body: Any
 
 
 def check_event(path: str, event: dict[str, Any]) -> None:
-    """Raises AssertionError for an event that the stream's description does not tell of."""
+    """Raises AssertionError for an event that is not in the stream's description."""
     content = described()["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
     check(event, content, f"{path} {event['event']}")
 
@@ -61,7 +61,7 @@ def check(value: Any, content: dict[str, Any], name: str) -> None:
 
 
 class _Identity:
-    """A schema as an argument of a cached function: it stays what it is for as long as the process lives."""
+    """A schema as the argument of a cached function. It never changes while the process runs."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
@@ -80,14 +80,14 @@ def _validator(identity: _Identity) -> Draft202012Validator:
 
 @functools.cache
 def _templates() -> list[tuple[str, re.Pattern[str]]]:
-    """Paths without parameters first: /orders/batch is no order."""
+    """Paths without parameters first, because /orders/batch is not the path of an order."""
     paths = sorted(described()["paths"], key=lambda path: path.count("{"))
     return [(path, re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path)))) for path in paths]
 
 
 @functools.lru_cache(maxsize=4096)
 def template(path: str) -> str | None:
-    """The path of the description that a request's path is one of."""
+    """The path in the description that a request's path belongs to."""
     called = path.partition("?")[0]
     return next((known for known, pattern in _templates() if pattern.fullmatch(called)), None)
 

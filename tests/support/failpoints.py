@@ -1,4 +1,4 @@
-"""Failpoints: every statement that a piece of work sends, and every commit, is a place where it can be struck.
+"""Failpoints: every statement and every commit of a piece of work is a place where a failure can be put in.
 
 Nothing in the product knows of them: Django lets a wrapper see each statement, and a commit is a method.
 """
@@ -17,7 +17,7 @@ Work = Callable[[], Any]
 
 
 def deadlock() -> None:
-    """The server has rolled back the whole transaction when it says so; whoever goes on would commit half of it."""
+    """A deadlock: the server has rolled back the whole transaction. To go on would commit half of the work."""
     _rollback()
     raise OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
 
@@ -126,7 +126,7 @@ def struck(work: Work, turn: int, blow: Blow) -> Any:
         except Exception as error:
             return error
         finally:
-            # As at the end of a request or before the next look: a connection that broke is not used again.
+            # As at the end of a request, or before the next poll: a broken connection is not used again.
             connection.close()
 
 

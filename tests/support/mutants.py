@@ -1,4 +1,4 @@
-"""Mutants: the product with one of its safeguards taken out, and whether its own tests notice.
+"""Mutants: the product without one of its safeguards, and whether its own tests fail then.
 
 Each patch in tests/mutants changes one thing that somebody might change, and begins with a few lines of text: what
 would be lost or doubled, and after `Killed-by:` the tests that must fail then, each in at least one of its cases.
@@ -38,7 +38,7 @@ _COUNT = 'failed on teardown with "'
 
 @dataclass(frozen=True)
 class Mutant:
-    """A patch, and what its first lines say of it."""
+    """A patch, with the harm and the tests that its first lines name."""
 
     path: Path
     harm: str
@@ -53,10 +53,16 @@ class Mutant:
     def tests(self) -> tuple[str, ...]:
         return self.killers + self.hangs
 
+    @property
+    def files(self) -> set[str]:
+        """What it changes, what kills it, and the patch itself."""
+        changed = {line[6:] for line in self.path.read_text().splitlines() if line.startswith("+++ b/")}
+        return changed | {test.partition("::")[0] for test in self.tests} | {str(self.path.relative_to(HOME))}
+
 
 @dataclass
 class Verdict:
-    """How the tests ended: by name, those that passed and those that failed, with what they said."""
+    """The results of the tests: the names of those that passed, and of those that failed with their messages."""
 
     code: int
     output: str
@@ -65,11 +71,11 @@ class Verdict:
 
 
 class StalePatch(Exception):
-    """The patch fits the source no longer."""
+    """The patch does not apply to the source any more."""
 
 
 def read_mutant(path: Path) -> Mutant:
-    """Raises AssertionError for a patch that does not say what it breaks and who notices."""
+    """Raises AssertionError for a patch that does not name the harm and the tests that fail."""
     text = path.read_text()
     head = text.partition("\n--- ")[0].splitlines()
     found: dict[str, list[str]] = {"Killed-by": [], "Killed-by-hanging": [], "Database": []}
@@ -82,7 +88,7 @@ def read_mutant(path: Path) -> Mutant:
             prose.append(line)
     harm = " ".join(prose).strip()
     killers, hangs = tuple(found["Killed-by"]), tuple(found["Killed-by-hanging"])
-    assert harm.endswith("."), f"{path.name} does not say what it breaks"
+    assert harm.endswith("."), f"{path.name} does not name the harm"
     assert killers + hangs, f"{path.name} names no test"
     assert all(test.startswith("tests/") and test.count("::") == 1 for test in killers + hangs), path.name
     return Mutant(path, harm, killers, hangs, needs_server=found["Database"] == ["mysql"])
@@ -92,7 +98,22 @@ def mutants() -> list[Mutant]:
     return [read_mutant(path) for path in sorted(PATCHES.glob("*.patch"))]
 
 
-class Laboratory:
+def changed_files() -> set[str]:
+    """Of this branch and of the folder, against where it left main; on main, against the commit before the last."""
+    head = _git("rev-parse", "HEAD")
+    left = _git("merge-base", "HEAD", "main") or _git("merge-base", "HEAD", "origin/main")
+    since = left if left and left != head else "HEAD~1"
+    named = _git("diff", "--name-only", since), _git("ls-files", "--others", "--exclude-standard")
+    return {name for names in named for name in names.splitlines()}
+
+
+def _git(*arguments: str) -> str:
+    """The output of git; empty where the folder is no repository, or the name is unknown."""
+    asked = subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+class MutantRuns:
     """Runs tests on copies of the product, two at a time, each beside databases of its own."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
@@ -102,14 +123,14 @@ class Laboratory:
         for slot in range(SLOTS):
             self._slots.put(slot)
 
-    def examine(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
+    def start(self, name: str, tests: Iterable[str], patch: Path | None = None) -> "Future[Verdict]":
         """The tests on a copy with the patch; the future raises StalePatch where it does not fit."""
-        return self._pool.submit(self._examine, name, sorted(set(tests)), patch)
+        return self._pool.submit(self._run, name, sorted(set(tests)), patch)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _examine(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
+    def _run(self, name: str, tests: list[str], patch: Path | None) -> Verdict:
         copy = self.folder / name
         copy_product(copy)
         try:
@@ -145,12 +166,18 @@ def copy_product(to: Path) -> None:
 
 def apply(patch: Path, to: Path) -> None:
     """Raises StalePatch if it does not fit."""
-    # No folder above is asked whether it is a repository: git would look for the files there.
+    # git must not search the folders above for a repository, because it would then patch the files there.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(to.parent)}
     command = ["git", "apply", "--whitespace=nowarn", str(patch)]
     applied = subprocess.run(command, cwd=to, env=environment, capture_output=True, text=True, check=False)
     if applied.returncode:
         raise StalePatch(f"renew this patch, the source has changed: {patch.name}\n{applied.stderr}")
+
+
+def fits(patch: Path) -> bool:
+    """Whether it could be applied to the project as it is."""
+    command = ["git", "apply", "--check", str(patch)]
+    return subprocess.run(command, cwd=HOME, capture_output=True, check=False).returncode == 0
 
 
 def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verdict:
@@ -163,7 +190,8 @@ def run_tests(copy: Path, tests: list[str], environment: dict[str, str]) -> Verd
         ended = subprocess.run(
             command,
             cwd=copy,
-            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            # Whole: a sample of a long proof may miss the place where the safeguard is gone.
+            env={**os.environ, **environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PROVE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -191,7 +219,7 @@ def _read_report(report: Path, verdict: Verdict) -> None:
 
 
 def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
-    """Those of its tests that noticed. An import that fails or a test that cannot be set up is no notice."""
+    """The tests that failed because of the mutant. A failed import or setup does not count."""
     if verdict.code != 1:
         return []
     noticed = [test for test in mutant.killers if _is_notice(verdict.failed.get(test, []))]
@@ -201,7 +229,7 @@ def killed(mutant: Mutant, verdict: Verdict) -> list[str]:
 def _is_notice(complaints: list[str]) -> bool:
     """Something was asserted and was not so: in a test, or in the count of the money after one that passed."""
     counts = [complaint for complaint in complaints if complaint.startswith(_COUNT)]
-    said = [complaint for complaint in complaints if complaint not in counts]
-    if said:
-        return any(complaint.startswith(_ASSERTED) for complaint in said)
+    others = [complaint for complaint in complaints if complaint not in counts]
+    if others:
+        return any(complaint.startswith(_ASSERTED) for complaint in others)
     return any(complaint.removeprefix(_COUNT).startswith(_ASSERTED) for complaint in counts)

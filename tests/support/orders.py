@@ -1,4 +1,4 @@
-"""A small exchange on which something of everything has happened: what an audit has to look at."""
+"""A small exchange with an order of each kind and outcome, for the tests of the audit."""
 
 from collections.abc import Container, Iterable
 from decimal import Decimal
@@ -6,9 +6,8 @@ from decimal import Decimal
 from django.db.models import F
 from django.utils import timezone
 
-from audit.checks import Check
-from audit.findings import Report
-from audit.inspect import Positions, inspect_full, inspect_recent
+from audit.checks import Check, Report
+from audit.inspect import Positions, inspect_full, inspect_since
 from audit.reference_data import load_reference_data
 from audit.replay import Replay
 from balances.models import Balance
@@ -25,8 +24,8 @@ from tests.support.world import World, fund
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
 
 
-class Traded:
-    """Each order is known by its client order id."""
+class PlayedExchange:
+    """The orders are named by their client order ids."""
 
     def __init__(self) -> None:
         self.world = World.make(**RATES)
@@ -75,14 +74,14 @@ class Traded:
         self.world.match()
 
     def _stop_for_a_while(self) -> None:
-        """An order accepted before the market was halted, and applied while it was."""
+        """An order that is accepted before the market is halted, and applied while it is halted."""
         self.world.place(self.world.carol, "sell 1 @ 90", clientOrderId="too-late")
-        self._switch(MarketStatus.HALTED)
+        self._set_trading_status(MarketStatus.HALTED)
         self.world.match()
-        self._switch(MarketStatus.TRADING)
+        self._set_trading_status(MarketStatus.TRADING)
 
-    def _switch(self, status: MarketStatus) -> None:
-        """By hand, in every row that a switch concerns."""
+    def _set_trading_status(self, status: MarketStatus) -> None:
+        """Set the trading status by hand, in every row that has it."""
         book = OrderBook.objects.get(market=self.symbol)
         StatusChange.objects.create(
             market_id=self.symbol,
@@ -96,7 +95,7 @@ class Traded:
         known_market.cache_clear()
 
     def _fail(self) -> None:
-        """An order that the engine gave up, in every row that says so."""
+        """An order that the engine gave up, by hand, in every row that shows it."""
         self.world.place(self.world.alice, "buy 0.1 @ 95", clientOrderId="failed")
         order, book, now = self.order("failed"), OrderBook.objects.get(market=self.symbol), timezone.now()
         Command.objects.filter(order_id=order.id).delete()
@@ -134,7 +133,7 @@ def full(left_out: Container[Check] = UNTIMED) -> Report:
 
 def quick(since: Positions | None = None, left_out: Container[Check] = UNTIMED) -> Report:
     report = Report(left_out=left_out)
-    inspect_recent(report, timezone.now(), since or Positions.of(None))
+    inspect_since(report, timezone.now(), since or Positions.of(None))
     return report
 
 
@@ -151,5 +150,5 @@ def checks(*reports: Report) -> set[str]:
     return {finding.check.value for report in reports for finding in report.findings}
 
 
-def told(reports: Iterable[Report]) -> str:
+def all_findings(reports: Iterable[Report]) -> str:
     return "\n".join(str(finding) for report in reports for finding in report.findings)

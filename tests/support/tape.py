@@ -1,9 +1,9 @@
-"""A small language, so that tests read like the tape.
+"""A small language for orders, fills and outcomes, so that tests are short lines.
 
     buy 12 @ 100                    a limit order, gtc
     sell 3 @ 101 post-only          also: ioc, fok
     buy 5 @ market                  by quantity
-    buy market 500 quote            by budget
+    buy market 500 quote            by quote quantity
     alice: buy 12 @ 100 expire-both     who, and the self-trade prevention: none, expire-taker, expire-maker, ...
 
 Fills read "1:5@100 2:7@100" (the maker's order id, quantity, price), an outcome "2 partially_filled ioc_remainder"
@@ -24,7 +24,7 @@ from core.types import Order, OrderType, Outcome, Rules, SelfTradePrevention, Si
 _NUMBER = r"\d+(?:\.\d+)?"
 _LINE = re.compile(
     rf"(?:(?P<who>\w+):\s*)?(?P<side>buy|sell)\s+"
-    rf"(?:market\s+(?P<budget>{_NUMBER})\s+quote|(?P<quantity>{_NUMBER})\s*@\s*(?P<price>market|{_NUMBER}))"
+    rf"(?:market\s+(?P<quote_quantity>{_NUMBER})\s+quote|(?P<quantity>{_NUMBER})\s*@\s*(?P<price>market|{_NUMBER}))"
     rf"(?P<words>(?:\s+[a-z-]+)*)\s*"
 )
 _TIMES_IN_FORCE = {"gtc", "ioc", "fok"}
@@ -33,13 +33,13 @@ _PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both"}
 
 @dataclass(frozen=True)
 class Line:
-    """One order as it was written. Numbers stay text until somebody needs them."""
+    """One order as it is written in the line. Numbers stay text."""
 
     who: str | None
     side: str
     price: str | None
     quantity: str | None
-    budget: str | None
+    quote_quantity: str | None
     time_in_force: str | None
     post_only: bool
     self_trade_prevention: str | None
@@ -49,16 +49,16 @@ class Line:
         return "MARKET" if self.price is None else "LIMIT"
 
     def body(self, symbol: str, **more: Any) -> dict[str, Any]:
-        """The JSON body of POST /orders; what the line does not say is left to the server's defaults."""
-        said = {
+        """The JSON body of POST /orders. Fields that the line does not have are left out: the server sets defaults."""
+        fields = {
             "price": self.price,
             "quantity": self.quantity,
-            "quoteQuantity": self.budget,
+            "quoteQuantity": self.quote_quantity,
             "timeInForce": self.time_in_force,
             "postOnly": self.post_only or None,
             "selfTradePrevention": self.self_trade_prevention,
         }
-        given = {name: value for name, value in said.items() if value is not None}
+        given = {name: value for name, value in fields.items() if value is not None}
         return {"symbol": symbol, "side": self.side, "type": self.type, **given, **more}
 
 
@@ -77,7 +77,7 @@ def parse(line: str) -> Line:
         side=match["side"].upper(),
         price=price,
         quantity=match["quantity"],
-        budget=match["budget"],
+        quote_quantity=match["quote_quantity"],
         time_in_force=time_in_force and time_in_force.upper(),
         post_only="post-only" in words,
         self_trade_prevention=prevention and prevention.upper().replace("-", "_"),
@@ -105,9 +105,9 @@ def render_outcome(remaining: int | Decimal, status: str, reason: str | None = N
 
 
 class Desk:
-    """A book to play lines on. Orders are numbered 1, 2, 3 as they come; whoever is not named is a stranger to all.
+    """A book on which lines are played. Orders are numbered as they come; one without a user name gets a new user.
 
-    Every step is checked: the book's own invariants, and that events are numbered without a gap.
+    After each outcome the book's invariants are checked, and that events are numbered without a gap.
     """
 
     def __init__(self, lot: str = "1", maker_fee: str = "0", taker_fee: str = "0", **steps: int) -> None:
@@ -120,24 +120,29 @@ class Desk:
         self._next_event = 1
 
     def order(self, line: str, funds: str | None = None) -> Order:
-        """The order a line describes, its funds frozen, not yet placed. `funds` bounds a market buy by quantity."""
-        said = parse(line)
-        price, quantity = (None if text is None else units(text) for text in (said.price, said.quantity))
-        budget = said.budget or (funds if said.side == "BUY" and price is None else None)
+        """The order of a line, with its funds frozen, not placed yet. `funds` limits a MARKET BUY by quantity."""
+        parsed = parse(line)
+        price, quantity = (None if text is None else units(text) for text in (parsed.price, parsed.quantity))
+        quote_quantity = parsed.quote_quantity or (funds if parsed.side == "BUY" and price is None else None)
         order = Order(
             id=len(self.orders) + 1,
-            user_id=self._user(said.who or f"stranger {len(self.orders) + 1}"),
-            side=Side(said.side),
-            type=OrderType(said.type),
+            user_id=self._user(parsed.who or f"stranger {len(self.orders) + 1}"),
+            side=Side(parsed.side),
+            type=OrderType(parsed.type),
             price=price,
             quantity=quantity,
-            time_in_force=TimeInForce(said.time_in_force or "GTC"),
-            post_only=said.post_only,
-            self_trade_prevention=SelfTradePrevention(said.self_trade_prevention or "EXPIRE_TAKER"),
+            time_in_force=TimeInForce(parsed.time_in_force or "GTC"),
+            post_only=parsed.post_only,
+            self_trade_prevention=SelfTradePrevention(parsed.self_trade_prevention or "EXPIRE_TAKER"),
             maker_fee_rate=self.maker_fee,
             taker_fee_rate=self.taker_fee,
-            spend_limit=None if budget is None else units(budget),
-            frozen=reserve(Side(said.side), price, quantity, None if said.budget is None else units(said.budget)),
+            spend_limit=None if quote_quantity is None else units(quote_quantity),
+            frozen=reserve(
+                Side(parsed.side),
+                price,
+                quantity,
+                None if parsed.quote_quantity is None else units(parsed.quote_quantity),
+            ),
         )
         self.orders[order.id] = order
         return order
@@ -177,15 +182,15 @@ class Desk:
 
 
 def outcome_of(order: Order) -> str:
-    """What became of an order: "2 partially_filled ioc_remainder". For a budget: what is left of it."""
+    """The outcome of an order: "2 partially_filled ioc_remainder". The number is the remainder, in base or in quote."""
     remaining = order.spend_limit - order.filled_notional if order.quantity is None else order.quantity - order.filled
     return render_outcome(remaining, order.status, order.reason)
 
 
-def reserve(side: Side, price: int | None, quantity: int | None, budget: int | None) -> int:
-    """What an order freezes when it is placed, in the asset it pays with."""
+def reserve(side: Side, price: int | None, quantity: int | None, quote_quantity: int | None) -> int:
+    """The amount that an order freezes, in the asset that it pays with."""
     if side is Side.SELL:
         return quantity
     if price is not None:
         return notional(price, quantity)
-    return budget or 0
+    return quote_quantity or 0

@@ -1,4 +1,4 @@
-"""Two exchanges told the same: the core, with balances kept from its outcomes alone, beside the naive twin."""
+"""The core and the naive twin with the same commands. The core's balances are computed from its outcomes alone."""
 
 import random
 from collections import defaultdict
@@ -27,9 +27,9 @@ from tests.support.tape import reserve
 
 
 class CoreExchange:
-    """The core with balances of its own, kept from what its outcomes say and nothing else.
+    """The core with balances that are computed from its outcomes alone.
 
-    `forgetful`: the book is built again between the steps of a taker, as after a crash between two batches.
+    `forgetful`: the book is built again between the batches of one taker, as after a crash.
     """
 
     def __init__(self, market: Market, max_steps: int | None = None, forgetful: bool = False) -> None:
@@ -43,7 +43,7 @@ class CoreExchange:
         self.orders: dict[int, Order] = {}
         self.trades: list[Trade] = []
         self.next_event = 1
-        self.told: dict[int, tuple[Status, bool, int]] = {}
+        self.states: dict[int, tuple[Status, bool, int]] = {}
 
     def place(self, order: Order) -> bool:
         asset = _pays_with(order)
@@ -54,7 +54,7 @@ class CoreExchange:
         self.orders[order.id] = order
         if order.type is OrderType.MARKET and order.side is Side.BUY and order.spend_limit is None:
             order.spend_limit = self.available[order.user_id, QUOTE]
-        self.told[order.id] = (Status.PENDING, True, 0)
+        self.states[order.id] = (Status.PENDING, True, 0)
         while not self._settle(place(self.book, order, self.max_steps)):
             if self.forgetful:
                 self.restart(order.id, unfinished=order)
@@ -78,7 +78,7 @@ class CoreExchange:
         for event in outcome.events:
             assert event.sequence == self.next_event
             self.next_event += 1
-            self._hear(event)
+            self._check(event)
         self.trades += outcome.trades
         return outcome.finished
 
@@ -93,20 +93,20 @@ class CoreExchange:
         self.fees[BASE] += trade.buyer_fee
         self.fees[QUOTE] += trade.seller_fee
 
-    def _hear(self, event: Event) -> None:
+    def _check(self, event: Event) -> None:
         order = event.order
-        before, was_active, filled = self.told[order.id]
+        before, was_active, filled = self.states[order.id]
         assert was_active, "an event after the order's end"
         assert event.status in TRANSITIONS[before], (before, event.status)
         assert event.filled >= filled
         assert event.filled - filled == (event.trade.quantity if event.trade else 0)
-        self.told[order.id] = (event.status, event.active, event.filled)
+        self.states[order.id] = (event.status, event.active, event.filled)
         self.frozen[order.user_id, _pays_with(order)] -= event.released
         self.available[order.user_id, _pays_with(order)] += event.released
 
 
-class Beside:
-    """Both exchanges, told the same."""
+class CoreAndTwin:
+    """Both exchanges, with the same commands."""
 
     def __init__(self, market: Market, max_steps: int | None = None, forgetful: bool = False) -> None:
         self.market = market
@@ -158,7 +158,7 @@ class Beside:
             self.open.add(naive.id)
 
     def compare(self) -> None:
-        """Everything that the last command may have changed, and what must be true whenever no command runs."""
+        """Compare all that the last command may have changed, and check what must hold between commands."""
         self.core.book.check()
         assert not self.core.book.is_crossed()
         for side in Side:
@@ -215,8 +215,8 @@ def _pays_with(order: Order) -> str:
 
 
 def _core_order(naive: NaiveOrder) -> Order:
-    price, quantity, budget = (
-        None if amount is None else to_units(amount) for amount in (naive.price, naive.quantity, naive.budget)
+    price, quantity, quote_quantity = (
+        None if amount is None else to_units(amount) for amount in (naive.price, naive.quantity, naive.quote_quantity)
     )
     return Order(
         id=naive.id,
@@ -230,8 +230,8 @@ def _core_order(naive: NaiveOrder) -> Order:
         self_trade_prevention=SelfTradePrevention(naive.stp),
         maker_fee_rate=to_units(naive.maker_rate),
         taker_fee_rate=to_units(naive.taker_rate),
-        spend_limit=budget,
-        frozen=reserve(Side(naive.side), price, quantity, budget),
+        spend_limit=quote_quantity,
+        frozen=reserve(Side(naive.side), price, quantity, quote_quantity),
     )
 
 

@@ -1,4 +1,4 @@
-"""A small exchange in the test's own process: a market, a cast, and a queue that runs in place."""
+"""A small exchange in the process of the test: a market, its users, and a queue that runs in place."""
 
 import json
 import secrets
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
+from django.db import connection
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -26,13 +27,13 @@ def remember(market: Market) -> None:
 
 @dataclass
 class Person:
-    """One of the cast, with a client that is signed in as them."""
+    """One user of the cast, with a client that is signed in."""
 
     user: User
     client: APIClient
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """A request to /api/v1; the response, with its body parsed as `.body`. It must be one that is described."""
+        """Send a request to /api/v1. Returns the response, with its parsed `.body`, after `contract` has checked it."""
         data = body if isinstance(body, bytes | str) else None if body is None else json.dumps(body)
         response = self.client.generic(method, f"/api/v1{path}", data or "", "application/json", headers=headers)
         response.body = json.loads(response.content) if response.content else None
@@ -76,19 +77,19 @@ class World:
         return self.market.symbol
 
     def place(self, who: Person, line: str, **more: Any) -> Any:
-        """POST /orders as the tape says; the response."""
+        """POST the order of a line (see `tape`). Returns the response."""
         return who.call("POST", "/orders", parse(line).body(self.symbol, **more))
 
     def switch(self, status: str) -> None:
-        """What PATCH /markets does with a status; the engine hears of it behind what waits already."""
+        """Set the trading status as PATCH /markets does. The engine applies it behind the waiting commands."""
         change_market(read_market(self.symbol), status=status)
 
     def match(self) -> Run:
-        """What the worker does when the bell rings."""
+        """Drain the market, as the worker does when its bell rings."""
         return drain(self.symbol)
 
     def play(self, who: Person, line: str, **more: Any) -> dict[str, Any]:
-        """Place and match; the order as it is then."""
+        """Place an order and match it. Returns the order after that."""
         response = self.place(who, line, **more)
         assert response.status_code == 202, response.body
         self.match()
@@ -102,7 +103,7 @@ class World:
 
 
 def person(name: str, *, is_staff: bool = False) -> Person:
-    # The password is never hashed: bcrypt would take a quarter of a second for each of the cast.
+    # The password is never hashed, because that would take a quarter of a second for each user.
     user = User.objects.create(username=name, email=f"{name}@example.com", password="!", is_staff=is_staff)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
@@ -122,13 +123,14 @@ def fund(user: User, **amounts: str) -> None:
 
 
 def outcome(order: dict[str, Any]) -> str:
-    """What became of an order: "2 partially_filled ioc_remainder"; a plus sign marks one that may still trade."""
+    """The outcome of an order: "2 partially_filled ioc_remainder". A plus sign marks an active one."""
     words = [order["remainingQuantity"] or "-", order["status"].lower(), (order["reason"] or "").lower()]
     return " ".join(filter(None, words)) + (" +" if order["active"] else "")
 
 
 def stored_rows() -> dict[str, int]:
-    """How much is stored, to prove that a refusal stored nothing."""
-
-    models = apps.get_models()
-    return {model.__name__: model.objects.count() for model in models}
+    """How many rows each table has, to prove that nothing was stored; one statement, because many tests ask twice."""
+    counts = (f"SELECT '{model.__name__}', COUNT(*) FROM {model._meta.db_table}" for model in apps.get_models())
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(counts))
+        return dict(cursor.fetchall())

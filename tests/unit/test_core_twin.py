@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.commands import MARKETS, commands, random_command
-from tests.support.twin import Beside
+from tests.support.sampling import sample
+from tests.support.twin import CoreAndTwin
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,19 +19,20 @@ from tests.support.twin import Beside
     stream=st.lists(commands, min_size=1, max_size=40),
 )
 def test_any_short_stream(market, max_steps, forgetful, stream):
-    both = Beside(market, max_steps, forgetful)
+    both = CoreAndTwin(market, max_steps, forgetful)
     for command in stream:
         both.play(command)
         both.compare()
     both.compare_all()
 
 
-@pytest.mark.parametrize(
-    ("max_steps", "forgetful", "seed"), [(None, False, 1), (1, False, 2), (2, True, 3), (7, True, 4)]
-)
+STREAMS = ((None, False, 1), (1, False, 2), (2, True, 3), (7, True, 4))
+
+
+@pytest.mark.parametrize(("max_steps", "forgetful", "seed"), sample(STREAMS, 4, "core twin"))
 def test_five_thousand_random_commands(max_steps, forgetful, seed):
     dice = random.Random(seed)
-    both = Beside(MARKETS[seed % len(MARKETS)], max_steps, forgetful)
+    both = CoreAndTwin(MARKETS[seed % len(MARKETS)], max_steps, forgetful)
     for _ in range(5_000):
         both.play(random_command(dice))
         both.compare()
@@ -38,7 +40,7 @@ def test_five_thousand_random_commands(max_steps, forgetful, seed):
     assert_eventful(both)
 
 
-def assert_eventful(both: Beside) -> None:
+def assert_eventful(both: CoreAndTwin) -> None:
     """A stream that never reached an ending would prove nothing about it."""
     endings = {(order.status, order.reason) for order in both.twin.orders.values()}
     expected = {

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orders.correlation import made_at, may_be_correlation_id, new_correlation_id
+from orders.correlation import made_at, may_be_correlation_id
+from orders.terms import new_correlation_id
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.urls import get_resolver
 
 from audit.checks import Check
 from base.web.errors import ExchangeError
-from base.web.forms import Choice, DecimalText, Flag, Form, Identifier, Items, Text
+from base.web.forms import Form
 from core.types import Reason, Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +46,10 @@ def sources() -> Iterator[Path]:
 def raised_codes() -> set[str]:
     """Codes of refusals, of fields, and those that are named where an InvalidField is made."""
     codes = {error.code for error in all_subclasses(ExchangeError)} - {"INVALID_FIELD", "CONFLICT", "INTERNAL_ERROR"}
-    for field in (Choice, DecimalText, Flag, Form, Identifier, Items, Text):
-        codes |= {code.upper() for code in field.default_error_messages} - {"NULL", "REQUIRED", "INVALID"}
+    # The views, and with them all forms.
+    assert get_resolver().url_patterns
+    for form in all_subclasses(Form):
+        codes |= form.codes()
     for source in sources():
         codes |= set(re.findall(r'InvalidField\(\s*"[^"]+",\s*"([A-Z_]+)"', source.read_text()))
     return codes

@@ -23,7 +23,7 @@ from base.telemetry.access import AccessLog, bind_log_fields, request_id_for, se
 from base.telemetry.logs import CONSOLE, JSON
 from base.telemetry.redaction import Redactor, TrustedFields
 from core.types import Event, Order, OrderType, Reason, Side, Status
-from matching.background import run_in_background
+from matching.drain import run_in_background
 from orders import log as order_log
 from orders.representation import OrderInfo
 from tools.scripts import follow

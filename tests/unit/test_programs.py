@@ -16,6 +16,7 @@ PROGRAMS = (
     "tools.scripts.test",
     "tools.scripts.backup",
     "tools.scripts.follow",
+    "tools.scripts.trace",
 )
 
 

@@ -55,15 +55,30 @@ LONG, LONGER = "k" * 32, "k" * 33
     ids=str,
 )
 def test_settings_refuse_by_name(variables, complaint, tmp_path):
+    started = start("import exchange.settings", tmp_path, **variables)
+    assert complaint in started.stderr
+    assert len(started.stderr.splitlines()) == (complaint != ""), "one line"
+    assert (started.returncode == 0) == (complaint == "")
+
+
+def test_a_missing_driver_leads_to_its_lock_file(tmp_path):
+    without = "import sys; sys.modules['MySQLdb'] = None; import exchange.settings"
+    started = start(without, tmp_path, DEMO="1", DATABASE_URL="mysql://root@127.0.0.1/exchange")
+    assert started.returncode == 1
+    assert started.stderr.endswith(
+        "DATABASE_URL names MySQL, and its driver is not installed:"
+        " .venv/bin/pip install --require-hashes -r requirements-mysql.lock\n"
+    )
+    assert len(started.stderr.splitlines()) == 1
+
+
+def start(code, folder, **variables):
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
-    started = subprocess.run(
-        [sys.executable, "-c", READ],
+    return subprocess.run(
+        [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**kept, "DATA_DIR": str(tmp_path), **variables},
+        env={**kept, "DATA_DIR": str(folder), **variables},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert complaint in started.stderr
-    assert len(started.stderr.splitlines()) == (complaint != ""), "one line"
-    assert (started.returncode == 0) == (complaint == "")

@@ -8,18 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.rig.driver import provide_driver
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
-
-STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+from tools.rig.servers import STARTS, run_folder, start_redis
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tools.bench", description=__doc__)
     parser.add_argument("--database", choices=STARTS, default="mysql")
     options, others = parser.parse_known_args(arguments)
-    remove_abandoned()
     try:
         print(provide_driver(), flush=True)
         with run_folder() as folder:
@@ -44,7 +40,7 @@ def _run(kind: str, folder: Path, others: Sequence[str]) -> int:
             "INTAKE_MAX_AGE_SECONDS": "86400",
             "LOG_LEVEL": "ERROR",
             "RATE_LIMIT": "off",
-            "BENCH_DATABASE": f"{database.kind} {database.version}",
+            "BENCH_DATABASE": f"{database.name} {database.version}",
             "BENCH_SERVERS": f"{database.pid} {redis.pid}",
         }
         command = [sys.executable, "-m", "tools.bench.run", *others]

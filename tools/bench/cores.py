@@ -20,7 +20,7 @@ from core.money import UNIT
 from core.taker import place
 from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
 from tools.bench.flow import Cancel, Command, Place, flow
-from tools.bench.table import Row
+from tools.bench.report import Row
 
 ROUNDS = 9
 SYMBOL = "BTC-USD"

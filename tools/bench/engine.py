@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from django.conf import settings
+from django.db import connection
 from tqdm import tqdm
 
 from matching.drain import drain
 from tools.bench.flow import MIDDLE, Place, flow, ladder
 from tools.bench.stage import Stage, waiting
+from tools.rig.process import ROOT
 
 WARM_UP = 500
+WORK = "from tools.bench.engine import work; work({!r})"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def measure(stage: Stage, commands: int, label: str) -> Drained:
 
 
 def by_batch_size(sizes: dict[int, int]) -> dict[int, float]:
-    """Orders a second at each batch size; `sizes` says how many commands each is given."""
+    """Orders a second at each batch size; `sizes` gives the number of commands of each."""
     rates = {}
     for size, commands in sizes.items():
         with batches_of(size):
@@ -104,9 +107,14 @@ def by_workers(commands: int, rounds: int) -> tuple[float, float]:
 
 def _drained_by_workers(symbols: list[str]) -> float:
     """Seconds until each symbol's own process has drained its inbox; they begin together, once all are ready."""
-    command = [sys.executable, "-m", "tools.bench.worker"]
     workers = [
-        subprocess.Popen([*command, symbol], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "-v", "0", "-c", WORK.format(symbol)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for symbol in symbols
     ]
     for worker in workers:
@@ -123,11 +131,21 @@ def _drained_by_workers(symbols: list[str]) -> float:
     return seconds
 
 
+def work(symbol: str) -> None:
+    """What a worker's process does: print that it is ready, wait until its input ends, drain one market."""
+    connection.ensure_connection()
+    print("ready", flush=True)
+    sys.stdin.read()
+    while drain(symbol).batches:
+        pass
+    print("done", flush=True)
+
+
 def _expect(worker: "subprocess.Popen[str]", word: str) -> None:
     assert worker.stdout is not None
-    said = worker.stdout.readline().strip()
-    if said != word:
-        raise RuntimeError(f"a worker said {said!r} instead of {word!r}")
+    printed = worker.stdout.readline().strip()
+    if printed != word:
+        raise RuntimeError(f"a worker printed {printed!r} instead of {word!r}")
 
 
 @contextmanager

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection as database
 
+from base.storage.batched import batched
 from commands.models import Command
 from core.money import plain_units
 from orders.models import Order
+from tools.bench.exchange import Exchange, spent
 from tools.bench.flow import Place, ladder
 from tools.bench.load import BATCH, ORDERS, Answered, Connection, LoadError, Request, access_token, post, press
+from tools.bench.report import Row
 from tools.bench.stage import LOT, TICK, Stage
-from tools.bench.table import Row
-from tools.rig.exchange import Exchange, spent
 
 CLIENTS = 8
 WARM_UP_SECONDS = 1.0
@@ -72,7 +73,7 @@ def batch_body(orders: Sequence[dict[str, str]]) -> bytes:
 def _measure(exchange: Exchange, clients: Sequence[Iterator[Request]]) -> _Taken:
     before = exchange.cpu()
     until = time.monotonic() + WARM_UP_SECONDS + SECONDS
-    answered = asyncio.run(_press(exchange.web_port, clients, until))
+    answered = asyncio.run(_press(exchange.port, clients, until))
     orders = sum(answer.orders for answer in answered)
     cpu = spent(before, exchange.cpu())
     rate = sum(answer.orders for answer in answered if until - SECONDS < answer.at <= until) / SECONDS
@@ -101,8 +102,8 @@ def _singles(stage: Stage, user_id: int) -> Iterator[Request]:
 def _batches(stage: Stage, user_id: int) -> Iterator[Request]:
     token = access_token(user_id)
     orders = _different(stage, user_id)
-    chunks = [orders[first : first + BATCH_SIZE] for first in range(0, len(orders), BATCH_SIZE)]
-    return _under_new_keys([post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in chunks])
+    requests = [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in batched(orders, BATCH_SIZE)]
+    return _under_new_keys(requests)
 
 
 def _different(stage: Stage, user_id: int) -> list[dict[str, str]]:

@@ -122,21 +122,21 @@ class Connection(asyncio.Protocol):
 class EventStream(asyncio.Protocol):
     """One user's open stream of order events; each event is handed over as it comes. Ends with `close` only."""
 
-    def __init__(self, port: int, token: str, hear: Callable[[Event], None]) -> None:
+    def __init__(self, port: int, token: str, receive: Callable[[Event], None]) -> None:
         self._port = port
         self._token = token
-        self._hear = hear
+        self._receive = receive
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._text = b""
         self._is_answered = False
         self._is_closing = False
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Why it can tell nothing any more: to be asked for before what it told is believed.
+        # Why events may be missing: to be looked at before what was received is believed.
         self.failure: LoadError | None = None
 
     async def open(self) -> None:
-        """Returns once the stream is sure to hear everything from now on. Raises LoadError."""
+        """Returns once every event from now on is sure to come. Raises LoadError."""
         await asyncio.get_running_loop().create_connection(lambda: self, HOST, self._port)
         await self._connected
 
@@ -183,7 +183,7 @@ class EventStream(asyncio.Protocol):
         elif kind == b"connected" and not self._connected.done():
             self._connected.set_result(None)
         elif kind is not None:
-            self._hear(Event(now, kind, fields.get(b"id", b""), fields[b"data"]))
+            self._receive(Event(now, kind, fields.get(b"id", b""), fields[b"data"]))
 
     def _fail(self, reason: str) -> None:
         self.failure = self.failure or LoadError(reason)

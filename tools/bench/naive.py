@@ -65,7 +65,9 @@ def _place(book: OrderBook, taker: Order, now: datetime) -> None:
         _fill(book, maker, taker, now)
     if taker.sequence is None:
         taker.status = Status.OPEN
-        _tell(book, taker, None, now)
+        _record_event(book, taker, None, now)
+    if taker.filled_quantity < taker.quantity:
+        taker.phase = Phase.RESTING
         taker.save()
 
 
@@ -75,7 +77,7 @@ def _cancel(book: OrderBook, order: Order, now: datetime) -> None:
     order.frozen = Decimal(0)
     order.status, order.reason = Status.CANCELLED, Reason.USER_CANCELLED
     order.phase, order.closed_at = Phase.CLOSED, now
-    _tell(book, order, None, now)
+    _record_event(book, order, None, now)
     order.save()
 
 
@@ -112,7 +114,7 @@ def _fill(book: OrderBook, maker: Order, taker: Order, now: datetime) -> None:
         is_filled = order.filled_quantity == order.quantity
         order.status = Status.FILLED if is_filled else Status.PARTIALLY_FILLED
         order.phase, order.closed_at = (Phase.CLOSED, now) if is_filled else (order.phase, None)
-        _tell(book, order, trade, now)
+        _record_event(book, order, trade, now)
         order.save()
 
 
@@ -196,7 +198,7 @@ def _new_candle(trade: Trade, market: Market, interval: Interval, opening: datet
     return Candle(market=market, interval=interval, opens_at=opening, **prices, **nothing)
 
 
-def _tell(book: OrderBook, order: Order, trade: Trade | None, now: datetime) -> None:
+def _record_event(book: OrderBook, order: Order, trade: Trade | None, now: datetime) -> None:
     """Store the order's next event, and publish it once it is committed."""
     sequence = book.next_sequence
     book.next_sequence += 1

@@ -1,4 +1,4 @@
-"""From the order that is sent to the event that tells what became of it: through every process of the exchange."""
+"""From the order that is sent to the event with its outcome: through every process of the exchange."""
 
 import asyncio
 import itertools
@@ -12,8 +12,10 @@ from statistics import quantiles
 import orjson
 from django.db import connection as database
 
+from base.storage.batched import batched
 from commands.models import Command
 from orders.models import OrderEvent
+from tools.bench.exchange import Exchange, spent
 from tools.bench.flow import MIDDLE, Place, flow
 from tools.bench.intake import BATCH_SIZE, Progress, batch_body, order_body
 from tools.bench.load import (
@@ -29,9 +31,8 @@ from tools.bench.load import (
     post,
     press,
 )
+from tools.bench.report import Row
 from tools.bench.stage import Stage
-from tools.bench.table import Row
-from tools.rig.exchange import Exchange, spent
 
 RATE = 100
 WARM_UP, MEASURED = 100, 600
@@ -47,7 +48,7 @@ LOOK_SECONDS = 0.1
 
 
 def measure_latency(exchange: Exchange, stage: Stage, progress: Progress) -> list[Row]:
-    """Takers at a steady rate meet resting orders: how long until each hears that it is filled. Raises LoadError."""
+    """Takers at a steady rate meet resting orders: how long until each receives its fill. Raises LoadError."""
     exchange.start_matching()
     progress(f"end to end at {RATE} orders/s")
     taking = _Taking(exchange, stage)
@@ -55,7 +56,7 @@ def measure_latency(exchange: Exchange, stage: Stage, progress: Progress) -> lis
     times = taking.milliseconds()
     cuts = quantiles(times, n=100)
     how = f"sent at most {taking.latest * 1000:.0f} ms late; slowest {times[-1]:.0f} ms"
-    name = f"order sent to FILLED heard, {RATE} orders/s"
+    name = f"order sent to FILLED received, {RATE} orders/s"
     return [
         Row(f"{name}, median", cuts[49], "ms", MEDIAN_MS, at_most=True, detail=how),
         Row(f"{name}, 99th percentile", cuts[98], "ms", SLOWEST_MS, at_most=True, detail=taking.cpu),
@@ -63,13 +64,13 @@ def measure_latency(exchange: Exchange, stage: Stage, progress: Progress) -> lis
 
 
 def measure_saturated(exchange: Exchange, stage: Stage, progress: Progress) -> list[Row]:
-    """Batches as fast as they are accepted, until every event of every order is told to its owner. Raises LoadError."""
+    """Batches as fast as they are accepted, until every owner has received every event. Raises LoadError."""
     exchange.start_matching()
     progress(f"end to end, {SATURATED_ORDERS:,} orders as fast as they are accepted")
     pressing = _Pressing(exchange, stage)
     asyncio.run(pressing.run())
     rate = SATURATED_ORDERS / (pressing.ended - pressing.began)
-    name = f"{SATURATED_ORDERS:,} orders sent to all events heard"
+    name = f"{SATURATED_ORDERS:,} orders sent to all events received"
     return [Row(name, rate, "orders/s", SATURATED_TO_REACH, detail=pressing.detail())]
 
 
@@ -88,10 +89,10 @@ class _Taking:
         await self._rest()
         await _until_matched()
         requests = self._requests()
-        async with _listening(self.exchange, self.takers, self._hear) as streams:
+        async with _listening(self.exchange, self.takers, self._receive) as streams:
             before = self.exchange.cpu()
             await self._send(requests)
-            await _until(lambda: len(self.filled) == len(requests), streams, "an order was not told to be filled")
+            await _until(lambda: len(self.filled) == len(requests), streams, "an order was not filled")
             self.cpu = spent(before, self.exchange.cpu())
 
     def milliseconds(self) -> list[float]:
@@ -119,7 +120,7 @@ class _Taking:
         return requests
 
     async def _send(self, requests: Sequence[Request]) -> None:
-        pool = Pool(self.exchange.web_port)
+        pool = Pool(self.exchange.port)
         began = time.monotonic()
         async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
             for number, request in enumerate(requests):
@@ -130,7 +131,7 @@ class _Taking:
                 tasks.create_task(pool.place(request))
         pool.close()
 
-    def _hear(self, _user_id: int, event: Event) -> None:
+    def _receive(self, _user_id: int, event: Event) -> None:
         order = orjson.loads(event.data)
         if order["status"] == "FILLED":
             self.filled.setdefault(int(order["clientOrderId"].removeprefix("taker-")), event.at)
@@ -142,28 +143,28 @@ class _Pressing:
     def __init__(self, exchange: Exchange, stage: Stage) -> None:
         self.exchange, self.stage = exchange, stage
         self.clients = stage.users[:CLIENTS]
-        self.heard: dict[int, dict[bytes, float]] = {user_id: {} for user_id in self.clients}
+        self.received: dict[int, dict[bytes, float]] = {user_id: {} for user_id in self.clients}
         self.began = self.accepted = self.matched = self.ended = 0.0
         self.cpu = ""
 
     async def run(self) -> None:
         await _until_matched()
         requests = [_batches(self.stage, user_id, orders) for user_id, orders in self._shares().items()]
-        async with _listening(self.exchange, self.clients, self._hear) as streams:
+        async with _listening(self.exchange, self.clients, self._receive) as streams:
             before = self.exchange.cpu()
             self.began = time.monotonic()
             await asyncio.gather(*(_press_and_close(self.exchange, each) for each in requests))
             self.accepted = time.monotonic()
             await _until_matched()
             self.matched = time.monotonic()
-            told = await asyncio.to_thread(_told, self.stage, self.clients)
-            await _until(lambda: self._has_heard(told), streams, "an order event was not told")
+            expected = await asyncio.to_thread(_expected, self.stage, self.clients)
+            await _until(lambda: self._has_received(expected), streams, "an order event was not received")
             self.cpu = spent(before, self.exchange.cpu())
-        self.ended = max(at for events in self.heard.values() for at in events.values())
+        self.ended = max(at for events in self.received.values() for at in events.values())
 
     def detail(self) -> str:
-        events = sum(map(len, self.heard.values()))
-        steps = f"accepted after {self.accepted - self.began:.1f} s, told after {self.ended - self.began:.1f} s"
+        events = sum(map(len, self.received.values()))
+        steps = f"accepted after {self.accepted - self.began:.1f} s, received after {self.ended - self.began:.1f} s"
         return f"{CLIENTS} clients, {events:,} events; {steps}; {self.cpu}"
 
     def _shares(self) -> dict[int, list[Place]]:
@@ -175,19 +176,19 @@ class _Pressing:
             shares[client].append(place)
         return shares
 
-    def _hear(self, user_id: int, event: Event) -> None:
-        self.heard[user_id].setdefault(event.id, event.at)
+    def _receive(self, user_id: int, event: Event) -> None:
+        self.received[user_id].setdefault(event.id, event.at)
 
-    def _has_heard(self, told: dict[int, set[bytes]]) -> bool:
-        return all(told[user_id] <= self.heard[user_id].keys() for user_id in self.clients)
+    def _has_received(self, expected: dict[int, set[bytes]]) -> bool:
+        return all(expected[user_id] <= self.received[user_id].keys() for user_id in self.clients)
 
 
 @asynccontextmanager
 async def _listening(
-    exchange: Exchange, user_ids: Sequence[int], hear: Callable[[int, Event], None]
+    exchange: Exchange, user_ids: Sequence[int], receive: Callable[[int, Event], None]
 ) -> AsyncIterator[list[EventStream]]:
     """The users' open streams."""
-    streams = [EventStream(exchange.stream_port, access_token(each), partial(hear, each)) for each in user_ids]
+    streams = [EventStream(exchange.stream_port, access_token(each), partial(receive, each)) for each in user_ids]
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(stream.open() for stream in streams))
@@ -198,7 +199,7 @@ async def _listening(
 
 
 async def _press_and_close(exchange: Exchange, requests: Iterable[Request]) -> None:
-    connection = Connection(exchange.web_port)
+    connection = Connection(exchange.port)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await press(connection, requests)
@@ -236,14 +237,14 @@ def _waiting() -> int:
         database.close()
 
 
-def _told(stage: Stage, user_ids: Sequence[int]) -> dict[int, set[bytes]]:
-    """The ids of the events that each user must have heard, as the database has them."""
+def _expected(stage: Stage, user_ids: Sequence[int]) -> dict[int, set[bytes]]:
+    """The ids of the events that each user must receive, as the database has them."""
     try:
         events = OrderEvent.objects.filter(market=stage.market, user_id__in=user_ids)
-        told: dict[int, set[bytes]] = defaultdict(set)
+        expected: dict[int, set[bytes]] = defaultdict(set)
         for user_id, sequence in events.values_list("user_id", "sequence"):
-            told[user_id].add(f"{stage.symbol}-{sequence}".encode())
-        return told
+            expected[user_id].add(f"{stage.symbol}-{sequence}".encode())
+        return expected
     finally:
         database.close()
 
@@ -251,5 +252,4 @@ def _told(stage: Stage, user_ids: Sequence[int]) -> dict[int, set[bytes]]:
 def _batches(stage: Stage, user_id: int, orders: Sequence[Place]) -> list[Request]:
     token = access_token(user_id)
     bodies = [order_body(stage.symbol, place, clientOrderId=f"{stage.symbol}-{place.key}") for place in orders]
-    chunks = [bodies[first : first + BATCH_SIZE] for first in range(0, len(bodies), BATCH_SIZE)]
-    return [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in chunks]
+    return [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in batched(bodies, BATCH_SIZE)]

@@ -18,6 +18,7 @@ from django.core.management import call_command  # noqa: E402
 
 from tools.bench import engine  # noqa: E402
 from tools.bench.cores import measure_cores  # noqa: E402
+from tools.bench.exchange import Exchange  # noqa: E402
 from tools.bench.floor import write_again  # noqa: E402
 from tools.bench.flow import flow  # noqa: E402
 from tools.bench.history import give_history  # noqa: E402
@@ -25,11 +26,9 @@ from tools.bench.intake import measure_intake  # noqa: E402
 from tools.bench.naive import drain_naively  # noqa: E402
 from tools.bench.picture import draw  # noqa: E402
 from tools.bench.profile import profiled  # noqa: E402
-from tools.bench.report import Report  # noqa: E402
+from tools.bench.report import Report, Row  # noqa: E402
 from tools.bench.roundtrip import measure_latency, measure_saturated  # noqa: E402
 from tools.bench.stage import Stage  # noqa: E402
-from tools.bench.table import Row  # noqa: E402
-from tools.rig.exchange import Exchange  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 BATCH_SIZES = {1: 300, 10: 1500, 50: 3000, 200: 5000, 500: 8000, 1000: 8000}
@@ -99,13 +98,15 @@ class Bench:
         """Intake alone, then the whole road, through the real processes."""
         database, redis = map(int, os.environ["BENCH_SERVERS"].split())
         servers = {"database": database, "redis": redis}
+        # The worker logs that it is ready at this level only, which is the settings' default.
+        environment = {**os.environ, "LOG_LEVEL": "INFO"}
         with tqdm(unit="step", leave=False) as bar, tempfile.TemporaryDirectory() as folder:
 
             def progress(what: str) -> None:
                 bar.set_description(what)
                 bar.update()
 
-            with Exchange(dict(os.environ), Path(folder), servers) as exchange:
+            with Exchange(environment, Path(folder), servers=servers) as exchange:
                 self.report.add(*measure_intake(exchange, Stage("BTC-USD-INTAKE"), progress))
                 engine.drain_all("BTC-USD-INTAKE", "what intake took in")
                 self.report.add(*measure_latency(exchange, Stage("BTC-USD-LATENCY"), progress))

@@ -2,10 +2,9 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from balances.models import Balance
 from balances.services import transfer
+from base.storage.batched import batched
 from base.storage.bulk import dialect, execute, update_rows, write_inserts
 from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
@@ -54,7 +54,7 @@ class Stage:
     def queue(self, commands: Iterable[Command]) -> int:
         """Store a flow's commands with their orders and what those reserve; return how many commands."""
         count, placed = 0, 0
-        for chunk in _chunks(commands):
+        for chunk in batched(commands, ROWS_AT_ONCE):
             count += len(chunk)
             placed += sum(isinstance(command, Place) for command in chunk)
             with transaction.atomic():
@@ -65,7 +65,7 @@ class Stage:
     def rest(self, orders: Iterable[Place]) -> None:
         """Store orders as the engine leaves those that rest, and the book's number after them."""
         now, placed = timezone.now(), 0
-        for chunk in _chunks(orders):
+        for chunk in batched(orders, ROWS_AT_ONCE):
             with transaction.atomic():
                 rows = [
                     {**self._order(place, now), "status": "OPEN", "phase": "RESTING", "sequence": placed + number}
@@ -123,12 +123,6 @@ class Stage:
 def waiting(symbol: str) -> int:
     """How many commands of the market are in the inbox."""
     return CommandRow.objects.filter(market_id=symbol).count()
-
-
-def _chunks(commands: Iterable[Any]) -> Iterator[list[Any]]:
-    stream = iter(commands)
-    while chunk := list(islice(stream, ROWS_AT_ONCE)):
-        yield chunk
 
 
 def _users() -> list[int]:

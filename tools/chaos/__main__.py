@@ -22,12 +22,11 @@ from types import FrameType
 from typing import NoReturn
 
 from tools.chaos import bells, kills, outages, proof
-from tools.chaos.exchange import STARTS
 from tools.chaos.killer import Sizes
 from tools.chaos.report import Report
 from tools.rig.driver import provide_driver
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
+from tools.rig.servers import STARTS, run_folder
 
 PARTS = ("kills", "outages", "bells", "proof")
 
@@ -36,7 +35,6 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
-    remove_abandoned()
     print(f"seed {options.seed}", flush=True)
     try:
         driver = provide_driver()
@@ -84,7 +82,7 @@ def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
         audits = kills.QUICK_AUDITS[options.size] if options.quick_audits is None else options.quick_audits
         return kills.Kills(*where, _kill_sizes(options), audits).run()
     if part == "proof":
-        return proof.Proof(options.database, options.times or proof.TIMES[options.size]).run()
+        return proof.Proof(options.database, options.seed, options.times or proof.TIMES[options.size]).run()
     if part == "bells":
         return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
     return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()

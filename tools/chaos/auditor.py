@@ -1,69 +1,32 @@
-"""An auditor beside the trading: it must find nothing, at whatever moment it looks."""
+"""Quick audits one after the other, in a process of their own that Django has set up: `manage.py shell` calls `run`."""
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import time
+from contextlib import suppress
 
-from tests.support.live import ROOT
-from tools.chaos.exchange import Exchange
-from tools.chaos.report import Report
-from tools.chaos.watch import in_words
-from tools.rig.process import Process
+from django.db import Error, close_old_connections
 
-# How many must have looked for the run to say anything. How many can depends on the machine.
-LEAST = 10
-# The codes of manage.py audit.
-CLEAN, FINDINGS = 0, 1
-# True while everything that serves a market is dead: that is what the killer is for, and what the alarm is for.
-NOT_SERVED = "inbox-is-served"
+from audit.models import Mode, Outcome
+from audit.run import audit, keep
+
+PAUSE_SECONDS = 0.5
 
 
-@dataclass
-class Auditor:
-    """The process of tools.chaos.audits, and what it said so far."""
-
-    count: int
-    process: Process
-
-    @property
-    def is_done(self) -> bool:
-        return self.process.running is None or self.process.has_ended
-
-    def said(self) -> list[dict[str, Any]]:
-        lines = self.process.log.read_text(errors="replace").splitlines()
-        said = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        # Its log is in the same file, and JSON too.
-        return [line for line in said if "outcome" in line]
-
-    def report_to(self, report: Report) -> None:
-        said = self.said()
-        looked = [audit for audit in said if audit["outcome"] in (CLEAN, FINDINGS)]
-        findings = [finding for audit in looked for finding in audit["findings"]]
-        alarms = [finding for finding in findings if finding["check"] != NOT_SERVED]
-        report.add("quick audits meanwhile", f"{len(looked)} of {self.count} wanted, {len(alarms)} false alarms")
-        report.add("quick audits that said a market was not served", str(len(findings) - len(alarms)))
-        report.add("quick audits tried while there was no database", str(len(said) - len(looked)))
-        if looked:
-            report.add("time of a quick audit", in_words([audit["seconds"] for audit in looked]))
-        report.wrong += [f"a quick audit's false alarm: {alarm}" for alarm in alarms]
-        if len(looked) < min(self.count, LEAST):
-            report.wrong.append(f"only {len(looked)} quick audits could look: {said[-1:]}")
-
-
-@contextmanager
-def auditing(exchange: Exchange, count: int) -> Iterator[Auditor]:
-    """Quick audits within the `with`, until `count` have looked."""
-    code = f"from tools.chaos.audits import run; run({count})"
-    command = (sys.executable, "manage.py", "shell", "-v", "0", "-c", code)
-    log = Path(exchange.live.folder / "auditor.log")
-    auditor = Auditor(count, Process("auditor", command, exchange.live.environment, ROOT, log))
-    auditor.process.start()
-    try:
-        yield auditor
-    finally:
-        auditor.process.end(signal.SIGKILL)
+def run(count: int) -> None:
+    """Until so many audits could run, whatever they found; prints a line of JSON for each try."""
+    while count:
+        close_old_connections()
+        result = audit(Mode.QUICK)
+        # The next one goes on from here; where it cannot be kept, from where this one began.
+        with suppress(Error):
+            keep(result)
+        findings = [finding.represent() for finding in result.report.findings] if result.report else []
+        result_line = {
+            "outcome": result.outcome,
+            "seconds": result.seconds,
+            "error": result.error,
+            "findings": findings[:5],
+        }
+        print(json.dumps(result_line), flush=True)
+        count -= result.outcome != Outcome.NOT_RUN
+        time.sleep(PAUSE_SECONDS)

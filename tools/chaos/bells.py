@@ -1,7 +1,7 @@
 """Bells tampered with: lost, doubled up to ten times, shuffled, late by an hour; each order is still applied once.
 
 The exchange's processes are real, but what web sends goes to another database of Redis than the one in which
-the workers listen. Whoever carries the messages across, as they are, does to them what a broker may do and worse.
+the workers consume. A carrier takes the messages across, unchanged, and does to them what a broker may do and worse.
 """
 
 import json
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any, Self
 
 import redis
@@ -22,15 +21,14 @@ from tools.chaos.checks import check, wait_until_idle, waiting_commands
 from tools.chaos.clients import Client, placed, trading
 from tools.chaos.exchange import SYMBOLS, Exchange, running_exchange
 from tools.chaos.kills import in_words_of, report_clients, report_findings
-from tools.chaos.progress import Progress
-from tools.chaos.report import Report
+from tools.chaos.report import Progress, Report
 
 COUNTS = {"ci": 2_000, "full": 100_000}
 CLIENTS, CLIENT_PAUSE_SECONDS = 3, 0.08
-SENT_TO, HEARD_FROM = 0, 2
+SENT_TO, CONSUMED_FROM = 0, 2
 QUEUES = tuple(f"orders.{symbol}" for symbol in SYMBOLS)
 MOST_COPIES = 10
-# Of the copies: how many are heard at once, how many later, by how much.
+# Of the copies: how many are delivered at once, how many later, by how much.
 DELAYS = ((0.0, 0.0, 50), (0.0, 0.5, 30), (0.5, 3.0, 20))
 # Bells that were delivered long ago and come again.
 OLD_PER_STEP, KEPT = 20, 5_000
@@ -51,7 +49,7 @@ class Carrier:
 
     def __post_init__(self) -> None:
         self._sent = redis.Redis(port=self.port, db=SENT_TO)
-        self._heard = redis.Redis(port=self.port, db=HEARD_FROM)
+        self._consumed = redis.Redis(port=self.port, db=CONSUMED_FROM)
         self._old: deque[tuple[str, bytes]] = deque(maxlen=KEPT)
         self._due: list[tuple[float, str, bytes]] = []
         self._stop = threading.Event()
@@ -61,14 +59,12 @@ class Carrier:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """What is still to come is lost with it."""
         self._stop.set()
         self._thread.join()
         self._sent.close()
-        self._heard.close()
+        self._consumed.close()
 
     @property
     def is_done(self) -> bool:
@@ -96,7 +92,7 @@ class Carrier:
                     self._due.append((time.monotonic() + self.random.uniform(least, most), queue, message))
 
     def _deliver(self) -> None:
-        waiting = sum(int(self._heard.llen(queue)) for queue in QUEUES)
+        waiting = sum(int(self._consumed.llen(queue)) for queue in QUEUES)
         now = time.monotonic()
         coming = [(queue, message) for at, queue, message in self._due if at <= now]
         self._due = [due for due in self._due if due[0] > now]
@@ -105,7 +101,7 @@ class Carrier:
         self.random.shuffle(coming)
         for queue, message in coming:
             # To either end: some overtake all that wait.
-            push = self._heard.lpush if self.random.random() < 0.5 else self._heard.rpush
+            push = self._consumed.lpush if self.random.random() < 0.5 else self._consumed.rpush
             push(queue, self._aged(message))
             self.counts["delivered"] += 1
 
@@ -133,8 +129,8 @@ class Bells:
 
     def run(self) -> Report:
         with running_exchange(self.database, self.folder) as exchange:
-            heard = {"BROKER_URL": f"{exchange.redis.url}/{HEARD_FROM}"}
-            exchange.start_workers(**heard)
+            consumer = {"BROKER_URL": f"{exchange.redis.url}/{CONSUMED_FROM}"}
+            exchange.start_workers(**consumer)
             clients = [
                 Client(trader, number, self.seed, CLIENT_PAUSE_SECONDS)
                 for number, trader in enumerate(exchange.traders(CLIENTS))
@@ -161,7 +157,7 @@ class Bells:
             report.wrong.append(f"no bell was carried any more: {carrier.failure}")
         if idle_after is None:
             report.wrong.append("commands still waited after the last bell")
-        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
+        report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("bells", in_words_of(carrier.counts))
         report.add("commands that waited after the last bell", str(waited))
         report_clients(report, exchange, clients)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.live import ROOT, Trader
 from tools.chaos.clients import Client
 from tools.chaos.exchange import SYMBOLS, Exchange
+from tools.rig.process import ROOT
+from tools.rig.trader import Trader
 
 DRAIN_SECONDS = 30
 AUDIT_SECONDS = 3600
@@ -42,13 +43,12 @@ def wait_until_idle(exchange: Exchange, seconds: float = DRAIN_SECONDS) -> float
 
 def waiting_commands(exchange: Exchange) -> int:
     """REST shows orders that wait, but not their cancels."""
-    return _count(exchange, "Command")
+    return _count(exchange, "commands.models", "Command")
 
 
-def _count(exchange: Exchange, model: str) -> int:
+def _count(exchange: Exchange, module: str, model: str) -> int:
     """Asked of the database itself."""
-    count = f"from matching.models import {model}; print({model}.objects.count())"
-    return int(exchange.live.manage("shell", "-v", "0", "-c", count))
+    return int(exchange.evaluate(f"from {module} import {model}; print({model}.objects.count())"))
 
 
 def check(exchange: Exchange, clients: list[Client]) -> Findings:
@@ -57,12 +57,11 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
     for client in clients:
         findings.wrong += client.mistakes
         _check_orders(client, findings)
-    assert exchange.live.staff
     for symbol in SYMBOLS:
-        status = exchange.live.staff.get(f"/markets/{symbol}")["status"]
+        status = exchange.staff.get(f"/markets/{symbol}")["status"]
         if status != "TRADING":
             findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
-    if letters := _count(exchange, "DeadLetter"):
+    if letters := _count(exchange, "matching.models", "DeadLetter"):
         findings.wrong.append(f"{letters} dead letters: an outage must not make a command fail")
     for command in audit_commands():
         _audit(exchange, command, findings)
@@ -70,7 +69,7 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
 
 
 def _check_orders(client: Client, findings: Findings) -> None:
-    """Each order that was accepted is there once, with the id that was told, and so is no other."""
+    """Each order that was accepted is there once, with the id of the answer, and no other order is there."""
     stored: dict[str, list[int]] = defaultdict(list)
     for order in all_orders(client.trader):
         findings.orders += 1
@@ -85,9 +84,9 @@ def _check_orders(client: Client, findings: Findings) -> None:
         findings.doubled += len(found) > 1
         if found != [order_id]:
             findings.wrong.append(f"{key} was accepted as order {order_id}, stored are {found}")
-    # Each request was asked until it was answered, so nothing may be stored that nobody was told of.
+    # Each request was asked until it was answered, so nothing may be stored that no answer named.
     findings.doubled += len(stored)
-    findings.wrong += [f"nobody was told of {key}, stored as {found}" for key, found in stored.items()]
+    findings.wrong += [f"no answer named {key}, stored as {found}" for key, found in stored.items()]
 
 
 def all_orders(trader: Trader) -> Iterator[dict[str, Any]]:
@@ -112,7 +111,7 @@ def _audit(exchange: Exchange, command: tuple[str, ...], findings: Findings) -> 
     done = subprocess.run(
         (sys.executable, "manage.py", *command),
         cwd=ROOT,
-        env=exchange.live.environment,
+        env=exchange.environment,
         capture_output=True,
         text=True,
         timeout=AUDIT_SECONDS,

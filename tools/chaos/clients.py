@@ -10,21 +10,21 @@ from typing import Any
 
 import httpx
 
-from tests.support.live import Trader
 from tools.chaos.flow import BATCH_SIZES, Flow
+from tools.rig.trader import Trader
 
 TIMEOUT_SECONDS = 5
 PAUSE_BEFORE_REPEAT_SECONDS = 0.1
 # How long the last request of a client may go on after everything runs again.
 LAST_ANSWER_SECONDS = 45
 ACCEPTED = 202
-# What a correct exchange may say to these requests besides 202: the order was closed before its cancel came.
+# What a correct exchange may answer to these requests besides 202: the order was closed before its cancel came.
 EXPECTED = {(409, "ORDER_CLOSED")}
 BUSY = "MARKET_BUSY"
 
 
 class Client:
-    """One user's program, in a thread of its own. What it was told stays in `accepted`, by key."""
+    """One user's program, in a thread of its own. The orders that were accepted stay in `accepted`, by key."""
 
     def __init__(self, trader: Trader, number: int, seed: int, pause: float, batch_sizes: range = BATCH_SIZES) -> None:
         self.trader = trader
@@ -104,17 +104,17 @@ class Client:
             for order, result in zip(body["orders"], data["results"], strict=True):
                 self._accept(order, result)
 
-    def _accept(self, order: dict[str, Any], told: dict[str, Any]) -> None:
-        if told.get("error") == BUSY:
+    def _accept(self, order: dict[str, Any], result: dict[str, Any]) -> None:
+        if result.get("error") == BUSY:
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
             self.troubles[f"503 {BUSY} in a batch"] += 1
             return
-        if told.get("error"):
-            self.mistakes.append(f"{order}: {told}")
+        if result.get("error"):
+            self.mistakes.append(f"{order}: {result}")
             return
-        key, order_id = order["clientOrderId"], told["orderId"]
-        if told["clientOrderId"] != key:
-            self.mistakes.append(f"asked under {key}, told {told}")
+        key, order_id = order["clientOrderId"], result["orderId"]
+        if result["clientOrderId"] != key:
+            self.mistakes.append(f"asked under {key}, answered {result}")
         if (known := self.accepted.setdefault(key, order_id)) != order_id:
             self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
         else:

@@ -10,59 +10,45 @@ from pathlib import Path
 import httpx
 import redis
 
-from tests.support.live import WORKER, Live, Trader, prepare_exchange
-from tools.rig.process import Process, Server, last_words
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
+from tools.rig import exchange
+from tools.rig.process import Process, Server, last_log_line, restart_ended
+from tools.rig.servers import STARTS, start_redis
+from tools.rig.trader import Trader
 
 SYMBOLS = ("BTC-USD", "ETH-USD")
+MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerFeeRate": "0.002"}
 WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
-STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+# A run takes longer than a token is good for.
+SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000"}
 
 
-@dataclass
-class Exchange:
+@dataclass(kw_only=True)
+class Exchange(exchange.Exchange):
     """What runs, and the means to end and start each of it."""
 
-    live: Live
     database: Server
     redis: Server
     workers: dict[str, list[Process]] = field(default_factory=dict)
     _trades: int = 0
 
-    @property
-    def processes(self) -> list[Process]:
-        return list(self.live.processes.values())
-
-    def start_worker(self, symbol: str, number: int, **environment: str) -> None:
-        """One of a market's workers: whichever of them hears a bell first takes it."""
-        name = f"worker-{symbol}-{number}"
-        worker = self.live.run(name, *WORKER, "-Q", f"orders.{symbol}", "-n", f"{name}@chaos", **environment)
-        self.workers.setdefault(symbol, []).append(worker)
-
     def start_workers(self, **environment: str) -> None:
+        """Several for a market: whichever of them receives a bell first takes it."""
         for symbol in SYMBOLS:
             for number in range(WORKERS_PER_MARKET):
-                self.start_worker(symbol, number, **environment)
-
-    def open_markets(self) -> None:
-        assert self.live.staff
-        for symbol in SYMBOLS:
-            base, _, quote = symbol.partition("-")
-            body = {"symbol": symbol, "base": base, "quote": quote, "tickSize": "0.1", "lotSize": "0.01"}
-            fees = {"makerFeeRate": "0.001", "takerFeeRate": "0.002"}
-            answer = self.live.staff.call("POST", "/markets", {**body, **fees})
-            assert answer.status_code == 201, answer.text
+                name = f"worker-{symbol}-{number}"
+                program = exchange.worker("-Q", f"orders.{symbol}", "-n", f"{name}@chaos", name=name)
+                self.workers.setdefault(symbol, []).append(self.launch(program, **environment))
 
     def traders(self, count: int) -> list[Trader]:
-        return [self.live.trader("chaos", **FUNDS) for _ in range(count)]
+        return [self.trader("chaos", **FUNDS) for _ in range(count)]
 
     @property
     def trades(self) -> int:
         """As the public sees it, of all markets; the last known number while web is away."""
         try:
-            answer = httpx.get(f"{self.live.url}/api/v1/ticker", timeout=5)
+            answer = httpx.get(f"{self.url}/api/v1/ticker", timeout=5)
         except httpx.TransportError:
             return self._trades
         if answer.status_code == httpx.codes.OK:
@@ -73,32 +59,27 @@ class Exchange:
         with redis.Redis(port=self.redis.port) as client:
             client.flushall()
 
-    def raise_ended(self) -> list[tuple[str, str]]:
-        """Start again what ended by itself, as a supervisor would; the names, and the last that each of them said."""
-        ended = [process for process in self.processes if process.has_ended]
-        said = [(process.name, last_words(process.log)) for process in ended]
-        for process in ended:
-            process.start()
-        return said
+    def restart_ended(self) -> list[tuple[str, str]]:
+        """Start again what ended by itself, as a supervisor would; the names, and the last line that each logged."""
+        # The log has nothing of the new start yet.
+        return [(process.name, last_log_line(process.log)) for process in restart_ended(self.processes.values())]
 
 
 @contextmanager
-def running_exchange(kind: str, folder: Path, **environment: str) -> Iterator[Exchange]:
+def running_exchange(kind: str, folder: Path) -> Iterator[Exchange]:
     """The servers, web and beat, with the markets open and nothing that matches yet."""
     folder.mkdir(parents=True, exist_ok=True)
     # Durable as shipped: what is acknowledged is on the disk, or the database's kills would prove nothing.
-    with STARTS[kind](folder, durable=True) as database, start_redis(folder / "redis") as redis:
-        settings = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000", **environment}
-        live = prepare_exchange(folder, database.url, redis, **settings)
+    with STARTS[kind](folder, durable=True) as database, start_redis(folder / "redis") as redis_server:
+        variables = exchange.prepare(folder, database.url, redis_server, **SETTINGS)
+        running = Exchange(variables, folder, database=database, redis=redis_server)
         try:
-            live.run_web()
-            live.run_beat()
-            exchange = Exchange(live, database, redis)
-            exchange.open_markets()
-            yield exchange
+            running.run(exchange.web(running.port), exchange.beat(folder))
+            for symbol in SYMBOLS:
+                running.market(symbol, **MARKET)
+            yield running
         finally:
-            for process in live.processes.values():
-                process.end(signal.SIGKILL)
+            running.end(signal.SIGKILL)
 
 
 def freeze(server: Server) -> None:

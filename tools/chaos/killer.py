@@ -6,7 +6,6 @@ of kills, but not the same statement in the middle of which a process dies.
 
 import heapq
 import itertools
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from tools.rig.process import Process, Server
 
 TICK_SECONDS = 0.02
 # A worker is worth killing when it works; a few are killed while they still start.
-READY, STARTING_SHARE = " ready.", 0.1
+STARTING_SHARE = 0.1
 BOTH_SHARE = 0.15
 FLUSH_SHARE = LATE_SHARE = 0.3
 KILLED_IN_RECOVERY_SHARE = 0.3
@@ -78,13 +77,13 @@ class Killer:
         victims = pair if self.random.random() < BOTH_SHARE else [first]
         for worker in victims:
             self._ready.discard(worker.name)
-            worker.end(signal.SIGKILL)
+            worker.kill()
             self.kills["worker"] += 1
         both = len(victims) == len(pair)
         self.watch.began("both workers of a market killed" if both else "one worker of a market killed", symbol)
         self._tell(f"both workers of {symbol}" if both else first.name)
         for worker in victims:
-            self._later(self.random.uniform(0, 0.5), worker.start)
+            self._later(self.random.uniform(0, 0.5), worker.launch)
 
     def _chosen_worker(self) -> tuple[str, Process]:
         workers = [(symbol, worker) for symbol, pair in self.exchange.workers.items() for worker in pair]
@@ -97,7 +96,7 @@ class Killer:
         return self.random.choice(workers)
 
     def _is_ready(self, worker: Process) -> bool:
-        if worker.running and worker.name not in self._ready and worker.said(READY):
+        if worker.running and worker.name not in self._ready and worker.is_ready():
             self._ready.add(worker.name)
         return worker.name in self._ready
 
@@ -136,12 +135,12 @@ class Killer:
         self._kill_alone("beat")
 
     def _kill_alone(self, name: str) -> None:
-        process = self.exchange.live.processes[name]
+        process = self.exchange.processes[name]
         self.wait_until(lambda: process.running is not None)
-        process.end(signal.SIGKILL)
+        process.kill()
         self.kills[name] += 1
         self._tell(name)
-        self._later(self.random.uniform(0, 0.5), process.start)
+        self._later(self.random.uniform(0, 0.5), process.launch)
 
     def _take_down(self, server: Server, kind: str) -> None:
         if kind in ("database", "redis"):
@@ -154,7 +153,7 @@ class Killer:
         self._tell(kind)
 
     def _up_when_it_answers(self, server: Server, kind: str) -> None:
-        if server.pid is None or not server.answers:
+        if server.pid is None or not server.is_ready():
             if server.has_ended:
                 server.kill()
                 server.launch()
@@ -193,7 +192,7 @@ class Killer:
     def _tick(self) -> None:
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
-        for name, why in self.exchange.raise_ended():
+        for name, why in self.exchange.restart_ended():
             self.ended_by_themselves[f"{name} ({why})"] += 1
             self._ready.discard(name)
         self.show(self.last)

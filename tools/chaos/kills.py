@@ -1,23 +1,33 @@
 """Kills: clients trade while workers, beat, web, Redis and the database are killed; then everything is counted."""
 
+import json
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from tools.chaos.auditor import Auditor, auditing
 from tools.chaos.checks import Findings, check, wait_until_idle
 from tools.chaos.clients import Client, placed, total, trading
 from tools.chaos.exchange import Exchange, running_exchange
 from tools.chaos.killer import Killer, Sizes
-from tools.chaos.progress import Progress
-from tools.chaos.report import Report
+from tools.chaos.report import Progress, Report
 from tools.chaos.watch import Watch, in_words
+from tools.rig.process import Process
 
 CLIENTS = 6
 CLIENT_PAUSE_SECONDS = 0.05
 # The quick audits that the kills left undone are done while only the clients are at work.
 AUDITS_SECONDS = 200
+# So many audits must have run for their result to mean anything. How many can run depends on the machine.
+LEAST_AUDITS = 10
+# The codes of manage.py audit.
+CLEAN, FINDINGS = 0, 1
+# True while all workers of a market are dead: the killer's purpose, and what this check is there to find.
+NOT_SERVED = "inbox-is-served"
 QUICK_AUDITS = {"ci": 20, "full": 1000}
 CI = Sizes(workers=60, databases=5, redis=10, others=2, pause_seconds=0.5)
 FULL = Sizes(workers=1000, databases=50, redis=100, others=20, pause_seconds=0.9)
@@ -41,14 +51,14 @@ class Kills:
                 for number, trader in enumerate(exchange.traders(CLIENTS))
             ]
             started = time.monotonic()
-            with Watch(exchange.live.url) as watch, auditing(exchange, self.quick_audits) as auditor:
+            with Watch(exchange.url) as watch, auditing(exchange, self.quick_audits) as auditor:
                 killer = self._kill(exchange, watch, clients, auditor)
             seconds = time.monotonic() - started
             report = self._report(exchange, watch, killer, clients, seconds)
             auditor.report_to(report)
             return report
 
-    def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: Auditor) -> Killer:
+    def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: "Auditor") -> Killer:
         def done() -> int:
             # Those in the middle of a recovery come on top of the plan.
             return killer.kills.total() - killer.kills["database in recovery"]
@@ -72,7 +82,7 @@ class Kills:
         if idle_after is None:
             findings.wrong.append("commands still waited when everything had run again for 30 s")
         report = Report("Kills", findings.wrong)
-        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
+        report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("seed", str(self.seed))
         report.add("time", f"{seconds:.0f} s")
         report.add("kills", in_words_of(killer.kills))
@@ -85,6 +95,51 @@ class Kills:
         report_findings(report, findings)
         report.add("zero losses bound, at 95 %", bounds(killer))
         return report
+
+
+@dataclass
+class Auditor:
+    """An auditor beside the trading, whose audits must find nothing, at whatever moment they run."""
+
+    count: int
+    process: Process
+
+    @property
+    def is_done(self) -> bool:
+        return self.process.running is None or self.process.has_ended
+
+    def results(self) -> list[dict[str, Any]]:
+        lines = self.process.log.read_text(errors="replace").splitlines()
+        parsed = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        # The process's log is in the same file, and JSON too.
+        return [line for line in parsed if "outcome" in line]
+
+    def report_to(self, report: Report) -> None:
+        results = self.results()
+        ran = [audit for audit in results if audit["outcome"] in (CLEAN, FINDINGS)]
+        findings = [finding for audit in ran for finding in audit["findings"]]
+        alarms = [finding for finding in findings if finding["check"] != NOT_SERVED]
+        report.add("quick audits meanwhile", f"{len(ran)} of {self.count} wanted, {len(alarms)} false alarms")
+        report.add("quick audits that found a market not served", str(len(findings) - len(alarms)))
+        report.add("quick audits tried while there was no database", str(len(results) - len(ran)))
+        if ran:
+            report.add("time of a quick audit", in_words([audit["seconds"] for audit in ran]))
+        report.wrong += [f"a quick audit's false alarm: {alarm}" for alarm in alarms]
+        if len(ran) < min(self.count, LEAST_AUDITS):
+            report.wrong.append(f"only {len(ran)} quick audits could run: {results[-1:]}")
+
+
+@contextmanager
+def auditing(exchange: Exchange, count: int) -> Iterator[Auditor]:
+    """Quick audits within the `with`, until `count` of them could run."""
+    code = f"from tools.chaos.auditor import run; run({count})"
+    command = (sys.executable, "manage.py", "shell", "-v", "0", "-c", code)
+    auditor = Auditor(count, Process("auditor", command, exchange.folder / "auditor.log", exchange.environment))
+    auditor.process.launch()
+    try:
+        yield auditor
+    finally:
+        auditor.process.kill()
 
 
 def report_clients(report: Report, exchange: Exchange, clients: list[Client]) -> None:

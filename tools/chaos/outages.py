@@ -1,7 +1,7 @@
-"""Outages of Redis while clients listen: frozen, flushed, killed. Matching goes on, and the streams catch up."""
+"""Outages of Redis while clients read streams: frozen, flushed, killed. Matching goes on, and the streams catch up."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,12 @@ from tools.chaos.checks import check, wait_until_idle
 from tools.chaos.clients import Client, trading
 from tools.chaos.exchange import SYMBOLS, Exchange, freeze, running_exchange, thaw
 from tools.chaos.kills import report_clients, report_findings
-from tools.chaos.progress import Progress
-from tools.chaos.report import Report
+from tools.chaos.report import Progress, Report
 from tools.chaos.views import MarketView, OrdersView, View, wait_until_equal
 from tools.chaos.watch import Watch, in_words
 
 ROUNDS = {"ci": 1, "full": 50}
+KINDS = ("frozen", "flushed", "killed")
 LISTENERS, OTHERS = 3, 2
 LISTENER_PAUSE_SECONDS, OTHER_PAUSE_SECONDS = 0.15, 0.05
 # A listener's orders are few, so that every event of each can be looked for.
@@ -34,6 +34,7 @@ class Outages:
     folder: Path
     seed: int
     rounds: int
+    kinds: Sequence[str] = KINDS
     wrong: list[str] = field(default_factory=list)
     caught_up: dict[str, list[float]] = field(default_factory=dict)
     standstills: dict[str, list[float]] = field(default_factory=dict)
@@ -43,12 +44,12 @@ class Outages:
     clients: list[Client] = field(default_factory=list)
 
     def run(self) -> Report:
-        with running_exchange(self.database, self.folder) as exchange, Watch(exchange.live.url) as watch:
+        with running_exchange(self.database, self.folder) as exchange, Watch(exchange.url) as watch:
             exchange.start_workers()
             wait_until_idle(exchange)
             others = self._clients(exchange, OTHERS, OTHER_PAUSE_SECONDS)
-            kinds = 3 * self.rounds
-            progress = Progress("outages", kinds, lambda: self.outages, lambda: f"{self.events} events")
+            planned = len(self.kinds) * self.rounds
+            progress = Progress("outages", planned, lambda: self.outages, lambda: f"{self.events} events")
             with progress, trading(others):
                 for _ in range(self.rounds):
                     self._round(exchange, watch, others, progress)
@@ -65,9 +66,9 @@ class Outages:
     def _round(self, exchange: Exchange, watch: Watch, others: list[Client], progress: Progress) -> None:
         """All outages once, in random order, before new users: so that all their events can be looked through."""
         listeners = self._clients(exchange, LISTENERS, LISTENER_PAUSE_SECONDS, batch_sizes=LISTENER_BATCH_SIZES)
-        views = [OrdersView(exchange.live, client.trader) for client in listeners]
-        market = MarketView(exchange.live, SYMBOLS[0])
-        kinds = ["frozen", "flushed", "killed"]
+        views = [OrdersView(exchange.url, client.trader) for client in listeners]
+        market = MarketView(exchange.url, SYMBOLS[0])
+        kinds = list(self.kinds)
         Random(f"{self.seed}-outages-{self.outages}").shuffle(kinds)
         with listening(*views, market), trading(listeners):
             for kind in kinds:
@@ -78,10 +79,10 @@ class Outages:
             for view in views:
                 self.wrong += view.missed()
         followed: list[View] = [*views, market]
-        for followed_view in followed:
-            self.wrong += followed_view.mistakes
-            self.resets += followed_view.resets
-        self.events += sum(len(view.heard) for view in views)
+        for each in followed:
+            self.wrong += each.mistakes + ([f"a stream's client ended: {each.error!r}"] if each.error else [])
+            self.resets += each.resets
+        self.events += sum(len(view.received) for view in views)
 
     def _outage(
         self,
@@ -99,7 +100,7 @@ class Outages:
             watch.began(kind)
         self._take_away(exchange, watch, kind)
         back_at = time.monotonic()
-        # What is told must be complete though nobody causes another event: a quiet stream hides nothing.
+        # The events must be complete though no further event follows: a quiet stream hides nothing.
         for client in clients:
             client.paused.set()
         self.outages += 1
@@ -108,7 +109,7 @@ class Outages:
             self.caught_up.setdefault(kind, []).append(equal_at - back_at)
             self.wrong += [f"{CATCH_UP_SECONDS} s after Redis was {kind}: {what}" for what in differences]
         # Nobody killed them, and without Redis they have something to do.
-        self.wrong += [f"{name} ended when Redis was {kind}: {why}" for name, why in exchange.raise_ended()]
+        self.wrong += [f"{name} ended when Redis was {kind}: {why}" for name, why in exchange.restart_ended()]
         self.standstills = watch.recoveries
 
     def _take_away(self, exchange: Exchange, watch: Watch, kind: str) -> None:
@@ -119,7 +120,7 @@ class Outages:
             self._wait_for_matching(watch, kind)
             exchange.redis.start()
         else:
-            # It takes connections and says nothing.
+            # It takes connections and answers nothing.
             freeze(exchange.redis)
             self._wait_for_matching(watch, kind)
             thaw(exchange.redis)
@@ -134,12 +135,12 @@ class Outages:
     def _report(self, exchange: Exchange) -> Report:
         idle_after = wait_until_idle(exchange)
         findings = check(exchange, self.clients)
-        report = Report("Redis outages while clients listen", self.wrong + findings.wrong)
+        report = Report("Redis outages while clients read streams", self.wrong + findings.wrong)
         if idle_after is None:
             report.wrong.append("commands still waited at the end")
-        report.add("servers", f"{exchange.database.kind} {exchange.database.version}, {exchange.redis.version}")
-        report.add("outages", f"{self.outages}: frozen, flushed and killed, {self.outages // 3} each")
-        report.add("events told", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
+        report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
+        report.add("outages", f"{self.outages}: {' and '.join(self.kinds)}, {self.rounds} each")
+        report.add("events sent", f"{self.events} order events to {LISTENERS} users at a time, {self.resets} resets")
         for kind, seconds in self.caught_up.items():
             report.add(f"views equal to REST after Redis was {kind}", in_words(seconds))
         for kind, seconds in self.standstills.items():
@@ -156,8 +157,7 @@ def listening(*views: View) -> Iterator[None]:
     """All of them connected within the `with`."""
     with ExitStack() as stack:
         for view in views:
-            view.start()
-            stack.callback(view.stop)
+            stack.enter_context(view)
         for view in views:
-            assert view.is_open.wait(10), view.mistakes
+            assert view.has_begun.wait(10), view.error
         yield

@@ -21,7 +21,7 @@ TESTS = {
 AMOUNTS = {
     "every failpoint struck in six ways": (1, "times each"),
     "random commands beside the independent matcher": (50_000, "commands"),
-    "poison orders": (100, "or more among 11,000 for each hundred"),
+    "poison orders": (100, "among a hundred times as many"),
 }
 SUMMARY = re.compile(r"\d+ (?:passed|failed|error).*")
 
@@ -31,6 +31,7 @@ class Proof:
     """The part's settings."""
 
     database: str
+    seed: int
     times: int
 
     def run(self) -> Report:
@@ -45,7 +46,7 @@ class Proof:
         print(f"\n{title}: {amount * self.times:,} {unit}", flush=True)
         command = [sys.executable, "-m", "tools.scripts.test", "--only", self.database, tests, "-k", word, "-q"]
         started = time.monotonic()
-        environment = {**os.environ, "PROOF_TIMES": str(self.times)}
+        environment = {**os.environ, "PROVE": str(self.times), "TEST_SEED": str(self.seed)}
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
         summary = (SUMMARY.findall(done.stdout) or ["no summary"])[-1]
         report.add(title, f"{amount * self.times:,} {unit}: {summary} ({time.monotonic() - started:.0f} s)")

@@ -5,7 +5,6 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import median
-from types import TracebackType
 from typing import Self
 
 import httpx
@@ -44,9 +43,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
 

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.demo.environment import HOME, CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
+from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
 from tools.demo.show import run
 from tools.demo.supervision import Supervisor
 from tools.rig.packages import UnavailableError
+from tools.rig.process import ROOT, die_with_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,8 @@ def _run(options: argparse.Namespace) -> int:
         _seed(environment)
         supervisor = Supervisor(environment, lock)
         try:
-            print("starting " + " ".join(program.name for program in supervisor.programs), flush=True)
+            print("starting " + " ".join(process.name for process in supervisor.processes), flush=True)
+            supervisor.start()
             code = run(environment, supervisor, with_traders=not options.no_traders, seconds=options.seconds)
             print("stopping", flush=True)
             return code
@@ -58,19 +60,20 @@ def _seed(environment: Environment) -> None:
     log = environment.logs / "seed.log"
     with log.open("w") as errors:
         done = subprocess.run(
-            [sys.executable, "-m", "tools.demo.parent_death", sys.executable, "-m", "tools.demo.seed"],
-            cwd=HOME,
+            [sys.executable, "-m", "tools.demo.seed"],
+            cwd=ROOT,
             env=environment.variables | {"LOG_PROCESS": "seed"},
             stderr=errors,
             check=False,
+            preexec_fn=die_with_parent,
         )
     if done.returncode:
-        raise CannotStartError(f"the database could not be prepared: {_last_said(log)} ({log})")
+        raise CannotStartError(f"the database could not be prepared: {_last_event(log)} ({log})")
 
 
-def _last_said(log: Path) -> str:
-    """In its own words, whether it could still write a line of its log or not."""
-    last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+def _last_event(log: Path) -> str:
+    """The last line of its log, which is JSON unless it ended before its logging began."""
+    last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
     try:
         return str(json.loads(last_line)["event"])
     except (ValueError, LookupError, TypeError):

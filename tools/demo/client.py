@@ -20,7 +20,7 @@ RENEW_AFTER = 0.7
 
 
 class RefusedError(Exception):
-    """The exchange said no: `code` names the rule."""
+    """The exchange refused: `code` names the rule."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -72,7 +72,7 @@ class Client:
         return _data(response)
 
     async def authorization(self) -> dict[str, str]:
-        """The header that says who asks."""
+        """The header that names the user."""
         async with self._signing_in:
             if self._token is None or time.monotonic() > self._token.renew_at:
                 self._token = await self._renewed(self._token) or await self._signed_in()

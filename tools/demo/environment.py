@@ -1,4 +1,4 @@
-"""Where a demo runs: its data folder, its port, and what its processes are told."""
+"""Where a demo runs: its data folder, its port, and the environment of its processes."""
 
 import argparse
 import fcntl
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from tools.rig.process import is_alive
+from base.telemetry.liveness import is_alive
+from tools.rig.process import HOST, ROOT
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 # A demo that was killed needs a moment to take its processes down.
 STOPPING_SECONDS = 20
 # Where all processes of a run count, for /metrics.
@@ -43,6 +42,11 @@ class Environment:
     def logs(self) -> Path:
         return self.data / "logs"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the data folder is still there, once it was claimed."""
+        return (self.data / LOCK).exists()
+
 
 def prepare(port: int) -> Environment:
     """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
@@ -69,7 +73,7 @@ def prepare(port: int) -> Environment:
 
 
 def data_folder() -> Path:
-    return Path(os.environ.get("DATA_DIR") or HOME / ".data").resolve()
+    return Path(os.environ.get("DATA_DIR") or ROOT / ".data").resolve()
 
 
 def port(text: str) -> int:
@@ -93,7 +97,7 @@ def look_for(variables: dict[str, str], *names: str) -> None:
 def claim_data(data: Path, port: int) -> IO[str]:
     """Lock the data folder for this run.
 
-    The lock belongs to the open file, which the supervisor inherits: it is held until both processes are gone, however
+    The lock belongs to the open file, which the demo's processes inherit: it is held until all are gone, however
     they went, and it cannot be left behind. Raises CannotStartError.
     """
     lock = (data / LOCK).open("a+")
@@ -113,7 +117,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
 
 
 def begin(environment: Environment) -> None:
-    """With the folder claimed: count from zero, and say where the broker is, for who would watch."""
+    """With the folder claimed: count from zero, and store the broker's address for Flower."""
     for left in (environment.data / COUNTS).glob("*.db"):
         left.unlink()
     note = environment.data / BROKER
@@ -129,8 +133,8 @@ def running_broker(data: Path) -> str | None:
         return None if _locked(lock) else (data / BROKER).read_text()
 
 
-def claim_port(port: int) -> None:
-    """Raises CannotStartError if somebody listens there already."""
+def claim_port(port: int, variable: str = "PORT") -> None:
+    """`variable` chooses another one. Raises CannotStartError if somebody listens there already."""
     with socket.socket() as probe:
         # As the web server does: connections of an earlier run that are still closing do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +143,7 @@ def claim_port(port: int) -> None:
             probe.listen()
         except OSError as error:
             raise CannotStartError(
-                f"port {port} cannot be used ({error.strerror}); choose another with PORT="
+                f"port {port} cannot be used ({error.strerror}); choose another with {variable}="
             ) from error
 
 

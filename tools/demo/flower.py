@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tools.demo.cast import PASSWORD
-from tools.demo.environment import HOST, CannotStartError, data_folder, look_for, port, running_broker
+from tools.demo.environment import CannotStartError, claim_port, data_folder, look_for, port, running_broker
+from tools.rig.process import HOST, ROOT
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105
-# What a matching run did is its result.
-COLUMNS = "name,args,state,result,received,runtime,worker,uuid"
+# Also in production: what Flower shows, and that it ends at once.
+CONF = ROOT / "deploy" / "flower.conf.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,14 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=port, default=5555, help="where Flower listens, on this machine only")
     options = parser.parse_args(arguments)
     try:
-        _watch(prepare(os.environ), options.port)
+        variables = prepare(os.environ)
+        claim_port(options.port, "FLOWER_PORT")
+        _watch(variables, options.port)
     except CannotStartError as reason:
         print(reason, file=sys.stderr)
     return 1
 
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
-    """What Flower is told. It may end workers and run their tasks, so it is never without a password.
+    """Flower's environment. Flower can end workers and run their tasks, so it is never without a password.
 
     Raises CannotStartError.
     """
@@ -54,7 +57,7 @@ def _watch(variables: dict[str, str], port: int) -> NoReturn:
     who = variables[PASSWORD_VARIABLE].partition(":")[0]
     print(f"http://{HOST}:{port}  (user {who}; it shows what happens from now on)", flush=True)
     command = [sys.executable, "-m", "celery", "-A", "exchange", "flower", f"--address={HOST}"]
-    command += [f"--port={port}", f"--tasks-columns={COLUMNS}", "--natural-time=false"]
+    command += [f"--port={port}", f"--conf={CONF}"]
     os.execve(sys.executable, command, variables)  # noqa: S606
 
 

@@ -8,14 +8,12 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-import httpx
-
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD
-from tools.demo.client import connect
 from tools.demo.environment import CannotStartError, Environment
 from tools.demo.supervision import Supervisor
 from tools.demo.tally import Tally
 from tools.demo.traders import trade, wait_until_matching
+from tools.rig.exchange import answers
 
 READY_SECONDS = 90
 LINE_SECONDS = 2.5
@@ -46,13 +44,14 @@ class _Show:
             await self._until_stopped(self._trade(started))
             if self._with_traders:
                 print(self._tally.summary(time.monotonic() - started), flush=True)
-        if not self._supervisor.is_running:
-            print(f"the supervisor ended by itself; see the logs in {self._environment.logs}", file=sys.stderr)
+        if not self._environment.has_data:
+            removed = f"{self._environment.data} was removed while the demo ran"
+            print(f"{removed}; start it again, and it begins with nothing", file=sys.stderr)
             return 1
         return 0 if is_ready and (self._tally.is_success or not self._with_traders) else 1
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Whether the work came to its own end: before somebody stopped us, and before the supervisor died."""
+        """Whether the work came to its own end: nobody stopped us, and the data is still there."""
         task = asyncio.create_task(work)
         stop = asyncio.create_task(self._stopped())
         await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +63,8 @@ class _Show:
         return is_done
 
     async def _stopped(self) -> None:
-        while self._supervisor.is_running and not self._asked_to_stop.is_set():
+        while self._environment.has_data and not self._asked_to_stop.is_set():
+            self._supervisor.watch()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked_to_stop.wait(), 0.5)
 
@@ -72,7 +72,8 @@ class _Show:
         """Raises CannotStartError."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await _wait_until_answering(self._environment.address)
+                while not await asyncio.to_thread(answers, self._environment.port):
+                    await asyncio.sleep(0.2)
                 await wait_until_matching(self._environment.address)
         except TimeoutError as error:
             logs = self._environment.logs
@@ -90,15 +91,6 @@ class _Show:
             trading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await trading
-
-
-async def _wait_until_answering(address: str) -> None:
-    async with connect(address) as http:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await http.get("/api/v1/time")).status_code == 200:
-                    return
-            await asyncio.sleep(0.2)
 
 
 async def _rest() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 
 class Recent:
-    """Remembers the last so many keys: a stream tells everything at least once."""
+    """Remembers the last so many keys: a stream sends each event at least once."""
 
     def __init__(self, limit: int = 20_000) -> None:
         self._limit = limit
@@ -43,7 +43,7 @@ class Tally:
         return self.trades > 0 and self.events > 0
 
     def see_trade(self, trade_id: str) -> None:
-        """A trade of two simulated traders is told to both."""
+        """A trade of two simulated traders is an event of both."""
         if self._seen_trades.add(trade_id):
             self.trades += 1
 

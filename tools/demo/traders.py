@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import httpx
+
 from tools.demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
 from tools.demo.client import Client, RefusedError, connect
 from tools.demo.environment import CannotStartError
 from tools.demo.strategy import Price, choose_action, new_order
 from tools.demo.tally import Recent, Tally
-from tools.rig.events import Event, OrderStream
+from tools.rig.events import OPEN, ORDER_STATUS, REFUSED, RESET, Event, EventStream
 
 # Each trader's requests a second on the average; they come at random.
 RATE = 7.0
@@ -23,13 +25,14 @@ MOST_RESTING = 60
 
 
 class Trader:
-    """One user who places and cancels orders, and listens to what becomes of them."""
+    """One user who places and cancels orders, and reads what becomes of them from the stream."""
 
     def __init__(self, client: Client, prices: Sequence[Price], tally: Tally) -> None:
         self._client = client
         self._prices = prices
         self._tally = tally
-        self._stream = OrderStream(client, tally, self._hear)
+        self._stream = EventStream(client.http, ORDER_STATUS, self._receive, client.authorization)
+        self._is_reading = asyncio.Event()
         self._seen_events = Recent()
         self._resting: dict[int, None] = {}
         self._sent_at: dict[str, float] = {}
@@ -40,7 +43,7 @@ class Trader:
             tasks.create_task(self._stream.run())
             # Orders of an earlier run, around a price that may be history.
             await self._client.request("DELETE", "/orders")
-            await self._stream.is_open.wait()
+            await self._is_reading.wait()
             while True:
                 await asyncio.sleep(random.expovariate(RATE))
                 await self._act()
@@ -83,8 +86,13 @@ class Trader:
         orders = await self._client.get("/orders", active="true", limit="100")
         self._resting = {order["orderId"]: None for order in reversed(orders)}
 
-    def _hear(self, event: Event) -> None:
-        if event.kind == "stream-reset":
+    def _receive(self, event: Event) -> None:
+        if event.kind == OPEN:
+            self._tally.reconnected += self._is_reading.is_set()
+            self._is_reading.set()
+        elif event.kind == REFUSED and event.data == httpx.codes.UNAUTHORIZED:
+            self._client.forget_token()
+        elif event.kind == RESET:
             self._must_read = True
             self._sent_at.clear()
         if event.kind != "order-status-update" or not self._seen_events.add(event.data["eventId"]):

@@ -1,162 +1,166 @@
-"""The running exchange that is measured: the processes that the README runs by hand, on free ports."""
+"""The exchange's processes: how each of them is called, and an exchange that runs on servers of the tools.
 
-import functools
+The demo, the benchmark, the chaos run and the tests take the command lines from here.
+"""
+
+import itertools
 import os
+import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 
-from tools.rig.process import HOST, die_with_parent, last_words
+from tools.rig.process import HOST, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
+from tools.rig.trader import PASSWORD, Trader
 
-ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 60
-STOP_SECONDS = 15
-WEB = ("gunicorn", "exchange.wsgi", "--workers", "2", "--threads", "4")
-STREAM = (
-    "uvicorn",
-    "exchange.asgi:application",
-    "--timeout-graceful-shutdown",
-    "3",
-    "--no-access-log",
-    "--no-proxy-headers",
-)
+# Quietly: without the banner. LOG_LEVEL decides what is logged.
 CELERY = ("celery", "--quiet", "-A", "exchange")
-WORKER = (*CELERY, "worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
-BEAT = (*CELERY, "beat", "--pidfile", "")
 
 
-class NotReadyError(Exception):
-    """A process of the exchange ended, or did not get ready in time; its log says why."""
+@dataclass(frozen=True)
+class Program:
+    """How one of the exchange's processes is called, with the arguments of `python -m`."""
 
-
-@dataclass
-class Exchange:
-    """REST and streams run within the `with`; the worker and beat from `start_matching` on.
-
-    `environment` names the database and Redis and has all that the settings need; the logs are kept in `folder`.
-    `servers` are the process ids of servers whose CPU time is to be told beside that of the exchange's own processes.
-    """
-
-    environment: Mapping[str, str]
-    folder: Path
-    servers: Mapping[str, int] = field(default_factory=dict)
-    web: tuple[str, ...] = WEB
-    web_port: int = field(default_factory=free_port)
-    stream_port: int = field(default_factory=free_port)
-    _running: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._start("web", *self.web, "--bind", f"{HOST}:{self.web_port}")
-            self._start("stream", *STREAM, "--host", HOST, "--port", str(self.stream_port))
-            self._wait_for("web", lambda _: _answers(self.web_port))
-            self._wait_for("stream", lambda _: _answers(self.stream_port))
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start_matching(self) -> None:
-        """Start what applies the commands, if it does not run: the worker and beat. Returns once they work."""
-        if self.is_matching:
-            return
-        self._start("worker", *WORKER)
-        self._start("beat", *BEAT, "--schedule", str(self.folder / "beat"))
-        self._wait_for("worker", lambda log: " ready." in log)
-        self._wait_for("beat", lambda log: "beat: Starting" in log)
+    name: str
+    arguments: tuple[str, ...]
+    stop_seconds: int
+    is_ready: Callable[[Process], bool]
 
     @property
-    def is_matching(self) -> bool:
-        return "worker" in self._running
-
-    def stop(self) -> None:
-        self._end(*reversed(self._running))
-
-    def cpu(self) -> dict[str, float]:
-        """CPU seconds so far of each process with its children, of the servers, and of the load generator: us."""
-        pids = {name: process.pid for name, process in self._running.items()} | dict(self.servers)
-        usage = _usage()
-        return {name: _spent(pid, usage) for name, pid in pids.items()} | {"generator": time.process_time()}
-
-    def _start(self, name: str, *command: str) -> None:
-        with self._log(name).open("wb") as output:
-            self._running[name] = subprocess.Popen(
-                (sys.executable, "-m", *command),
-                cwd=ROOT,
-                # The worker says that it is ready at this level only, which is the settings' default.
-                env={**self.environment, "LOG_LEVEL": "INFO"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Its own group: the terminal's Ctrl-C goes to the benchmark first, which stops them in order.
-                process_group=0,
-                preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509
-            )
-
-    def _wait_for(self, name: str, is_ready: Callable[[str], bool]) -> None:
-        """Until it is ready, by what it logged or otherwise. Raises NotReadyError."""
-        log, deadline = self._log(name), time.monotonic() + READY_SECONDS
-        while not is_ready(log.read_text(errors="replace")):
-            if self._running[name].poll() is not None or time.monotonic() > deadline:
-                raise NotReadyError(f"the exchange's {name} did not start: {last_words(log)} ({log})")
-            time.sleep(0.05)
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def _end(self, *names: str) -> None:
-        ending = [self._running.pop(name) for name in names if name in self._running]
-        for process in ending:
-            process.terminate()
-        for process in ending:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    def command(self) -> tuple[str, ...]:
+        return (sys.executable, "-m", *self.arguments)
 
 
-def spent(before: Mapping[str, float], after: Mapping[str, float]) -> str:
-    """The CPU seconds between two readings, of who used any."""
-    used = {name: after[name] - before[name] for name in after if name in before}
-    return "CPU s: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in used.items() if seconds >= 0.05)
+def web(port: int, name: str = "web") -> Program:
+    """REST and the streams in one process, as it serves without a proxy."""
+    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers")
+    uvicorn = ("uvicorn", "exchange.asgi:application", *options, "--timeout-graceful-shutdown", "3")
+    return Program(name, uvicorn, 8, lambda _: answers(port))
 
 
-def _answers(port: int) -> bool:
+def rest(port: int) -> Program:
+    """REST alone, as it serves behind a proxy."""
+    gunicorn = ("gunicorn", "exchange.wsgi", "--workers", "2", "--threads", "4", "--bind", f"{HOST}:{port}")
+    return Program("web", gunicorn, 15, lambda _: answers(port))
+
+
+def worker(*options: str, name: str = "worker") -> Program:
+    """Without -Q a worker serves every market, and those that open while it runs."""
+    solo = ("worker", "-P", "solo", "-c", "1", "--without-gossip", "--without-mingle")
+    return Program(name, (*CELERY, *solo, *options), 10, lambda process: process.has_logged(" ready."))
+
+
+def beat(folder: Path) -> Program:
+    schedule = ("beat", "--schedule", str(folder / "beat"), "--pidfile", "")
+    return Program("beat", (*CELERY, *schedule), 5, lambda process: process.has_logged("beat: Starting"))
+
+
+def answers(port: int, path: str = "/api/v1/time") -> bool:
     try:
-        return httpx.get(f"http://{HOST}:{port}/api/v1/time", trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(f"http://{HOST}:{port}{path}", trust_env=False).is_success
     except httpx.TransportError:
         return False
 
 
-def _usage() -> dict[int, tuple[int, float]]:
-    """Of each process the parent and the CPU seconds; nothing where there is no /proc."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The command's name comes before it, in brackets, and may contain anything.
-            values = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        found[int(stat.parent.name)] = int(values[1]), (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
-    return found
+@dataclass
+class Exchange:
+    """An exchange of real processes, whose logs are kept in `folder`, and a way to become a user of it.
+
+    `environment` names the database and Redis and has all that the settings need.
+    """
+
+    environment: dict[str, str]
+    folder: Path
+    port: int = field(default_factory=free_port)
+    processes: dict[str, Process] = field(default_factory=dict)
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def run(self, *programs: Program, **environment: str) -> None:
+        """Start the programs beside each other; returns once all of them are ready. Raises NotReadyError."""
+        started = [self.launch(program, **environment) for program in programs]
+        for process in started:
+            process.wait_until_ready()
+
+    def launch(self, program: Program, **environment: str) -> Process:
+        """Start a program, and return at once."""
+        log, variables = self.folder / f"{program.name}.log", {**self.environment, **environment}
+        process = Process(program.name, program.command, log, variables, program.is_ready, program.stop_seconds)
+        process.launch()
+        self.processes[program.name] = process
+        return process
+
+    def end(self, with_signal: int = signal.SIGTERM) -> None:
+        """End all processes, beside each other."""
+        end_all(self.processes.values(), with_signal)
+
+    def manage(self, *arguments: str, **environment: str) -> str:
+        """What `manage.py` prints; it must succeed."""
+        command = (sys.executable, "manage.py", *arguments)
+        variables = {**self.environment, **environment}
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def evaluate(self, code: str, **environment: str) -> str:
+        """What a line of Python prints that knows the exchange's models."""
+        return self.manage("shell", "-v", "0", "-c", code, **environment).strip()
+
+    @cached_property
+    def staff(self) -> Trader:
+        return Trader.sign_in(self.url, "staff", 0)
+
+    def trader(self, name: str, **funds: str) -> Trader:
+        """A new user with money, by registration, token and a staff transfer."""
+        trader = Trader.register(self.url, f"{name}-{next(self._numbers)}-{secrets.token_hex(3)}")
+        for currency, amount in funds.items():
+            self.fund(trader, currency, amount)
+        return trader
+
+    def fund(self, trader: Trader, currency: str, amount: str) -> None:
+        body = {"userId": trader.user_id, "currency": currency, "amount": amount, "reason": "opening balance"}
+        answer = self.staff.call("POST", "/balances/update", {**body, "reference": secrets.token_hex(8)})
+        assert answer.status_code == 200, answer.text
+
+    def market(self, symbol: str = "", **fields: str) -> str:
+        """A new market, without a symbol one of BTC against USD."""
+        symbol = symbol or f"BTC-USD-{secrets.token_hex(4).upper()}"
+        base, quote, *_ = symbol.split("-")
+        grain = {"tickSize": "0.01", "lotSize": "0.0001"}
+        answer = self.staff.call(
+            "POST", "/markets", {"symbol": symbol, "base": base, "quote": quote, **grain, **fields}
+        )
+        assert answer.status_code == 201, answer.text
+        return symbol
 
 
-def _spent(pid: int, usage: Mapping[int, tuple[int, float]]) -> float:
-    own = usage[pid][1] if pid in usage else 0.0
-    return own + sum(_spent(child, usage) for child, (parent, _) in usage.items() if parent == pid)
+def prepare(folder: Path, database_url: str, redis: Server, **environment: str) -> dict[str, str]:
+    """Migrate the database and make a staff user; the environment for an exchange on these servers.
+
+    The exchange needs a Redis of its own: a channel is shared by all databases of a Redis server.
+    """
+    variables = {
+        "DATA_DIR": str(folder),
+        "DATABASE_URL": database_url,
+        "BROKER_URL": os.environ.get("TEST_BROKER_URL") or f"{redis.url}/0",
+        "REDIS_URL": f"{redis.url}/1",
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+        "CACHE_URL": f"{redis.url}/2",
+        "RATE_LIMIT": "off",
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    }
+    (folder / "metrics").mkdir(parents=True, exist_ok=True)
+    exchange = Exchange({**os.environ, **variables, **environment}, folder)
+    exchange.manage("migrate", "--verbosity", "0")
+    exchange.manage("createsuperuser", "--noinput", "--username", "staff", "--email", "staff@example.com")
+    return exchange.environment

@@ -30,7 +30,7 @@ Acquire::http::Timeout "30";
 
 
 class UnavailableError(Exception):
-    """This machine cannot provide what was asked for; the message says why."""
+    """This machine cannot provide what was asked for; the message names the reason."""
 
 
 @dataclass(frozen=True)

@@ -1,196 +1,191 @@
-"""Servers and programs of our own as processes: start, stop, kill, start again; gone with whoever started them."""
+"""Processes of the tools: started, stopped, killed and started again; they end with the thread that started them."""
 
 import ctypes
-import functools
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tools.rig.packages import UnavailableError
 
+ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 READY_SECONDS = 60
 STOP_SECONDS = 30
-# Of servers that are not ours, and of our own processes.
-COMPLAINTS = ("ERROR", "FATAL", '"level":"error"', '"level":"critical"')
+WAIT_SECONDS = 20
+# In the logs of servers that are not ours, and in those of our own processes.
+ERROR_WORDS = ("ERROR", "FATAL", '"level":"error"', '"level":"critical"')
 PARENT_DEATH_SIGNAL = 1
 LIBC = ctypes.CDLL(None)
 
 
+class NotReadyError(Exception):
+    """A process ended or was not ready in time; its log gives the reason."""
+
+
 @dataclass
-class Server:
-    """A running server of our own. Ends with the thread that started it, even if that one is killed."""
+class Process:
+    """A program with a log, which each start appends to."""
 
-    kind: str
-    origin: str
-    port: int
-    log: Path
+    name: str
     command: tuple[str, ...]
-    ask_version: Callable[[str, int], str]
-    kill_command: tuple[str, ...] = ()
-    death_signal: signal.Signals = signal.SIGKILL
-    version: str = ""
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def url(self) -> str:
-        address = f"{HOST}:{self.port}"
-        return f"redis://{address}" if self.kind == "redis" else f"mysql://root@{address}/exchange"
-
-    @property
-    def pid(self) -> int | None:
-        return self.process.pid if self.process else None
+    log: Path
+    environment: Mapping[str, str] | None = None
+    # Asked until it is true; without this the process is ready at once.
+    ready: Callable[["Process"], bool] | None = None
+    stop_seconds: float = STOP_SECONDS
+    # Open files that it holds too.
+    inherited: tuple[int, ...] = ()
+    running: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    _log_begins: int = 0
 
     def start(self) -> Self:
-        """Start, or start again on the same data and port; returns once the server answers."""
+        """Start, or start again; returns once the process is ready. Raises NotReadyError."""
         self.launch()
         try:
-            self.version = self._wait_until_ready()
+            self.wait_until_ready()
         except BaseException:
             self.kill()
             raise
         return self
 
     def launch(self) -> None:
-        """As `start`, but returns at once: the server does not answer yet, and may be killed before it does."""
-        assert self.process is None or self.process.poll() is not None, f"{self.kind} runs already"
+        """As `start`, but returns at once: the process may be killed before it is ready."""
+        assert self.running is None or self.has_ended, f"{self.name} runs already"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Its own group: the terminal's Ctrl-C goes to the tests first, which still need the server.
-                process_group=0,
-                # Safe enough beside threads: one system call through a library that is loaded already.
-                preexec_fn=functools.partial(die_with_parent, self.death_signal),  # noqa: PLW1509
-            )
-
-    @property
-    def has_ended(self) -> bool:
-        """By itself: nobody stopped or killed it."""
-        return self.process is not None and self.process.poll() is not None
-
-    @property
-    def answers(self) -> bool:
-        try:
-            self.ask_version(HOST, self.port)
-        except (OSError, ValueError):
-            return False
-        return True
-
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        if self.kill_command and self.process:
-            subprocess.run(self.kill_command, check=False, capture_output=True)
-        self._end(signal.SIGKILL)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _wait_until_ready(self) -> str:
-        assert self.process
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                return self.ask_version(HOST, self.port)
-            except (OSError, ValueError):
-                time.sleep(0.05)
-        raise UnavailableError(f"{self.kind} {self.origin} did not start: {last_words(self.log)}")
-
-    def _end(self, with_signal: signal.Signals) -> None:
-        process, self.process = self.process, None
-        if process is None:
-            return
-        _end(process, with_signal, STOP_SECONDS)
-
-
-@dataclass
-class Process:
-    """A program of the exchange's own, with a log that is added to at each start."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    folder: Path
-    log: Path
-    running: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _said_before: int = 0
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._said_before = log.tell()
+            self._log_begins = log.tell()
             self.running = subprocess.Popen(
                 self.command,
-                cwd=self.folder,
+                cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # As a server: Ctrl-C goes to whoever started it, which ends it in order.
+                # A group of its own: Ctrl-C in the terminal reaches the parent alone, which stops its processes.
                 process_group=0,
+                pass_fds=self.inherited,
+                # Safe enough beside threads: one system call through a library that is loaded already.
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
 
+    def wait_until_ready(self) -> None:
+        """Raises NotReadyError."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.is_ready():
+            if self.has_ended or time.monotonic() > deadline:
+                raise NotReadyError(f"{self.name} did not start: {last_log_line(self.log)} ({self.log})")
+            time.sleep(0.05)
+
+    @property
+    def pid(self) -> int | None:
+        return self.running.pid if self.running else None
+
     @property
     def has_ended(self) -> bool:
-        """By itself: nobody asked it to."""
+        """The process ended by itself: nobody stopped or killed it."""
         return self.running is not None and self.running.poll() is not None
 
-    def said(self, words: str) -> bool:
-        """Whether it has logged the words since it was last started."""
+    def is_ready(self) -> bool:
+        return self.ready is None or self.ready(self)
+
+    def has_logged(self, words: str) -> bool:
+        """Whether the log has the words since the last start."""
         with self.log.open("rb") as log:
-            log.seek(self._said_before)
+            log.seek(self._log_begins)
             return words.encode() in log.read()
 
-    def end(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10) -> None:
-        process, self.running = self.running, None
-        if process is None:
-            return
-        _end(process, with_signal, seconds)
+    def stop(self) -> None:
+        self.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.end(signal.SIGKILL)
+
+    def end(self, with_signal: int) -> None:
+        """Send the signal, and kill the process if it has not ended within its time."""
+        end_all([self], with_signal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
-def _end(process: "subprocess.Popen[bytes]", with_signal: signal.Signals, seconds: float) -> None:
-    """Ask it to end, and kill it where it does not within so long."""
-    process.send_signal(with_signal)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+@dataclass(kw_only=True)
+class Server(Process):
+    """A database or Redis server of our own; `origin` names where its program comes from."""
+
+    origin: str
+    port: int
+    ask_version: Callable[[str, int], str]
+    version: str = ""
+
+    def start(self) -> Self:
+        """As a process does. Raises UnavailableError: another origin may have a server that starts."""
+        try:
+            return super().start()
+        except NotReadyError as error:
+            raise UnavailableError(f"{error} ({self.origin})") from error
+
+    @property
+    def url(self) -> str:
+        address = f"{HOST}:{self.port}"
+        return f"redis://{address}" if self.name == "redis" else f"mysql://root@{address}/exchange"
+
+    def is_ready(self) -> bool:
+        """Whether the server answers, which also names its version."""
+        try:
+            self.version = self.ask_version(HOST, self.port)
+        except (OSError, ValueError):
+            return False
+        return True
 
 
-def last_words(log: Path) -> str:
+def end_all(processes: Iterable[Process], with_signal: int = signal.SIGTERM) -> None:
+    """End processes beside each other, and kill those that have not ended within their time."""
+    running = [(process, process.running) for process in processes if process.running]
+    for _, popen in running:
+        popen.send_signal(with_signal)
+    for process, popen in running:
+        try:
+            popen.wait(process.stop_seconds)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+        process.running = None
+
+
+def restart_ended(processes: Iterable[Process]) -> list[Process]:
+    """Start again what ended by itself; which these are."""
+    ended = [process for process in processes if process.has_ended]
+    for process in ended:
+        process.launch()
+    return ended
+
+
+def wait_for(read: Callable[[], Any], enough: Callable[[Any], bool] = bool, seconds: float = WAIT_SECONDS) -> Any:
+    """Read until it is enough. Raises AssertionError with what was read last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if enough(value):
+            return value
+        assert time.monotonic() < deadline, f"still {value} after {seconds} s"
+        time.sleep(0.02)
+
+
+def last_log_line(log: Path) -> str:
+    """The last line that reports an error; without one, the last line."""
     lines = log.read_text(errors="replace").splitlines()
-    complaints = [line for line in lines if any(word in line for word in COMPLAINTS)]
-    return (complaints or lines or ["it said nothing"])[-1]
+    errors = [line for line in lines if any(word in line for word in ERROR_WORDS)]
+    return (errors or lines or ["its log is empty"])[-1]
 
 
 def die_with_parent(with_signal: signal.Signals = signal.SIGKILL) -> None:
-    """To be called in the child: the kernel ends it when its parent is gone, however that went."""
+    """To be called in the child: the kernel ends it when its parent is gone, however the parent ended."""
     if sys.platform == "linux":
         LIBC.prctl(PARENT_DEATH_SIGNAL, with_signal)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

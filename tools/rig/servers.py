@@ -1,14 +1,19 @@
-"""Private MySQL, MariaDB and Redis-protocol servers: their own folder, a free port, gone with whoever started them."""
+"""Private MySQL, MariaDB and Redis servers, each with a folder and a free port of its own; they end with their starter.
+
+Also what a server answers without a driver: its version, which proves that it works.
+"""
 
 import os
 import random
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tools.rig import docker, handshake
+from base.telemetry.liveness import is_alive
 from tools.rig.binaries import (
     Database,
     mariadb_on_path,
@@ -18,10 +23,14 @@ from tools.rig.binaries import (
     unpacked_mysql,
 )
 from tools.rig.packages import UnavailableError
-from tools.rig.process import HOST, Server, die_with_parent, last_words
+from tools.rig.process import HOST, Server, die_with_parent, last_log_line
 
 # Below what the kernel gives to outgoing connections: while a killed server is down, none of them can take its port.
 PORTS = range(12000, 32000)
+HANDSHAKE_SECONDS = 5
+# Older clients took a major version of 10 for 1, so MariaDB put this before its own.
+MARIADB_DISGUISE = "5.5.5-"
+RUN_FOLDER = "exchange-test-"
 
 # One statement a line. The server reads the file at each start, before it listens.
 FIRST_STATEMENTS = f"""
@@ -56,7 +65,6 @@ def start_mysql(folder: Path, *, durable: bool = False, options: tuple[str, ...]
     return _first_that_starts(
         lambda: _start_database(mysql_on_path(), folder / "path", settings),
         lambda: _start_database(unpacked_mysql(), folder / "unpacked", settings),
-        lambda: docker.mysql(folder / "docker", free_port(), settings).start(),
     )
 
 
@@ -68,13 +76,44 @@ def start_mariadb(folder: Path, *, durable: bool = False, options: tuple[str, ..
     )
 
 
+# By the kind of database.
+STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
+
+
 def start_redis(folder: Path, *, port: int | None = None, persistent: bool = False) -> Server:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    command: tuple[str, ...] = (redis_binary(), "--port", str(port), "--bind", HOST, "--dir", str(folder))
-    command += ("--save", "", "--appendonly", "yes" if persistent else "no", "--maxmemory-policy", "noeviction")
-    return Server("redis", "private", port, folder / "redis.log", command, handshake.redis_version).start()
+    command, log = redis_command(port, folder, persistent=persistent), folder / "redis.log"
+    return Server("redis", command, log, origin="private", port=port, ask_version=redis_version).start()
+
+
+def redis_command(port: int, folder: Path, *, persistent: bool) -> tuple[str, ...]:
+    return (
+        *(redis_binary(), "--port", str(port), "--bind", HOST, "--dir", str(folder), "--daemonize", "no"),
+        *("--save", "", "--appendonly", "yes" if persistent else "no", "--maxmemory-policy", "noeviction"),
+    )
+
+
+def database_version(host: str, port: int) -> str:
+    """The version in the first packet that MySQL and MariaDB send: length, sequence, protocol 10, version, zero."""
+    with socket.create_connection((host, port), HANDSHAKE_SECONDS) as connection:
+        packet = connection.recv(256)
+    if len(packet) < 6 or packet[4] != 10:
+        raise ValueError("not the greeting of a MySQL server")
+    return packet[5 : packet.index(0, 5)].decode().removeprefix(MARIADB_DISGUISE)
+
+
+def redis_version(host: str, port: int) -> str:
+    """For example `Valkey 9.1.2` or `Redis 7.0.15`."""
+    with socket.create_connection((host, port), HANDSHAKE_SECONDS) as connection:
+        connection.sendall(b"INFO server\r\n")
+        answer = connection.recv(4096).decode(errors="replace")
+    facts = dict(line.split(":", 1) for line in answer.splitlines() if ":" in line)
+    for name in ("Valkey", "Redis"):
+        if version := facts.get(f"{name.lower()}_version"):
+            return f"{name} {version}"
+    raise ValueError("the server gave no version")
 
 
 def free_port() -> int:
@@ -111,9 +150,8 @@ def _start_database(database: Database, folder: Path, settings: Sequence[str]) -
         _make_data(database, common, data)
     command = (*database.server, *common, f"--datadir={data}", f"--port={port}", f"--bind-address={HOST}", *settings)
     command += (f"--socket={folder}/s", f"--pid-file={folder}/pid", f"--init-file={first}")
-    return Server(
-        database.kind, database.origin, port, folder / "server.log", command, handshake.database_version
-    ).start()
+    log, origin = folder / "server.log", database.origin
+    return Server(database.kind, command, log, origin=origin, port=port, ask_version=database_version).start()
 
 
 def _make_data(database: Database, common: tuple[str, ...], data: Path) -> None:
@@ -131,5 +169,19 @@ def _make_data(database: Database, common: tuple[str, ...], data: Path) -> None:
             preexec_fn=die_with_parent,
         )
     if done.returncode:
-        raise UnavailableError(f"{database.kind} {database.origin} made no data folder: {last_words(log)}")
+        raise UnavailableError(f"{database.kind} {database.origin} made no data folder: {last_log_line(log)}")
     growing.rename(data)
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """The temporary folder of a run. Folders that killed runs could not remove are removed first."""
+    for old in Path(tempfile.gettempdir()).glob(f"{RUN_FOLDER}*-*"):
+        owner = old.name.removeprefix(RUN_FOLDER).partition("-")[0]
+        if owner.isdigit() and not is_alive(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{RUN_FOLDER}{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -62,7 +62,7 @@ def restore(file: Path, url: str) -> None:
             shutil.copyfileobj(dumped, process.stdin)
             process.stdin.close()
         except BrokenPipeError:
-            # It has said why on stderr.
+            # Its reason is on stderr.
             pass
         if process.wait():
             raise BackupError(f"the copy is not complete: mysql ended with {process.returncode}")

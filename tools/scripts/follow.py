@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("correlationId", "orderId", "clientOrderId", "requestId", "eventId")
-# Of many orders or events that one line tells of.
+# Of many orders or events that are logged in one line.
 BUNDLES = ("orders", "events")
 # Shown in columns of their own, or of no use to people.
 SHOWN_APART = ("timestamp", "process", "event", "level", "logger", "pid", "exception", *BUNDLES)
@@ -48,9 +48,9 @@ def read_lines(logs: Iterable[Path], word: str) -> Iterator[Line]:
 
 
 def found(wanted: str, lines: Iterable[Line]) -> list[Line]:
-    """Those about what is wanted, each with that alone of a bundle, by the time at which what they tell began.
+    """Those about what is wanted, each with that alone of a bundle, by the time at which what they log began.
 
-    A request is told when it ends, and its order may have been applied by then.
+    A request is logged when it ends, and its order may have been applied by then.
     """
     about = [each for line in lines for each in _about(wanted, line)]
     return sorted(about, key=began_at)

@@ -1,5 +1,6 @@
 """The databases that the tests run on, one after the other, each with its servers and what they say of themselves."""
 
+import json
 import os
 import platform
 import sqlite3
@@ -11,10 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools.rig import handshake
 from tools.rig.driver import provide_driver
 from tools.rig.process import Server
-from tools.rig.servers import start_mariadb, start_mysql, start_redis
+from tools.rig.servers import database_version, redis_version, start_mariadb, start_mysql, start_redis
 
 # The first that can be had takes all tests, so the one that production uses comes first.
 NAMES = ("mysql", "mariadb", "sqlite")
@@ -24,32 +24,42 @@ MYSQL_PORT, REDIS_PORT = 3306, 6379
 
 @dataclass(frozen=True)
 class Leg:
-    """One database, running: its name and version, where it comes from, and the environment that points to it."""
+    """One kind of database, running, once for each lane of tests."""
 
     database: str
-    origin: str
     header: str
+    lanes: int
+    # Points to the first lane's servers; `TEST_LANES` has what points to those of each.
     environment: dict[str, str]
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Leg]:
-    """Start what this leg needs; raises UnavailableError where this machine cannot provide it."""
+def running(name: str, folder: Path, lanes: int = 1) -> Iterator[Leg]:
+    """Start what this leg needs; raises UnavailableError where this machine cannot provide it.
+
+    Only one lane can use a Redis or a broker that was given: each would receive the messages of the other.
+    """
+    broker_url = os.environ.get("TEST_BROKER_URL", "")
+    if broker_url or os.environ.get("TEST_REDIS_URL"):
+        lanes = 1
     with ExitStack() as stack:
-        driver, database_url, database, origin = _database(name, folder, stack)
-        redis_url, redis = _redis(folder, stack)
-        broker_url = os.environ.get("TEST_BROKER_URL", "")
+        environments = []
+        for lane in range(lanes):
+            own = folder / str(lane)
+            driver, database_url, database, origin = _database(name, own, stack)
+            redis_url, redis = _redis(own, stack)
+            environments.append({
+                "DATABASE_URL": database_url,
+                "REDIS_URL": f"{redis_url}/1",
+                "BROKER_URL": broker_url or f"{redis_url}/0",
+                "DATA_DIR": str(own / "data"),
+            })  # fmt: skip
         facts = [f"database: {database} ({origin})", f"redis protocol: {redis}", *driver]
         if broker_url:
             facts.append(f"broker: {urlsplit(broker_url).scheme} (from TEST_BROKER_URL)")
         facts += [f"Python {platform.python_version()}", f"Django {version('django')}"]
-        environment = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": f"{redis_url}/1",
-            "BROKER_URL": broker_url or f"{redis_url}/0",
-            "DATA_DIR": str(folder / "data"),
-        }
-        yield Leg(database, origin, " | ".join(facts), environment)
+        environment = environments[0] | {"TEST_LANES": json.dumps(environments)}
+        yield Leg(database, " | ".join(facts), lanes, environment)
 
 
 def _database(name: str, folder: Path, stack: ExitStack) -> tuple[list[str], str, str, str]:
@@ -68,7 +78,7 @@ def _database(name: str, folder: Path, stack: ExitStack) -> tuple[list[str], str
 def _given_database(url: str) -> str:
     address = urlsplit(url)
     try:
-        return _database_title(handshake.database_version(address.hostname or "", address.port or MYSQL_PORT))
+        return _database_title(database_version(address.hostname or "", address.port or MYSQL_PORT))
     except (OSError, ValueError) as error:
         sys.exit(f"TEST_DATABASE_URL does not answer: {error}")
 
@@ -85,7 +95,7 @@ def _redis(folder: Path, stack: ExitStack) -> tuple[str, str]:
         return server.url, f"{server.version} (private, started by this run)"
     address = urlsplit(given)
     try:
-        title = handshake.redis_version(address.hostname or "", address.port or REDIS_PORT)
+        title = redis_version(address.hostname or "", address.port or REDIS_PORT)
     except (OSError, ValueError) as error:
         sys.exit(f"TEST_REDIS_URL does not answer: {error}")
     return f"{address.scheme}://{address.netloc}", f"{title} (from TEST_REDIS_URL)"

@@ -5,24 +5,21 @@ A demo of its own trades for a while, Flower watches it, and a browser looks at 
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tools.demo.cast import PASSWORD
+from tools.rig.exchange import answers
+from tools.rig.process import ROOT, Process
 from tools.rig.servers import free_port
 
-HOME = Path(__file__).resolve().parents[2]
-PICTURES = HOME / "docs" / "pictures"
+PICTURES = ROOT / "docs" / "pictures"
 TRADING_SECONDS = 150
-PATIENCE_SECONDS = 60
 WATCHER = ("admin", PASSWORD)
 SIZE = ViewportSize(width=1280, height=860)
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -35,19 +32,19 @@ def main() -> int:
         return 1
     PICTURES.mkdir(exist_ok=True)
     port, flower_port = free_port(), free_port()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        variables = {**os.environ, "DATA_DIR": folder, "FLOWER_URL": f"http://127.0.0.1:{flower_port}"}
-        with (
-            _running(variables, "tools.demo", "--port", str(port)),
-            _answering(f"http://127.0.0.1:{port}/health/ready"),
-            _running(variables, "tools.demo.flower", "--port", str(flower_port)),
-        ):
-            print(f"trading for {TRADING_SECONDS} s", flush=True)
-            time.sleep(TRADING_SECONDS)
-            browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-            _photograph_admin(browser, f"http://127.0.0.1:{port}")
-            _photograph_flower(browser, f"http://127.0.0.1:{flower_port}")
-            browser.close()
+    os.environ["FLOWER_URL"] = f"http://127.0.0.1:{flower_port}"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        _running(folder, "tools.demo", port, "/health/ready"),
+        _running(folder, "tools.demo.flower", flower_port),
+    ):
+        print(f"trading for {TRADING_SECONDS} s", flush=True)
+        time.sleep(TRADING_SECONDS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        _photograph_admin(browser, f"http://127.0.0.1:{port}")
+        _photograph_flower(browser, f"http://127.0.0.1:{flower_port}")
+        browser.close()
     return 0
 
 
@@ -82,28 +79,11 @@ def _keep(page: Page, name: str) -> None:
     print(f"docs/pictures/{name}.png", flush=True)
 
 
-@contextmanager
-def _running(variables: dict[str, str], *module: str) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-m", *module], cwd=HOME, env=variables, stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
-
-
-@contextmanager
-def _answering(address: str) -> Iterator[None]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            if httpx.get(address, trust_env=False).is_success:
-                break
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, f"{address} does not answer"
-        time.sleep(0.5)
-    yield
+def _running(folder: str, module: str, port: int, path: str = "/healthcheck") -> Process:
+    """A program of the demo, once it answers."""
+    command = (sys.executable, "-m", module, "--port", str(port))
+    variables = {**os.environ, "DATA_DIR": folder}
+    return Process(module, command, Path(folder) / f"{module}.log", variables, lambda _: answers(port, path)).start()
 
 
 if __name__ == "__main__":

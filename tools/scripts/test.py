@@ -1,12 +1,14 @@
 """Run the tests on every database to be had here: python -m tools.scripts.test [--only NAME] [arguments of pytest]
 
-The first leg takes all tests and shows them as they pass. Beside it the others take the integration tests, one after
-the other: most of what all of them do is wait. What the others said is shown when they end.
+The first leg takes all tests, in two lanes, and shows them as they pass. Beside it run the checks, if asked for, and
+then the other legs, one after the other: they take the tests that speak a dialect. The output of what runs beside is
+shown when it ends. With --prove nothing is sampled, and each leg takes all tests that use its database, alone.
 """
 
 import argparse
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,16 +20,22 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+from xml.etree import ElementTree
 
-from tools.rig.folders import remove_abandoned, run_folder
 from tools.rig.packages import UnavailableError
 from tools.rig.process import die_with_parent
+from tools.rig.servers import run_folder
 from tools.scripts import legs
 
 HOME = Path(__file__).resolve().parents[2]
-ALL_TESTS, INTEGRATION_TESTS = "tests", "tests/integration"
+ALL_TESTS = ("tests",)
+DIALECT_TESTS = ("tests/integration", "-m", "dialect")
+DATABASE_TESTS = ("tests/integration", "tests/proof", "tests/chaos")
+# Each with servers of its own. More would not be faster on two cores, and tests that measure a wait would fail.
+LANES = 2
+IN_LANES = ("-p", "tests.support.lanes", "-n", str(LANES))
 STOP_SECONDS = 30
-# The tests that run now, for whoever has to end them.
+# The processes that run now, for whoever has to end them.
 _running: list["subprocess.Popen[bytes]"] = []
 PASSED, NO_TESTS, INTERRUPTED = 0, 5, 130
 ADVICE = "neither MySQL nor MariaDB ran: install mysql-server or mariadb-server, or set TEST_DATABASE_URL"
@@ -53,9 +61,12 @@ def main(arguments: Sequence[str]) -> int:
     options, for_pytest = _parse(arguments)
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, _exit)
-    remove_abandoned()
+    # For all legs and all their processes: what is sampled is one choice for the whole run.
+    os.environ.setdefault("TEST_SEED", str(secrets.randbelow(1_000_000)))
+    if options.prove:
+        os.environ.setdefault("PROVE", "1")
     try:
-        results = _run_legs([options.only] if options.only else list(legs.NAMES), for_pytest)
+        results = _run(options, for_pytest)
     except KeyboardInterrupt:
         print("\ninterrupted; the servers of this run are stopped", file=sys.stderr)
         return INTERRUPTED
@@ -67,6 +78,8 @@ def main(arguments: Sequence[str]) -> int:
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="tools.scripts.test", description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", choices=legs.NAMES, help="run all tests on this database alone")
+    parser.add_argument("--prove", action="store_true", help="sample nothing, and run every leg in full")
+    parser.add_argument("--check", action="store_true", help="run `make check` too")
     parser.add_argument(
         "--require-server-database",
         action="store_true",
@@ -76,73 +89,99 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def _run_legs(names: list[str], for_pytest: Sequence[str]) -> list[Result]:
-    """The first that can be had takes all tests. Once it runs the others begin; after it, where they share a Redis:
-    each would hear what the other tells."""
+def _run(options: argparse.Namespace, for_pytest: Sequence[str]) -> list[Result]:
+    """The first leg that can be had takes all tests. Once it runs the others begin; after it, where they take long, or
+    share a Redis, in which each leg would receive the messages of another."""
+    names = [options.only] if options.only else list(legs.NAMES)
+    waits = options.prove or bool(os.environ.get("TEST_REDIS_URL"))
+    tests, lanes = (DATABASE_TESTS, LANES) if options.prove else (DIALECT_TESTS, 1)
     results: list[Result] = []
-    others: list[Future[Result]] = []
+    beside: list[Future[Result]] = []
 
     def begin_others() -> None:
-        if names and not others:
-            print(f"\nbeside it {', then '.join(names)}; what is said there is shown when it ends", flush=True)
-            others.extend(lane.submit(_run_leg, name, INTEGRATION_TESTS, for_pytest, silent=True) for name in names)
+        if names and len(beside) <= options.check:
+            print(f"\nthen {' and '.join(names)}; the output is shown when each ends", flush=True)
+            beside.extend(lane.submit(_run_leg, name, tests, for_pytest, lanes=lanes, silent=True) for name in names)
 
     with ThreadPoolExecutor(1) as lane:
         try:
+            if options.check:
+                beside.append(lane.submit(_check))
             while names and not any(result.ran for result in results):
                 name = names.pop(0)
                 if name == "sqlite" and results:
                     print(f"\n{ADVICE}", flush=True)
-                begun = None if os.environ.get("TEST_REDIS_URL") else begin_others
-                results.append(_run_leg(name, ALL_TESTS, for_pytest, begun=begun))
+                begun = None if waits else begin_others
+                results.append(_run_leg(name, ALL_TESTS, for_pytest, lanes=LANES, begun=begun))
             begin_others()
-            return results + [other.result() for other in others]
+            return results + [other.result() for other in beside]
         except BaseException:
             lane.shutdown(wait=False, cancel_futures=True)
             _end(_running)
             raise
 
 
+def _check() -> Result:
+    started = time.monotonic()
+    with run_folder() as folder:
+        output = folder / "output"
+        # Without the installation: who calls this has done it.
+        code = _wait_for(["make", "--no-print-directory", "-o", "venv-dev", "check"], {}, output)
+        print(f"\nmake check\n{output.read_text(errors='replace')}", flush=True)
+    outcome = "passed" if code == PASSED else f"failed ({code})"
+    return Result("check", "make check", "format, lint, types, imports", outcome, time.monotonic() - started, code)
+
+
 def _run_leg(
     name: str,
-    tests: str,
+    tests: Sequence[str],
     for_pytest: Sequence[str],
     *,
+    lanes: int,
     silent: bool = False,
     begun: Callable[[], None] | None = None,
 ) -> Result:
-    if any(argument.startswith(ALL_TESTS) for argument in for_pytest):
-        tests = "as given"
-    targets = [] if tests == "as given" else [tests]
+    if any(argument.startswith("tests") for argument in for_pytest):
+        tests, lanes = (), 1
     started = time.monotonic()
     try:
-        with run_folder() as folder, legs.running(name, folder) as leg:
-            said = folder / "said" if silent else None
+        with run_folder() as folder, legs.running(name, folder, lanes) as leg:
+            output, report = folder / "output" if silent else None, folder / "report.xml"
             if not silent:
                 print(f"\n{leg.header}", flush=True)
             if begun is not None:
                 begun()
-            code = _pytest([*targets, *for_pytest], leg.environment | {"TMPDIR": str(folder)}, said)
-            if said is not None:
-                print(f"\n{leg.header}\n{said.read_text(errors='replace')}", flush=True)
+            in_lanes = IN_LANES if leg.lanes > 1 else ()
+            command = [sys.executable, "-m", "pytest", *tests, *in_lanes, f"--junitxml={report}", *for_pytest]
+            code = _wait_for(command, leg.environment | {"TMPDIR": str(folder)}, output)
+            if output is not None:
+                print(f"\n{leg.header}\n{output.read_text(errors='replace')}", flush=True)
+            counts = _counts(report)
     except UnavailableError as reason:
         print(f"\n{name} cannot be had here: {reason}", flush=True)
-        return Result(name, name, tests, "not run")
+        return Result(name, name, "", "not run")
     outcome = {PASSED: "passed", NO_TESTS: "no tests selected"}.get(code, f"failed ({code})")
-    return Result(name, leg.database, tests, outcome, time.monotonic() - started, code)
+    return Result(name, leg.database, counts, outcome, time.monotonic() - started, code)
 
 
-def _pytest(arguments: Sequence[str], environment: dict[str, str], said: Path | None = None) -> int:
-    command = [sys.executable, "-m", "pytest", *arguments]
-    end_with_us = partial(die_with_parent, signal.SIGTERM)
-    with contextlib.nullcontext() if said is None else said.open("wb") as output:
+def _counts(report: Path) -> str:
+    """How many tests ran, and how many of them are no proof of anything."""
+    suite = ElementTree.parse(report).find("testsuite") if report.exists() else None  # noqa: S314
+    if suite is None:
+        return ""
+    skipped = int(suite.get("skipped", 0))
+    return f"{int(suite.get('tests', 0)) - skipped} tests" + (f", {skipped} skipped" if skipped else "")
+
+
+def _wait_for(command: Sequence[str], environment: dict[str, str], output_to: Path | None = None) -> int:
+    with contextlib.nullcontext() if output_to is None else output_to.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=HOME,
             env=os.environ | environment,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            preexec_fn=end_with_us,  # noqa: PLW1509
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509
         )
     _running.append(process)
     try:
@@ -173,14 +212,16 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
 def _print_table(results: Sequence[Result]) -> None:
     print()
     for result in results:
-        print(f"{result.title:<16} {result.tests:<18} {result.outcome:<24} {result.seconds:6.1f} s")
+        print(f"{result.title:<16} {result.tests:<30} {result.outcome:<20} {result.seconds:6.1f} s")
+    extent = "everything was run whole" if os.environ.get("PROVE") else "`make prove` runs everything whole"
+    print(f"\nseed of what was drawn by lot: TEST_SEED={os.environ['TEST_SEED']}; {extent}", flush=True)
 
 
 def _exit_code(results: Sequence[Result], needed: Sequence[str]) -> int:
     if needed and not any(result.ran for result in results if result.name in needed):
         print(f"failed: the tests had to run on {' or '.join(needed)}", flush=True)
         return 1
-    if not any(result.code == PASSED for result in results):
+    if not any(result.code == PASSED for result in results if result.name in legs.NAMES):
         return 1
     # Arguments such as -k may select tests that only the first leg has.
     return int(any(result.code not in (PASSED, NO_TESTS) for result in results if result.ran))

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Make .venv and install one lock file into it: tools/scripts/venv.sh requirements.lock | requirements-dev.lock | ...
-# Does nothing where that has been done for the same lock, Python and folder. PYTHON=... chooses the Python.
+# Does nothing where that has been done for the same lock, Python and folder. PYTHON=... chooses the Python. With a port as
+# the second argument nothing is installed unless that port is free.
 set -eu
 cd "$(dirname "$0")/../.."
 
 lock=$1
+port=${2:-}
 stamps=.venv/locked
 supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 complete='import venv, ensurepip'
@@ -35,6 +37,29 @@ find_python() {
     exit 1
 }
 
+# In the background a program ignores Ctrl-C, which would make Python print a traceback: it is ended here.
+child=
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+}
+interrupted() {
+    [ -z "$child" ] || kill "$child" 2>/dev/null
+    say "interrupted; run it again to continue"
+    exit 130
+}
+trap interrupted INT TERM
+
+require_port() {
+    find_python
+    listen='import sys; from socket import *; s = socket(); s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))'
+    "$python" -c "$listen" "$port" 2>/dev/null || {
+        echo "port $port cannot be used; choose another with PORT=" >&2
+        exit 1
+    }
+}
+
 # One line that changes whenever an installed .venv no longer fits.
 stamp() { echo "$(cksum <"$1") $(.venv/bin/python -c 'import sys; print(sys.version)' | tr '\n' ' ') $(pwd -P)"; }
 
@@ -53,17 +78,19 @@ whole() { [ -d "$stamps" ] && runs .venv/bin/python "$supported" && runs .venv/b
 create() {
     find_python
     say "making .venv with $("$python" --version)"
-    "$python" -m venv --clear .venv
+    run "$python" -m venv --clear .venv
 }
 
 install() {
     total=$(grep -c '==' "$lock")
     say "installing $lock (about $total packages)"
-    # A pipe has the exit code of its last command only.
-    failed=.venv/failed
-    { .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --use-pep517 \
-        --require-hashes -r "$lock" 2>&1 || touch "$failed"; } | awk -v total="$total" "$progress"
-    if [ -e "$failed" ]; then
+    rm -f .venv/output && mkfifo .venv/output
+    awk -v total="$total" "$progress" <.venv/output &
+    shown=$!
+    run .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off --use-pep517 \
+        --require-hashes -r "$lock" >.venv/output 2>&1 || failed=yes
+    wait "$shown"
+    if [ -n "${failed:-}" ]; then
         say "the installation failed, see above; run it again to continue"
         exit 1
     fi
@@ -90,6 +117,7 @@ if command -v flock >/dev/null 2>&1; then
     flock 9
 fi
 if whole && current "$lock"; then exit 0; fi
+[ -z "$port" ] || require_port
 whole || create
 rm -rf "$stamps"
 install

@@ -1,4 +1,4 @@
-"""manage.py audit: prove that what is stored is right. Exits with 0 (clean), 1 (findings) or 2 (could not run)."""
+"""manage.py audit: prove that the stored rows agree. Exits with 0 (clean), 1 (findings) or 2 (could not run)."""
 
 import json
 import sys
@@ -16,10 +16,10 @@ MODES = {"quick": Mode.QUICK, "full": Mode.FULL, "replay": Mode.REPLAY}
 
 class Command(BaseCommand):
     help = (
-        "Prove the invariants of the stored exchange. Repairs nothing; writes nothing but the row of its result."
+        "Prove that the stored rows agree. Repairs nothing, and writes only the row of its result."
         " Exit code 0: clean, 1: findings, 2: could not run."
     )
-    # A failing check would exit with 1, which means findings.
+    # A failed system check would exit with 1, which means findings here.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         try:
             keep(result)
         except Error as error:
-            # A read-only account may audit too. What could not run says only why.
+            # An account that may only read may audit too. An audit that could not run prints its own reason alone.
             if result.report is not None:
                 self.stderr.write(f"the result was not stored: {error}")
         if result.report is None:
@@ -54,15 +54,15 @@ class Command(BaseCommand):
 
 
 def table(result: Result) -> str:
-    """One line for each check, then what was found."""
+    """One line for each check, then the findings."""
     assert result.report is not None
     report = result.report
     lines = []
     for check in Check:
-        if check in report.looked:
+        if check in report.counted:
             found = report.found[check]
             verdict = f"{found:,} found" if found else "ok"
-            lines.append(f"{check.value:26} {report.looked[check]:>11,} {check.counted:15} {verdict}")
+            lines.append(f"{check.value:26} {report.counted[check]:>11,} {check.noun:15} {verdict}")
     for finding in report.findings:
         shown = finding.represent()
         rows = ", ".join(shown["rows"]) + (" ..." if shown["rowCount"] > len(shown["rows"]) else "")

@@ -1,13 +1,15 @@
-"""The finishing of the document: names for shapes, the headers that all answers share, how one signs in."""
+"""The finishing of the description: schemas for types, the headers that all answers share, how one signs in."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
-from base.web.openapi.operations import BEARER, SESSION, TICKET
-from base.web.openapi.refusals import MEANINGS, refusal_schema
-from base.web.openapi.shapes import COUNT, Shape
+from base.web.errors import MethodNotAllowed
+from base.web.openapi.operations import BEARER, REFUSALS, SESSION, TICKET
+from base.web.openapi.refusals import Refused, refusal_responses
+from base.web.openapi.schemas import with_schemas
 
 API = "/api/v1/"
 SECURITY_SCHEMES = {
@@ -30,11 +32,12 @@ SECURITY_SCHEMES = {
         "description": "The session of somebody who is signed in to the admin.",
     },
 }
+_COUNT = {"type": "integer", "minimum": 0}
 HEADERS: dict[str, Any] = {
-    "X-RateLimit-Limit": {"description": "So many requests are let in within any second.", "schema": COUNT},
-    "X-RateLimit-Remaining": {"description": "So many are left of them now.", "schema": COUNT},
-    "X-RateLimit-Reset": {"description": "When all are left again, in Unix seconds, rounded up.", "schema": COUNT},
-    "Retry-After": {"description": "Come again after so many seconds.", "required": True, "schema": COUNT},
+    "X-RateLimit-Limit": {"description": "So many requests are let in within any second.", "schema": _COUNT},
+    "X-RateLimit-Remaining": {"description": "So many are left of them now.", "schema": _COUNT},
+    "X-RateLimit-Reset": {"description": "When all are left again, in Unix seconds, rounded up.", "schema": _COUNT},
+    "Retry-After": {"description": "Come again after so many seconds.", "required": True, "schema": _COUNT},
     "WWW-Authenticate": {
         "description": "How to sign in.",
         "required": True,
@@ -45,53 +48,40 @@ _RATE = [name for name in HEADERS if name.startswith("X-RateLimit-")]
 _BY_STATUS = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 
 
-def finish(document: dict[str, Any], more_paths: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the paths that Django does not serve, and with everything that they share."""
-    paths: dict[str, Any] = dict(sorted({**document["paths"], **more_paths}.items()))
-    for path, operations in paths.items():
-        for operation in operations.values():
-            if path.startswith(API):
-                _add_headers(operation)
-    shapes: dict[str, Shape] = {}
-    responses = _named({"MethodNotAllowed": _method_not_allowed()}, shapes)
-    finished: dict[str, Any] = _named({**document, "paths": paths}, shapes)
-    forms = document["components"].get("schemas", {})
-    assert not forms.keys() & shapes.keys(), "a form and a shape have the same name"
-    schemas = {**forms, **{name: _named(shape.schema, shapes) for name, shape in shapes.items()}}
-    finished["components"] = {
-        "schemas": dict(sorted(schemas.items())),
-        "responses": responses,
-        "headers": HEADERS,
-        "securitySchemes": SECURITY_SCHEMES,
+# What stands in paths, by name: its type, and the refusal of one that names nothing.
+InPaths = Mapping[str, tuple[Any, Refused]]
+
+
+def finish(document: dict[str, Any], more_paths: Mapping[str, Any], in_paths: InPaths) -> dict[str, Any]:
+    """The document with the paths that are no views of the REST framework, and with everything that they share."""
+    paths = {
+        path: {method: _completed(path, operation, in_paths) for method, operation in operations.items()}
+        for path, operations in sorted({**document["paths"], **more_paths}.items())
     }
-    return finished
+    # The one refusal that no operation can have, because it is answered to the methods that are not described.
+    responses = {"MethodNotAllowed": refusal_responses([MethodNotAllowed])["405"]}
+    components = {"responses": responses, "headers": HEADERS, "securitySchemes": SECURITY_SCHEMES}
+    finished, schemas = with_schemas({**document, "paths": paths, "components": components})
+    finished["components"]["schemas"] = dict(sorted(schemas.items()))
+    described: dict[str, Any] = finished
+    return described
 
 
-def _method_not_allowed() -> dict[str, Any]:
-    """The one refusal that no operation can have: it is for the methods that are not described."""
-    return {
-        "description": MEANINGS[405],
-        "content": {"application/json": {"schema": refusal_schema(405, ["METHOD_NOT_ALLOWED"])}},
-    }
+def _completed(path: str, operation: Mapping[str, Any], in_paths: InPaths) -> dict[str, Any]:
+    """The operation with its refusals, the parameters of its path, and the headers that answers of the API share."""
+    named = {name: in_paths[name] for name in re.findall(r"\{(\w+)\}", path)}
+    parameters = [
+        {"in": "path", "name": name, "schema": schema, "required": True} for name, (schema, _) in named.items()
+    ]
+    refusals = [*operation[REFUSALS], *(refusal for _, refusal in named.values())]
+    responses = {**operation["responses"], **refusal_responses(refusals)}
+    if path.startswith(API):
+        responses = {status: _with_headers(status, response) for status, response in responses.items()}
+    kept = {name: value for name, value in operation.items() if name != REFUSALS}
+    return {**kept, "parameters": [*parameters, *operation.get("parameters", ())], "responses": responses}
 
 
-def _add_headers(operation: dict[str, Any]) -> None:
-    for status, response in operation["responses"].items():
-        shared = [*_RATE, *_BY_STATUS.get(status, ())]
-        references = {name: {"$ref": f"#/components/headers/{name}"} for name in shared}
-        response["headers"] = {**response.get("headers", {}), **references}
-
-
-def _named(node: Any, shapes: dict[str, Shape]) -> Any:
-    """The same with references in place of shapes; `shapes` collects them, with those that they are made of."""
-    if isinstance(node, Shape):
-        if node.name not in shapes:
-            shapes[node.name] = node
-            _named(node.schema, shapes)
-        assert shapes[node.name] is node, f"two shapes are called {node.name}"
-        return {"$ref": f"#/components/schemas/{node.name}"}
-    if isinstance(node, dict):
-        return {key: _named(value, shapes) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_named(value, shapes) for value in node]
-    return node
+def _with_headers(status: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    shared = [*_RATE, *_BY_STATUS.get(status, ())]
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in shared}
+    return {**response, "headers": {**response.get("headers", {}), **references}}

@@ -1,68 +1,54 @@
-"""One call of the API in one declaration: what it takes, what it answers, and what it may refuse."""
+"""One call of the API in one declaration at its view: what it takes, what it answers, and what it may refuse."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from types import SimpleNamespace
+from typing import Annotated, Any, TypeVar
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from django.contrib.auth.models import AnonymousUser
+from drf_spectacular.openapi import AutoSchema
 
 from base.web import errors
+from base.web.answers import DEFAULT_LIMIT, MOST
 from base.web.forms import Form
-from base.web.openapi.fields import form_codes
-from base.web.openapi.refusals import MEANINGS, Refusal, codes_by_status, refusal_responses, refusal_schema
-from base.web.openapi.shapes import ID, TEXT, Schema, Shape, envelope
-from base.web.pages import DEFAULT_LIMIT, MOST
+from base.web.openapi.refusals import Refused
+from base.web.values import ID, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
-
-
-class Who(StrEnum):
-    """Whose call it is. ANYBODY may bring a token, which must be a good one then; NOBODY is asked for one."""
-
-    NOBODY = "nobody"
-    ANYBODY = "anybody"
-    USER = "user"
-    STAFF = "staff"
-
-
-SECURITY: dict[Who, list[dict[str, list[str]]]] = {
-    Who.NOBODY: [{}],
-    Who.ANYBODY: [{BEARER: []}, {}],
-    Who.USER: [{BEARER: []}],
-    Who.STAFF: [{BEARER: []}],
-}
-_REFUSED: dict[Who, tuple[Refusal, ...]] = {
-    Who.NOBODY: (),
-    Who.ANYBODY: (errors.NotAuthenticated,),
-    Who.USER: (errors.NotAuthenticated,),
-    Who.STAFF: (errors.NotAuthenticated, errors.StaffOnly),
-}
-# What any call under /api/v1 may be told.
-_ALWAYS: tuple[Refusal, ...] = (
-    errors.MalformedRequest,
-    errors.NotAcceptable,
-    errors.TooManyRequests,
-    errors.ExchangeError,
-    errors.Unavailable,
+# Where an operation keeps its refusals until the description is finished.
+REFUSALS = "x-refusals"
+JSON = "application/json"
+TEXT: Schema = {"type": "string"}
+NOBODY: list[dict[str, list[str]]] = [{}]
+# What any call under /api/v1 may answer.
+_ALWAYS: tuple[Refused, ...] = (errors.TooManyRequests, errors.ExchangeError, errors.Unavailable)
+_BODY: tuple[Refused, ...] = (
+    *(errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType),
+    *("VALIDATION_FAILED", "FIELD_REQUIRED", "FIELD_UNKNOWN"),
 )
-_BODY: tuple[Refusal, ...] = (errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType)
+_REPLAYED: Schema = {
+    "Idempotent-Replayed": {
+        "schema": {"const": "true"},
+        "description": "There if it was done before under the same key: nothing was done again.",
+    }
+}
+_Cursor = Annotated[str | None, described("Hand it back as `cursor`; null on the last page.")]
+H = TypeVar("H", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Query:
     """A parameter of the query string, with what is answered if it is no good."""
 
     name: str
-    schema: Schema | Shape
+    schema: Any
     text: str
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[Refused, ...] = ()
     deprecated: bool = False
 
-    def parameter(self) -> OpenApiParameter:
-        # drf-spectacular takes any dictionary for a schema.
-        schema: Any = {"allOf": [self.schema]} if isinstance(self.schema, Shape) else dict(self.schema)
-        return OpenApiParameter(self.name, schema, "query", description=self.text, deprecated=self.deprecated)
+    def parameter(self) -> Schema:
+        deprecated = {"deprecated": True} if self.deprecated else {}
+        return {"in": "query", "name": self.name, "schema": self.schema, "description": self.text, **deprecated}
 
 
 CURSOR = Query("cursor", TEXT, "The `nextCursor` of the page before.", ("INVALID_CURSOR",))
@@ -80,133 +66,116 @@ def limit(default: int = DEFAULT_LIMIT, most: int = MOST) -> Query:
     return Query("limit", schema, "At most so many.", ("LIMIT_OUT_OF_RANGE",))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Call:
-    """One method of one path. `path` describes what stands in the path, by Django's names; `data` is what the envelope
-    holds; `body` is the form that is read.
+    """Declares the method of a view that it decorates. `data` is the type of what the envelope holds; `body` is the
+    form that is read. Who may call follows from the view; parameters of the path, with their refusals, from the path.
     """
 
-    id: str
     tag: str
+    id: str
     summary: str
+    data: Any
     text: str = ""
-    who: Who = Who.USER
-    path: Mapping[str, Schema] | None = None
+    status: int = 200
     query: tuple[Query, ...] = ()
     body: type[Form] | None = None
     examples: Mapping[str, dict[str, Any]] | None = None
-    data: Schema | Shape
-    status: int = 200
     paged: bool = False
     replayable: bool = False
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[Refused, ...] = ()
 
-    def all_refusals(self) -> Iterable[Refusal]:
-        yield from (*self.refusals, *_REFUSED[self.who], *_ALWAYS)
-        for each in self.queries():
-            yield from each.refusals
+    def __call__(self, handler: H) -> H:
+        handler.call = self  # type: ignore[attr-defined]
+        return handler
+
+    def operation(self, security: list[Any], callers: tuple[Refused, ...]) -> Schema:
+        """The call for callers who sign in by `security`, others being refused as in `callers`."""
+        query = (*self.query, limit(), CURSOR) if self.paged else self.query
+        refused = [errors.MalformedRequest, errors.NotAcceptable, *_ALWAYS, *callers, *self.refusals]
+        refused += [refusal for each in query for refusal in each.refusals]
+        body = {}
         if self.body is not None:
-            yield from (*_BODY, *form_codes(self.body))
-
-    def queries(self) -> tuple[Query, ...]:
-        return (*self.query, limit(), CURSOR) if self.paged else self.query
-
-
-def describe(call: Call) -> Callable[[Any], Any]:
-    """The declaration for drf-spectacular's `extend_schema_view`."""
-    return extend_schema(
-        operation_id=call.id,
-        tags=[call.tag],
-        summary=call.summary,
-        description=call.text or call.summary,
-        auth=SECURITY[call.who],  # type: ignore[arg-type]
-        parameters=_parameters(call),
-        request=call.body,
-        responses=_responses(call),
-        examples=[
-            OpenApiExample(name, value=value, request_only=True) for name, value in (call.examples or {}).items()
-        ],
-    )
-
-
-def _parameters(call: Call) -> list[Any]:
-    parameters = [each.parameter() for each in call.queries()]
-    for name, schema in (call.path or {}).items():
-        parameters.append(OpenApiParameter(name, dict(schema), "path", required=True))
-    if call.replayable:
-        parameters.append(
-            OpenApiParameter(
-                "Idempotent-Replayed",
-                {"const": "true"},
-                "header",
-                description="There if it was done before under the same key: nothing was done again.",
-                response=[call.status],
-            )
+            refused += [*_BODY, *self.body.codes()]
+            examples = {name: {"value": example} for name, example in (self.examples or {}).items()}
+            is_required = any(field.is_required() for field in self.body.model_fields.values())
+            content = {JSON: {"schema": self.body, "examples": examples}}
+            body = {"requestBody": {"content": content, "required": is_required}}
+        answer = answered(self.summary, JSON, _envelope(self.data, self.status, is_paged=self.paged))
+        if self.replayable:
+            answer["headers"] = _REPLAYED
+        return operation(
+            self.tag,
+            self.id,
+            self.summary,
+            {str(self.status): answer},
+            refused,
+            text=self.text,
+            parameters=[each.parameter() for each in query],
+            security=security,
+            **body,
         )
-    return parameters
 
 
-def _responses(call: Call) -> dict[Any, OpenApiResponse]:
-    answer = envelope(call.data, status=call.status, paged=call.paged)
-    responses = {call.status: OpenApiResponse(answer, description=call.summary)}
-    for status, codes in codes_by_status(call.all_refusals()).items():
-        responses[status] = OpenApiResponse(refusal_schema(status, codes), description=MEANINGS[status])
-    return responses
+class CallSchema(AutoSchema):
+    """What drf-spectacular reads of a view's method: its Call. A method without one is not described."""
+
+    def get_operation(self, *arguments: Any) -> Any:
+        method = arguments[3]
+        call = getattr(getattr(self.view, method.lower()), "call", None)
+        return None if call is None else call.operation(*_callers(self.view, method))
 
 
-def parameter(query: Query) -> dict[str, Any]:
-    """The same in an operation that is written by hand."""
-    deprecated = {"deprecated": True} if query.deprecated else {}
-    return {"in": "query", "name": query.name, "schema": query.schema, "description": query.text, **deprecated}
+def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:
+    """How callers sign in, and how others are refused: as the view's own permissions let them in."""
+    if not view.authentication_classes:
+        return NOBODY, ()
+    if _lets_in(view, method, AnonymousUser()):
+        # Whoever brings a token must bring a good one.
+        return [{BEARER: []}, {}], (errors.NotAuthenticated,)
+    if _lets_in(view, method, SimpleNamespace(is_authenticated=True, is_staff=False)):
+        return [{BEARER: []}], (errors.NotAuthenticated,)
+    return [{BEARER: []}], (errors.NotAuthenticated, errors.StaffOnly)
 
 
-def path_parameter(name: str, schema: Schema) -> dict[str, Any]:
-    return {"in": "path", "name": name, "schema": schema, "required": True}
+def _lets_in(view: Any, method: str, user: Any) -> bool:
+    request = SimpleNamespace(method=method, user=user)
+    try:
+        return all(permission.has_permission(request, view) for permission in view.get_permissions())
+    except errors.ExchangeError:
+        return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One kind of server-sent event: `data` is the JSON in its data lines, `id` what its id line holds, if any."""
-
-    name: str
-    text: str
-    data: Schema | Shape
-    id: Schema | None = None
-    always_with_id: bool = False
-
-    def shape(self, title: str) -> Shape:
-        fields: dict[str, Any] = {"event": {"const": self.name}, "data": self.data}
-        required = ["event", "data"]
-        if self.id is not None:
-            fields["id"] = self.id
-            required += ["id"] if self.always_with_id else []
-        schema = {"type": "object", "description": self.text, "required": required, "properties": fields}
-        return Shape(title, schema)
-
-
-def stream(
-    *,
+def operation(
+    tag: str,
     name: str,
     summary: str,
-    text: str,
-    security: list[Any],
-    parameters: list[Any],
-    events: list[Shape],
-    refusals: tuple[Refusal, ...],
-) -> dict[str, Any]:
+    answers: Schema,
+    refusals: Iterable[Refused] = (),
+    *,
+    text: str = "",
+    security: list[Any] = NOBODY,
+    **more: Any,
+) -> Schema:
+    """An operation of the description; `answers` by status."""
+    described = {"operationId": name, "tags": [tag], "summary": summary, "description": text or summary}
+    return {**described, "security": security, "responses": answers, REFUSALS: refusals, **more}
+
+
+def answered(meaning: str, media_type: str, schema: Any) -> Schema:
+    """A response of the description."""
+    return {"description": meaning, "content": {media_type: {"schema": schema}}}
+
+
+def _envelope(data: Any, status: int, *, is_paged: bool) -> Schema:
+    """An answer as all of them look; a page of a list has its cursor beside the data."""
+    cursor = {"nextCursor": _Cursor} if is_paged else {}
+    fields = {"code": {"const": status}, "message": TEXT, "data": data, **cursor, "timestamp": Instant}
+    return {"type": "object", "required": list(fields), "properties": fields}
+
+
+def stream(name: str, summary: str, events: Sequence[Any], refusals: Iterable[Refused] = (), **more: Any) -> Schema:
     """The operation of a stream of server-sent events, each one of `events`."""
-    return {
-        "operationId": name,
-        "tags": ["streams"],
-        "summary": summary,
-        "description": text,
-        "parameters": parameters,
-        "security": security,
-        "responses": {
-            "200": {
-                "description": "Server-sent events without end; each is one of these, `data` being JSON.",
-                "content": {"text/event-stream": {"schema": {"oneOf": events}}},
-            },
-            **refusal_responses((*refusals, errors.TooManyRequests, errors.ExchangeError, errors.Unavailable)),
-        },
-    }
+    meaning = "Server-sent events without end; each is one of these, `data` being JSON."
+    answers = {"200": answered(meaning, "text/event-stream", {"oneOf": events})}
+    return operation("streams", name, summary, answers, (*refusals, *_ALWAYS), **more)

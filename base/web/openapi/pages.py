@@ -1,6 +1,7 @@
 """The description served: as a document, and as pages to read and to try it out. Neither needs a database or Redis."""
 
 import functools
+import threading
 from typing import Any
 
 from django.http import HttpResponse
@@ -11,7 +12,6 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
@@ -20,12 +20,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from base.web import errors
-from base.web.openapi.operations import SECURITY, Who
-from base.web.openapi.refusals import MEANINGS, codes_by_status, refusal_schema
-
-TAG = "operations"
-JSON = "application/json"
 # The page loads from this server alone. Inline styles are Swagger UI's own; its pictures are in its code.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
@@ -40,9 +34,20 @@ def document() -> dict[str, Any]:
     return made
 
 
-@functools.cache
+_writing = threading.Lock()
+
+
 def rendered(renderer: Any) -> bytes:
-    """The description as a renderer's class writes it, once in each process."""
+    """The description as a renderer's class writes it, once in each process.
+
+    One thread at a time, because drf-spectacular's generator cannot run in two: the others wait for the first.
+    """
+    with _writing:
+        return _rendered(renderer)
+
+
+@functools.cache
+def _rendered(renderer: Any) -> bytes:
     # Without the indentation that drf-spectacular gives to JSON, which is two thirds of it.
     writer = JSONRenderer if issubclass(renderer, JSONRenderer) else renderer
     written: bytes = writer().render(document(), renderer_context={})
@@ -56,13 +61,6 @@ class ByFormat(DefaultContentNegotiation):
         return super().select_renderer(request, renderers, format_suffix or request.query_params.get("format"))
 
 
-def _refused(*refusals: type[errors.ExchangeError]) -> dict[Any, OpenApiResponse]:
-    return {
-        (status, JSON): OpenApiResponse(refusal_schema(status, codes), description=MEANINGS[status])
-        for status, codes in codes_by_status(refusals).items()
-    }
-
-
 class SchemaView(APIView):
     """The document."""
 
@@ -71,18 +69,6 @@ class SchemaView(APIView):
     content_negotiation_class = ByFormat
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]
 
-    @extend_schema(
-        operation_id="readSchema",
-        tags=[TAG],
-        summary="This description: OpenAPI 3.1",
-        description="As JSON or YAML, by `Accept` or by `format`.",
-        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
-        parameters=[OpenApiParameter("format", str, "query", enum=["json", "yaml"])],
-        responses={
-            200: OpenApiResponse({"type": "object"}, description="The document."),
-            **_refused(errors.NotFound, errors.NotAcceptable),
-        },
-    )
     def get(self, request: Request) -> HttpResponse:
         renderer: Any = type(request.accepted_renderer)
         return HttpResponse(rendered(renderer), content_type=renderer.media_type)
@@ -94,14 +80,13 @@ class SwaggerView(SpectacularSwaggerSplitView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    @extend_schema(
-        operation_id="readSwaggerUi",
-        tags=[TAG],
-        summary="This description as pages, to read and to try out",
-        auth=SECURITY[Who.NOBODY],  # type: ignore[arg-type]
-        responses={(200, "text/html"): OpenApiResponse({"type": "string"}, description="The page.")},
-    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         response["Content-Security-Policy"] = PAGE_POLICY
+        return response
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        # As JSON whatever is accepted, because only the page itself has a template.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        response: Response = super().options(request, *args, **kwargs)
         return response

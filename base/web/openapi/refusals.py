@@ -1,55 +1,46 @@
-"""Refusals as the schema tells them: which codes a call may answer, by status."""
+"""Refusals in the description: how they look, and which codes a call may answer, by status."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from base.web.errors import ExchangeError, InvalidField
-from base.web.openapi.shapes import INSTANT, TEXT, Schema, Shape, list_of, record
+from base.web.values import Instant, Schema, described
 
 # A class of base.web.errors, or the code of a rule of one field.
-Refusal = type[ExchangeError] | str
+Refused = type[ExchangeError] | str
+ErrorStatus = Annotated[int, Field(ge=400, le=599, description="The HTTP status.")]
+ErrorCode = Annotated[str, described("Names the rule that was broken.")]
 
-_ITEM = Shape(
-    "FieldError",
-    {
-        **record({"field": TEXT, "error": TEXT, "message": TEXT}, text="One rule that one field breaks."),
-        "additionalProperties": True,
-    },
-)
-_DATA: Schema = {
-    "type": "object",
-    "description": "The values that broke the rule; which they are depends on the code.",
-    "properties": {
-        "field": {"type": "string", "description": "The field that breaks the rule, as it was sent."},
-        "errors": list_of(_ITEM, "With VALIDATION_FAILED: each rule that is broken."),
-    },
-    "additionalProperties": True,
-}
-REFUSAL = Shape(
-    "Refusal",
-    record(
-        {
-            "code": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
-            "error": {"type": "string", "description": "Names the rule that was broken."},
-            "message": TEXT,
-            "data": _DATA,
-            "timestamp": INSTANT,
-        },
-        text="What every refusal looks like.",
-    ),
-)
-REFUSED_ITEM = Shape(
-    "RefusedOrder",
-    record(
-        {
-            "code": {"type": "integer", "minimum": 400, "maximum": 599},
-            "error": TEXT,
-            "message": TEXT,
-            "data": _DATA,
-        },
-        text="An order of a batch that was refused, with what the single call's answer would have held.",
-    ),
-)
+
+@with_config(extra="allow")
+class FieldError(TypedDict):
+    """One rule that one field breaks."""
+
+    field: str
+    error: str
+    message: str
+
+
+@with_config(extra="allow")
+class RefusalData(TypedDict):
+    """The values that broke the rule; which they are depends on the code."""
+
+    field: NotRequired[Annotated[str, described("The field that breaks the rule, as it was sent.")]]
+    errors: NotRequired[Annotated[list[FieldError], described("With VALIDATION_FAILED: each rule that is broken.")]]
+
+
+class Refusal(TypedDict):
+    """What every refusal looks like."""
+
+    code: ErrorStatus
+    error: ErrorCode
+    message: str
+    data: RefusalData
+    timestamp: Instant
+
 
 MEANINGS = {
     400: "A rule is broken; nothing was done.",
@@ -68,27 +59,16 @@ MEANINGS = {
 }
 
 
-def codes_by_status(refusals: Iterable[Refusal]) -> dict[int, list[str]]:
-    """The codes of the refusals, each status with its own."""
+def refusal_responses(refusals: Iterable[Refused]) -> Schema:
+    """The responses of these refusals, each status with its own codes."""
     found: dict[int, set[str]] = {}
     for refusal in refusals:
         status, code = (InvalidField.status, refusal) if isinstance(refusal, str) else (refusal.status, refusal.code)
         found.setdefault(status, set()).add(code)
-    return {status: sorted(codes) for status, codes in sorted(found.items())}
+    return {str(status): _response(status, codes) for status, codes in sorted(found.items())}
 
 
-def refusal_schema(status: int, codes: Iterable[str]) -> Schema:
-    """A refusal with this status and one of these codes."""
-    words: dict[str, Any] = {"code": {"const": status}, "error": {"enum": list(codes)}}
-    return {"allOf": [REFUSAL, {"properties": words}]}
-
-
-def refusal_responses(refusals: Iterable[Refusal]) -> dict[str, Any]:
-    """The `responses` of an operation that is written by hand."""
-    return {
-        str(status): {
-            "description": MEANINGS[status],
-            "content": {"application/json": {"schema": refusal_schema(status, codes)}},
-        }
-        for status, codes in codes_by_status(refusals).items()
-    }
+def _response(status: int, codes: Iterable[str]) -> Schema:
+    words: dict[str, Any] = {"code": {"const": status}, "error": {"enum": sorted(codes)}}
+    schema = {"allOf": [Refusal, {"properties": words}]}
+    return {"description": MEANINGS[status], "content": {"application/json": {"schema": schema}}}

@@ -22,6 +22,7 @@ def test_replay_is_exact_in_one_market(cast: Cast, port: int) -> None:
         assert client.ids(2) == [None, mine[9]]
 
 
+@pytest.mark.dialect
 def test_replay_reaches_into_other_markets(cast: Cast, port: int) -> None:
     """Which of two markets committed first cannot be told from the numbers: better twice than never."""
     now = timezone.now()
@@ -79,6 +80,7 @@ def test_connected_is_somewhere_to_go_on_from(cast: Cast, port: int) -> None:
         assert client.ids(1) == [missed.event_id]
 
 
+@pytest.mark.dialect
 def test_what_was_never_published_is_read(cast: Cast, port: int) -> None:
     """The worker dies between its commit and its publication: its users hear of it all the same."""
     with opened(port, cast.alice) as client:

@@ -1,0 +1,137 @@
+"""The rules that the fields of forms follow, for pydantic and for the API's description alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from base.web.values import ID, matching, parse_id
+
+# The code of a refusal and its words.
+Refusal = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one field must be. It stands in the field's annotation, where pydantic reads it in place of the type.
+
+    `refusals` by pydantic's type of error, or by one of the rule's own. The JSON Schema is derived from `check`, unless
+    it is given here, or what it is derived from.
+    """
+
+    check: CoreSchema
+    refusals: Mapping[str, Refusal]
+    schema: Mapping[str, Any] | None = None
+    described_by: CoreSchema | None = None
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
+        return self.check
+
+    def __get_pydantic_json_schema__(self, check: CoreSchema, handler: Any) -> dict[str, Any]:
+        return dict(self.schema or handler(self.described_by or check))
+
+
+_UNSIGNED = r"[0-9]{1,12}(\.[0-9]{1,8})?"
+_NO_NUMBER = ("DECIMAL_STRING_REQUIRED", 'must be a string such as "0.25"; JSON numbers are refused for money')
+_NO_DECIMAL = (
+    "INVALID_DECIMAL",
+    "must be plain digits, at most 12 before the point and 8 after it, with no exponent",
+)
+
+
+def _decimal(sign: Refusal, *, zero: bool = False, minus: bool = False) -> Rule:
+    """A string of plain ASCII digits; whether it may be zero, or less."""
+
+    def read(digits: str) -> Decimal:
+        value = Decimal(digits)
+        if (not value and not zero) or (digits[0] == "-" and not minus):
+            raise PydanticCustomError("sign", "the sign is wrong")
+        return value
+
+    # Any minus is read, because a wrong sign has a code of its own.
+    text = core_schema.str_schema(strict=True, pattern=f"^-?{_UNSIGNED}$")
+    schema = matching(f"-?{_UNSIGNED}" if minus else _UNSIGNED, examples=["0.25"])
+    if not zero:
+        # A second pattern, because many tools know no lookahead.
+        schema["not"] = {"pattern": "^-?[0.]+$"}
+    refusals = {"string_type": _NO_NUMBER, "sign": sign}
+    refusals |= dict.fromkeys(("string_unicode", "string_pattern_mismatch"), _NO_DECIMAL)
+    return Rule(core_schema.no_info_after_validator_function(read, text), refusals, schema)
+
+
+POSITIVE = _decimal(("MUST_BE_POSITIVE", "must be greater than zero"))
+NOT_NEGATIVE = _decimal(("MUST_NOT_BE_NEGATIVE", "must not be negative"), zero=True)
+NOT_ZERO = _decimal(("MUST_NOT_BE_ZERO", "must not be zero"), minus=True)
+
+
+def _text(limit: int, pattern: str, mismatch: Refusal) -> tuple[CoreSchema, dict[str, Refusal]]:
+    refusals = {
+        "string_type": ("STRING_REQUIRED", "must be a string"),
+        "string_too_long": ("TOO_LONG", f"must have at most {limit} characters"),
+        "string_pattern_mismatch": mismatch,
+    }
+    refusals |= dict.fromkeys(("string_unicode", "unprintable"), ("INVALID_FORMAT", "must match printable characters"))
+    return core_schema.str_schema(strict=True, max_length=limit, pattern=pattern), refusals
+
+
+def text(pattern: str, limit: int, *, null: bool = False) -> Rule:
+    """A string that matches a pattern as a whole."""
+    check, refusals = _text(limit, f"^(?:{pattern})$", ("INVALID_FORMAT", f"must match {pattern}"))
+    return Rule(core_schema.nullable_schema(check) if null else check, refusals)
+
+
+def line(limit: int, pattern: str = r"\S", mismatch: Refusal = ("BLANK", "must not be blank")) -> Rule:
+    """A printable string that matches a pattern, or is at least not blank."""
+    check, refusals = _text(limit, pattern, mismatch)
+    return Rule(core_schema.no_info_after_validator_function(_printable, check), refusals)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("unprintable", "not printable")
+    return text
+
+
+_EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*"
+EMAIL = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", f"must match {_EMAIL}"))
+
+
+def one_of(words: type[Enum]) -> Rule:
+    """One of a few words, spelled exactly so."""
+    known = [word.value for word in words]
+    refusal = ("INVALID_CHOICE", f"must be one of {', '.join(known)}")
+    return Rule(core_schema.literal_schema(known), {"literal_error": refusal, "string_unicode": refusal})
+
+
+FLAG = Rule(core_schema.bool_schema(strict=True), {"bool_type": ("BOOLEAN_REQUIRED", "must be true or false")})
+
+
+def _read_id(data: Any) -> int:
+    number = parse_id(data) if isinstance(data, str | int) and not isinstance(data, bool) else None
+    if number is None:
+        raise PydanticCustomError("no_id", "not an id")
+    return number
+
+
+# An id, as the number or the string of digits that it is known by.
+IDENTIFIER = Rule(
+    core_schema.no_info_plain_validator_function(_read_id),
+    {"no_id": ("INVALID_ID", "must be an id")},
+    {"anyOf": [ID, matching("[0-9]{1,19}", examples=["17"])]},
+)
+
+
+def items(limit: int, form: type[BaseModel]) -> Rule:
+    """A list of so many items at most; each is read by whoever takes them, by the form that is named here."""
+    limits: dict[str, Any] = {"strict": True, "min_length": 1, "max_length": limit}
+    refusals = {
+        "list_type": ("LIST_REQUIRED", "must be a list"),
+        "too_short": ("LIST_EMPTY", "must not be empty"),
+        "too_long": ("LIST_TOO_LONG", f"must have at most {limit} items"),
+    }
+    described_by = core_schema.list_schema(form.__pydantic_core_schema__, **limits)
+    return Rule(core_schema.list_schema(**limits), refusals, described_by=described_by)

@@ -1,0 +1,47 @@
+"""Markets as clients see them, and the values that name something of a market."""
+
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+from base.web.rules import one_of
+from base.web.values import Amount, Answer, Instant, text_like
+from core.types import MarketStatus, SelfTradePrevention
+from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
+
+Symbol = Annotated[str, text_like(SYMBOL_PATTERN, "The symbol of a market.", "BTC-USD")]
+AssetCode = Annotated[str, text_like(ASSET_PATTERN, "The code of an asset.", "BTC")]
+TradeId = Annotated[str, text_like(rf"{SYMBOL_PATTERN}-[0-9]+", "Symbol and sequence.", "BTC-USD-17")]
+Sequence = Annotated[
+    int,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "minimum": 0,
+            "format": "int64",
+            "description": "The market's own number; it only rises.",
+        }
+    ),
+]
+
+
+class Market(Answer):
+    """What is traded, in which steps, at which fees."""
+
+    symbol: Symbol
+    base: AssetCode = Field(validation_alias="base_id")
+    quote: AssetCode = Field(validation_alias="quote_id")
+    tick_size: Amount
+    lot_size: Amount
+    min_quantity: Amount
+    max_quantity: Amount
+    min_notional: Amount
+    maker_fee_rate: Amount
+    taker_fee_rate: Amount
+    self_trade_prevention: Annotated[str, one_of(SelfTradePrevention)]
+    status: Annotated[str, one_of(MarketStatus)]
+
+
+class ServerTime(TypedDict):
+    serverTime: Instant

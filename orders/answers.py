@@ -1,0 +1,205 @@
+"""Orders as clients see them, over REST and in the events of the stream of a user's own orders."""
+
+from typing import Annotated, Literal, NotRequired
+
+from typing_extensions import TypeAliasType, TypedDict
+
+from base.web.openapi.refusals import ErrorCode, ErrorStatus, RefusalData
+from base.web.rules import one_of
+from base.web.values import Amount, Count, Id, Instant, described, text_like
+from core import types as core
+from markets.answers import AssetCode, Sequence, Symbol, TradeId
+
+CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"
+ClientOrderId = Annotated[
+    str, text_like(CLIENT_ORDER_ID_PATTERN, "The client's own key, unique per user for ever.", "bot-1")
+]
+Side = Annotated[str, one_of(core.Side)]
+OrderStatus = TypeAliasType("OrderStatus", Annotated[str, one_of(core.Status)])
+Reason = TypeAliasType(
+    "Reason", Annotated[str, one_of(core.Reason), described("Why an order was closed before all of it was filled.")]
+)
+Role = Annotated[Literal["MAKER", "TAKER"], described("MAKER was resting, TAKER arrived.")]
+
+
+class OrderFields(TypedDict):
+    """What never changes of an order."""
+
+    orderId: Id
+    clientOrderId: ClientOrderId | None
+    userId: Id
+    symbol: Symbol
+    side: Side
+    type: Annotated[str, one_of(core.OrderType)]
+    timeInForce: Annotated[str, one_of(core.TimeInForce), described("Of a MARKET order: IOC.")]
+    postOnly: bool
+    price: Annotated[Amount | None, described("Null of a MARKET order.")]
+    quantity: Annotated[Amount | None, described("Null of a MARKET BUY by budget.")]
+    quoteQuantity: Annotated[Amount | None, described("The budget of a MARKET BUY.")]
+    correlationId: str
+    createdAt: Instant
+
+
+class Progress(TypedDict):
+    """How far an order got."""
+
+    filledQuantity: Amount
+    remainingQuantity: Amount | None
+    averagePrice: Amount | None
+
+
+class _OrderState(OrderFields, Progress):
+    """What an order and an event of its stream have in common."""
+
+    status: OrderStatus
+    reason: Reason | None
+    active: Annotated[bool, described("Whether it can still trade.")]
+    updatedAt: Instant
+    closedAt: Instant | None
+
+
+class Order(_OrderState):
+    """An order's full state."""
+
+    sequence: Annotated[Sequence | None, described("Its time priority; null until its worker took it up.")]
+
+
+class AcceptedOrder(TypedDict):
+    """Stored with its frozen funds; what becomes of it is an event."""
+
+    orderId: Id
+    clientOrderId: ClientOrderId | None
+    status: Literal["PENDING"]
+    message: str
+    correlationId: str
+
+
+class PlacedOrder(AcceptedOrder):
+    """An order of a batch that was accepted; `replayed` if it had been stored before under its clientOrderId."""
+
+    code: Literal[202]
+    replayed: bool
+
+
+class RefusedOrder(TypedDict):
+    """An order of a batch that was refused, with what the single call's answer would have held."""
+
+    code: ErrorStatus
+    error: ErrorCode
+    message: str
+    data: RefusalData
+
+
+BatchResult = TypeAliasType("BatchResult", PlacedOrder | RefusedOrder)
+
+
+class PlacedOrders(TypedDict):
+    """What became of a batch."""
+
+    results: Annotated[list[BatchResult], described("One for each order, in the same order.")]
+
+
+class AcceptedCancel(TypedDict):
+    """The cancel is stored; the outcome is an event."""
+
+    orderId: Id
+    status: OrderStatus
+    message: str
+
+
+class AcceptedCancels(TypedDict):
+    """How many orders will be cancelled."""
+
+    cancelled: Annotated[Count, described("So many cancels were accepted.")]
+
+
+class Fill(TypedDict):
+    """An order's half of a trade."""
+
+    tradeId: TradeId
+    orderId: Id
+    symbol: Symbol
+    side: Side
+    role: Role
+    price: Amount
+    quantity: Amount
+    fee: Amount
+    feeCurrency: AssetCode
+    createdAt: Instant
+
+
+class OrderEvent(TypedDict):
+    """One step of an order's timeline."""
+
+    eventId: TradeId
+    sequence: Sequence
+    status: OrderStatus
+    filledQuantity: Amount
+    reason: Reason | None
+    createdAt: Instant
+
+
+class LastTrade(TypedDict):
+    """With a fill: this order's half of the trade."""
+
+    tradeId: TradeId
+    price: Amount
+    quantity: Amount
+    role: Role
+    fee: Amount
+
+
+class OrderStatusUpdate(_OrderState):
+    """The order's full state as of one step."""
+
+    sequence: Annotated[Sequence, described("The event's.")]
+    eventId: TradeId
+    lastTrade: NotRequired[LastTrade]
+
+
+class OrderStatusUpdateEvent(TypedDict):
+    """The order's full state as of one step, so that to apply it twice is harmless. Its id, `eventId`, is
+    `SYMBOL-SEQUENCE`: sent back as Last-Event-ID it replays what came after, at least once.
+    """
+
+    event: Literal["order-status-update"]
+    data: OrderStatusUpdate
+    id: TradeId
+
+
+class Connected(TypedDict):
+    userId: Id
+
+
+class ConnectedEvent(TypedDict):
+    """The first. Without Last-Event-ID its id is that of the newest event, if there is any."""
+
+    event: Literal["connected"]
+    data: Connected
+    id: NotRequired[TradeId]
+
+
+class OrdersReset(TypedDict):
+    reason: Literal["TOO_MANY_MISSED", "UNKNOWN_EVENT"]
+
+
+class OrdersResetEvent(TypedDict):
+    """Events may have been missed: read REST again. Its id is the one to go on from."""
+
+    event: Literal["stream-reset"]
+    data: OrdersReset
+    id: Annotated[str, described("Where to go on from; empty to forget the one that the client has.")]
+
+
+class Ticket(TypedDict):
+    """Opens one stream."""
+
+    ticket: str
+    expiresIn: Count
+
+
+class StreamStats(TypedDict):
+    """How many users have how many streams open."""
+
+    totalUsers: Count
+    totalConnections: Count

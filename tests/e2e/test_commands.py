@@ -1,0 +1,206 @@
+"""Every command that the documents and `make help` name runs, in its small form, from its own entry point.
+
+A command that is named, and neither run here or in test_commands_long nor an exception, fails the first test.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from importlib import import_module
+
+import httpx
+import pytest
+
+from tests.e2e.documents import command_lines, name_of, named_commands, section
+from tests.e2e.shell import RUN, Shell, runs
+from tools.demo.cast import PASSWORD
+from tools.rig.exchange import answers
+from tools.rig.process import ROOT, Process, wait_for
+from tools.rig.servers import free_port, start_redis
+from tools.scripts.trace import REMARKS, STEPS
+
+DOCKER = "needs Docker; tests/unit/test_deployment.py reads the files"
+EXCEPTIONS = {
+    "cd": DOCKER,
+    "cp": DOCKER,
+    "docker": DOCKER,
+    "gzip": DOCKER,
+    "sh": DOCKER,
+    "install": "needs root: a certificate for nginx",
+    "make lock": "asks the package index",
+    "make pictures": "needs Chromium, and trades for three minutes",
+    "make prove": "runs these tests",
+    "manage.py X": "stands for any command",
+    "mysqlbinlog": "needs the binary logs of a server that was lost; `make drill` restores without them",
+    "pip": "asks the package index; tools/rig/driver.py installs from the same file for the tests",
+    "ssh": "needs another machine",
+}
+
+
+@pytest.fixture(scope="module")
+def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    shell = Shell(tmp_path_factory.mktemp("demo"))
+    with shell.begin("demo", f"make demo SECONDS=8 PORT={shell.port}") as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, short_demo: Process) -> Iterator[Shell]:
+    """`make run`, started beside the other one, which the tests share that look at a running exchange."""
+    shell = Shell(tmp_path_factory.mktemp("run"))
+    make = shell.begin("run", f"make run PORT={shell.port}")
+    try:
+        wait_for(lambda: make.has_logged("Ctrl-C stops") or make.has_ended, seconds=60)
+        assert make.has_logged("Ctrl-C stops"), make.log.read_text()
+        yield shell
+    finally:
+        if make.pid:
+            # As the terminal does on Ctrl-C.
+            os.killpg(make.pid, signal.SIGINT)
+        wait_for(lambda: make.has_ended, seconds=40)
+    assert make.log.read_text().count("stopping") == 1
+
+
+def test_every_named_command_is_run_or_has_a_reason() -> None:
+    import_module("tests.e2e.test_commands_long")
+    named = named_commands()
+    assert len(named) > 30
+    assert {name: lines[0] for name, lines in named.items() if name not in RUN and name not in EXCEPTIONS} == {}
+    assert RUN.keys() & EXCEPTIONS.keys() == set()
+
+
+@runs("make help")
+def test_help_names_every_target(shell: Shell) -> None:
+    printed = shell.run("make help")
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[1] for line in printed.splitlines()] == targets
+
+
+@runs("make run", "call", "curl", "sleep", "kill")
+def test_the_session_with_curl(running: Shell) -> None:
+    """As it is pasted, in one shell."""
+    session = running.fitted(section("README.md", "A session with curl"))
+    answers = running.run(session)
+    assert '"error"' not in answers
+    assert answers.count('"code":202') == 3
+    assert "event: order-status-update" in answers
+    assert '"status":"PARTIALLY_FILLED"' in answers
+    assert '"status":"CANCELLED"' in answers
+    assert '"reason":"welcome"' in answers or '"amount":"500"' in answers
+
+
+@runs("make follow", "grep", "make flower", "celery flower")
+def test_one_order_is_followed(running: Shell) -> None:
+    flower = running.begin("flower", f"make flower FLOWER_PORT={running.flower_port}")
+    try:
+        wait_for(lambda: answers(running.flower_port, "/healthcheck"), seconds=30)
+        correlation_id = place(running)
+        wait_for(lambda: correlation_id in running.run("grep -h event .data/logs/worker.log"))
+        lines = [line for line in command_lines("README.md") if "$ID" in line or "/metrics" in line]
+        assert [name_of(line) for line in lines] == ["make follow", "grep", "curl"]
+        running.variables["ID"] = correlation_id
+        followed, grepped, counted = (running.run(line) for line in lines)
+        assert [line.split()[1] for line in followed.splitlines()][:2] == ["web", "worker"]
+        assert all(json.loads(line) for line in grepped.splitlines())
+        assert 'exchange_orders_received_total{symbol="BTC-USD"}' in counted
+    finally:
+        flower.stop()
+
+
+def place(running: Shell) -> str:
+    """An order of Alice's; its correlation id."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}/api/v1", trust_env=False) as http:
+        answer = http.post("/auth/token", json={"username": "alice", "password": PASSWORD})
+        http.headers["Authorization"] = f"Bearer {answer.json()['data']['accessToken']}"
+        order = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}
+        correlation_id: str = http.post("/orders", json=order).json()["data"]["correlationId"]
+    return correlation_id
+
+
+@runs("manage.py audit", "manage.py audit --quick", "manage.py audit --full", "manage.py audit --replay")
+def test_the_audit_beside_the_demo(running: Shell) -> None:
+    [documented] = [line for line in command_lines("docs/audit.md") if line.startswith("DEMO=1")]
+    assert "quick: clean" in running.run(documented)
+    for option in ("--full", "--replay BTC-USD"):
+        assert "clean" in running.run(documented.replace("--quick", option))
+
+
+@pytest.mark.long
+@runs("make demo")
+def test_demo(short_demo: Process) -> None:
+    assert short_demo.running
+    assert short_demo.running.wait(60) == 0
+    assert re.search(r"orders\s+\d+ accepted", short_demo.log.read_text())
+
+
+@pytest.mark.long
+@runs("manage.py migrate", "manage.py createsuperuser", "gunicorn", "uvicorn", "celery worker", "celery beat")
+def test_the_processes_by_hand(shell: Shell) -> None:
+    stream_port, password = free_port(), "correct horse"
+    with start_redis(shell.folder / "redis") as redis:
+        shell.variables = {
+            **{name: name * 8 for name in ("SECRET_KEY", "JWT_SIGNING_KEY")},
+            "REDIS_URL": f"{redis.url}/1",
+            "BROKER_URL": f"{redis.url}/0",
+            "DJANGO_SUPERUSER_PASSWORD": password,
+        }
+        lines = [line for line in command_lines("README.md") if name_of(line) in RUN and RUN[name_of(line)] == HERE]
+        migrate, create, *programs = (line.partition("#")[0].replace("8001", str(stream_port)) for line in lines)
+        assert len(programs) == 4
+        shell.run(migrate)
+        shell.run(f"{create} --noinput --username root --email root@example.com")
+        processes = [
+            shell.begin(name_of(line).split()[-1], line.replace("LOG_PROCESS=stream ", "")) for line in programs
+        ]
+        try:
+            wait_for(lambda: answers(shell.port, "/health/ready"), seconds=30)
+            wait_for(lambda: answers(stream_port), seconds=30)
+            wait_for(lambda: processes[2].has_logged(" ready."), seconds=30)
+            wait_for(lambda: processes[3].has_logged("beat: Starting"), seconds=30)
+        finally:
+            for process in processes:
+                process.stop()
+
+
+HERE = test_the_processes_by_hand.__name__
+
+
+@runs("make trace")
+def test_the_drawing_of_the_road_is_the_way_of_an_order(shell: Shell) -> None:
+    printed = shell.run("make trace")
+    assert re.fullmatch(r"\d+ files, \d+ changes of file \(.*\)", printed.splitlines()[-1])
+    visited = set(re.findall(r"^  ([a-z_/]+\.py) ", printed, re.MULTILINE))
+    drawing = (ROOT / "README.md").read_text().partition("## The road of an order\n")[2].split("```")[1]
+    steps = []
+    for words in sorted([*STEPS, *REMARKS], key=len, reverse=True):
+        if words in drawing:
+            steps += [words] if words in STEPS else []
+            drawing = drawing.replace(words, "")
+    assert re.findall(r"\w+", drawing) == [], "the drawing names what tools/scripts/trace.py does not know"
+    assert [step for step in steps if not any(file.startswith(STEPS[step]) for file in visited)] == []
+
+
+@pytest.mark.long
+@runs("make test", "tools.scripts.test")
+def test_a_few_tests(shell: Shell) -> None:
+    [documented] = [line for line in command_lines("CONTRIBUTING.md") if name_of(line) == "tools.scripts.test"]
+    assert re.search(r"SQLite .* passed", shell.run(documented))
+    printed = shell.run('make test CHECK= ARGS="--only sqlite tests/unit/test_tidy.py -q"')
+    assert re.search(r"SQLite .* passed", printed)
+
+
+@runs("make format", "make clean")
+def test_a_folder_is_formatted_and_cleaned(shell: Shell) -> None:
+    """Of its own: the project's must stay as it is."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, shell.folder)
+    untidy = shell.folder / "untidy.py"
+    untidy.write_text('"""Untidy."""\nimport sys, os\nPATH=[ sys.path,os.sep ]\n')
+    shell.run(f"make -C {shell.folder} format")
+    assert untidy.read_text() == '"""Untidy."""\n\nimport os\nimport sys\n\nPATH = [sys.path, os.sep]\n'
+    assert (shell.folder / ".ruff_cache").exists()
+    shell.run(f"make -C {shell.folder} clean")
+    assert sorted(path.name for path in shell.folder.iterdir()) == ["Makefile", "pyproject.toml", "untidy.py"]

@@ -1,0 +1,31 @@
+"""Users and tokens as clients see them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from base.web.values import Answer, Count, Id, Instant, described
+
+_Seconds = Annotated[Count, described("How long the access token is good, in seconds.")]
+
+
+class User(Answer):
+    """An account."""
+
+    user_id: Id = Field(validation_alias="id")
+    username: str
+    email: str
+    created_at: Instant = Field(validation_alias="date_joined")
+
+
+class AccessToken(Answer):
+    """A fresh access token."""
+
+    access_token: str = Field(validation_alias="access")
+    expires_in: _Seconds
+
+
+class Tokens(AccessToken):
+    """What a sign-in gives: an access token, and the token that renews it."""
+
+    refresh_token: str = Field(validation_alias="refresh")
