@@ -86,7 +86,6 @@ class BalanceAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
     readonly_fields = ("total", "actions_on")
-    keys = (("user__id__exact",),)
     search_help_text = "A user name, a user id or a currency, exactly; several words narrow."
 
     @admin.display
@@ -180,7 +179,6 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "currency", "created_at")
     fields = ("id", "account_name", "account", "currency", "kind", "amount", "reference", "created_at")
     readonly_fields = ("account_name",)
-    keys = (("account", "currency__code__exact"),)
     search_help_text = "A user name, an account, a transfer's reference or a trade id, exactly; several words narrow."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
@@ -207,7 +205,6 @@ class TransferAdmin(ReadOnlyAdmin):
     list_display = ("reference", "user", "currency", "amount", "reason", "operator", "created_at", "entry")
     list_filter = ("currency", "created_at")
     list_select_related = ("user", "operator")
-    keys = (("user__id__exact",),)
     search_help_text = "A reference, the name of the user or of the operator, exactly; several words narrow."
 
     @admin.display(description="")
