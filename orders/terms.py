@@ -147,7 +147,7 @@ def shape_errors(values: dict[str, Any]) -> list[InvalidField]:
 
 
 # In place of a type that could not be read, because every order needs a quantity at least.
-_ANY_KIND = Kind(OrderType.MARKET, needs=(QUANTITY,), forbids={}, time_in_force=TimeInForce.GTC)
+_ANY_KIND = Kind(OrderType.MARKET, needs=(QUANTITY,), forbids={}, time_in_force=TimeInForce.GTC, rests=False)
 
 
 def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]:
