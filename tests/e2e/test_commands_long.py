@@ -79,7 +79,7 @@ def test_a_mysql_of_ones_own(shell: Shell) -> None:
         for line in statements:
             shell.run(line.replace("mysql -e", f"{client} -e"))
         demo = demo.replace(":3306", f":{server.port}").replace(":6379", f":{redis.port}").replace("make", MAKE)
-        assert "accepted" in shell.run(f"{demo} SECONDS=3 PORT={shell.port}")
+        assert "accepted" in shell.run(f"{demo} SECONDS=10 PORT={shell.port}")
         make_users(shell, client)
         check_backup(shell, client, server)
 
