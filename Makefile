@@ -4,6 +4,7 @@ SECONDS ?= 0
 FLOWER_PORT ?= 5555
 DB ?= mysql
 ARGS =
+CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
@@ -28,10 +29,10 @@ trace: venv ## the way of one LIMIT order through the files, from POST to its ev
 	@$(BIN)/python -m tools.scripts.trace
 
 test: venv-dev ## the checks, and all tests on MySQL, MariaDB and SQLite, the long ones sampled: ARGS="-k cancel"
-	@$(BIN)/python -m tools.scripts.test --check $(ARGS)
+	@$(BIN)/python -m tools.scripts.test $(CHECK) $(ARGS)
 
 prove: venv-dev ## the same with nothing sampled, and each database in full: three quarters of an hour
-	@$(BIN)/python -m tools.scripts.test --check --prove $(ARGS)
+	@$(BIN)/python -m tools.scripts.test $(CHECK) --prove $(ARGS)
 
 check: venv-dev ## format, lint, types and the layers of imports
 	$(BIN)/python -m ruff format --check .

@@ -7,8 +7,7 @@ from decimal import Decimal
 from django.db import connection
 from django.db.models import Q
 
-from audit.checks import Check
-from audit.findings import MOST_OF_A_CHECK, Report
+from audit.checks import MOST_OF_A_CHECK, Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import BalanceRow, batched_keys, fetch, read
 from balances.models import Balance, HouseAccount

@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import EventRow, OrderRow, TradeRow
 from audit.scope import Progress, Scope

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from audit.balances import check_balances, check_some_balances
-from audit.checks import Check
+from audit.checks import Check, Report
 from audit.events import Timeline
-from audit.findings import Report
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
 from audit.open_orders import Reserved, check_open_orders, check_status
 from audit.reference_data import MarketState, ReferenceData, load_reference_data

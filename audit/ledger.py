@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CHUNK, EntryRow, TradeRow, TransferRow, fetch
 from balances.models import EntryKind, HouseAccount, LedgerEntry

@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from django.conf import settings
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow
 from audit.scope import Scope

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
 from core.money import DIGITS, stored_units

@@ -17,8 +17,7 @@ from decimal import Context, Decimal, localcontext
 from itertools import zip_longest
 from typing import Any
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import BalanceRow, EntryRow, EventRow, OrderRow, TradeRow, read

@@ -8,8 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audit.checks import REPLAYED, Check
-from audit.findings import Report
+from audit.checks import REPLAYED, Check, Report
 from audit.inspect import Positions, inspect_full, inspect_since
 from audit.models import AuditRun, Mode, Outcome
 from audit.reference_data import load_reference_data

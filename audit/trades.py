@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.reference_data import ReferenceData
 from audit.rows import CandleRow, OrderRow, TradeRow, read
 from audit.scope import Progress, Scope

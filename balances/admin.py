@@ -20,11 +20,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from balances import answers
-from balances.forms import TransferForm
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from balances.references import entries_named
 from balances.services import transfer
 from balances.statement import read_statement
+from balances.views import TransferForm
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain
@@ -86,7 +86,6 @@ class BalanceAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     fields = ("user", "currency", "available", "frozen", "total", "updated_at", "actions_on")
     readonly_fields = ("total", "actions_on")
-    keys = (("user__id__exact",),)
     search_help_text = "A user name, a user id or a currency, exactly; several words narrow."
 
     @admin.display
@@ -180,7 +179,6 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "currency", "created_at")
     fields = ("id", "account_name", "account", "currency", "kind", "amount", "reference", "created_at")
     readonly_fields = ("account_name",)
-    keys = (("account", "currency__code__exact"),)
     search_help_text = "A user name, an account, a transfer's reference or a trade id, exactly; several words narrow."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
@@ -207,7 +205,6 @@ class TransferAdmin(ReadOnlyAdmin):
     list_display = ("reference", "user", "currency", "amount", "reason", "operator", "created_at", "entry")
     list_filter = ("currency", "created_at")
     list_select_related = ("user", "operator")
-    keys = (("user__id__exact",),)
     search_help_text = "A reference, the name of the user or of the operator, exactly; several words narrow."
 
     @admin.display(description="")

@@ -1,6 +1,8 @@
 """Balances over REST: reading them, and the operators' transfers."""
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Annotated
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -8,20 +10,33 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from balances import answers
-from balances.forms import TransferForm
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
-from base.web.answers import answer, body
+from base.web.answers import answer, body, read_page
 from base.web.authentication import IsStaff, caller_id
 from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
+from base.web.forms import Form
 from base.web.openapi.operations import Call
-from base.web.pages import read_page
+from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from base.web.values import parse_id
+from markets.models import ASSET_PATTERN
 from markets.services import known_asset
 from users.services import find_user
 
 TAG = "balances"
 _EXAMPLE = {"userId": 1, "currency": "USD", "amount": "500", "reason": "welcome", "reference": "welcome-1"}
+
+
+class TransferForm(Form):
+    """A deposit or a withdrawal."""
+
+    user_id: Annotated[int, IDENTIFIER]
+    currency: Annotated[str, text(ASSET_PATTERN, 16)]
+    amount: Annotated[Decimal, NOT_ZERO]
+    reason: Annotated[str, line(200)]
+    reference: Annotated[str, text(r"[A-Za-z0-9._:-]{1,64}", 64)]
+
+
 _TRANSFER = Call(
     *(TAG, "transfer", "Deposit or withdraw", answers.Balance),
     text="A positive amount is deposited, a negative one withdrawn, once per reference.",

@@ -28,7 +28,7 @@ from base.web.openapi.operations import (
 from base.web.values import Id
 from marketdata import answers as marketdata
 from markets.answers import AssetCode, Symbol
-from operations.answers import Liveness, Readiness
+from operations.health import Liveness, Readiness
 from orders import answers as orders
 
 IN_PATHS: InPaths = {

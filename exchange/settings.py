@@ -19,7 +19,7 @@ from base.storage.redis import (
     transport_options,
 )
 from base.telemetry import logs
-from base.web.openapi.options import OPTIONS
+from base.web.openapi import OPTIONS
 from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
 
 # First of all: what is wrong with the settings is a line of the log too.
@@ -164,7 +164,7 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 # A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
-EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.channels.NobodyReads"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
 # how many threads read the database for all of them.

@@ -18,7 +18,7 @@ from base.streams.conflation import Conflator
 from base.streams.gap_detector import Position
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
-from base.streams.sharing import Shared
+from base.streams.threads import Shared
 from core import types as core
 from core.book import Book
 from core.types import Status

@@ -5,6 +5,7 @@ not the row's.
 """
 
 import logging
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,7 +20,7 @@ from core.money import DIGITS, stored_units, to_units, units_or_none
 from core.types import Order as CoreOrder
 from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from markets.services import known_market
-from matching.models import OrderBook, new_token
+from matching.models import TOKEN_BYTES, OrderBook
 from orders.models import Order
 from orders.representation import INFO_COLUMNS, OrderInfo
 from orders.services import resting_orders
@@ -83,7 +84,7 @@ def lock_book(symbol: str) -> BookRow:
 
 def renew_book(row: BookRow, now: datetime) -> str:
     """Write the row's new state with a new token, and return it. Raises GuardFailed if the row has another token."""
-    token = new_token()
+    token = secrets.token_hex(TOKEN_BYTES)
     state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, (token, *state, row.market_id, row.token))

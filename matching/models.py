@@ -10,10 +10,12 @@ from base.storage.fields import KeyField, choices_of
 from core.types import CommandKind, MarketStatus
 from markets.models import Market
 
+TOKEN_BYTES = 16
+
 
 def new_token() -> str:
     """16 random bytes in hex. Not a counter: after a failover or a restore the same number could come a second time."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(TOKEN_BYTES)
 
 
 class OrderBook(models.Model):

@@ -1,29 +1,59 @@
 """What a load balancer or a supervisor asks: is the process alive, and can it do its work? No one need sign in."""
 
-from typing import Final, Literal
+import os
+from typing import Annotated, Final, Literal
 
 import redis
 from django.conf import settings
-from django.db import Error
+from django.db import Error, OperationalError, connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from pydantic import Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict
 
-from audit.models import Outcome
+from audit.models import Mode, Outcome
 from audit.run import last_run
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.outages import is_read_only
 from base.storage.redis import redis_client
 from base.web.errors import timestamp
+from base.web.values import Count, Instant, described
 from commands.models import Command
 from core.types import MarketStatus
 from markets.models import Market
 from matching.worker.heartbeat import live_workers
-from operations.answers import LastAudit, Liveness, Readiness
 
 OK: Final = "ok"
 AWAY: Final = "away"
 READ_ONLY: Final = "read-only"
+
+
+class Liveness(TypedDict):
+    status: Literal["ok"]
+
+
+@with_config(extra="ignore")
+class LastAudit(TypedDict):
+    """What the newest audit found."""
+
+    mode: Annotated[str, WithJsonSchema({"type": "string", "enum": [mode.lower() for mode in Mode.values]})]
+    at: Instant
+    findings: Annotated[Count | None, described("Null for an audit that could not run.")]
+
+
+@with_config(extra="allow")
+class Readiness(TypedDict):
+    """Whether the process can do its work, and what it needs for it."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    database: Annotated[Literal["ok", "away", "read-only"], described("Where it is not ok, the answer is 503.")]
+    redis: Literal["ok", "away"]
+    oldestCommandSeconds: Annotated[
+        Annotated[float, Field(ge=0)] | None, described("How long the first command of all inboxes has been waiting.")
+    ]
+    workers: Annotated[dict[str, Count] | None, described("How many serve each market that is not halted.")]
+    lastAudit: Annotated[LastAudit | None, described("Null before the first.")]
 
 
 @require_safe
@@ -50,14 +80,27 @@ def ready(_: HttpRequest) -> JsonResponse:
     try:
         workers = _workers()
         state |= {"oldestCommandSeconds": _oldest_command_seconds(), "workers": workers, "lastAudit": _last_audit()}
-        # It changes no row and locks none, but a database that takes no writes refuses it.
-        Command.objects.filter(pk=0).update(order_id=None)
+        _refuse_read_only()
     except Error as error:
         state |= {"status": "unavailable", "database": READ_ONLY if is_read_only(error) else AWAY}
         return JsonResponse(state, status=503)
     if not all(workers.values()):
         state["status"] = "degraded"
     return JsonResponse(state)
+
+
+def _refuse_read_only() -> None:
+    """Raise the database's error where it takes no writes. Waits for no lock."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            # A write would wait for whoever writes, because SQLite locks its whole file.
+            cursor.execute("PRAGMA query_only")
+            (is_query_only,) = cursor.fetchone()
+        if is_query_only or not os.access(connection.settings_dict["NAME"], os.W_OK):
+            raise OperationalError("attempt to write a readonly database")
+    else:
+        # It changes no row and locks none.
+        Command.objects.filter(pk=0).update(order_id=None)
 
 
 def _workers() -> dict[str, int]:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from base.web.admin import NOTHING
 from base.web.errors import timestamp
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from core.money import plain
 from marketdata.tape import last_trades
 from markets.models import Market

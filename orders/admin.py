@@ -36,7 +36,6 @@ class OrderAdmin(OfMarketsAdmin):
     )
     list_filter = ("status", "phase", "market", "side", "type", "time_in_force", "created_at")
     list_select_related = ("user",)
-    keys = (("user__id__exact",),)
     search_help_text = (
         "An order id, client order id, user name, symbol or correlation id, exactly; several words narrow."
     )
@@ -78,7 +77,6 @@ class OrderEventAdmin(OfMarketsAdmin):
     )
     list_filter = ("status", "active", "market", "created_at")
     list_select_related = ("user",)
-    keys = (("order__id__exact",),)
     search_help_text = (
         "An event id such as BTC-USDT-17, an order id, a user name or a symbol, exactly; several words narrow."
     )

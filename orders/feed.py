@@ -7,8 +7,8 @@ from base.streams import Message, publish
 from base.streams.gap_detector import Position
 from base.streams.messages import RESET
 from base.streams.request import StreamRequest
-from base.streams.sharing import Shared
 from base.streams.signin import account_named, sign_in
+from base.streams.threads import Shared
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent

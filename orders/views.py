@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
-from base.web.answers import answer, body
+from base.web.answers import answer, body, read_page
 from base.web.authentication import IsStaff, caller_id, own_user_id
 from base.web.errors import (
     ClientOrderIdReused,
@@ -25,14 +25,12 @@ from base.web.errors import (
 )
 from base.web.forms import printable
 from base.web.openapi.operations import OLD_USER_ID, TEXT, Call, Query
-from base.web.pages import read_page
 from base.web.values import parse_id
 from core.types import ACTIVE_PHASES, Phase, Status
 from markets.answers import Symbol
 from markets.models import Market, Trade
 from markets.services import find_market
 from orders import answers, log, services
-from orders.forms import BatchForm, OrderForm, read_batch, read_order
 from orders.models import Order, OrderEvent
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
@@ -42,7 +40,7 @@ from orders.representation import (
     represent_order,
     represent_result,
 )
-from orders.terms import OrderTerms
+from orders.terms import BatchForm, OrderForm, OrderTerms, read_batch, read_order
 from users.services import find_user
 
 TAG, STREAMS = "orders", "streams"

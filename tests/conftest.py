@@ -15,7 +15,7 @@ from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
 from base.web.authentication import active_limit
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from markets.services import known_market
 from matching import books
 from tests.integration.stream.client import StreamClient

@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Contains
 from django.http import HttpRequest, HttpResponse
 
-from base.web.admin import CappedPaginator, ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
+from base.web.admin import ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
 from users.models import User
 
 # Generic for the type checker only.
@@ -31,8 +31,6 @@ class UserAdmin(ExactSearch, _UserAdmin):
     list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
     list_per_page = 50
     ordering = ("-id",)
-    paginator = CappedPaginator
-    keys = (("is_staff__exact",), ("is_superuser__exact",))
     search_help_text = "The whole id, name or address; or else a part of the name or of the address."
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False

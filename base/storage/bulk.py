@@ -12,20 +12,19 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, models
 
-from base.storage.batched import batched
 from base.storage.fields import AmountField, TurnoverField
-from core.money import UNIT, plain_units
+from core.money import UNIT
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
-_chunks = functools.partial(batched, size=ROWS_PER_STATEMENT)
 
 _WORD = re.compile(r"[A-Za-z0-9 ._:@+-]*", re.ASCII)
 
+T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
 
 
@@ -214,7 +213,7 @@ def _decimal(units: int | None) -> str:
 
 def _turnover(units: int | None) -> str:
     """A turnover for SQLite, which keeps it as a text."""
-    return "NULL" if units is None else f"'{plain_units(units)}'"
+    return "NULL" if units is None else f"'{_decimal(units)}'"
 
 
 def _word(text: str) -> str:
@@ -236,6 +235,10 @@ def _column(field: Any) -> Any:
     target = field.target_field.clone()
     target.column = field.column
     return target
+
+
+def _chunks(rows: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (rows[start : start + ROWS_PER_STATEMENT] for start in range(0, len(rows), ROWS_PER_STATEMENT))
 
 
 def _quoted(name: str) -> str:

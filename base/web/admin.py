@@ -2,18 +2,18 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
-from django.db.models import ForeignKey, Model, Q, QuerySet
+from django.db.models import ForeignKey, Max, Model, Q, QuerySet
 from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -21,6 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from base.storage.fields import AmountField
+from base.storage.time_limit import TimeLimit
 from base.web.errors import timestamp
 from base.web.values import parse_id
 from core.money import plain
@@ -31,6 +32,12 @@ admin.site.index_title = "Operations"
 admin.site.site_url = None
 
 NOTHING = "-"
+# Nobody turns more pages than this; what lies behind is found by filters and search.
+MOST_ROWS = 10_000
+# How long a list may keep the database busy.
+LIST_SECONDS = 2.0
+# The ranges of keys that are read one after the other: how large the first is, and by how much each next one is larger.
+FIRST_RANGE, GROWTH = 10_000, 4
 
 # What packages show on the page of a model that stands below them: a title and the content, by the model's label.
 # Empty content is left out.
@@ -62,20 +69,57 @@ else:
     _ModelAdmin, _Paginator = admin.ModelAdmin, Paginator
 
 
-class CappedPaginator(_Paginator):
-    """Counts no further than MOST_ROWS; what lies behind is found by filters and search."""
+class BoundedPaginator(_Paginator):
+    """Finds the keys of the newest MOST_ROWS rows, for as long as the time limit allows, and shows no others.
+
+    Most columns have no index, because each would cost every order: a filter by a value that is rare reads the whole
+    table. So the keys are looked for range by range, and what was found when the time is over is shown.
+    """
+
+    object_list: Any
+    # The key down to which all were found, where the time was over before the table's end.
+    read_back_to: int | None = None
+    was_exceeded = False
+    seconds = LIST_SECONDS
 
     @cached_property
+    def keys(self) -> list[Any]:
+        keys = self.object_list.values_list("pk", flat=True)
+        with TimeLimit(self.seconds, self.seconds) as limit:
+            if set(keys.query.order_by) <= {"-pk", "-id"}:
+                found = self._newest(keys, limit)
+            else:
+                found = limit.read(lambda: list(keys[:MOST_ROWS])) or []
+        self.was_exceeded = limit.was_exceeded
+        return found
+
+    @property
     def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[:MOST_ROWS].count())
+        return len(self.keys)
 
     def page(self, number: int | str) -> Any:
-        """One page, its keys found first: the database then sorts keys out of an index, not whole joined rows."""
         page: Any = super().page(number)
-        rows: Any = self.object_list
-        page.object_list = rows.filter(pk__in=list(page.object_list.values_list("pk", flat=True)))
+        first = (page.number - 1) * self.per_page
+        page.object_list = self.rows(self.keys[first : first + self.per_page])
         return page
+
+    def rows(self, keys: list[Any]) -> Any:
+        """By their keys: the database sorts keys out of an index, and not whole joined rows."""
+        return self.object_list.filter(pk__in=keys)
+
+    def _newest(self, keys: Any, limit: TimeLimit) -> list[Any]:
+        """Each range is larger than the one before, so that few queries read a table that an index serves."""
+        found: list[Any] = []
+        high, size = limit.read(lambda: keys.model._default_manager.aggregate(last=Max("pk"))["last"]) or 0, FIRST_RANGE
+        while high > 0 and len(found) < MOST_ROWS:
+            within = keys.filter(pk__gt=high - size, pk__lte=high)[: MOST_ROWS - len(found)]
+            more = limit.read(lambda: list(within))  # noqa: B023
+            if more is None:
+                self.read_back_to = high + 1
+                break
+            found += more
+            high, size = high - size, size * GROWTH
+        return found
 
 
 class PlainDecimalField(forms.DecimalField):
@@ -114,57 +158,15 @@ class PlainAdmin(_ModelAdmin):
         return shown(self.model, name)
 
 
-# Nobody turns more pages than this; counting a million rows would make every list as slow as the largest table.
-MOST_ROWS = 10_000
-
-
-# What a filter looks through: most columns have no index, and a value that is rare would have the whole table read.
-WINDOW = 100_000
-
-
-BEFORE = "before"
-
-
 class BoundedChangeList(ChangeList):
-    """A list whose filters look through the newest WINDOW of the rows that the search found, and lead further back."""
+    """A list of the rows that its paginator found, also where they fit on one page."""
 
-    # The oldest row that was looked at, where there may be older ones; and the row before which the window lies.
-    model_admin: Any
-    window_ends: int | None = None
-    before: int | None = None
+    paginator: Any
 
-    def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        return {name: value for name, value in super().get_filters_params(params).items() if name != BEFORE}
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
-        keys, broad = self.model_admin.read_search(self.query)
-        # The search is read once: it asks what each word means.
-        query, self.query = self.query, ""
-        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters).filter(*keys, *broad)
-        self.query = query
-        self.before = parse_id(request.GET.get(BEFORE, ""))
-        if self.before is not None:
-            keys = [*keys, Q(pk__lt=self.before)]
-            rows = rows.filter(pk__lt=self.before)
-        named = self.get_filters_params()
-        keyed = self.model_admin.keyed_by(named)
-        if not broad and named.keys() <= keyed.keys():
-            return rows
-        found = self.root_queryset.order_by("-pk").filter(*keys, **{name: values[-1] for name, values in keyed.items()})
-        self.window_ends = found.values_list("pk", flat=True)[WINDOW - 1 : WINDOW].first()
-        return rows if self.window_ends is None else rows.filter(pk__gte=self.window_ends)
-
-    @property
-    def window(self) -> str:
-        return f"{WINDOW:,}"
-
-    @property
-    def further_back(self) -> str:
-        return str(self.get_query_string({BEFORE: self.window_ends}, remove=[PAGE_VAR]))
-
-    @property
-    def newest(self) -> str:
-        return str(self.get_query_string(remove=[PAGE_VAR, BEFORE]))
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page or (self.show_all and self.can_show_all):
+            self.result_list = self.paginator.rows(self.paginator.keys)
 
 
 class ExactSearch:
@@ -175,9 +177,8 @@ class ExactSearch:
     """
 
     model: Any
-    change_list_template: Any = "admin/windowed_list.html"
-    # The parameters of links to the list that an index serves, alone or together.
-    keys: tuple[tuple[str, ...], ...] = ()
+    change_list_template: Any = "admin/bounded_list.html"
+    paginator: Any = BoundedPaginator
     # Makes the search box appear; `find` does the searching.
     search_fields: Any = ("pk",)
 
@@ -194,27 +195,12 @@ class ExactSearch:
         """The rows that any other word stands for, many perhaps, such as those of a market; None for none."""
         return None
 
-    def keyed_by(self, named: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the parameters that an index serves together, as `find` does a word."""
-        for names in self.keys:
-            if named.keys() >= set(names):
-                return {name: named[name] for name in names}
-        return {}
-
-    def read_search(self, search_term: str) -> tuple[list[Q], list[Q]]:
-        """The conditions of a search: those that an index finds, and those that only narrow."""
-        keys: list[Q] = []
-        broad: list[Q] = []
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         for word in search_term.split():
-            narrowed = self.reserved(word)
-            found = self._found(word) if narrowed is None else None
-            if narrowed is None and found is None:
-                narrowed = self.narrow(word)
-            if narrowed is not None:
-                broad.append(narrowed)
-            else:
-                keys.append(found or Q(pk__in=[]))
-        return keys, broad
+            queryset = queryset.filter(self.reserved(word) or self._found(word) or self.narrow(word) or Q(pk__in=[]))
+        return queryset, False
 
     def _found(self, word: str) -> Q | None:
         """One condition that one index serves: for an OR of several the database might rather read the whole table."""
@@ -224,12 +210,6 @@ class ExactSearch:
             return Q(pk__in={pk for condition in meant for pk in rows.filter(condition)[:MOST_ROWS]})
         return meant[0] if meant else None
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        keys, broad = self.read_search(search_term)
-        return queryset.filter(*keys, *broad), False
-
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         return BoundedChangeList
 
@@ -238,7 +218,6 @@ class ReadOnlyAdmin(ExactSearch, PlainAdmin):
     """Rows that only the services write: may be looked at, filtered and searched, by those who may view them."""
 
     actions = None
-    paginator = CappedPaginator
     # By any other column, all rows would have to be sorted.
     ordering = ("-pk",)
     sortable_by = ()

@@ -1,10 +1,14 @@
 """What every REST view shares: who is asking, how bodies are read, what answers and refusals have in common."""
 
+import json
 import logging
-from typing import Any
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
 
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
@@ -16,8 +20,9 @@ from rest_framework.response import Response
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.body import MAX_BYTES, parse_object
-from base.web.errors import ExchangeError, error_body, timestamp
+from base.web.errors import BodyTooLarge, ExchangeError, InvalidField, MalformedBody, error_body, timestamp
+from base.web.forms import parse_limit
+from base.web.values import parse_id
 
 logger = logging.getLogger(__name__)
 
@@ -121,3 +126,94 @@ def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(_request: HttpRequest) -> HttpResponse:
     """A defect. The log has its traceback; the client learns only that the outcome is unknown."""
     return JsonResponse(error_body(ExchangeError("something broke: the outcome is unknown")), status=500)
+
+
+MAX_BYTES = 65_536
+MAX_DEPTH = 8
+MAX_NUMBER_LENGTH = 20
+
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body. Raises MalformedBody or BodyTooLarge; never anything else."""
+    if len(body) > MAX_BYTES:
+        raise BodyTooLarge(f"the body has more than {MAX_BYTES} bytes", maxBytes=MAX_BYTES)
+    try:
+        text = body.decode("utf-8")
+        _refuse_deep(text)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_short_int,
+            parse_float=_short_float,
+        )
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody(f"the body is not acceptable JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedBody("the body is not a JSON object")
+    return value
+
+
+def _refuse_deep(text: str) -> None:
+    """Count brackets before parsing: the parser itself would recurse. Those inside texts do not count.
+
+    Without escapes, texts are what stands between each second quote and the next. An escape outside of a text is no
+    JSON: up to there the brackets were counted as the parser would, and it stops there.
+    """
+    outside = "".join(_ESCAPE.sub("", text).split('"')[::2])
+    depth = 0
+    for bracket in _BRACKET.findall(outside):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that comes twice: a signature or a proxy may have read the other one."""
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return names
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ValueError("a number is too long")
+    return int(digits)
+
+
+def _short_float(digits: str) -> float:
+    if len(digits) > MAX_NUMBER_LENGTH:
+        raise ValueError("a number is too long")
+    return float(digits)
+
+
+DEFAULT_LIMIT = 50
+MOST = 500
+
+M = TypeVar("M", bound=Model)
+
+
+def read_page(
+    request: Request, rows: QuerySet[M], represent: Callable[[M], Mapping[str, Any]], *, oldest_first: bool = False
+) -> Response:
+    """One page as a list, with `nextCursor` beside it in the envelope: null on the last page. Raises InvalidField."""
+    limit = parse_limit(request.query_params.get("limit"), DEFAULT_LIMIT, MOST)
+    cursor = request.query_params.get("cursor")
+    if cursor is not None:
+        last_seen = parse_id(cursor)
+        if last_seen is None:
+            raise InvalidField("cursor", "INVALID_CURSOR", "cursor must be the nextCursor of an earlier page")
+        rows = rows.filter(pk__gt=last_seen) if oldest_first else rows.filter(pk__lt=last_seen)
+    found = list(rows.order_by("pk" if oldest_first else "-pk")[: limit + 1])
+    page = found[:limit]
+    response = answer([represent(row) for row in page])
+    response.data["nextCursor"] = str(page[-1].pk) if len(found) > limit else None
+    return response

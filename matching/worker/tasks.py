@@ -3,15 +3,41 @@
 import logging
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import bootsteps, current_app, shared_task
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from prometheus_client import start_http_server
 from structlog.contextvars import bound_contextvars
 
+from base.telemetry.metrics import registry
 from commands import queue
 from matching.worker import poller
-from matching.worker.metrics_server import MetricsServer
 from matching.worker.subscription import MarketPoller, MarketSubscription
 
 logger = logging.getLogger(__name__)
+
+
+class MetricsServer(bootsteps.StartStopStep):
+    """Listens on METRICS_PORT, in a thread, from the worker's start to its end."""
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        super().__init__(worker, **kwargs)
+        self.enabled = bool(settings.METRICS_PORT)
+        self.server: Any = None
+
+    def start(self, worker: Any) -> None:
+        try:
+            self.server, _ = start_http_server(settings.METRICS_PORT, registry=registry())
+        except OSError as error:
+            raise ImproperlyConfigured(f"METRICS_PORT {settings.METRICS_PORT} cannot be used: {error}") from error
+
+    def stop(self, parent: Any) -> None:
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+    terminate = stop
 
 
 # Stored nowhere: a monitor such as Flower hears it, as long as its first orders and trades need.

@@ -1,4 +1,4 @@
-"""Real processes: each test has a demo of its own, which is gone when the test is over."""
+"""Real processes: a demo that most tests share, and one of its own for a test that needs other settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,23 @@ from tests.e2e.processes import Demo
 from tests.e2e.shell import Shell
 
 
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Its tests end it as they like, and start it where they need it running: each start takes five seconds."""
+    yield from _demo(tmp_path_factory.mktemp("demo"))
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    demo = Demo(tmp_path)
+def own_demo(tmp_path: Path) -> Iterator[Demo]:
+    yield from _demo(tmp_path)
+
+
+def _demo(folder: Path) -> Iterator[Demo]:
+    demo = Demo(folder)
     try:
         yield demo
     finally:
-        if demo.process is not None:
-            demo.interrupt()
+        demo.end()
 
 
 @pytest.fixture

@@ -50,6 +50,16 @@ class Demo:
                 process_group=0,
             )
 
+    def ensure_running(self) -> None:
+        """With its traders, on whatever data there is."""
+        if self.process is None:
+            self.start()
+            self.wait_until_ready()
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.interrupt()
+
     def text(self) -> str:
         return self.output.read_text()
 
@@ -102,12 +112,12 @@ class Demo:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def processes(self) -> list[str]:
+    def processes(self) -> dict[int, str]:
         """What runs on the data folder: on Linux whatever has it in its environment, elsewhere what was started."""
         if sys.platform == "linux":
             return _with_variable(f"DATA_DIR={self.data}")
         pids = re.findall(r", pid (\d+)", (self.data / "logs" / "processes.log").read_text())
-        return [pid for pid in pids if is_alive(int(pid))]
+        return {int(pid): pid for pid in pids if is_alive(int(pid))}
 
 
 def wait_until(condition: Callable[[], object], seconds: float, explain: Callable[[], object] = str) -> None:
@@ -117,13 +127,13 @@ def wait_until(condition: Callable[[], object], seconds: float, explain: Callabl
         time.sleep(0.1)
 
 
-def _with_variable(text: str) -> list[str]:
-    found = []
+def _with_variable(text: str) -> dict[int, str]:
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
             if text.encode() in variables:
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             # It ended while we looked, or is somebody else's.
             continue

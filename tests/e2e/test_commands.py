@@ -128,6 +128,7 @@ def test_the_audit_beside_the_demo(running: Shell) -> None:
         assert "clean" in running.run(documented.replace("--quick", option))
 
 
+@pytest.mark.long
 @runs("make demo")
 def test_demo(short_demo: Process) -> None:
     assert short_demo.running
@@ -135,6 +136,7 @@ def test_demo(short_demo: Process) -> None:
     assert re.search(r"orders\s+\d+ accepted", short_demo.log.read_text())
 
 
+@pytest.mark.long
 @runs("manage.py migrate", "manage.py createsuperuser", "gunicorn", "uvicorn", "celery worker", "celery beat")
 def test_the_processes_by_hand(shell: Shell) -> None:
     stream_port, password = free_port(), "correct horse"
@@ -181,13 +183,13 @@ def test_the_drawing_of_the_road_is_the_way_of_an_order(shell: Shell) -> None:
     assert [step for step in steps if not any(file.startswith(STEPS[step]) for file in visited)] == []
 
 
+@pytest.mark.long
 @runs("make test", "tools.scripts.test")
 def test_a_few_tests(shell: Shell) -> None:
     [documented] = [line for line in command_lines("CONTRIBUTING.md") if name_of(line) == "tools.scripts.test"]
     assert re.search(r"SQLite .* passed", shell.run(documented))
-    # Without the checks, which take a minute or more: see test_commands_long.
-    command = shell.run('make -n test ARGS="--only sqlite tests/unit/test_tidy.py -q"').replace(" --check ", " ")
-    assert re.search(r"SQLite .* passed", shell.run(command))
+    printed = shell.run('make test CHECK= ARGS="--only sqlite tests/unit/test_tidy.py -q"')
+    assert re.search(r"SQLite .* passed", printed)
 
 
 @runs("make format", "make clean")

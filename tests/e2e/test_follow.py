@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.clients import PASSWORD
 from tests.e2e.flower import Flower, watched_by_flower
@@ -24,6 +25,11 @@ OURS = ("web", "worker", "beat", "seed")
 # What Celery prints when it is asked to stop.
 PRINTED = (b"worker: ", b"Waiting gracefully")
 ORDER = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}
+
+
+@pytest.fixture
+def demo(own_demo: Demo) -> Demo:
+    return own_demo
 
 
 def test_an_order_is_followed_and_no_secret_is_told(demo: Demo) -> None:

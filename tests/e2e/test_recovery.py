@@ -1,6 +1,7 @@
 """Killing and freezing processes in the middle of trading loses no order, doubles none, and keeps every cent."""
 
 import itertools
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -17,12 +18,25 @@ PATIENCE = timedelta(seconds=10)
 
 
 def test_kill_9_of_worker_redis_and_web_and_a_frozen_redis_lose_no_order(demo: Demo) -> None:
-    demo.start()
-    demo.wait_until_ready()
+    demo.ensure_running()
     with User(demo.address, "admin") as admin, User(demo.address, "alice") as alice, User(demo.address, "bob") as bob:
         _trade_while_processes_die(demo, admin, alice, bob)
     assert demo.interrupt() == 0, demo.text()
+    assert demo.processes() == {}
     _check_books(demo.data / "exchange.sqlite3")
+
+
+def test_a_data_folder_that_is_removed_ends_the_demo_with_one_line(demo: Demo) -> None:
+    demo.end()
+    demo.start("--no-traders")
+    demo.wait_until_ready()
+    before = demo.text()
+    shutil.rmtree(demo.data)
+    assert demo.wait(40) == 1
+    assert demo.text().removeprefix(before).splitlines() == [
+        f"{demo.data} was removed while the demo ran; start it again, and it begins with nothing",
+        "stopping",
+    ]
 
 
 def _trade_while_processes_die(demo: Demo, admin: User, alice: User, bob: User) -> None:

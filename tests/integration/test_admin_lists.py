@@ -1,20 +1,23 @@
 """The admin's lists and pages: what is searched and filtered, and at what cost."""
 
+import time
 from collections.abc import Iterator
-from urllib.parse import parse_qsl
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoDbBlocker
 
 from balances.models import LedgerEntry, Transfer
+from base.storage import time_limit
 from base.web import admin as shared
 from markets.models import Trade
 from matching.models import OrderBook
 from orders.models import Order, OrderEvent
 from tests.support.rows import shared_rows
 from tests.support.world import World, fund, person
+from users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -83,19 +86,54 @@ def test_nobody_hides_a_market_or_an_asset_behind_its_name(world, operator, page
     assert set(there) <= set(listed(operator, page, q=word))
 
 
+@pytest.fixture
+def slow(monkeypatch):
+    """Each row of a list takes a tenth of a second, and the list may take a quarter."""
+    read = shared.PlainAdmin.get_queryset
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        connection.connection.create_function("SLEEP", 1, lambda seconds: time.sleep(seconds) or 0)
+        monkeypatch.setattr(time_limit, "SQLITE_INSTRUCTIONS", 10)
+    monkeypatch.setattr(
+        shared.PlainAdmin, "get_queryset", lambda self, request: read(self, request).extra(where=["SLEEP(0.1) = 0"])
+    )
+    monkeypatch.setattr(shared.BoundedPaginator, "seconds", 0.25)
+    monkeypatch.setattr(shared, "FIRST_RANGE", 1)
+    monkeypatch.setattr(shared, "GROWTH", 1)
+
+
 @pytest.mark.dialect
-def test_filters_look_through_the_newest_rows_and_lead_further_back(world, operator, monkeypatch):
-    monkeypatch.setattr(shared, "WINDOW", 2)
-    page = operator.get(reverse("admin:orders_order_changelist"), {"side__exact": "SELL"})
+def test_a_list_that_takes_too_long_shows_what_was_found_so_far(world, operator, slow):
+    began = time.monotonic()
+    page = operator.get(reverse("admin:orders_order_changelist"), {"market__symbol__exact": "BTC-USD"})
+    assert time.monotonic() - began < 2
+    assert [row.client_order_id for row in page.context["cl"].result_list] == ["third", "second"]
+    text = " ".join(page.content.decode().split())
+    assert "took longer than 0.3 seconds and was broken off" in text
+    assert f"all rows back to {order('second').id}; older ones were not read" in text
+    assert "search for something that names them: An order id, client order id" in text
+
+
+@pytest.mark.dialect
+def test_a_list_that_finds_nothing_in_time_says_so(world, operator, slow, monkeypatch):
+    monkeypatch.setattr(shared, "FIRST_RANGE", 1000)
+    page = operator.get(reverse("admin:orders_order_changelist"))
     assert list(page.context["cl"].result_list) == []
-    assert f"back to {order('second').id}" in page.content.decode()
-    older = dict(parse_qsl(page.context["cl"].further_back.removeprefix("?")))
-    assert listed(operator, "orders_order", **older) == [order("bob-1")]
-    newest = dict(parse_qsl(operator.get(page.request["PATH_INFO"], older).context["cl"].newest.removeprefix("?")))
-    assert newest == {"side__exact": "SELL"}
-    # By an index nothing needs to be looked through.
-    assert len(listed(operator, "orders_order", user__id__exact=world.alice.user.id)) == 3
-    assert [row.client_order_id for row in listed(operator, "orders_order", q="alice", status__exact="FILLED")] == []
+    last = Order.objects.latest("id").id
+    assert f"all rows back to {last + 1}" in page.content.decode()
+
+
+@pytest.mark.parametrize("ordering", ["", "0"], ids=["by key", "by name"])
+def test_a_list_that_is_read_in_time_has_all_rows_and_no_word_of_time(world, operator, ordering, monkeypatch):
+    monkeypatch.setattr(shared, "FIRST_RANGE", 1)
+    names = {"alice", "bob", "carol", "staff"}
+    page = operator.get(reverse("admin:users_user_changelist"), {"o": ordering} if ordering else {})
+    listed_names = [user.username for user in page.context["cl"].result_list]
+    assert names <= set(listed_names)
+    assert not ordering or listed_names == sorted(listed_names)
+    assert 'id="time-limit"' not in page.content.decode()
+    everybody = operator.get(reverse("admin:users_user_changelist"), {"all": ""})
+    assert len(everybody.context["cl"].result_list) == User.objects.count()
 
 
 @pytest.mark.parametrize(
@@ -248,9 +286,10 @@ def test_a_list_costs_the_same_however_long_it_is(world, operator, page, django_
         trader = person(f"trader{number}")
         fund(trader.user, USD="1000")
         world.play(trader, "buy 0.1 @ 100.5")
-    with django_assert_max_num_queries(8):
-        assert len(listed(operator, page)) > 5
+    # Three of them set the time limit.
     with django_assert_max_num_queries(10):
+        assert len(listed(operator, page)) > 5
+    with django_assert_max_num_queries(14):
         listed(operator, page, q="alice")
 
 

@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit import balances, run
-from audit.checks import NOT_IN_QUICK, REPLAYED, Check
-from audit.findings import MOST_OF_A_CHECK, Report
+from audit.checks import MOST_OF_A_CHECK, NOT_IN_QUICK, REPLAYED, Check, Report
 from audit.inspect import Positions
 from audit.models import AuditRun
 from audit.rows import BalanceRow

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from commands import backlog
+from commands import queue
 from commands.models import Command
 from orders.models import Order
 from tests.integration.test_intake import statements
@@ -22,7 +22,7 @@ def busy(world: World, settings: Any) -> World:
     settings.INTAKE_MAX_WAITING = 2
     for number in range(3):
         place(world, clientOrderId=f"k-{number}")
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     return world
 
 
@@ -43,10 +43,10 @@ def test_a_full_inbox_refuses_new_orders_and_stores_nothing(busy):
 def test_an_old_command_refuses_new_orders(world, settings):
     place(world)
     Command.objects.update(created_at=timezone.now() - timedelta(seconds=29))
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     assert place(world).status_code == 202
     Command.objects.update(created_at=timezone.now() - timedelta(seconds=31))
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     answer = place(world)
     assert (answer.status_code, answer.body["error"], answer["Retry-After"]) == (503, "MARKET_BUSY", "5")
     assert answer.body["data"] == {"symbol": world.symbol, "oldestSeconds": 31, "maxAgeSeconds": 30}
@@ -69,10 +69,10 @@ def test_cancels_are_taken_and_orders_again_once_it_is_drained(busy):
     assert busy.alice.call("DELETE", f"/orders/{first.id}").status_code == 202
     assert busy.alice.call("DELETE", "/orders").status_code == 202
     assert Command.objects.count() == 6
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     assert place(busy).status_code == 503
     busy.match()
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     assert place(busy).status_code == 202
     assert busy.alice.get(f"/orders/{second.id}")["status"] == "CANCELLED"
 
@@ -100,10 +100,10 @@ def test_the_inbox_is_looked_at_twice_a_second_at_most(world):
     with statements() as seen:
         place(world)
     assert "SELECT commands" not in seen
-    backlog.find_backlog.cache_clear()
+    queue.find_backlog.cache_clear()
     with statements() as seen:
-        backlog.refuse_when_busy(world.symbol)
-        backlog.refuse_when_busy(world.symbol)
+        queue.refuse_when_busy(world.symbol)
+        queue.refuse_when_busy(world.symbol)
     assert len(seen) == 2, "the oldest, and how many"
 
 
@@ -113,6 +113,6 @@ def test_no_more_is_counted_than_matters(world, settings):
         place(world)
     rows = [Command(market_id=world.symbol, kind="CANCEL", order_id=1, created_at=timezone.now()) for _ in range(20)]
     Command.objects.bulk_create(rows)
-    backlog.find_backlog.cache_clear()
-    assert backlog.find_backlog(world.symbol).waiting == 6
+    queue.find_backlog.cache_clear()
+    assert queue.find_backlog(world.symbol).waiting == 6
     Command.objects.filter(kind="CANCEL").delete()

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from balances import services as balances
-from base.web.body import MAX_BYTES
+from base.web.answers import MAX_BYTES
 from commands import queue
 from commands.models import Command
 from markets.services import create_market

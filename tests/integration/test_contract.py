@@ -13,7 +13,7 @@ from base.streams import Message
 from base.streams.messages import data_text
 from base.web.errors import ExchangeError
 from base.web.openapi.operations import BEARER
-from commands.backlog import find_backlog
+from commands.queue import find_backlog
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare

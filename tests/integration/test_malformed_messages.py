@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_junk_beside_the_queues_ends_no_worker(exchange: Live, symbol: str) -> N
             redis.hset("unacked", str(number), entry)
             redis.zadd("unacked_index", {str(number): 1})
         worker = exchange.processes["worker"]
-        worker.end()
+        worker.end(signal.SIGTERM)
         worker.start()
         it_goes_on(exchange, symbol)
         wait_for(lambda: redis.hlen("unacked"), lambda left: left == 0)

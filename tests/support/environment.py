@@ -11,7 +11,7 @@ if "TEST_LANES" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
     _number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
     os.environ.update(json.loads(os.environ.pop("TEST_LANES"))[_number])
 os.environ.setdefault("DEMO", "1")
-# The cast asks faster than anybody may. The tests of the limit switch it on, live processes that have it say so.
+# No rate limit, because tests send more requests than a user may. The tests of the limit set their own.
 os.environ["RATE_LIMIT"] = "off"
 # Another one in each run, so that what is sampled moves. All processes of a run inherit it: see tests.support.sampling.
 os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(1_000_000)))

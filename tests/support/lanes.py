@@ -10,14 +10,16 @@ from xdist.scheduler import LoadScopeScheduling
 # First the longest, so that no lane is left alone with one of them at the end.
 FIRST = ("tests/chaos", "tests/proof", "tests/e2e", "tests/integration/stream", "tests/integration")
 # Their tests have nothing in common that would have to be made twice, and are long.
-APART = ("tests/proof/test_streams.py", "tests/proof/test_failpoints.py", "tests/e2e/test_demo.py")
+APART = ("tests/proof/test_streams.py", "tests/proof/test_failpoints.py")
 # By the first part of a path. Those that kill servers would disturb one another in two lanes at a time, and those that
-# share a running exchange would start it twice.
+# share a running exchange or demo would start it twice.
 TOGETHER = {
     "tests/chaos": "chaos",
     "tests/integration/test_scenarios.py": "exchange",
     "tests/integration/test_idempotency.py": "exchange",
     "tests/proof/test_description.py": "exchange",
+    "tests/e2e/test_demo.py": "demo",
+    "tests/e2e/test_recovery.py": "demo",
 }
 
 

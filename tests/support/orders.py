@@ -6,8 +6,7 @@ from decimal import Decimal
 from django.db.models import F
 from django.utils import timezone
 
-from audit.checks import Check
-from audit.findings import Report
+from audit.checks import Check, Report
 from audit.inspect import Positions, inspect_full, inspect_since
 from audit.reference_data import load_reference_data
 from audit.replay import Replay

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from base.web.body import MAX_DEPTH, parse_object
+from base.web.answers import MAX_DEPTH, parse_object
 from base.web.errors import MalformedBody
 
 

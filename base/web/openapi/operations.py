@@ -9,9 +9,9 @@ from django.contrib.auth.models import AnonymousUser
 from drf_spectacular.openapi import AutoSchema
 
 from base.web import errors
+from base.web.answers import DEFAULT_LIMIT, MOST
 from base.web.forms import Form
 from base.web.openapi.refusals import Refused
-from base.web.pages import DEFAULT_LIMIT, MOST
 from base.web.values import ID, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
