@@ -125,7 +125,7 @@ class Bench:
         self.report.add(Row(name, old / young, "x", 0.85, detail=detail))
 
     def picture(self) -> None:
-        if self.by_batch_size and self.by_depth and self.naive:
+        if self.by_batch_size and self.by_depth and self.naive and self.size == 1:
             draw(
                 HERE / "throughput.svg",
                 by_batch_size=self.by_batch_size,

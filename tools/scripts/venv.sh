@@ -38,14 +38,12 @@ find_python() {
 }
 
 # In the background a program ignores Ctrl-C, which would make Python print a traceback: it is ended here.
-child=
 run() {
     "$@" &
-    child=$!
-    wait "$child"
+    wait "$!"
 }
 interrupted() {
-    [ -z "$child" ] || kill "$child" 2>/dev/null
+    kill "${!:-}" 2>/dev/null || true
     say "interrupted; run it again to continue"
     exit 130
 }
