@@ -19,22 +19,19 @@ class Kind(NamedTuple):
 
     `needs` names the fields that an order must have, `forbids` those that it must not have, each with the reason.
     `takes_quote_quantity`: a BUY may have a quote quantity in place of its quantity. `time_in_force` is the default.
+    `rests`: what is left of it rests in the book, as far as its time in force allows.
     """
 
     type: OrderType
     needs: tuple[str, ...]
     forbids: Mapping[str, str]
     time_in_force: TimeInForce
+    rests: bool
     takes_quote_quantity: bool = False
 
     @property
     def is_priced(self) -> bool:
         return PRICE in self.needs
-
-    @property
-    def rests(self) -> bool:
-        """Whether its remainder may rest in the book, if its time in force allows that too."""
-        return self.is_priced
 
     def reserves(self, side: str, price: int | None, quantity: int | None, quote_quantity: int | None) -> int:
         """The amount that intake freezes for the order: base of a SELL, quote of a BUY.
@@ -80,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
             needs=(PRICE, QUANTITY),
             forbids={QUOTE_QUANTITY: _MARKET_BUY_ONLY},
             time_in_force=TimeInForce.GTC,
+            rests=True,
         ),
         Kind(
             OrderType.MARKET,
@@ -91,6 +89,7 @@ KINDS: Mapping[str, Kind] = {
             },
             # The engine closes the remainder that cannot trade at once.
             time_in_force=TimeInForce.IOC,
+            rests=False,
             takes_quote_quantity=True,
         ),
     )

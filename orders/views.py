@@ -31,7 +31,6 @@ from markets.answers import Symbol
 from markets.models import Market, Trade
 from markets.services import find_market
 from orders import answers, log, services
-from orders.forms import BatchForm, OrderForm, read_batch, read_order
 from orders.models import Order, OrderEvent
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
@@ -41,7 +40,7 @@ from orders.representation import (
     represent_order,
     represent_result,
 )
-from orders.terms import OrderTerms
+from orders.terms import BatchForm, OrderForm, OrderTerms, read_batch, read_order
 from users.services import find_user
 
 TAG, STREAMS = "orders", "streams"

@@ -91,9 +91,9 @@ def test_the_search_for_secrets_takes_linear_time(start, word):
     redact = Redactor()
     redact.hide(["a-secret-of-this-process"])
     text = start + word * (100_000 // len(word))
-    began = time.perf_counter()
+    began = time.thread_time()
     redact(None, "info", {"event": text})
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_what_is_cut_was_searched_before():

@@ -1,16 +1,66 @@
 """A value that cannot be read stops the start with a line that names the variable."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # prometheus_client goes by its variable when it is imported, which the settings check and correct.
 READ = "import sys, exchange.settings; assert 'prometheus_client' not in sys.modules"
+# What the settings import takes a third of a second. It is imported once, and each case is a fork of that process.
+FORKS = """
+import json, os, sys, tempfile
+import celery.app, environ, kombu.transport.redis, redis, rest_framework, structlog.dev
+
+def run(case):
+    os.environ.clear()
+    os.environ.update(case["variables"])
+    try:
+        exec(case["code"], {})
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+for line in sys.stdin:
+    with tempfile.TemporaryFile("w+") as errors:
+        if not (child := os.fork()):
+            os.dup2(errors.fileno(), 2)
+            code = run(json.loads(line))
+            sys.stderr.flush()
+            os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        errors.seek(0)
+        print(json.dumps({"returncode": code, "stderr": errors.read()}), flush=True)
+"""
 LONG, LONGER = "k" * 32, "k" * 33
+
+
+@pytest.fixture(scope="module")
+def forks():
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def start(forks, tmp_path):
+    """Runs code in a process that has these variables and no others."""
+
+    def run(code, **variables):
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
+        case = {"code": code, "variables": {**kept, "DATA_DIR": str(tmp_path), **variables}}
+        forks.stdin.write(json.dumps(case) + "\n")
+        forks.stdin.flush()
+        return SimpleNamespace(**json.loads(forks.stdout.readline()))
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -54,31 +104,19 @@ LONG, LONGER = "k" * 32, "k" * 33
     ],
     ids=str,
 )
-def test_settings_refuse_by_name(variables, complaint, tmp_path):
-    started = start("import exchange.settings", tmp_path, **variables)
+def test_settings_refuse_by_name(variables, complaint, start):
+    started = start(READ, **variables)
     assert complaint in started.stderr
     assert len(started.stderr.splitlines()) == (complaint != ""), "one line"
     assert (started.returncode == 0) == (complaint == "")
 
 
-def test_a_missing_driver_leads_to_its_lock_file(tmp_path):
+def test_a_missing_driver_leads_to_its_lock_file(start):
     without = "import sys; sys.modules['MySQLdb'] = None; import exchange.settings"
-    started = start(without, tmp_path, DEMO="1", DATABASE_URL="mysql://root@127.0.0.1/exchange")
+    started = start(without, DEMO="1", DATABASE_URL="mysql://root@127.0.0.1/exchange")
     assert started.returncode == 1
     assert started.stderr.endswith(
         "DATABASE_URL names MySQL, and its driver is not installed:"
         " .venv/bin/pip install --require-hashes -r requirements-mysql.lock\n"
     )
     assert len(started.stderr.splitlines()) == 1
-
-
-def start(code, folder, **variables):
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**kept, "DATA_DIR": str(folder), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

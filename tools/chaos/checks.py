@@ -14,6 +14,16 @@ from tools.rig.process import ROOT
 from tools.rig.trader import Trader
 
 DRAIN_SECONDS = 30
+# In one process, because each takes a second to start.
+WAIT = f"""
+import time
+from commands.models import Command
+began = time.monotonic()
+while Command.objects.exists() and time.monotonic() < began + {DRAIN_SECONDS}:
+    time.sleep(0.2)
+print(time.monotonic() - began)
+"""
+AUDITS = (("audit", "--full"), ("audit", "--replay", "all"))
 AUDIT_SECONDS = 3600
 PAGE = 500
 
@@ -31,14 +41,10 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
 
-def wait_until_idle(exchange: Exchange, seconds: float = DRAIN_SECONDS) -> float | None:
+def wait_until_idle(exchange: Exchange) -> float | None:
     """How long it took until no order was PENDING and no cancel waited; None if some still do after so long."""
-    started = time.monotonic()
-    while waiting_commands(exchange):
-        if time.monotonic() - started > seconds:
-            return None
-        time.sleep(0.2)
-    return time.monotonic() - started
+    waited = float(exchange.evaluate(WAIT))
+    return waited if waited < DRAIN_SECONDS else None
 
 
 def waiting_commands(exchange: Exchange) -> int:
@@ -63,7 +69,7 @@ def check(exchange: Exchange, clients: list[Client]) -> Findings:
             findings.wrong.append(f"{symbol} is {status}: an outage must not halt a market")
     if letters := _count(exchange, "matching.models", "DeadLetter"):
         findings.wrong.append(f"{letters} dead letters: an outage must not make a command fail")
-    for command in audit_commands():
+    for command in AUDITS:
         _audit(exchange, command, findings)
     return findings
 
@@ -99,11 +105,6 @@ def all_orders(trader: Trader) -> Iterator[dict[str, Any]]:
         if page["nextCursor"] is None:
             return
         cursor = f"&cursor={page['nextCursor']}"
-
-
-def audit_commands() -> list[tuple[str, ...]]:
-    """The arguments of manage.py that prove the books, each in a process of its own."""
-    return [("audit", "--full"), *(("audit", "--replay", symbol) for symbol in SYMBOLS)]
 
 
 def _audit(exchange: Exchange, command: tuple[str, ...], findings: Findings) -> None:
