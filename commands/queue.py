@@ -1,4 +1,4 @@
-"""The one door to the engine: a command row in the inbox, and the doorbell that says there is one.
+"""The one door to the engine: a command row in the inbox, and the bell that wakes the market's worker.
 
 The row is the truth. The Celery message carries no order: if it is lost, doubled, late or out of order, the order is
 only delayed, because each worker's poller finds the commands that wait for longer than a second.
@@ -62,7 +62,7 @@ def submit_cancels(symbol: str, order_ids: list[int]) -> None:
 
 
 def submit_trading_status(symbol: str, status: str) -> None:
-    """Store the command that makes the market this, behind what came before it, and ring."""
+    """Store the command that sets the market's trading status, behind the commands before it, and ring."""
     [kind] = [kind for kind, becomes in TRADING_STATUS_AFTER.items() if becomes == status]
     Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
     ring(symbol)
@@ -76,13 +76,13 @@ def ring(symbol: str) -> None:
 def ring_now(symbol: str) -> None:
     """Queue a matching run at once, unless one is waiting.
 
-    Never raises: the order is stored already, and a dead or frozen broker must not make its answer an error. While one
-    is away the workers' pollers find it.
+    Never raises: the order is stored already, and its answer must not be an error because a broker is dead or frozen.
+    While the broker is away, the workers' pollers find the order.
     """
     try:
-        # Asked first: a flag for a bell that then does not ring would keep the next one silent.
+        # The broker first: the flag of a bell that then does not ring would keep the next bell from ringing.
         if not _broker().is_open and _is_first(symbol):
-            # Workers throw an old bell away, and a broker that can does so before them.
+            # Workers drop an old bell, and so does a broker that can.
             lasting = {"expires": BELL_EXPIRES_SECONDS, "expiration": BELL_EXPIRES_SECONDS}
             _send(MATCH_TASK, symbol, queue_name(symbol), **lasting)
     except ServerAway:
@@ -92,7 +92,7 @@ def ring_now(symbol: str) -> None:
 
 
 def _is_first(symbol: str) -> bool:
-    """Whether no bell is waiting. Where the cache cannot tell, one bell too many is better than none."""
+    """Whether no bell is waiting. If the cache does not answer, one bell too many is better than none."""
     try:
         with breaker_of(settings.CACHE_URL).calling():
             return bool(cache.add(_bell(symbol), 1, timeout=BELL_SECONDS))
@@ -104,10 +104,10 @@ def _is_first(symbol: str) -> bool:
 
 
 def clear_bell(symbol: str) -> None:
-    """Forget the bell, so that the next order rings again.
+    """Delete the flag of the bell, so that the next order rings again.
 
-    Called before the inbox is read. After it would lose a wake-up: a command stored between the reading and the
-    forgetting would ring nobody.
+    Called before the inbox is read. After it, a command that is stored between the reading and the deletion would ring
+    no bell.
     """
     try:
         with breaker_of(settings.CACHE_URL).calling():
@@ -125,7 +125,7 @@ def stale_markets() -> list[str]:
 
 
 def announce(letter: Mapping[str, Any]) -> None:
-    """Tell whoever listens to orders.dlq of a dead letter. Never raises: the row is the truth, this is for monitors."""
+    """Publish a dead letter on orders.dlq, for monitors. Never raises, because the row is the truth."""
     try:
         _send(DEAD_LETTER_TASK, dict(letter), DEAD_LETTER_QUEUE)
     except Exception as error:

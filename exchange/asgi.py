@@ -26,15 +26,15 @@ ORDER_STATUS_PATH = "/api/v1/stream/order-status"
 MARKET_PATH = "/api/v1/stream/market/"
 
 
-class ExchangeJournal(OrderEventLog):
-    """Whoever missed an order's event: its owner, and all who follow its market."""
+class ExchangeEventLog(OrderEventLog):
+    """An order event that was missed concerns its owner, and all who follow its market."""
 
     def channels_between(self, log: str, first: int, last: int) -> list[str]:
         return [*super().channels_between(log, first, last), market_channel(log)]
 
 
 # One hub, and so one subscription to Redis, for all streams of the process.
-hub = install_hub(ExchangeJournal(), CONFLATOR)
+hub = install_hub(ExchangeEventLog(), CONFLATOR)
 order_status = StreamApplication(hub, open_order_feed)
 
 
@@ -59,7 +59,7 @@ def _followed(path: str) -> str | None:
 
 
 def _clean(scope: Scope) -> dict[str, Any]:
-    """Without headers that a WSGI environment cannot tell from others: X_Forwarded_For would pass for the proxy's."""
+    """Without headers that look like others in a WSGI environment: X_Forwarded_For would pass as the proxy's header."""
     headers = [(name, value) for name, value in scope["headers"] if b"_" not in name and name.lower() != b"proxy"]
     query = "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in scope["query_string"])
     return {**scope, "headers": headers, "query_string": query.encode()}

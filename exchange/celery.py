@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 
-# What RabbitMQ is asked for: each queue is kept by a majority of its nodes and heard by one worker at a time, the next
-# one in line taking over when that one goes.
+# RabbitMQ keeps each queue on a majority of its nodes, and delivers it to one worker at a time. The next worker takes
+# over when that one goes.
 QUORUM = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 
 
 class MarketQueues(Queues):
-    """Queues come to be when they are first named, by whoever rings or hears: both must declare them alike."""
+    """A queue is declared when it is first named, by web and by workers, so both must declare it alike."""
 
     def new_missing(self, name: str) -> Queue:
         queue: Queue = super().new_missing(name)
@@ -46,7 +46,7 @@ class Declarations(AMQP):
 
 
 class NamedTask(Task):  # type: ignore[type-arg]
-    """A task whose id is in all that is logged while it runs."""
+    """A task whose id is in each line that is logged while it runs."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with bound_contextvars(taskId=self.request.id):
@@ -84,7 +84,7 @@ class SafeQoS(redis.QoS):
 class SafeChannel(redis.Channel):
     """A channel to Redis that drops what is no message, because anybody may write into a queue of Redis.
 
-    Celery would end the worker. What is dropped changes nothing: a message says only that there may be commands.
+    Celery would end the worker. To drop it changes nothing, because a message only wakes the worker.
     """
 
     QoS = SafeQoS

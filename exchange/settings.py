@@ -22,7 +22,7 @@ from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
 
-# First of all: what is wrong with the settings is a line of the log too.
+# First of all, because a wrong setting is a line of the log too.
 logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -84,7 +84,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "base.web.middleware.Counting",
-    # Ahead of what may refuse: every answer tells what is left.
+    # Before what may refuse, because every answer has the headers of the rate limit.
     "base.web.middleware.RateLimit",
     "base.web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
@@ -111,7 +111,7 @@ TEMPLATES = [
     }
 ]
 
-# Database: SQLite serves trying it out; MySQL is what it is for.
+# Database: SQLite to try it out, MySQL for production.
 DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'exchange.sqlite3'}"
 SQLITE_OPTIONS: dict[str, Any] = {
     # Every transaction takes the write lock when it begins: this stands in for SELECT ... FOR UPDATE.
@@ -161,7 +161,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = read_address("REDIS_URL", "redis://127.0.0.1:6379/1", REDIS_SCHEMES)
 CACHE_URL = read_address("CACHE_URL", REDIS_URL, REDIS_SCHEMES)
 BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEMES)
-# A bell's flag may be evicted at any time. A used ticket's mark must not be: the ticket would be good again.
+# The flag of a bell may be evicted at any time. The mark of a used ticket must not: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
@@ -174,7 +174,7 @@ STREAM_MAX_SECONDS = between("STREAM_MAX_SECONDS", 900, 1)
 STREAM_MAX_PENDING = between("STREAM_MAX_PENDING", 1000, 1)
 STREAM_THREADS = between("STREAM_THREADS", 4, 1, 64)
 
-# Celery: a message is a doorbell. It may be lost, doubled or late without any effect but delay.
+# Celery: a message is a bell. If it is lost, doubled or late, its orders are only delayed.
 CELERY_BROKER_URL = BROKER_URL
 IS_REDIS_BROKER = is_redis(BROKER_URL)
 CELERY_TASK_IGNORE_RESULT = True
@@ -183,14 +183,15 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "orders"
 CELERY_TASK_DEFAULT_QUEUE_TYPE = "classic" if IS_REDIS_BROKER else "quorum"
-# Unlimited: each acknowledgement that a frozen Redis swallows counts against a limit, until the worker hears nothing.
+# Unlimited, because each acknowledgement that a frozen Redis swallows would count against a limit, until the worker
+# receives nothing.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_POOL = "solo"
 CELERY_WORKER_CONSUMER = "matching.worker.subscription:SafeConsumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
-# What a broker that is not Redis may take to greet. Celery's default is four seconds.
+# The time in which a broker that is not Redis must greet. Celery's default is four seconds.
 CELERY_BROKER_CONNECTION_TIMEOUT = TIMEOUT_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -265,7 +266,7 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
-# Nothing is told to other sites. Not "no-referrer": browsers then send "Origin: null", and the admin refuses its forms.
+# Other sites get no referrer. With "no-referrer" browsers send "Origin: null", and the admin refuses its own forms.
 SECURE_REFERRER_POLICY = "same-origin"
 # What watches the exchange, for the admin to link to.
 FLOWER_URL, GRAFANA_URL = read_link("FLOWER_URL"), read_link("GRAFANA_URL")

@@ -1,4 +1,4 @@
-"""Many things a few at a time."""
+"""Items in batches."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in their order, so many together. (Python's own comes with 3.12.)"""
+    """The items in their order, in lists of at most `size`. (Python has its own from 3.12.)"""
     rest = iter(items)
     while batch := list(itertools.islice(rest, size)):
         yield batch

@@ -98,13 +98,13 @@ def execute(statements: Iterable[Statement]) -> None:
 
 
 def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[int]:
-    """Insert rows by one statement and return their ids, in the order given; MySQL tells of them only the first."""
+    """Insert rows by one statement and return their ids, in the order given. MySQL returns only the first id."""
     assert len(rows) <= ROWS_PER_STATEMENT, f"{len(rows)} rows need more than one statement"
     [statement] = write_inserts(dialect(), model, fields, rows)
-    tells_all = connection.features.can_return_rows_from_bulk_insert
+    returns_all = connection.features.can_return_rows_from_bulk_insert
     with connection.cursor() as cursor:
-        cursor.execute(f"{statement.sql} RETURNING id" if tells_all else statement.sql)
-        return [row_id for (row_id,) in cursor.fetchall()] if tells_all else [cursor.lastrowid]
+        cursor.execute(f"{statement.sql} RETURNING id" if returns_all else statement.sql)
+        return [row_id for (row_id,) in cursor.fetchall()] if returns_all else [cursor.lastrowid]
 
 
 def stored_instant(instant: datetime) -> str:

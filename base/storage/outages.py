@@ -19,8 +19,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from base.telemetry.metrics import DEADLOCK_RETRIES, INTAKE
 
-# The database's errors are told apart by number, because the driver's classes do not: it calls a value that does not
-# fit an OperationalError, and a missing table a ProgrammingError.
+# The database's errors are distinguished by number and not by class: the driver calls a value that does not fit an
+# OperationalError, and a missing table a ProgrammingError.
 # MySQL and MariaDB: lock wait timeout, deadlock, record changed since the snapshot was taken.
 TRANSIENT_CODES = frozenset({1205, 1213, 1020})
 # Disk full or failing, too many connections, shutting down, out of memory or locks, node not ready.

@@ -1,9 +1,9 @@
-"""Server-sent events: messages go in after commit by `publish`, and come out of `application` at the clients.
+"""Server-sent events: `publish` takes messages after the commit, and `application` sends them to the clients.
 
-django-eventstream is the transport: its Redis channel, message format, listeners and encoding. What it does when
-something breaks is replaced through its own classes: see `subscription`, `hub` and `watch`. Nothing here knows what an
-order is; what a stream may hear and how it catches up comes from a `Feed` and a `Journal`, and how the channels that
-many follow are condensed from a `Digest`.
+django-eventstream is the transport: its Redis channel, message format, listeners and encoding. Where it loses messages
+when something breaks, its own classes are replaced: see `subscription`, `hub` and `gap_detector`. This package knows no
+order: a `Feed` names the channels of a stream and reads what it missed, an `EventLog` stores messages that have an id,
+and a `Conflator` condenses the channels that many clients follow.
 """
 
 from base.streams.messages import Message

@@ -1,8 +1,8 @@
 """The ASGI application that answers one stream's URL.
 
 It stands in front of Django's handler: any synchronous middleware or signal receiver there would keep a thread for each
-open stream. The order of things when a stream opens is what makes it complete: join the hub, be sure of the Redis
-subscription, read the database, and only then say `connected`. What is committed after that is heard or read.
+open stream. A stream is complete because of the order in which it opens: it joins the hub, waits for the Redis
+subscription, reads the database, and only then sends `connected`. What is committed later is received or read.
 """
 
 import asyncio
@@ -52,16 +52,16 @@ STREAM_HEADERS = [
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 15.0
 PERMISSION_SECONDS = 60.0
-# A client that takes nothing for so long is gone, or holds our memory.
+# A client that takes nothing for so long is gone, or only costs memory.
 SEND_SECONDS = 30.0
-# The pause before the event_log is read again after the database failed.
+# The pause before the event log is read again after the database failed.
 READ_AGAIN_SECONDS = 2.0
-# So many ids are remembered, to send no message twice that was both heard and read.
+# So many ids are remembered, because a message that was both received and read must be sent once.
 REMEMBERED_IDS = 2000
 
 
 class StreamApplication:
-    """`open_feed` signs the caller in and says what the stream may hear; it runs in a thread and may refuse."""
+    """`open_feed` signs the caller in and returns the feed, or refuses. It runs in a thread."""
 
     def __init__(self, hub: Hub, open_feed: Callable[[StreamRequest], Feed]) -> None:
         self._hub = hub
@@ -73,13 +73,13 @@ class StreamApplication:
         started = time.perf_counter()
         with bound_contextvars(requestId=request_id, userId=None, error=None):
             status = await self._answer(request, receive, functools.partial(_send_named, send, request_id.encode()))
-            # Without its query: a ticket is in it.
+            # Without the query, because a ticket is in it.
             asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
-            say = logger.debug if status == TooManyRequests.status else logger.info
-            say(ANSWERED, **asked, durationMs=duration_ms(started))
+            log = logger.debug if status == TooManyRequests.status else logger.info
+            log(ANSWERED, **asked, durationMs=duration_ms(started))
 
     async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
-        """The status that was answered, once all is over."""
+        """Serve the stream to its end. Returns the status that was answered."""
         try:
             feed = await _read(self._admit, request)
             listener = self._hub.join(feed)
@@ -97,7 +97,7 @@ class StreamApplication:
                 raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
             return self._open_feed(request)
         finally:
-            # Whoever was turned away before it was known who it is. One too many is told just that.
+            # A caller who was refused before signing in is counted too. Above the limit, 429 replaces that refusal.
             request.meter.count(None)
 
     async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> int:
@@ -119,7 +119,7 @@ class StreamApplication:
         except TimeoutError:
             logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id or "nobody")
         except asyncio.CancelledError:
-            # The server stops: end the response as it should end, so that the client just comes again.
+            # The server stops: the response is ended properly, so that the client connects again.
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(0.5):
                     await _send_body(send, b"", more=False)
@@ -129,7 +129,7 @@ class StreamApplication:
 
 
 class _Stream:
-    """One open stream: takes what its listener was given and writes it out."""
+    """One open stream: it sends its client what its listener received."""
 
     def __init__(self, hub: Hub, feed: Feed, listener: Listener) -> None:
         self.feed = feed
@@ -140,10 +140,10 @@ class _Stream:
         self.delivery_log = DeliveryLog()
         self._sent: dict[tuple[str, str], None] = {}
         self._confirmed = hub.checkpoint
-        # It still owes its client what it could not read; its position must not move on.
+        # While something that was missed could not be read, the position of the feed must not move on.
         self._is_behind = False
         life = settings.STREAM_MAX_SECONDS
-        # Spread, so that streams which opened together do not all come again together.
+        # Spread, so that clients that connected together do not all connect again together.
         self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
         self._check_at = time.monotonic() + PERMISSION_SECONDS
 
@@ -152,7 +152,7 @@ class _Stream:
         return f"retry: {retry}\n".encode() + self._encoded(opening)
 
     async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
-        """Until the client is gone, its time is over or it may not listen any more."""
+        """Send until the client is gone, the time is over, or the caller may not read the stream any more."""
         while not gone.done() and time.monotonic() < self._ends_at:
             is_woken = await self._woken()
             if self.listener.error or not await self._may_stay():
@@ -163,16 +163,16 @@ class _Stream:
                 self.delivery_log.taken()
 
     async def _woken(self) -> bool:
-        patience = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
+        longest = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(longest):
                 await self.listener.aevent.wait()
         except TimeoutError:
             return False
         return True
 
     async def _next(self) -> bytes:
-        """What was heard since the last time; or what the event_log holds, if something may not have been heard."""
+        """What was received since the last time, and what the event log holds if something may have been missed."""
         queued, must_catch_up = self._hub.take(self.listener)
         if not must_catch_up:
             # In this order: everything up to the checkpoint was in a queue by now, and this is all of the queue.
@@ -186,8 +186,8 @@ class _Stream:
             asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_catch_up, self.feed.channels)
             return b"".join(self._received(event) for event in queued)
         self._is_behind = False
-        # The event_log tells in order, so it comes first; but behind a reset, after which the client reads everything,
-        # nothing old should follow.
+        # The event log is in order, so it comes first. A reset comes last: after it the client reads everything, and
+        # nothing older may follow.
         if any(message.type == RESET for message in missed):
             return b"".join(self._received(event) for event in queued) + self._encoded(missed)
         return self._encoded(missed) + b"".join(self._received(event) for event in queued)
@@ -199,14 +199,14 @@ class _Stream:
             self._confirmed = checkpoint
 
     async def _may_stay(self) -> bool:
-        """Ask again now and then: the user may have been barred or signed out since the stream opened."""
+        """Ask again once a minute, because the user may have been barred or signed out since the stream opened."""
         if time.monotonic() < self._check_at:
             return True
         self._check_at = time.monotonic() + PERMISSION_SECONDS
         try:
             return await in_thread(self.feed.is_allowed)
         except Exception as error:
-            logger.warning("cannot ask whether user %s may still listen: %r", self.feed.user_id, error)
+            logger.warning("cannot ask whether user %s may still read the stream: %r", self.feed.user_id, error)
             return True
 
     def _encoded(self, messages: Iterable[Message]) -> bytes:
@@ -232,19 +232,19 @@ class _Stream:
             self.delivery_log.write(message_id, data)
         self._events.inc()
         text: str = sse_encode_event(kind, data, event_id=message_id)
-        # Only an empty id makes a client forget the one it has.
+        # Only an empty id makes a client forget the id that it has.
         return (f"id:\n{text}" if message_id == "" else text).encode()
 
 
 @functools.lru_cache(maxsize=64)
 def _encoded_for_all(kind: str, data: str) -> bytes:
-    """What has no id goes to many clients: it is encoded once for all of them."""
+    """A message without an id goes to many clients, so it is encoded once for all of them."""
     text: str = sse_encode_event(kind, data)
     return text.encode()
 
 
 async def _read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Read the database for a stream that opens. If that fails the client is told to come again."""
+    """Read the database for a stream that opens. Raises Unavailable if that fails, so that the client tries again."""
     try:
         return await in_thread(function, *args, **kwargs)
     except ExchangeError:
@@ -273,14 +273,14 @@ def _limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
 
 
 async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
-    """Under the id by which the logs know the request."""
+    """Send the message with the id that the request has in the logs."""
     if message["type"] == "http.response.start":
         message["headers"] = [*message["headers"], (HEADER.lower().encode(), request_id)]
     await send(message)
 
 
 async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
-    """Answers the status."""
+    """Send the refusal, and return its status."""
     bind_contextvars(error=refusal.error)
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

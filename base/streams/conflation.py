@@ -1,7 +1,7 @@
-"""Conflation: what many follow at once is told to them at most every 50 ms.
+"""Conflation: a channel that many clients follow sends them at most one message of each type every 50 ms.
 
-A busy market makes hundreds of messages a second, and each would wake each of its listeners. Of what replaces the one
-before, only the newest is told; what may not be lost is joined. Once a second at most the channel is summed up.
+A busy market makes hundreds of messages a second, and each would wake all listeners. Of messages that replace each
+other only the newest is sent; messages that may not be lost are joined. Once a second at most a summary is sent.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from base.streams.threads import in_thread
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.05
-# A batch's messages arrive one after the other: the first waits for the others, and they are told in one piece.
+# The messages of a batch arrive one after the other: the first waits for the others, and they are sent together.
 GATHER_SECONDS = 0.002
 SUMMARY_SECONDS = 1.0
 
@@ -35,7 +35,7 @@ class Conflator:
     summary: Callable[[str, float], Message]
 
     def condense(self, events: Iterable[Event]) -> list[Event]:
-        """What a listener was slow to take: of each type that can be merged, one."""
+        """The events that a slow listener has not taken yet: of each type that can be merged, one."""
         condensed: list[Event] = []
         places: dict[tuple[str, str], int] = {}
         for event in events:
@@ -51,10 +51,10 @@ class Conflator:
 
 @dataclass
 class _Channel:
-    """What waits to be told, by type, and when something was told last."""
+    """What waits to be sent, by type, and when the last message was sent."""
 
     waiting: dict[str, str] = field(default_factory=dict)
-    told_at: float = float("-inf")
+    sent_at: float = float("-inf")
     is_due: bool = False
 
 
@@ -62,27 +62,27 @@ class Conflation:
     """Holds back and merges for all listeners of a process at once. Used from one event loop."""
 
     def __init__(
-        self, conflator: Conflator, tell: Callable[[ReceivedMessage], None], has_listeners: Callable[[str], bool]
+        self, conflator: Conflator, send: Callable[[ReceivedMessage], None], has_listeners: Callable[[str], bool]
     ) -> None:
         self._conflator = conflator
-        self._tell = tell
+        self._send = send
         self._has_listeners = has_listeners
         self._channels: dict[str, _Channel] = {}
         self._stale: set[str] = set()
         self._is_stale = asyncio.Event()
 
-    def receive(self, heard: ReceivedMessage) -> None:
-        merge = self._conflator.merges.get(heard.type)
+    def receive(self, message: ReceivedMessage) -> None:
+        merge = self._conflator.merges.get(message.type)
         if merge is None:
-            self._tell(heard)
+            self._send(message)
             return
-        channel = self._channels.setdefault(heard.channel, _Channel())
-        older = channel.waiting.get(heard.type)
-        channel.waiting[heard.type] = heard.data if older is None else merge(older, heard.data)
+        channel = self._channels.setdefault(message.channel, _Channel())
+        older = channel.waiting.get(message.type)
+        channel.waiting[message.type] = message.data if older is None else merge(older, message.data)
         if not channel.is_due:
             channel.is_due = True
-            pause = max(GATHER_SECONDS, channel.told_at + PAUSE_SECONDS - time.monotonic())
-            asyncio.get_running_loop().call_later(pause, self._tell_waiting, heard.channel)
+            pause = max(GATHER_SECONDS, channel.sent_at + PAUSE_SECONDS - time.monotonic())
+            asyncio.get_running_loop().call_later(pause, self._send_waiting, message.channel)
 
     async def sum_up(self) -> None:
         """Sum up the channels on which something came, until cancelled."""
@@ -93,27 +93,27 @@ class Conflation:
             await asyncio.gather(*map(self._sum_up, filter(self._has_listeners, stale)))
             await asyncio.sleep(SUMMARY_SECONDS)
 
-    def _tell_waiting(self, name: str) -> None:
+    def _send_waiting(self, name: str) -> None:
         if not self._has_listeners(name):
             del self._channels[name]
             return
         channel = self._channels[name]
         waiting, channel.waiting = channel.waiting, {}
-        channel.is_due, channel.told_at = False, time.monotonic()
+        channel.is_due, channel.sent_at = False, time.monotonic()
         for kind, data in waiting.items():
-            self._tell(ReceivedMessage(name, kind, data, None))
-        self._outdate(name)
+            self._send(ReceivedMessage(name, kind, data, None))
+        self._make_stale(name)
 
-    def _outdate(self, name: str) -> None:
+    def _make_stale(self, name: str) -> None:
         self._stale.add(name)
         self._is_stale.set()
 
     async def _sum_up(self, name: str) -> None:
-        # What comes while this reads outdates the channel again: the newest state is always told in the end.
+        # A message that comes meanwhile makes the channel stale again, so the newest state is always sent in the end.
         try:
-            message = await in_thread(self._conflator.summary, name, time.monotonic())
+            summary = await in_thread(self._conflator.summary, name, time.monotonic())
         except Exception as error:
             logger.warning("%s cannot be summed up: %r", name, error)
-            self._outdate(name)
+            self._make_stale(name)
         else:
-            self._tell(ReceivedMessage(name, message.type, data_text(message.data), None))
+            self._send(ReceivedMessage(name, summary.type, data_text(summary.data), None))

@@ -1,4 +1,4 @@
-"""What was told to one client: a line for each write, with the events that were in it."""
+"""Logs what one client was sent: a line for each write, with the events that were in it."""
 
 import structlog
 
@@ -12,16 +12,16 @@ _CORRELATION = '"correlationId":"'
 
 
 class DeliveryLog:
-    """Collects what is written into one body, and says it once the client's connection has taken it.
+    """Collects what is written into one body, and logs it once the client's connection has taken it.
 
-    Only what carries a correlation id: an order's events. What is public is not logged.
+    Only events of orders, which have a correlation id. Public messages are not logged.
     """
 
     def __init__(self) -> None:
         self._written: list[dict[str, str]] = []
 
     def write(self, message_id: str, data: str) -> None:
-        # Not parsed: each event would be, for each of its listeners.
+        # Not parsed, because each event would be parsed for each of its listeners.
         _, found, rest = data.partition(_CORRELATION)
         if found:
             self._written.append({"correlationId": rest.partition('"')[0], "eventId": message_id})
@@ -29,4 +29,4 @@ class DeliveryLog:
     def taken(self) -> None:
         written, self._written = self._written, []
         for bundle in batched(written, BUNDLE):
-            logger.info("told", events=bundle)
+            logger.info("delivered", events=bundle)

@@ -1,9 +1,9 @@
-"""The watch: compares what was heard with what the event_log holds, and sends streams to read what they missed.
+"""The gap detector compares the received messages with the event log, and makes streams read what they missed.
 
-A publication may be lost: Redis was away, or the worker died between its commit and its publication. Every process
-hears the messages of all users, and a log's sequence numbers have no gaps, so one look a second at the newest number of
-each log shows whether anything was missed, whatever the number of streams. While Redis is away the same look finds
-every new event, and the streams read them from the database.
+A message may be lost: Redis was away, or the worker died between its commit and its publication. Each process receives
+the messages of all users, and the sequence numbers of a log have no gaps. So one query a second for the newest number
+of each log finds whatever was missed, however many streams there are. While Redis is away the same query finds every
+new event, and the streams read them from the database.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from base.streams.threads import in_thread
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-# Only while the database cannot be read does more than a second's worth add up.
+# More than a second's messages add up only while the database cannot be read.
 RECEIVED_LIMIT = 100_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ class Position:
     read_at: float = 0.0
 
     def is_behind(self, other: "Position") -> bool:
-        """Some log is shorter than it was: the database was restored, and numbers are given a second time."""
+        """Whether some log is shorter than it was: the database was restored, and its numbers are used again."""
         return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
 
 
@@ -48,7 +48,7 @@ class EventLog(Protocol):
 
 
 class GapDetector:
-    """`checkpoint`: everything up to there was heard by this process, or its streams were told to read it."""
+    """`checkpoint`: this process received everything up to there, or has made its streams read it."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class GapDetector:
         must_catch_up: Callable[[Iterable[str] | None], None],
         must_end: Callable[[], None],
     ) -> None:
-        self._journal = event_log
+        self._event_log = event_log
         self._is_subscribed = is_subscribed
         self._has_streams = has_streams
-        self._must_read = must_catch_up
+        self._must_catch_up = must_catch_up
         self._must_end = must_end
         self.checkpoint: Position | None = None
         self._generation = 0
@@ -80,13 +80,13 @@ class GapDetector:
             self._received[log].add(sequence)
 
     def begin_anew(self) -> None:
-        """Nobody listened for a while: look at once, and let every stream read."""
+        """The subscription had a gap: look at once, and make every stream read."""
         self._generation += 1
         self.checkpoint = None
         self._wake.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look once a second until cancelled."""
         while True:
             self._wake.clear()
             try:
@@ -94,7 +94,7 @@ class GapDetector:
                 self._is_failing = False
             except Exception as error:
                 if not self._is_failing:
-                    logger.warning("the streams cannot look into the database: %r", error)
+                    logger.warning("the gap detector cannot read the database: %r", error)
                 self._is_failing = True
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -108,18 +108,18 @@ class GapDetector:
             self._received.clear()
             return
         since, generation = self.checkpoint, self._generation
-        newest = await in_thread(self._journal.position)
-        # What the last look saw has been published by now, or never will be.
+        newest = await in_thread(self._event_log.position)
+        # What the last look found has been published by now, or never will be.
         due = self._previous if self._is_subscribed() else newest
         missed: set[str] = set()
         if since is not None:
             for log, last in due.newest.items():
                 missed.update(await self._missed_channels(log, since.newest.get(log, 0), last))
         if generation != self._generation:
-            # Subscribed again while the database was read, so perhaps before: the next look, at once, starts over.
+            # The process subscribed again while the database was read, or just before: the next look comes at once.
             return
         if since is None:
-            self._must_read(None)
+            self._must_catch_up(None)
             self._settle(newest, newest)
             return
         if newest.is_behind(self._previous):
@@ -127,25 +127,25 @@ class GapDetector:
             self._settle(newest, newest)
             return
         if missed:
-            self._must_read(missed)
+            self._must_catch_up(missed)
         self._settle(due, newest)
 
     async def _missed_channels(self, log: str, after: int, last: int) -> Iterable[str]:
         if last <= after:
             return ()
-        heard = self._received.get(log, set())
-        missing = [sequence for sequence in range(after + 1, last + 1) if sequence not in heard]
+        received = self._received.get(log, set())
+        missing = [sequence for sequence in range(after + 1, last + 1) if sequence not in received]
         if not missing:
             return ()
-        return await in_thread(_channels, self._journal, log, missing[0], missing[-1])
+        return await in_thread(_channels, self._event_log, log, missing[0], missing[-1])
 
     def _settle(self, checkpoint: Position, newest: Position) -> None:
         self.checkpoint = checkpoint
         self._previous = newest
-        heard, self._received = self._received, defaultdict(set)
+        received, self._received = self._received, defaultdict(set)
         for log in newest.newest:
             settled = checkpoint.newest.get(log, 0)
-            ahead = {sequence for sequence in heard.get(log, ()) if sequence > settled}
+            ahead = {sequence for sequence in received.get(log, ()) if sequence > settled}
             if ahead:
                 self._received[log] = ahead
 

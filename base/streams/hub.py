@@ -1,7 +1,7 @@
 """The hub: the open streams of this process, and the tasks that feed them.
 
 It is django-eventstream's ListenerManager with its two gaps closed: its Redis listener is the supervised
-`Subscription`, and a listener whose queue is full reads the event_log instead of losing messages.
+`Subscription`, and a listener whose queue is full reads the event log instead of losing messages.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 # How long a stream that opens waits for the first subscription of its process.
 SUBSCRIBE_SECONDS = 1.0
-# The server waits for us without a limit of its own.
+# The server itself waits for this without a limit.
 STOP_SECONDS = 3.0
 
 
 class Feed(Protocol):
-    """What one stream may hear and how it catches up. Its methods read the database, in a thread, but for two.
+    """What one stream receives and how it catches up. Except where noted, its methods read the database in a thread.
 
     `since` is an instant of time.monotonic: the feed's new position must have been read after it.
     """
@@ -63,15 +63,15 @@ class Feed(Protocol):
 
 
 class Hub(ListenerManager):  # type: ignore[misc]
-    """Knows every open stream of this process. Used from one event loop."""
+    """The open streams of this process. Used from one event loop."""
 
     def __init__(self, event_log: EventLog, conflator: Conflator | None = None) -> None:
         super().__init__()
         self._streams: dict[Listener, Feed] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._journal = event_log
+        self._event_log = event_log
         self._conflator = conflator or Conflator({}, _no_summary)
-        self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
+        self.redis_listener = self._subscription = Subscription(self._receive, self._subscribed)
         # So that the parent never starts a listener of its own.
         self.redis_listener_started = True
         self._detector = self._new_detector()
@@ -87,11 +87,11 @@ class Hub(ListenerManager):  # type: ignore[misc]
         return self._subscription.is_up
 
     def connections(self) -> Mapping[str, int]:
-        """How many streams each user has open here. Other threads ask too: they count a copy, made in one go."""
+        """How many streams each user has open here. Other threads ask too, so a copy is counted."""
         return Counter(str(feed.user_id) for feed in tuple(self._streams.values()) if feed.user_id is not None)
 
     def join(self, feed: Feed) -> Listener:
-        """Register a stream; from here on it hears. Refuses one too many of a user, or of all that are public."""
+        """Register a stream, which receives from now on. Raises TooManyRequests above a user's or the public limit."""
         limit = settings.STREAM_MAX_PUBLIC if feed.user_id is None else settings.STREAM_MAX_PER_USER
         if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
             raise TooManyRequests(f"{limit} streams are open already", limit=limit)
@@ -107,7 +107,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         return listener
 
     async def settled(self) -> None:
-        """Wait until this process hears Redis, or knows that it cannot."""
+        """Wait until this process is subscribed to Redis, or knows that it cannot be."""
         await self._subscription.settled(SUBSCRIBE_SECONDS)
 
     def leave(self, listener: Listener) -> None:
@@ -117,7 +117,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._presence.changed()
 
     def take(self, listener: Listener) -> tuple[list[Event], bool]:
-        """What is queued for the listener, oldest first, and whether it must read the event_log instead."""
+        """What is queued for the listener, oldest first, and whether it must read the event log."""
         with self.lock:
             queued = [event for events in listener.channel_items.values() for event in events]
             must_catch_up = listener.overflow
@@ -127,7 +127,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         return self._conflator.condense(queued), must_catch_up
 
     def must_catch_up(self, channels: Iterable[str] | None = None) -> None:
-        """Send the streams of these channels, or all, to read the event_log."""
+        """Make the streams of these channels, or all streams, read the event log."""
         with self.lock:
             if channels is None:
                 listeners = set(self._streams)
@@ -138,7 +138,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
                 listener.aevent.set()
 
     def end_all(self) -> None:
-        """End every stream. Their clients come again with what they saw last, and learn whether it still exists."""
+        """End every stream. Their clients connect again with their last event id, which may no longer exist."""
         with self.lock:
             for listener in self._streams:
                 listener.error = {"condition": "reset"}
@@ -148,7 +148,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         """End the tasks; the next stream starts them again."""
         pending, self._tasks = set(self._tasks), []
         deadline = time.monotonic() + STOP_SECONDS
-        # Again and again: redis-py may swallow a cancellation that meets it while it connects, and would listen on.
+        # Repeated, because redis-py may swallow a cancellation while it connects, and would go on listening.
         while pending and time.monotonic() < deadline:
             for task in pending:
                 task.cancel()
@@ -164,43 +164,43 @@ class Hub(ListenerManager):  # type: ignore[misc]
         for task in self._tasks:
             if task.get_loop() is loop:
                 task.cancel()
-        self.redis_listener = self._subscription = Subscription(self._hear, self._subscribed)
+        self.redis_listener = self._subscription = Subscription(self._receive, self._subscribed)
         self._detector = self._new_detector()
         self._presence = Presence(self.connections)
         self._conflation = self._new_conflation()
         work = (self._subscription.start(), self._detector.run(), self._presence.run(), self._conflation.sum_up())
-        # Outside the request that happened to come first: they serve all.
+        # In a context of their own, because they serve all requests and not only the one that came first.
         self._tasks = [loop.create_task(coroutine, context=contextvars.Context()) for coroutine in work]
 
     def _new_detector(self) -> GapDetector:
         return GapDetector(
-            self._journal,
+            self._event_log,
             is_subscribed=lambda: self.is_subscribed,
             has_streams=lambda: bool(self._streams),
             must_catch_up=self.must_catch_up,
             must_end=self.end_all,
         )
 
-    def _hear(self, heard: ReceivedMessage) -> None:
-        self._detector.receive(heard.id)
-        if self._has_listeners(heard.channel):
-            self._conflation.receive(heard)
+    def _receive(self, message: ReceivedMessage) -> None:
+        self._detector.receive(message.id)
+        if self._has_listeners(message.channel):
+            self._conflation.receive(message)
 
-    def _tell(self, heard: ReceivedMessage) -> None:
-        self.add_to_queues(heard.channel, Event(heard.channel, heard.type, heard.data, heard.id))
+    def _publish(self, message: ReceivedMessage) -> None:
+        self.add_to_queues(message.channel, Event(message.channel, message.type, message.data, message.id))
 
     def _has_listeners(self, channel: str) -> bool:
         return channel in self.listeners_by_channel
 
     def _new_conflation(self) -> Conflation:
-        return Conflation(self._conflator, self._tell, self._has_listeners)
+        return Conflation(self._conflator, self._publish, self._has_listeners)
 
     def _subscribed(self) -> None:
         self._detector.begin_anew()
 
 
 def stream_kind(feed: Feed) -> str:
-    """As the counters call it: somebody's own orders, or a market that is public."""
+    """The label of the stream in the metrics: a user's own orders, or a public market."""
     return "market" if feed.user_id is None else "orders"
 
 
@@ -209,9 +209,9 @@ def _no_summary(channel: str, since: float) -> Message:
 
 
 def install_hub(event_log: EventLog, conflator: Conflator | None = None) -> Hub:
-    """Make a hub django-eventstream's listener manager, in place of the one it made when it was imported."""
+    """Make a hub the listener manager of django-eventstream, in place of the one that its import made."""
     hub = Hub(event_log, conflator)
     views.listener_manager = hub
-    # Of ten messages that arrive in one piece, its default, the eleventh would be dropped.
+    # Its default is ten: of more messages that arrive together the others would be dropped.
     views.MAX_PENDING = settings.STREAM_MAX_PENDING
     return hub

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 # django-eventstream's own: one Redis channel for everything.
 REDIS_CHANNEL = "events_channel"
-# The type that tells a client that something may have been missed.
+# The type of the message after which a client reads everything again, because events may have been missed.
 RESET = "stream-reset"
 
 
@@ -34,7 +34,7 @@ class ReceivedMessage(NamedTuple):
 
 
 def encode(messages: Sequence[Message]) -> bytes:
-    """What is published of a batch, as one Redis message: who listens pays for each message that Redis hands over."""
+    """The messages of a batch as one Redis message, because each message from Redis costs its receivers time."""
     return orjson.dumps(
         [
             {
@@ -49,15 +49,15 @@ def encode(messages: Sequence[Message]) -> bytes:
 
 
 def decode(raw: bytes | str) -> list[ReceivedMessage]:
-    """The published messages, without what is malformed: it must not end the stream of anybody."""
+    """The published messages. What is malformed is left out, because it must end nobody's stream."""
     try:
         published = orjson.loads(raw)
     except ValueError:
         published = None
-    heard = [_received(fields) for fields in published] if isinstance(published, list) else [None]
-    if None in heard:
+    received = [_received(fields) for fields in published] if isinstance(published, list) else [None]
+    if None in received:
         logger.warning("ignored something malformed in a message of %d bytes", len(raw))
-    return [each for each in heard if each is not None]
+    return [each for each in received if each is not None]
 
 
 def _received(fields: Any) -> ReceivedMessage | None:

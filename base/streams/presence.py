@@ -1,4 +1,4 @@
-"""Who is connected, over all processes: each tells Redis every few seconds, and what it told expires if it dies."""
+"""Who is connected, over all processes: each reports to Redis every few seconds, and its report expires if it dies."""
 
 import asyncio
 import json
@@ -18,11 +18,10 @@ logger = logging.getLogger(__name__)
 PROCESSES_KEY = "streams:processes"
 REFRESH_SECONDS = 5.0
 EXPIRY_SECONDS = 15
-# Connections that come and go together are told together.
+# Connections that come and go together are reported together.
 SETTLING_SECONDS = 0.2
 
-
-# What this process counts itself, for as long as Redis does not tell of the others.
+# The counts of this process, for while Redis is away.
 _here: dict[str, Callable[[], Mapping[str, int]]] = {}
 
 
@@ -30,11 +29,11 @@ def stats() -> dict[str, int]:
     """How many users have how many streams open, over all processes; while Redis is away, in this one."""
     try:
         with breaker_of(settings.REDIS_URL).calling():
-            counts = _told()
+            counts = _reported()
     except ServerAway:
         counts = _counted_here()
     except RedisError as error:
-        logger.warning("Redis does not tell who is connected: %s", error)
+        logger.warning("Redis does not answer who is connected: %s", error)
         counts = _counted_here()
     return {
         "totalUsers": len(set().union(*counts)),
@@ -42,15 +41,15 @@ def stats() -> dict[str, int]:
     }
 
 
-def _told() -> Sequence[Mapping[str, int]]:
-    """What each process told of itself. Raises redis.RedisError."""
+def _reported() -> Sequence[Mapping[str, int]]:
+    """The report of each process. Raises redis.RedisError."""
     with redis_client(settings.REDIS_URL, decode_responses=True) as client:
         processes = sorted(client.smembers(PROCESSES_KEY))
-        told = client.mget([_key(process) for process in processes]) if processes else []
-        gone = [process for process, text in zip(processes, told, strict=True) if text is None]
+        reports = client.mget([_key(process) for process in processes]) if processes else []
+        gone = [process for process, text in zip(processes, reports, strict=True) if text is None]
         if gone:
             client.srem(PROCESSES_KEY, *gone)
-    return [json.loads(text) for text in told if text is not None]
+    return [json.loads(text) for text in reports if text is not None]
 
 
 def _counted_here() -> Sequence[Mapping[str, int]]:
@@ -58,7 +57,7 @@ def _counted_here() -> Sequence[Mapping[str, int]]:
 
 
 class Presence:
-    """Tells Redis the connections of this process. `connections` is called from other threads too."""
+    """Reports the connections of this process to Redis. `connections` is called from other threads too."""
 
     def __init__(self, connections: Callable[[], Mapping[str, int]]) -> None:
         self._connections = connections
@@ -69,14 +68,14 @@ class Presence:
         self._changed.set()
 
     async def run(self) -> None:
-        """Tell until cancelled, and at the end that nobody is left."""
+        """Report until cancelled, and at the end that nobody is left."""
         client = async_redis_client(settings.REDIS_URL)
         _here[self._process] = self._connections
         try:
             while True:
                 await asyncio.sleep(SETTLING_SECONDS)
                 self._changed.clear()
-                await self._tell(client)
+                await self._report(client)
                 try:
                     async with asyncio.timeout(REFRESH_SECONDS):
                         await self._changed.wait()
@@ -86,14 +85,14 @@ class Presence:
             del _here[self._process]
             await self._leave(client)
 
-    async def _tell(self, client: AsyncRedis) -> None:
+    async def _report(self, client: AsyncRedis) -> None:
         try:
             async with client.pipeline(transaction=False) as pipeline:
                 pipeline.sadd(PROCESSES_KEY, self._process)
                 pipeline.set(_key(self._process), json.dumps(dict(self._connections())), ex=EXPIRY_SECONDS)
                 await pipeline.execute()
         except Exception as error:
-            logger.debug("could not tell who is connected: %r", error)
+            logger.debug("who is connected could not be reported: %r", error)
 
     async def _leave(self, client: AsyncRedis) -> None:
         try:
@@ -102,7 +101,7 @@ class Presence:
                 await client.srem(PROCESSES_KEY, self._process)
                 await client.aclose()
         except Exception as error:
-            logger.debug("could not tell that nobody is connected any more: %r", error)
+            logger.debug("that nobody is connected any more could not be reported: %r", error)
 
 
 def _key(process: str) -> str:

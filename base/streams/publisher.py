@@ -1,4 +1,4 @@
-"""Publishing: after the commit, all of a batch in one round trip, and never in the way of what was committed."""
+"""Publishing: after the commit, all messages of a batch in one round trip. It never fails what was committed."""
 
 import functools
 import logging
@@ -18,12 +18,12 @@ BUNDLE_SIZE = 100
 
 
 def publish(messages: Iterable[Message]) -> None:
-    """Tell the open streams. Call it after the commit. It never raises: streams that missed it read the event_log."""
+    """Send messages to the open streams, after the commit. Never raises: streams that miss them read the event log."""
     _publisher().publish(messages)
 
 
 class Publisher:
-    """Sends to Redis, through its breaker: an outage costs one timeout, and is logged there."""
+    """Sends to Redis, through its breaker, so that an outage costs one timeout and is logged once."""
 
     def __init__(self, client: "Redis") -> None:
         self._client = client
@@ -35,7 +35,7 @@ class Publisher:
         try:
             bundles = [encode(bundle) for bundle in batched(messages, BUNDLE_SIZE)]
         except Exception:
-            # A defect of ours, and not an outage: Redis has no part in it.
+            # A defect of our own, and no outage.
             logger.exception("messages to the streams could not be written")
             return
         try:

@@ -1,7 +1,8 @@
 """The subscription to Redis, kept up for as long as the process lives.
 
-django-eventstream's own listener ends for good with the first lost connection or malformed message, and nobody hears
-anything until a restart. This one subscribes again, and tells the hub each time: what was published in between is lost.
+django-eventstream's own listener ends for good with the first lost connection or malformed message, and its process
+receives nothing until a restart. This one subscribes again, and calls `subscribed` each time, because what was
+published in between is lost.
 """
 
 import asyncio
@@ -22,18 +23,18 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-# A connection silent for so long is asked whether it is alive: a frozen server or a lost route closes nothing.
+# A connection that is silent for so long is tested by a ping, because a frozen server or a lost route closes nothing.
 PING_SECONDS = 2.0
-# After so many messages in one go the streams get their turn, before their queues are full.
+# After so many messages at once the streams get their turn, before their queues are full.
 MESSAGES_PER_TURN = 64
 
 
 class Subscription(RedisListener):  # type: ignore[misc]
-    """Hears every published message and hands it to `hear`; calls `subscribed` each time that it hears again."""
+    """Gives every published message to `receive`, and calls `subscribed` whenever it is subscribed anew."""
 
-    def __init__(self, hear: Callable[[ReceivedMessage], None], subscribed: Callable[[], None]) -> None:
-        # Not the parent's: its client would be made here, bound to no event loop, and reconnect by itself.
-        self._hear = hear
+    def __init__(self, receive: Callable[[ReceivedMessage], None], subscribed: Callable[[], None]) -> None:
+        # The parent's is not called: its client would belong to no event loop, and reconnect unnoticed.
+        self._receive = receive
         self._subscribed = subscribed
         self.is_up = False
         self._tried = asyncio.Event()
@@ -85,23 +86,23 @@ class Subscription(RedisListener):  # type: ignore[misc]
                 await asyncio.sleep(0)
 
     def _handle(self, message: dict[str, Any]) -> int:
-        """Take in what Redis sent; how many messages that was."""
+        """Handle what Redis sent. Returns how many messages that was."""
         if message["type"] == "subscribe":
-            # Only Redis's own confirmation counts: what is published from here on is heard.
+            # Only the confirmation of Redis counts: what is published from now on is received.
             self.is_up = True
             self._tried.set()
             self._subscribed()
             return 1
         bundle = decode(message["data"]) if message["type"] == "message" else []
-        for heard in bundle:
-            self._hear(heard)
+        for received in bundle:
+            self._receive(received)
         return max(len(bundle), 1)
 
 
 class NobodyReads(ChannelManagerBase):  # type: ignore[misc]
-    """Denies by default. Its stock manager lets any client read any channel that it names in `?channel=`.
+    """Denies every channel. The package's own manager lets any client read any channel that it names in `?channel=`.
 
-    Our streams do not ask it: their channels follow from who is signed in, never from what the client names.
+    Our streams do not ask it, because their channels follow from the user who is signed in.
     """
 
     def get_channels_for_request(self, request: Any, view_kwargs: Any) -> set[str]:

@@ -52,7 +52,7 @@ def _work(queue: SimpleQueue[Work]) -> None:
             outcome, call = queue.get()
         if outcome.set_running_or_notify_cancel():
             _settle(outcome, call)
-        # Or the last caller's request would live until the next one comes.
+        # Otherwise the last caller's request would stay in memory until the next one comes.
         del outcome, call
 
 
@@ -68,7 +68,7 @@ def _settle(outcome: "Future[Any]", call: Callable[[], Any]) -> None:
 
 
 class Shared(Generic[T]):
-    """What all the streams that ask at the same moment read together: who comes while it is read waits for the next."""
+    """One reading for all streams that ask at the same moment. One that asks during a reading waits for the next."""
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
@@ -76,7 +76,7 @@ class Shared(Generic[T]):
         self._latest: tuple[float, T] | None = None
 
     def read(self, since: float) -> T:
-        """One whose reading began after `since`, an instant of time.monotonic: an older one could lack what is new."""
+        """A reading that began after `since`, an instant of time.monotonic: an older one could lack what is new."""
         with self._lock:
             if self._latest is None or self._latest[0] <= since:
                 began_at = time.monotonic()

@@ -1,8 +1,7 @@
 """Tickets: a browser's EventSource cannot send a token in a header, so it brings one that is good once, for seconds.
 
-A ticket needs no Redis: it is signed, and says itself whose it is and how old. That it was used is remembered twice.
-A cache that evicts nothing makes it good once over all processes; while Redis is away, each process knows what it has
-seen itself.
+A ticket needs no Redis, because it is signed and contains its user and its time. That it was used is remembered twice:
+in a cache that evicts nothing, for all processes, and in each process for while Redis is away.
 """
 
 import hashlib
@@ -31,12 +30,12 @@ _lock = threading.Lock()
 
 
 def issue_ticket(user_id: int) -> str:
-    """A word that nobody can guess or make, and that signs in one stream of this user within 30 seconds."""
+    """A text that nobody can guess or make, and that signs in one stream of this user within 30 seconds."""
     return signing.dumps([user_id, secrets.token_urlsafe(16)], salt=SALT)
 
 
 def redeem_ticket(ticket: str) -> int | None:
-    """Whose ticket it was, once. Of two that redeem it at the same moment only one is told."""
+    """The user of the ticket, once: of two calls at the same moment only one gets it."""
     try:
         user_id, nonce = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS) if ticket.isascii() else (None, "")
     except signing.BadSignature:
@@ -55,10 +54,10 @@ def _is_first_use(nonce: str) -> bool:
     except ServerAway:
         return True
     except Exception as error:
-        logger.warning("the cache does not tell whether a ticket was used: %s", error)
+        logger.warning("the cache does not answer whether a ticket was used: %s", error)
         return True
 
 
 def _key(nonce: str) -> str:
-    """A conflator: what makes a ticket need not lie readable in Redis."""
+    """A digest, so that nobody reads in Redis what a ticket is made of."""
     return "stream-ticket:" + hashlib.sha256(nonce.encode()).hexdigest()

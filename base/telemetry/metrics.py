@@ -1,6 +1,6 @@
-"""What is counted, for Prometheus. Names and labels are what docs/operations.md, the alerts and the dashboard go by.
+"""The metrics, for Prometheus. docs/operations.md, the alerts and the dashboard use their names and labels.
 
-Each process counts for itself. Where several share the folder PROMETHEUS_MULTIPROC_DIR, each of them shows all.
+Each process counts for itself. Of processes that share the folder PROMETHEUS_MULTIPROC_DIR each shows the sum.
 """
 
 import os
@@ -56,7 +56,7 @@ SERVER_AWAY = Gauge(
 
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
-STREAM_RESETS = Counter("exchange_stream_resets", "Clients told that they may have missed something", ["stream"])
+STREAM_RESETS = Counter("exchange_stream_resets", "Resets sent to clients that may have missed events", ["stream"])
 
 
 def exposed() -> bytes:

@@ -172,8 +172,7 @@ class BoundedChangeList(ChangeList):
 class ExactSearch:
     """An admin's search, in words. Each must name something of the row, exactly.
 
-    `find` says what a word can name by an index, `narrow` what it can name otherwise. Before both comes what `reserved`
-    says.
+    `reserved` comes first, then `find` for what an index serves, then `narrow` for what a word can name otherwise.
     """
 
     model: Any

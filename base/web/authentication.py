@@ -1,4 +1,4 @@
-"""Who signed in with a token: an account known to be active, whose powers are asked of the database each time."""
+"""Who signed in with a token: an active account. Its powers are read from the database each time."""
 
 import threading
 from functools import cached_property
@@ -91,9 +91,9 @@ class TokenAuthentication(JWTAuthentication):
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
-    """Who is signed in, found out ahead of the view, which then hears the same.
+    """Who is signed in, found out before the view, which then gets the same answer.
 
-    None: nobody, or somebody who cannot be known, for a bad token or without the database. Views that ask refuse them.
+    None for nobody, and if that cannot be known because of a bad token or without the database: then the view refuses.
     """
     known: Any
     try:
@@ -105,7 +105,7 @@ def caller_of(request: HttpRequest) -> Caller | None:
 
 
 class IsStaff(BasePermission):
-    """Staff only: others are told so, anonymous users are asked to sign in."""
+    """Staff only. Others are refused, and anonymous users are asked to sign in."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:

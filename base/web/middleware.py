@@ -21,7 +21,7 @@ WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html")
 
 
 class RateLimit:
-    """Counts each request to the API before anything else is done for it, and tells in each answer what is left."""
+    """Counts each request to the API before anything else is done for it, and adds what is left to each answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response

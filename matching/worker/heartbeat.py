@@ -1,7 +1,7 @@
-"""Which workers are there: each says in the database, every few seconds, that it is and which markets it serves.
+"""Heartbeats: each worker renews a row in the database every few seconds, with the markets that it serves.
 
-In the database, because Redis may be away; in a row of its own, because nobody may wait for it. By the database's clock
-alone: the workers' need not agree.
+The rows are in the database, because Redis may be away. Each worker has its own, because nobody may wait for it. Only
+the database's clock counts, because the clocks of the workers need not agree.
 """
 
 import time
@@ -15,34 +15,34 @@ from markets.models import Market
 from matching.models import WorkerHeartbeat
 
 REFRESH_SECONDS = 5.0
-# Three times unheard. One that was killed counts until then.
+# Three heartbeats missed. A worker that was killed counts until then.
 ALIVE = timedelta(seconds=15)
-# One that was killed said no farewell; its row is shown this long.
+# The row of a worker that was killed is shown for so long.
 KEPT = timedelta(hours=1)
 
 
 class Heartbeat:
-    """Speaks for one worker, from one thread. Raises what the database raises."""
+    """The heartbeat of one worker, for one thread. Raises what the database raises."""
 
     def __init__(self, name: str, *, serves_all: bool, symbols: Collection[str]) -> None:
-        self._said = {"name": name, "serves_all": serves_all, "symbols": sorted(symbols)}
+        self._fields = {"name": name, "serves_all": serves_all, "symbols": sorted(symbols)}
         self._row_id: int | None = None
         self._due = 0.0
 
     def refresh(self) -> None:
-        """Say that the worker is there, unless it was said a moment ago."""
+        """Renew the row, unless that was done less than five seconds ago."""
         now = time.monotonic()
         if now < self._due:
             return
-        # Set first: a database that cannot be written to is not asked more often than any other.
+        # Set first, because a database that takes no writes must not be asked more often.
         self._due = now + REFRESH_SECONDS
-        # Not there: the first time, or after an hour in which nothing could be said.
+        # There is no row the first time, and after an hour without a heartbeat.
         if self._row_id is None or not WorkerHeartbeat.objects.filter(pk=self._row_id).update(seen_at=Now()):
-            self._row_id = WorkerHeartbeat.objects.create(started_at=Now(), seen_at=Now(), **self._said).pk
+            self._row_id = WorkerHeartbeat.objects.create(started_at=Now(), seen_at=Now(), **self._fields).pk
         _delete_old()
 
     def remove(self) -> None:
-        """The worker ends, and nobody shall count on it."""
+        """Delete the row, because the worker ends."""
         if self._row_id is not None:
             WorkerHeartbeat.objects.filter(pk=self._row_id).delete()
 
@@ -57,12 +57,12 @@ def live_workers(symbols: Iterable[str] | None = None) -> dict[str, int]:
 
 
 def live_heartbeats() -> QuerySet[WorkerHeartbeat]:
-    """The workers that said so a moment ago."""
+    """The heartbeats that were renewed within 15 seconds."""
     return WorkerHeartbeat.objects.filter(seen_at__gte=Now() - ALIVE)
 
 
 def _delete_old() -> None:
-    # Looked for first: a DELETE without anything to delete would lock the rows that it passes, which are others'.
+    # Read first, because a DELETE that finds nothing would lock the rows of other workers.
     dead = list(WorkerHeartbeat.objects.filter(seen_at__lt=Now() - KEPT).values_list("pk", flat=True))
     if dead:
         WorkerHeartbeat.objects.filter(pk__in=dead).delete()

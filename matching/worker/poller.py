@@ -1,4 +1,4 @@
-"""A worker that hears no bell: once a second it looks for commands by itself, whatever became of the broker."""
+"""The poller: once a second a worker looks for commands whose bells were lost, with or without a broker."""
 
 import contextlib
 import logging
@@ -22,7 +22,7 @@ POLL_SECONDS = 1.0
 
 STOP_SECONDS = 10.0
 
-# A worker matches one market at a time, whoever woke it: the poller must not work beside a task of its own process.
+# A worker matches one market at a time: the poller must not drain while a task of the same process does.
 _turn = threading.Lock()
 
 
@@ -33,22 +33,22 @@ def match(symbol: str) -> Run:
 
 
 def _drain(symbol: str) -> Run:
-    """Under an id that is in all that is logged of the run."""
+    """Drain under an id that is in each log line of the run."""
     liveness.touch()
     with bound_contextvars(runId=new_id()):
         return drain.drain(symbol)
 
 
 class CommandPoller:
-    """A thread that drains the markets whose bells were not heard.
+    """A thread that drains the markets whose bells were lost.
 
-    Beside the broker's connection and not upon it: while the broker is away the worker does nothing but try to reach
-    it, and while it is frozen the worker waits for it.
+    It does not depend on the connection to the broker: while the broker is away the worker only tries to reach it, and
+    while it is frozen the worker waits for it.
     """
 
     def __init__(self, served: Callable[[], Collection[str]], heartbeat: Heartbeat) -> None:
         self._served = served
-        self._attendant = heartbeat
+        self._heartbeat = heartbeat
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -57,7 +57,7 @@ class CommandPoller:
 
     def stop(self) -> None:
         self._stopping.set()
-        # Not for ever: a database that is frozen would keep the worker from ending, and the thread ends with it.
+        # With a limit, because a frozen database would keep the worker from ending. The thread ends with the process.
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
@@ -65,11 +65,11 @@ class CommandPoller:
             pause = POLL_SECONDS
             while not self._stopping.wait(pause):
                 self._touch_liveness_file()
-                # A backlog is worked off at once: nobody will ring for what a drain's time box left behind.
+                # A backlog is drained at once: no bell rings for what the time box of a drain left.
                 pause = 0 if self.poll() else POLL_SECONDS
             with contextlib.suppress(Exception):
-                # Otherwise it counts until it has not been seen for a while.
-                self._attendant.remove()
+                # Otherwise the worker counts as alive until its heartbeat is old.
+                self._heartbeat.remove()
         finally:
             connection.close()
 
@@ -79,9 +79,9 @@ class CommandPoller:
             liveness.touch()
 
     def poll(self) -> bool:
-        """Drain each served market whose commands have waited too long, and say whether there was any.
+        """Drain each served market whose commands have waited too long. Returns whether there was any command.
 
-        What fails is tried again in a second, and keeps no other market waiting.
+        A market that fails is tried again in a second, and keeps no other market waiting.
         """
         self._refresh_heartbeat()
         try:
@@ -89,22 +89,22 @@ class CommandPoller:
             served = self._served()
             symbols = [symbol for symbol in queue.stale_markets() if symbol in served]
         except Exception as error:
-            _give_connection_up("the poller could not look", error)
+            _give_connection_up("the poller cannot read the inbox", error)
             return False
         runs = [self._drain(symbol) for symbol in symbols]
         return any(run is not None and run.commands for run in runs)
 
     def _refresh_heartbeat(self) -> None:
-        """For itself, and before each drain: neither keeps the other from being done."""
+        """Also before each drain. A heartbeat that fails keeps no drain from being done, and no drain a heartbeat."""
         try:
             close_old_connections()
-            self._attendant.refresh()
+            self._heartbeat.refresh()
         except Exception as error:
-            _give_connection_up("the worker could not say that it is there", error)
+            _give_connection_up("the heartbeat cannot be written", error)
 
     def _drain(self, symbol: str) -> Run | None:
         self._refresh_heartbeat()
-        # A worker that is busy has heard its bells.
+        # A worker that is busy has received its bells.
         if self._stopping.is_set() or not _turn.acquire(blocking=False):
             return None
         try:
@@ -114,12 +114,12 @@ class CommandPoller:
             return None
         finally:
             _turn.release()
-        logger.info("unheard: %d commands of %s", run.commands, symbol)
+        logger.info("the poller applied %d commands of %s", run.commands, symbol)
         return run
 
 
 def _give_connection_up(what: str, error: Exception) -> None:
-    """Say what happened, without its traceback once a second, and begin the next look with a new connection."""
+    """Log what happened, without a traceback once a second, and begin the next turn with a new connection."""
     logger.warning("%s: %s: %s", what, type(error).__name__, error)
     with contextlib.suppress(Exception):
         connection.close()
@@ -130,5 +130,5 @@ def _take_new_turn() -> None:
     _turn = threading.Lock()
 
 
-# A forked process has none of its parent's threads: whoever held the turn at that moment will never give it back.
+# A forked process has none of its parent's threads: a thread that held the turn at that moment will never release it.
 os.register_at_fork(after_in_child=_take_new_turn)

@@ -1,4 +1,4 @@
-"""Which markets a worker serves: it hears their bells, and looks after them where no bell is heard."""
+"""Which markets a worker serves: it subscribes to the queues of their bells, and polls them for lost bells."""
 
 import logging
 import time
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 
 class Served:
-    """The markets of a worker: those of its -Q, or all that there are.
+    """The markets of a worker: those of its -Q, or all markets except those of WORKER_EXCEPT.
 
-    All but those of WORKER_EXCEPT, that is: two workers on one market are safe, but each has to read its book anew.
-    With `-Q orders.BTC-USD` it serves that market, with `-Q orders.dlq` none: it only says what was given up. One that
-    serves them all says that too; one that serves a market leaves it to whoever is meant to hear it.
+    Two workers on one market are safe, but each has to read its book anew. With `-Q orders.BTC-USD` the worker serves
+    that market, with `-Q orders.dlq` it serves none and only logs dead letters. A worker that serves all markets logs
+    dead letters too.
     """
 
     def __init__(self, app: Any) -> None:
@@ -45,17 +45,17 @@ class Served:
             try:
                 self.last = set(Market.objects.values_list("symbol", flat=True)) - settings.WORKER_EXCEPT
             except DatabaseError as error:
-                # The database is away; what is served stays so, and the next look is a second off.
+                # The database is away: the markets stay the same until the next look in a second.
                 logger.warning("markets could not be read: %s", error)
                 connection.close()
         return self.last
 
 
 class SafeConsumer(Consumer):
-    """Celery's consumer of messages; one that it cannot read is dropped, where Celery would end the worker.
+    """Celery's consumer, which drops a message that it cannot read. Celery alone would end the worker.
 
-    RabbitMQ would deliver such a message again after each restart. What is dropped changes nothing: a message says only
-    that there may be commands.
+    RabbitMQ would deliver such a message again after each restart. To drop it changes nothing, because a message only
+    wakes the worker.
     """
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
@@ -74,7 +74,7 @@ class SafeConsumer(Consumer):
 
 
 class MarketSubscription(bootsteps.StartStopStep):
-    """Subscribe the worker to the queues of its markets; one that serves them all looks for new ones every second.
+    """Subscribes the worker to the queues of its markets, and every second to those of markets that are new.
 
     All workers also take the tasks that beat sends to the default queue.
     """
@@ -90,8 +90,8 @@ class MarketSubscription(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Called at boot and again after each reconnection to the broker, with no queue subscribed.
 
-        Nothing is heard until Celery's loop begins: from RabbitMQ a bell that waits already would arrive while the next
-        queue is declared, when nobody is there to take it.
+        Nothing is consumed until Celery's loop begins: a bell that waits in RabbitMQ would arrive while the next queue
+        is declared, when nothing could take it.
         """
         self.subscribed.clear()
         for name in sorted(self.served.other_queues):
@@ -110,7 +110,7 @@ class MarketSubscription(bootsteps.StartStopStep):
             consumer.task_consumer.consume()
 
     def _add_new(self, consumer: Any) -> set[str]:
-        """Add the markets not served yet, and ring them: their bells may have been lost while nobody heard."""
+        """Add the markets not served yet, and ring them, because their bells may have been lost until now."""
         new = self.served.symbols() - self.subscribed
         for symbol in sorted(new):
             _add_queue(consumer, queue.queue_name(symbol))
@@ -121,14 +121,14 @@ class MarketSubscription(bootsteps.StartStopStep):
 
 
 def _add_queue(consumer: Any, name: str) -> None:
-    """To those that are heard once the consumer consumes."""
-    # Looked up first: Celery would declare a queue that it does not know in its own way and not in ours.
+    """Add the queue to those from which the consumer will take messages."""
+    # Looked up first, because Celery would declare an unknown queue in its own way.
     known = consumer.app.amqp.queues
     consumer.task_consumer.add_queue(known.select_add(known[name]))
 
 
 class MarketPoller(bootsteps.StartStopStep):
-    """The worker's own eyes, from its start to its end, whether there is a broker or not."""
+    """Runs the poller from the worker's start to its end, whether there is a broker or not."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -157,7 +157,7 @@ def _never(*_: Any) -> bool:
     return False
 
 
-# On RabbitMQ each worker would declare 28 queues for tasks that are to run later. A bell never is.
+# On RabbitMQ each worker would declare 28 queues for tasks that run later. A bell never does.
 DelayedDelivery.include_if = _never  # type: ignore[method-assign, assignment]
 
 
@@ -181,5 +181,5 @@ def _faults() -> list[str]:
             logger.warning("waiting for the database: %s", error)
             connection.close()
             time.sleep(POLL_SECONDS)
-            # Celery's own loop, which would heed a signal, has not begun yet.
+            # Celery's loop, which handles signals, has not begun yet.
             maybe_shutdown()

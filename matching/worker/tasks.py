@@ -40,7 +40,7 @@ class MetricsServer(bootsteps.StartStopStep):
     terminate = stop
 
 
-# Stored nowhere: a monitor such as Flower hears it, as long as its first orders and trades need.
+# The result is not stored: a monitor such as Flower receives it, at the length of its first orders and trades.
 @shared_task(name=queue.MATCH_TASK, ignore_result=True, resultrepr_maxsize=10_000)
 def match(symbol: str) -> dict[str, Any]:
     """A bell rang: apply the symbol's waiting commands."""
@@ -49,7 +49,7 @@ def match(symbol: str) -> dict[str, Any]:
 
 @shared_task(name=queue.DEAD_LETTER_TASK, ignore_result=True)
 def dead_letter(letter: dict[str, Any]) -> None:
-    """A command was given up: say so where the logs of this worker are read."""
+    """Log that a command was given up, for operators who read the logs of this worker."""
     with bound_contextvars(orderId=letter["orderId"], correlationId=letter.get("correlationId")):
         logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
 

@@ -175,10 +175,10 @@ def _check_followed(demo: Demo, correlation_id: str) -> None:
     assert steps == [
         ("web", "order accepted", 202),
         ("worker", "orders applied", "OPEN"),
-        ("web", "told", None),
+        ("web", "delivered", None),
         ("web", "cancel accepted", 202),
         ("worker", "orders applied", "CANCELLED"),
-        ("web", "told", None),
+        ("web", "delivered", None),
     ]
     accepted, opened, delivered, _, cancelled, _ = lines
     assert (accepted["clientOrderId"], accepted["symbol"]) == ("follow-me", "BTC-USD")
@@ -195,6 +195,6 @@ def _check_followed(demo: Demo, correlation_id: str) -> None:
 def _check_secrets(demo: Demo, hidden: list[str]) -> None:
     logged = "".join(path.read_text() for path in (demo.data / "logs").glob("*.log"))
     assert [word for word in [*hidden, "a-password", "eyJ"] if word in logged] == []
-    assert logged.count('"event":"told"') == 2
+    assert logged.count('"event":"delivered"') == 2
     # Nor as an address or an encoding has it.
     assert not re.search(r"ticket=[^\[]", logged)

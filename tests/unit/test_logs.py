@@ -321,7 +321,7 @@ def test_an_order_is_followed_through_all_logs(tmp_path, capsys):
             {
                 "timestamp": at(30),
                 "process": "web",
-                "event": "told",
+                "event": "delivered",
                 "events": [{"correlationId": "c1", "eventId": "e"}],
             },
             {
@@ -342,7 +342,7 @@ def test_an_order_is_followed_through_all_logs(tmp_path, capsys):
     assert [line.split()[:3] for line in said] == [
         ["10:00:00.000001", "web", "accepted"],
         ["10:00:00.000020", "worker", "applied"],
-        ["10:00:00.000030", "web", "told"],
+        ["10:00:00.000030", "web", "delivered"],
     ]
     assert "orderId=1  status=OPEN" in said[1] and "c2" not in said[1]
     assert follow.main(["1", str(tmp_path)]) == 0

@@ -1,4 +1,4 @@
-"""Where a request comes from, told so that no client can choose it."""
+"""The address of a request, read so that no client can choose it."""
 
 import functools
 from ipaddress import IPv4Address, IPv6Network, ip_address
@@ -12,8 +12,8 @@ LONGEST = 64
 def client_network(peer: str, forwarded_for: str) -> str:
     """The address behind a request, of IPv6 its /64: whoever has one address there has them all.
 
-    `peer` is who connected to us, `forwarded_for` the X-Forwarded-For header. Each proxy appends whom it heard to that
-    header, so what TRUSTED_PROXIES proxies of our own wrote are its last entries, and all before them is hearsay.
+    `peer` is who connected to us, `forwarded_for` the X-Forwarded-For header. Each proxy appends its own peer to that
+    header, so the last TRUSTED_PROXIES entries were written by our own proxies, and all before them by anybody.
     """
     proxies = settings.TRUSTED_PROXIES
     if proxies:

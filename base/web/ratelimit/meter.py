@@ -1,4 +1,4 @@
-"""One request under the rate limit: who is counted, in which bucket, and what the answer says about it."""
+"""One request under the rate limit: who is counted, in which bucket, and the headers of the answer."""
 
 import math
 import time
@@ -17,7 +17,7 @@ ORDERS = "/api/v1/orders"
 
 
 class Bucket(StrEnum):
-    """Cancels are counted by themselves: whoever has placed too much must still be able to take it back."""
+    """Cancels have a bucket of their own, because a user who placed too many orders must be able to cancel them."""
 
     REQUESTS = "requests"
     CANCELS = "cancels"
@@ -34,7 +34,7 @@ class Limited(Protocol):
 
 
 class Meter:
-    """Counts one request, once. `peer` and `forwarded_for` say where it came from, as `client_network` takes them."""
+    """Counts one request, once. `peer` and `forwarded_for` are its origin, as `client_network` takes them."""
 
     def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
         self._bucket = Bucket.CANCELS if method == "DELETE" and _is_under(ORDERS, path) else Bucket.REQUESTS
@@ -60,7 +60,7 @@ class Meter:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer says; nothing where nothing limits the caller."""
+        """The headers of every answer; none if the caller has no limit."""
         verdict = self._verdict
         if verdict is None:
             return {}

@@ -109,7 +109,7 @@ class LocalWindow:
 class SharedWindow:
     """The count of all processes together, and of this one alone while Redis is away.
 
-    What Redis let in is noted here too. So a process by itself never lets in more than the limit, even around the
+    What Redis let in is counted here too. So a process by itself never lets in more than the limit, even around the
     moment at which Redis goes or comes back empty; several without Redis let in so much each.
     """
 
