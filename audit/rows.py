@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
 from balances.models import Balance, LedgerEntry, Transfer
-from base.storage.batched import batched
+from base.storage.bulk import batched
 from base.storage.fields import AmountField
 from commands.models import Command
 from core.money import stored_units

@@ -21,9 +21,8 @@ from django.utils.safestring import SafeString
 
 from balances import answers
 from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
-from balances.references import entries_named
 from balances.services import transfer
-from balances.statement import read_statement
+from balances.statement import entries_named, read_statement
 from balances.views import TransferForm
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused

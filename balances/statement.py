@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core import signing
 from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
-from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, Balance, LedgerEntry, Transfer
+from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, Balance, HouseAccount, LedgerEntry, Transfer
+from base.storage.time_search import ids_near
+from base.web.admin import numbered
 from base.web.errors import timestamp
 from core.money import plain
 from markets.models import Trade
@@ -99,3 +102,36 @@ def _paths(references: Iterable[str]) -> dict[str, str]:
     for transfer in Transfer.objects.filter(reference__in=made).only("reference") if made else ():
         paths[transfer.ledger_reference] = reverse("admin:balances_transfer_change", args=[transfer.pk])
     return paths
+
+
+class _Cause(NamedTuple):
+    """A trade or a transfer: the reference of its entries, their accounts and currencies, and their time."""
+
+    reference: str
+    accounts: tuple[int, ...]
+    currencies: tuple[str, ...]
+    at: datetime
+
+
+def entries_named(word: str) -> list[Q]:
+    """The entries of a transfer or a trade, by the entries' reference, the transfer's reference or the trade's id."""
+    return [_condition(cause) for cause in (*_trades(word.removeprefix(TRADE_PREFIX)), *_transfers(word))]
+
+
+def _trades(trade_id: str) -> Iterable[_Cause]:
+    for trade in Trade.objects.select_related("market").filter(numbered(trade_id)):
+        accounts = (trade.buyer_id, trade.seller_id, HouseAccount.FEES.value)
+        currencies = (trade.market.base_id, trade.market.quote_id)
+        yield _Cause(f"{TRADE_PREFIX}{trade.trade_id}", accounts, currencies, trade.created_at)
+
+
+def _transfers(word: str) -> Iterable[_Cause]:
+    for made in Transfer.objects.filter(reference__in=[word, word.removeprefix(TRANSFER_PREFIX)]):
+        accounts = (made.user_id, HouseAccount.EXTERNAL.value)
+        yield _Cause(made.ledger_reference, accounts, (made.currency_id,), made.created_at)
+
+
+def _condition(cause: _Cause) -> Q:
+    """The entries of the cause, by the index of accounts and currencies, among the ids of a few seconds."""
+    mine = Q(account__in=cause.accounts, currency_id__in=cause.currencies, reference=cause.reference)
+    return mine & ids_near(LedgerEntry, cause.at)

@@ -24,8 +24,7 @@ from core.book import Book
 from core.types import Status
 from marketdata.answers import OrderBook
 from marketdata.depth import read_depth, represent_book
-from marketdata.tape import represent_print
-from marketdata.ticker import read_ticker
+from marketdata.tape import read_ticker, represent_print
 from markets.models import Market, Trade
 from markets.services import known_market
 

@@ -16,8 +16,7 @@ from base.web.values import parse_id
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth import read_depth
-from marketdata.tape import represent_trade
-from marketdata.ticker import read_ticker
+from marketdata.tape import read_ticker, represent_trade
 from markets.models import Candle, Interval, Market, Trade
 from markets.services import known_market
 

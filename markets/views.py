@@ -1,5 +1,8 @@
 """Markets over REST."""
 
+from decimal import Decimal
+from typing import Annotated
+
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,13 +11,37 @@ from rest_framework.views import APIView
 from base.web.answers import answer, body
 from base.web.authentication import IsStaffOrReadOnly
 from base.web.errors import SymbolTaken, timestamp
+from base.web.forms import Form
 from base.web.openapi.operations import Call
+from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, text
+from core.types import MarketStatus, SelfTradePrevention
 from markets import answers, services
-from markets.forms import MarketChangeForm, NewMarketForm
-from markets.models import Market
+from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, Market
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
+
+
+class MarketChangeForm(Form):
+    """What can be changed of a market: tick and lot, which its orders were checked against, cannot."""
+
+    min_quantity: Annotated[Decimal | None, POSITIVE] = None
+    max_quantity: Annotated[Decimal | None, POSITIVE] = None
+    min_notional: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    maker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
+    status: Annotated[str | None, one_of(MarketStatus)] = None
+
+
+class NewMarketForm(MarketChangeForm):
+    """A new market."""
+
+    symbol: Annotated[str, text(SYMBOL_PATTERN, 33)]
+    base: Annotated[str, text(ASSET_PATTERN, 16)]
+    quote: Annotated[str, text(ASSET_PATTERN, 16)]
+    tick_size: Annotated[Decimal, POSITIVE]
+    lot_size: Annotated[Decimal, POSITIVE]
 
 
 class MarketsView(APIView):

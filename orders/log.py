@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from base.storage.batched import batched
+from base.storage.bulk import batched
 from base.telemetry.access import bind_log_fields, set_log_outcome
 from base.telemetry.redaction import TrustedFields
 from base.web.errors import ExchangeError

@@ -1,5 +1,7 @@
 """Users and tokens over REST."""
 
+from typing import Annotated
+
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,10 +9,33 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer, body
 from base.web.errors import EmailTaken, InvalidCredentials, NotAuthenticated, UsernameTaken, UserNotFound, refuse
+from base.web.forms import Form
 from base.web.openapi.operations import Call
+from base.web.rules import EMAIL, line, text
 from base.web.values import parse_id
 from users import answers, services
-from users.forms import CredentialsForm, RefreshForm, RegistrationForm
+from users.models import USERNAME_PATTERN
+
+
+class RegistrationForm(Form):
+    """A new user."""
+
+    username: Annotated[str, text(USERNAME_PATTERN, 64)]
+    email: Annotated[str, EMAIL]
+    password: Annotated[str, line(128)]
+
+
+class CredentialsForm(Form):
+    """A name and its password."""
+
+    username: Annotated[str, line(64)]
+    password: Annotated[str, line(128)]
+
+
+class RefreshForm(Form):
+    """The refresh token of a sign-in."""
+
+    refresh_token: Annotated[str, line(2000)]
 
 
 class RegistrationView(APIView):

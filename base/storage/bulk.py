@@ -8,8 +8,9 @@ nothing that would could ever pass.
 """
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -248,3 +249,10 @@ def _quoted(name: str) -> str:
 
 def _name(column: Any) -> str:
     return _quoted(column.column)
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in their order, in lists of at most `size`. (Python has its own from 3.12.)"""
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, size)):
+        yield batch

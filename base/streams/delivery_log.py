@@ -2,7 +2,7 @@
 
 import structlog
 
-from base.storage.batched import batched
+from base.storage.bulk import batched
 
 logger = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from django.conf import settings
 from redis import Redis
 
-from base.storage.batched import batched
 from base.storage.breakers import ServerAway, breaker_of
+from base.storage.bulk import batched
 from base.storage.redis import redis_client
 from base.streams.messages import REDIS_CHANNEL, Message, encode
 

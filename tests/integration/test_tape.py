@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from marketdata.ticker import read_ticker
+from marketdata.tape import read_ticker
 from markets.models import Candle, Interval
 from matching import drain
 from tests.support.world import World, fund

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection as database
 
-from base.storage.batched import batched
+from base.storage.bulk import batched
 from commands.models import Command
 from core.money import plain_units
 from orders.models import Order

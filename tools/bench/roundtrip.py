@@ -12,7 +12,7 @@ from statistics import quantiles
 import orjson
 from django.db import connection as database
 
-from base.storage.batched import batched
+from base.storage.bulk import batched
 from commands.models import Command
 from orders.models import OrderEvent
 from tools.bench.exchange import Exchange, spent

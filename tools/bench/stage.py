@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from balances.models import Balance
 from balances.services import transfer
-from base.storage.batched import batched
-from base.storage.bulk import dialect, execute, update_rows, write_inserts
+from base.storage.bulk import batched, dialect, execute, update_rows, write_inserts
 from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
 from core.types import CommandKind

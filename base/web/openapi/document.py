@@ -8,8 +8,7 @@ from django.conf import settings
 
 from base.web.errors import MethodNotAllowed
 from base.web.openapi.operations import BEARER, REFUSALS, SESSION, TICKET
-from base.web.openapi.refusals import Refused, refusal_responses
-from base.web.openapi.schemas import with_schemas
+from base.web.openapi.refusals import Refused, refusal_responses, with_schemas
 
 API = "/api/v1/"
 SECURITY_SCHEMES = {
