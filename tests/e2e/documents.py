@@ -80,5 +80,7 @@ def _program(word: str) -> str:
 
 
 def _help_lines() -> list[str]:
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     return [" ".join(line.split()[:2]) for line in printed.splitlines()]

@@ -41,7 +41,7 @@ MOST_ROWS = FIRST_RANGE = 100
 MOST_READ = 6 * MOST_ROWS
 # MariaDB reads an index and then the rows, where MySQL reads the rows.
 TIMES_READ = 2.5
-LIST_SECONDS, SLACK_SECONDS = 0.3, 1.2
+LIST_SECONDS, SLACK_SECONDS = 0.8, 1.2
 
 # When the newest rows were made; the others a second apart, before.
 NOW = timezone.now()
@@ -282,7 +282,7 @@ def test_no_list_takes_longer_than_its_time_limit(large, monkeypatch):
         assert time.monotonic() - began < LIST_SECONDS + SLACK_SECONDS, model
         listed = response.context["cl"]
         assert listed.paginator.was_exceeded, model
-        assert "took longer than 0.3 seconds" in " ".join(response.content.decode().split()), model
+        assert f"took longer than {LIST_SECONDS} seconds" in " ".join(response.content.decode().split()), model
         found = listed.paginator.keys
         assert found == sorted(found, reverse=True), model
         assert len(found) >= FIRST_RANGE and found[-1] >= listed.paginator.read_back_to, model
