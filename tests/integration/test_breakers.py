@@ -98,7 +98,7 @@ CALLS: dict[str, Callable[[], object]] = {
 
 
 def first_wait(server: Server, name: str, how: str) -> float:
-    """What the first call of an outage waits. A busy machine adds to it, so it is tried again; a second timeout stays."""
+    """What the first call of an outage waits. A busy machine adds to it: tried again, a second timeout would stay."""
     for attempt in range(3):
         take_away(server, how)
         waited = seconds(CALLS[name])
