@@ -20,6 +20,7 @@ from base.web.openapi.operations import Call
 from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from base.web.values import parse_id
 from markets.models import ASSET_PATTERN
+from markets.newest import newest_events, newest_events_with
 from markets.services import known_asset
 from users.services import find_user
 
@@ -51,28 +52,35 @@ _TRANSFER = Call(
 
 
 class BalancesView(APIView):
-    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance])
+    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance], as_of=True)
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
+        as_of = newest_events()
         mine = Balance.objects.filter(user_id=owner).order_by("currency_id")
-        return answer([answers.Balance.of(balance) for balance in mine])
+        return answer([answers.Balance.of(balance) for balance in mine], as_of=as_of)
 
 
 class BalanceView(APIView):
-    @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.")
+    @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.", as_of=True)
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         code = known_asset(currency).code
+        as_of = newest_events_with(code)
         balance = Balance.objects.filter(user_id=owner, currency_id=code).first()
-        return answer(answers.Balance.of(balance or Balance(user_id=owner, currency_id=code)))
+        return answer(answers.Balance.of(balance or Balance(user_id=owner, currency_id=code)), as_of=as_of)
 
 
 class LedgerView(APIView):
-    @Call(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry], paged=True)
+    @Call(
+        *(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry]),
+        paged=True,
+        as_of=True,
+    )
     def get(self, request: Request, user_id: str, currency: str) -> Response:
-        owner = readable_user_id(request, user_id)
-        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=known_asset(currency))
-        return read_page(request, entries, answers.LedgerEntry.of)
+        owner, asset = readable_user_id(request, user_id), known_asset(currency)
+        as_of = newest_events_with(asset.code)
+        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=asset)
+        return read_page(request, entries, answers.LedgerEntry.of, as_of=as_of)
 
 
 class TransferView(APIView):

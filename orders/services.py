@@ -7,6 +7,7 @@ from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
 from commands.queue import submit_cancels
 from core.types import ACTIVE_PHASES, Phase
+from markets.newest import newest_event
 from orders.log import cancels_accepted
 from orders.models import Order
 
@@ -45,9 +46,14 @@ def resting_orders(symbol: str) -> QuerySet[Order]:
     return Order.objects.filter(market_id=symbol, phase=Phase.RESTING)
 
 
+def orders_as_of() -> QuerySet[Order]:
+    """All orders, each with `newest_event`: the number of its market's newest event, read by the same statement."""
+    return Order.objects.annotate(newest_event=newest_event("market_id"))
+
+
 def find_order(user_id: int, order_id: int) -> Order:
-    """The user's own order. Raises OrderNotFound, also for another user's order."""
-    order = Order.objects.filter(user_id=user_id, id=order_id).first()
+    """The user's own order, with `newest_event`. Raises OrderNotFound, also for another user's order."""
+    order = orders_as_of().filter(user_id=user_id, id=order_id).first()
     if order is None:
         raise OrderNotFound(f"there is no order {order_id}", orderId=order_id)
     return order

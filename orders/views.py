@@ -25,10 +25,11 @@ from base.web.errors import (
 )
 from base.web.forms import printable
 from base.web.openapi.operations import OLD_USER_ID, TEXT, Call, Query
-from base.web.values import parse_id
+from base.web.values import AsOf, parse_id
 from core.types import ACTIVE_PHASES, Phase, Status
 from markets.answers import Symbol
 from markets.models import Market, Trade
+from markets.newest import newest_events, newest_events_of
 from markets.services import find_market
 from orders import answers, log, services
 from orders.models import Order, OrderEvent
@@ -92,9 +93,13 @@ class OrdersView(APIView):
             OLD_USER_ID,
         ),
         paged=True,
+        as_of=True,
     )
     def get(self, request: Request) -> Response:
-        return read_page(request, _filtered(request), represent_order)
+        orders = _filtered(request)
+        symbol = request.query_params.get("symbol")
+        as_of = newest_events() if symbol is None else newest_events_of(symbol)
+        return read_page(request, orders, represent_order, as_of=as_of)
 
     @Call(
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
@@ -135,9 +140,10 @@ class BatchView(APIView):
 
 
 class OrderView(APIView):
-    @Call(TAG, "readOrder", "An order", answers.Order)
+    @Call(TAG, "readOrder", "An order", answers.Order, as_of=True)
     def get(self, request: Request, order_id: str) -> Response:
-        return answer(represent_order(own_order(request, order_id)))
+        order = own_order(request, order_id)
+        return answer(represent_order(order), as_of=_as_of(order))
 
     @Call(
         *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
@@ -156,27 +162,32 @@ class OrderView(APIView):
 
 
 class ClientOrderView(APIView):
-    @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,))
+    @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,), as_of=True)
     def get(self, request: Request, client_order_id: str) -> Response:
-        order = Order.objects.filter(user_id=_owner(request), client_order_id=client_order_id).first()
+        order = services.orders_as_of().filter(user_id=_owner(request), client_order_id=client_order_id).first()
         if order is None:
             raise OrderNotFound(f"there is no order with clientOrderId {printable(client_order_id)}")
-        return answer(represent_order(order))
+        return answer(represent_order(order), as_of=_as_of(order))
 
 
 class FillsView(APIView):
-    @Call(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill], paged=True)
+    @Call(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill], paged=True, as_of=True)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
-        return read_page(request, fills, partial(represent_fill, order), oldest_first=True)
+        return read_page(request, fills, partial(represent_fill, order), oldest_first=True, as_of=_as_of(order))
 
 
 class TimelineView(APIView):
-    @Call(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent], paged=True)
+    @Call(
+        *(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent]),
+        paged=True,
+        as_of=True,
+    )
     def get(self, request: Request, order_id: str) -> Response:
-        events = OrderEvent.objects.filter(order=own_order(request, order_id))
-        return read_page(request, events, represent_event, oldest_first=True)
+        order = own_order(request, order_id)
+        events = OrderEvent.objects.filter(order=order)
+        return read_page(request, events, represent_event, oldest_first=True, as_of=_as_of(order))
 
 
 class TicketView(APIView):
@@ -208,10 +219,15 @@ def own_order(request: Request, order_id: str) -> Order:
         return services.find_order(caller_id(request), wanted)
     except OrderNotFound:
         # Asked last: whether the caller is staff is another query.
-        order = Order.objects.filter(id=wanted).first() if request.user.is_staff else None
+        order = services.orders_as_of().filter(id=wanted).first() if request.user.is_staff else None
         if order is None:
             raise
         return order
+
+
+def _as_of(order: Order) -> AsOf:
+    """What an answer about the order includes, and what is read after it."""
+    return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
 
 
 def _known_id(order_id: str) -> int:

@@ -22,7 +22,7 @@ from base.telemetry.access import bind_log_fields
 from base.web import errors
 from base.web.errors import BodyTooLarge, ExchangeError, InvalidField, MalformedBody, error_body, timestamp
 from base.web.forms import parse_limit
-from base.web.values import parse_id
+from base.web.values import AsOf, parse_id
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,23 @@ class AllowedMethods(BaseMetadata):
         return _envelope({"methods": view.allowed_methods}, "OK", status.HTTP_200_OK)
 
 
-def answer(data: Any, *, message: str = "OK", code: int = status.HTTP_200_OK, replayed: bool = False) -> Response:
-    """An answer in the envelope that all answers share; `replayed` marks one that was given before."""
+def answer(
+    data: Any,
+    *,
+    message: str = "OK",
+    code: int = status.HTTP_200_OK,
+    replayed: bool = False,
+    as_of: AsOf | None = None,
+) -> Response:
+    """An answer in the envelope that all answers share; `replayed` marks one that was given before.
+
+    `as_of`: what the data certainly includes, which was read before the data.
+    """
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    return Response(_envelope(data, message, code), status=code, headers=headers)
+    envelope = _envelope(data, message, code)
+    if as_of is not None:
+        envelope["asOf"] = as_of
+    return Response(envelope, status=code, headers=headers)
 
 
 def _envelope(data: Any, message: str, code: int) -> dict[str, Any]:
@@ -202,7 +215,12 @@ M = TypeVar("M", bound=Model)
 
 
 def read_page(
-    request: Request, rows: QuerySet[M], represent: Callable[[M], Mapping[str, Any]], *, oldest_first: bool = False
+    request: Request,
+    rows: QuerySet[M],
+    represent: Callable[[M], Mapping[str, Any]],
+    *,
+    oldest_first: bool = False,
+    as_of: AsOf | None = None,
 ) -> Response:
     """One page as a list, with `nextCursor` beside it in the envelope: null on the last page. Raises InvalidField."""
     limit = parse_limit(request.query_params.get("limit"), DEFAULT_LIMIT, MOST)
@@ -214,6 +232,6 @@ def read_page(
         rows = rows.filter(pk__gt=last_seen) if oldest_first else rows.filter(pk__lt=last_seen)
     found = list(rows.order_by("pk" if oldest_first else "-pk")[: limit + 1])
     page = found[:limit]
-    response = answer([represent(row) for row in page])
+    response = answer([represent(row) for row in page], as_of=as_of)
     response.data["nextCursor"] = str(page[-1].pk) if len(found) > limit else None
     return response

@@ -73,6 +73,16 @@ Instant = TypeAliasType(
         ),
     ],
 )
+# By market: the number of an event that the answer certainly includes.
+AsOf = dict[str, int]
+AS_OF: Schema = {
+    "type": "object",
+    "additionalProperties": {"type": "integer", "minimum": 0},
+    "description": (
+        "For each market that the answer concerns: the number of an event that it certainly includes. It may hold more."
+    ),
+    "examples": [{"BTC-USD": 1234}],
+}
 
 
 def described(text: str) -> Any:

@@ -12,7 +12,7 @@ from base.web import errors
 from base.web.answers import DEFAULT_LIMIT, MOST
 from base.web.forms import Form
 from base.web.openapi.refusals import Refused
-from base.web.values import ID, Instant, Schema, described
+from base.web.values import AS_OF, ID, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
 # Where an operation keeps its refusals until the description is finished.
@@ -82,6 +82,7 @@ class Call:
     body: type[Form] | None = None
     examples: Mapping[str, dict[str, Any]] | None = None
     paged: bool = False
+    as_of: bool = False
     replayable: bool = False
     refusals: tuple[Refused, ...] = ()
 
@@ -101,7 +102,9 @@ class Call:
             is_required = any(field.is_required() for field in self.body.model_fields.values())
             content = {JSON: {"schema": self.body, "examples": examples}}
             body = {"requestBody": {"content": content, "required": is_required}}
-        answer = answered(self.summary, JSON, _envelope(self.data, self.status, is_paged=self.paged))
+        answer = answered(
+            self.summary, JSON, _envelope(self.data, self.status, is_paged=self.paged, has_as_of=self.as_of)
+        )
         if self.replayable:
             answer["headers"] = _REPLAYED
         return operation(
@@ -167,10 +170,10 @@ def answered(meaning: str, media_type: str, schema: Any) -> Schema:
     return {"description": meaning, "content": {media_type: {"schema": schema}}}
 
 
-def _envelope(data: Any, status: int, *, is_paged: bool) -> Schema:
+def _envelope(data: Any, status: int, *, is_paged: bool, has_as_of: bool) -> Schema:
     """An answer as all of them look; a page of a list has its cursor beside the data."""
-    cursor = {"nextCursor": _Cursor} if is_paged else {}
-    fields = {"code": {"const": status}, "message": TEXT, "data": data, **cursor, "timestamp": Instant}
+    beside = {**({"asOf": AS_OF} if has_as_of else {}), **({"nextCursor": _Cursor} if is_paged else {})}
+    fields = {"code": {"const": status}, "message": TEXT, "data": data, **beside, "timestamp": Instant}
     return {"type": "object", "required": list(fields), "properties": fields}
 
 
