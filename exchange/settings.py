@@ -164,6 +164,9 @@ BROKER_URL = read_address("BROKER_URL", "redis://127.0.0.1:6379/0", BROKER_SCHEM
 # The flag of a bell may be evicted at any time. The mark of a used ticket must not: the ticket would be good again.
 CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 
+# How many levels of each side the worker keeps in the cache after each batch; 0 keeps none.
+DEPTH_CACHE_LEVELS = between("DEPTH_CACHE_LEVELS", 100, 0, 500)
+
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
@@ -197,8 +200,16 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
 CELERY_BEAT_SCHEDULER = "exchange.celery:Scheduler"
-# Nothing is scheduled yet: what waits in the inbox is found by the workers' pollers.
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+# Orders need none of this: what waits in the inbox is found by the workers' pollers. A task that no worker takes is
+# dropped when the next one is due.
+SYNCHRONISE_SECONDS = 300
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "synchronise-depths": {
+        "task": "matching.synchronise_depths",
+        "schedule": SYNCHRONISE_SECONDS,
+        "options": {"expires": SYNCHRONISE_SECONDS},
+    },
+}
 
 # For workers and beat, which no client asks: the file that they touch while they work, and the markets that a worker
 # without -Q leaves to workers of their own.

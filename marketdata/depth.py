@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from base.storage.fields import AmountSum
 from core.book import Book
-from core.money import plain, plain_or_none, to_decimal
+from core.money import plain_units, plain_units_or_none, to_units
 from core.types import Phase, Side
 from marketdata import answers
 from markets.models import Market
@@ -17,7 +17,16 @@ from orders.services import resting_orders
 
 CONSISTENT_ATTEMPTS = 3
 
-Level = tuple[Decimal, Decimal, int]
+# Price, quantity and number of orders; amounts in units.
+Level = tuple[int, int, int]
+
+
+class Depth(NamedTuple):
+    """The best levels of both sides after the event of this number."""
+
+    sequence: int
+    bids: Sequence[Level]
+    asks: Sequence[Level]
 
 
 def read_depth(symbol: str, limit: int) -> answers.OrderBook:
@@ -28,11 +37,16 @@ def read_depth(symbol: str, limit: int) -> answers.OrderBook:
     """
     sequence = _newest_sequence(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
-        bids, asks = _levels(symbol, Side.BUY, limit), _levels(symbol, Side.SELL, limit)
+        bids, asks = read_levels(symbol, limit)
         before, sequence = sequence, _newest_sequence(symbol)
         if sequence == before:
             break
-    return represent_depth(symbol, sequence, bids, asks)
+    return represent_depth(symbol, Depth(sequence, bids, asks))
+
+
+def read_levels(symbol: str, limit: int) -> tuple[list[Level], list[Level]]:
+    """The best levels of both sides from the stored resting orders, one side after the other."""
+    return _levels(symbol, Side.BUY, limit), _levels(symbol, Side.SELL, limit)
 
 
 def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
@@ -55,8 +69,9 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     return {market.pk: (market.bid, market.ask) for market in rows.only("pk")}
 
 
-def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Sequence[Level]) -> answers.OrderBook:
+def represent_depth(symbol: str, depth: Depth) -> answers.OrderBook:
     """Depth as clients see it, over REST and over the stream."""
+    sequence, bids, asks = depth
     best_bid = bids[0][0] if bids else None
     best_ask = asks[0][0] if asks else None
     spread = best_ask - best_bid if best_bid is not None and best_ask is not None else None
@@ -65,19 +80,20 @@ def represent_depth(symbol: str, sequence: int, bids: Sequence[Level], asks: Seq
         "sequence": sequence,
         "bids": [_represent(*level) for level in bids],
         "asks": [_represent(*level) for level in asks],
-        "bestBid": plain_or_none(best_bid),
-        "bestAsk": plain_or_none(best_ask),
-        "spread": plain_or_none(spread),
+        "bestBid": plain_units_or_none(best_bid),
+        "bestAsk": plain_units_or_none(best_ask),
+        "spread": plain_units_or_none(spread),
     }
 
 
-def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
+def take_depth(book: Book, limit: int) -> Depth:
     """The depth of the book in memory: what read_depth will read once the batch is committed."""
-    bids, asks = (
-        [(to_decimal(price), to_decimal(quantity), orders) for price, quantity, orders in book.depth(side, limit)]
-        for side in (Side.BUY, Side.SELL)
-    )
-    return represent_depth(symbol, book.next_sequence - 1, bids, asks)
+    return Depth(book.next_sequence - 1, book.depth(Side.BUY, limit), book.depth(Side.SELL, limit))
+
+
+def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
+    """The same, as clients see it."""
+    return represent_depth(symbol, take_depth(book, limit))
 
 
 def _newest_sequence(symbol: str) -> int:
@@ -101,8 +117,8 @@ def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
         .annotate(left=AmountSum(F("quantity") - F("filled_quantity")), orders=Count("id"))
         .order_by(_best_first(side))
     )
-    return [(level["price"], level["left"], level["orders"]) for level in levels[:limit]]
+    return [(to_units(level["price"]), to_units(level["left"]), level["orders"]) for level in levels[:limit]]
 
 
-def _represent(price: Decimal, quantity: Decimal, orders: int) -> answers.Level:
-    return {"price": plain(price), "quantity": plain(quantity), "orderCount": orders}
+def _represent(price: int, quantity: int, orders: int) -> answers.Level:
+    return {"price": plain_units(price), "quantity": plain_units(quantity), "orderCount": orders}

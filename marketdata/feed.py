@@ -23,7 +23,8 @@ from core import types as core
 from core.book import Book
 from core.types import Status
 from marketdata.answers import OrderBook
-from marketdata.depth import read_depth, represent_book
+from marketdata.depth import represent_book
+from marketdata.depth_cache import find_depth
 from marketdata.tape import read_ticker, represent_print
 from markets.models import Market, Trade
 from markets.services import known_market
@@ -69,7 +70,7 @@ class _Readings:
     """The shared readings of one market's depth and ticker."""
 
     def __init__(self, symbol: str) -> None:
-        self.depth = Shared(lambda: read_depth(symbol, LEVELS))
+        self.depth = Shared(lambda: find_depth(symbol, LEVELS))
         self.ticker = Shared(lambda: read_ticker(Market.objects.get(symbol=symbol), timezone.now()))
 
 

@@ -15,7 +15,7 @@ from base.web.openapi.operations import TEXT, Call, Query, limit
 from base.web.values import parse_id
 from core.money import plain
 from marketdata import answers, candles
-from marketdata.depth import read_depth
+from marketdata.depth_cache import find_depth
 from marketdata.tape import read_ticker, represent_trade
 from markets.models import Candle, Interval, Market, Trade
 from markets.services import known_market
@@ -60,7 +60,7 @@ class DepthView(APIView):
     @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),))
     def get(self, request: Request, symbol: str) -> Response:
         limit = parse_limit(request.query_params.get("limit"), 20, 500)
-        return answer(read_depth(known_market(symbol).symbol, limit))
+        return answer(find_depth(known_market(symbol).symbol, limit))
 
 
 class TradesView(APIView):

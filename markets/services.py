@@ -42,6 +42,11 @@ def read_market(symbol: str) -> Market:
     return market
 
 
+def active_symbols() -> list[str]:
+    """The markets that may trade. Their table is the registry, because a list of its own in Redis could lack one."""
+    return list(Market.objects.order_by("symbol").values_list("symbol", flat=True))
+
+
 def find_market(symbol: str) -> Market | None:
     """The market as `known_market` remembers it, or None."""
     try:

@@ -83,7 +83,7 @@ class _Drain:
     def run(self) -> Run:
         try:
             while prepared := self._settle_next():
-                self.published = run_in_background(prepared.publish)
+                self.published = run_in_background(prepared.publish, self.token)
                 if time.monotonic() > self.deadline and self.next_batch is None:
                     queue.ring(self.symbol)
                     break

@@ -15,6 +15,8 @@ from base.storage.bulk import Dialect, dialect
 from base.streams import Message
 from core.market import Batch, Market, market_buyers
 from core.types import PendingCommand
+from marketdata import depth_cache
+from marketdata.depth import Depth, take_depth
 from marketdata.feed import market_messages
 from matching import books
 from matching.books import BookRow
@@ -32,27 +34,34 @@ _CLOCK = {"mysql": "SELECT CURRENT_TIMESTAMP(6)", "sqlite": "SELECT STRFTIME('%Y
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch that is decided and ready to be written, with its messages for the public streams."""
+    """A batch that is decided and ready to be written, with what the public sees of it.
+
+    The depth is taken here, because the next batch may change the book before this one is published. None where no
+    depth is kept.
+    """
 
     market: Market
     settlement: Settlement
     is_full: bool
     public: list[Message]
+    depth: Depth | None = None
 
     @property
     def batch(self) -> Batch:
         return self.settlement.batch
 
-    def publish(self) -> None:
+    def publish(self, token: str) -> None:
         """Log, publish and count the batch, after the commit. Never raises: a defect in one step leaves the others.
+
+        `token` is what the batch wrote into the book's row.
 
         The log lines come first, so that they stand before those of the streams, which log what they send.
         """
-        batch, now = self.batch, self.settlement.now
+        batch = self.batch
         symbol = batch.rules.symbol
         steps: tuple[Callable[[], None], ...] = (
             lambda: orders_applied(symbol, batch.events),
-            lambda: publish_updates((from_engine(symbol, event, now) for event in batch.events), ahead=self.public),
+            lambda: self._send(token),
             lambda: count(batch),
         )
         for step in steps:
@@ -60,6 +69,12 @@ class Prepared:
                 step()
             except Exception:
                 logger.exception("a batch of %s was not published in full", symbol)
+
+    def _send(self, token: str) -> None:
+        symbol, now = self.batch.rules.symbol, self.settlement.now
+        writes = [] if self.depth is None else [depth_cache.write_after_commit(symbol, self.depth, token)]
+        updates = (from_engine(symbol, event, now) for event in self.batch.events)
+        publish_updates(updates, ahead=self.public, writes=writes)
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
@@ -105,4 +120,6 @@ def _prepared(
     batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)
     is_full = len(commands) == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
-    return Prepared(market, settlement, is_full, market_messages(market.book, batch.events, batch.trades, now))
+    public = market_messages(market.book, batch.events, batch.trades, now)
+    levels = settings.DEPTH_CACHE_LEVELS
+    return Prepared(market, settlement, is_full, public, take_depth(market.book, levels) if levels else None)

@@ -6,6 +6,7 @@ from typing import Any
 from base.streams import Message, publish
 from base.streams.gap_detector import Position
 from base.streams.messages import RESET
+from base.streams.publisher import Write
 from base.streams.request import StreamRequest
 from base.streams.signin import account_named, sign_in
 from base.streams.threads import Shared
@@ -15,13 +16,14 @@ from orders.models import OrderEvent
 from orders.representation import from_rows, order_channel
 
 
-def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = ()) -> None:
+def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = (), writes: Sequence[Write] = ()) -> None:
     """Publish order updates to the open streams of their owners. The worker calls this after its commit.
 
     `ahead`: the batch's other messages, in the same round trip. They come first because the gap detector counts order
     events alone: a process that received the last order event of a batch has then received all of the batch.
+    `writes`: what the cache keeps of the batch, before all messages, so that who is told finds it there.
     """
-    publish([*ahead, *updates])
+    publish([*ahead, *updates], writes)
 
 
 class OrderEventLog:

@@ -54,6 +54,10 @@ SERVER_AWAY = Gauge(
     "exchange_server_away", "Whether Redis or the broker is done without", ["server"], multiprocess_mode="livemax"
 )
 
+# The result is "hit", or why the database was read instead.
+CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "result"])
+DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])
+
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
 STREAM_RESETS = Counter("exchange_stream_resets", "Resets sent to clients that may have missed events", ["stream"])

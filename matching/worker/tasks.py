@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from base.telemetry.metrics import registry
 from commands import queue
-from matching.worker import poller
+from matching.worker import chores, poller
 from matching.worker.subscription import MarketPoller, MarketSubscription
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,14 @@ def dead_letter(letter: dict[str, Any]) -> None:
     """Log that a command was given up, for operators who read the logs of this worker."""
     with bound_contextvars(orderId=letter["orderId"], correlationId=letter.get("correlationId")):
         logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
+
+
+@shared_task(name="matching.synchronise_depths", ignore_result=True)
+def synchronise_depths(symbols: list[str] | None = None) -> None:
+    """Beat says so every five minutes. What is not reached in time is left to another task, behind the bells."""
+    rest = chores.synchronise_depths(symbols)
+    if rest:
+        synchronise_depths.apply_async(args=(rest,), expires=settings.SYNCHRONISE_SECONDS)
 
 
 current_app.steps["worker"].add(MetricsServer)

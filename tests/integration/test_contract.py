@@ -175,7 +175,7 @@ def test_every_event_is_told_as_described(world, monkeypatch):
     steps: list[Message] = []
     public: list[Message] = []
 
-    def publish(batch: Any, ahead: Any = ()) -> None:
+    def publish(batch: Any, ahead: Any = (), writes: Any = ()) -> None:
         steps.extend(batch)
         public.extend(ahead)
 

@@ -25,9 +25,7 @@ from tests.support.world import World
 @pytest.fixture
 def told(monkeypatch) -> list[dict]:
     steps: list[dict] = []
-    monkeypatch.setattr(
-        prepare, "publish_updates", lambda batch, ahead=(): steps.extend(message.data for message in batch)
-    )
+    monkeypatch.setattr(prepare, "publish_updates", lambda batch, **_: steps.extend(message.data for message in batch))
     return steps
 
 
@@ -82,10 +80,10 @@ def test_a_slow_telling_turns_no_clock_back(transactional_db, settings, monkeypa
     world = backlog(settings, 12)
     real, turns = prepare.publish_updates, iter(range(100))
 
-    def publish(steps, ahead=()):
+    def publish(steps, ahead=(), writes=()):
         if next(turns) < slow:
             time.sleep(0.25)
-        real(steps, ahead)
+        real(steps, ahead, writes)
 
     monkeypatch.setattr(prepare, "publish_updates", publish)
     world.match()

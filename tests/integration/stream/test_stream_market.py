@@ -179,7 +179,7 @@ def test_a_burst_is_condensed(world: World, port: int, monkeypatch: pytest.Monke
     published: list[list[Message]] = []
     world.play(world.bob, "sell 10 @ 100")
     with monkeypatch.context() as context:
-        context.setattr("orders.feed.publish", lambda messages: published.append(list(messages)))
+        context.setattr("orders.feed.publish", lambda messages, _: published.append(list(messages)))
         for _ in range(60):
             world.play(world.alice, "buy 0.1 @ 100")
     with follow(port) as client:
