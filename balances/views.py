@@ -12,10 +12,11 @@ from rest_framework.views import APIView
 from balances import answers
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
-from base.web.answers import answer, body, read_page
+from base.web.answers import answer, body
 from base.web.authentication import IsStaff, caller_id
 from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
 from base.web.forms import Form
+from base.web.lists import read_page
 from base.web.openapi.operations import Call
 from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from base.web.values import parse_id

@@ -3,7 +3,7 @@
 Decimals exist only at the edges (JSON, database); integers add, compare and multiply exactly and fast.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 
 DIGITS = 8
@@ -39,10 +39,13 @@ def notional(price: int, quantity: int) -> int:
     return value
 
 
-def average_price(total: int, quantity: int) -> int:
-    """The average price of a quantity: total / quantity in units, halves rounded to the even digit."""
-    average, rest = divmod(total * UNIT, quantity)
-    return average + (2 * rest > quantity or (2 * rest == quantity and average % 2))
+# An average may need more digits than any price has. Those of a float are more than enough to compare by.
+_AVERAGES = Context(prec=16, rounding=ROUND_HALF_EVEN)
+
+
+def average_price(total: int, quantity: int) -> Decimal:
+    """The average price of a quantity, total / quantity, to 16 significant digits; halves go to the even digit."""
+    return _AVERAGES.divide(Decimal(total), Decimal(quantity))
 
 
 def fee(received: int, rate: int, step: int) -> int:

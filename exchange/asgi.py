@@ -20,7 +20,7 @@ from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
-from orders.feed import OrderEventLog, open_order_feed  # noqa: E402
+from orders.feed import PARAMETERS, OrderEventLog, open_order_feed  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
 MARKET_PATH = "/api/v1/stream/market/"
@@ -35,7 +35,7 @@ class ExchangeEventLog(OrderEventLog):
 
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
-order_status = StreamApplication(hub, open_order_feed)
+order_status = StreamApplication(hub, open_order_feed, PARAMETERS)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

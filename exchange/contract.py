@@ -8,28 +8,18 @@ from base.web.errors import (
     NotAcceptable,
     NotAuthenticated,
     NotFound,
-    NotYourAccount,
     OrderNotFound,
     UserNotFound,
 )
 from base.web.openapi.document import InPaths, finish
-from base.web.openapi.operations import (
-    BEARER,
-    JSON,
-    OLD_USER_ID,
-    SESSION,
-    TEXT,
-    TICKET,
-    Query,
-    answered,
-    operation,
-    stream,
-)
+from base.web.openapi.operations import BEARER, JSON, SESSION, TICKET, answered, operation, stream
+from base.web.queries import TEXT
 from base.web.values import Id
 from marketdata import answers as marketdata
 from markets.answers import AssetCode, Symbol
 from operations.health import Liveness, Readiness
 from orders import answers as orders
+from orders.feed import PARAMETERS as ORDER_STATUS_PARAMETERS
 
 IN_PATHS: InPaths = {
     "userId": (Id, UserNotFound),
@@ -44,17 +34,14 @@ ORDER_STATUS_STREAM = stream(
     "streamOrderStatus",
     "The caller's own orders, as they change",
     [orders.ConnectedEvent, orders.OrderStatusUpdateEvent, orders.OrdersResetEvent],
-    (NotAuthenticated, NotYourAccount, UserNotFound),
+    (NotAuthenticated,),
     text=(
         "Signed in by `Authorization`, by the session cookie, or in a browser by a ticket. A keep-alive comment comes"
         " every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
     ),
     security=[{BEARER: []}, {TICKET: []}, {SESSION: []}],
-    parameters=[
-        {"in": "header", "name": "Last-Event-ID", "schema": TEXT, "description": _LAST_EVENT_ID},
-        Query("lastEventId", TEXT, f"As the header, for pages that cannot set it. {_LAST_EVENT_ID}").parameter(),
-        OLD_USER_ID.parameter(),
-    ],
+    query=ORDER_STATUS_PARAMETERS,
+    headers=[{"in": "header", "name": "Last-Event-ID", "schema": TEXT, "description": _LAST_EVENT_ID}],
 )
 MARKET_STREAM = stream(
     "streamMarket",

@@ -1,6 +1,6 @@
 """The order book and the ticker over REST."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
@@ -10,9 +10,8 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
-from base.web.forms import parse_limit
-from base.web.openapi.operations import TEXT, Call, Query, limit
-from base.web.values import parse_id
+from base.web.openapi.operations import Call
+from base.web.queries import INSTANT, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
@@ -21,8 +20,6 @@ from markets.models import Candle, Interval, Market, Trade
 from markets.services import known_market
 
 TAG = "markets"
-# No candle is from outside of these years, and the arithmetic of dates fails near the ends of the calendar.
-FIRST_YEAR, LAST_YEAR = 2000, 2199
 _MOMENT = "ISO 8601, or milliseconds since 1970."
 _CANDLES = (
     Query(
@@ -31,8 +28,8 @@ _CANDLES = (
         "How long a candle lasts.",
         ("INVALID_CHOICE",),
     ),
-    Query("startTime", TEXT, f"The first one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
-    Query("endTime", TEXT, f"The last one opens at or before it. {_MOMENT}", ("INVALID_TIME",)),
+    Query("startTime", INSTANT, f"The first one opens at or before it. {_MOMENT}"),
+    Query("endTime", INSTANT, f"The last one opens at or before it. {_MOMENT}"),
     limit(100),
 )
 
@@ -59,8 +56,7 @@ class DepthView(APIView):
 
     @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),))
     def get(self, request: Request, symbol: str) -> Response:
-        limit = parse_limit(request.query_params.get("limit"), 20, 500)
-        return answer(find_depth(known_market(symbol).symbol, limit))
+        return answer(find_depth(known_market(symbol).symbol, parameters(request)["limit"]))
 
 
 class TradesView(APIView):
@@ -68,8 +64,7 @@ class TradesView(APIView):
 
     @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=(limit(50),))
     def get(self, request: Request, symbol: str) -> Response:
-        limit = parse_limit(request.query_params.get("limit"), 50, 500)
-        tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[:limit]
+        tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[: parameters(request)["limit"]]
         return answer([represent_trade(trade) for trade in tape])
 
 
@@ -82,10 +77,9 @@ class KlinesView(APIView):
         query=_CANDLES,
     )
     def get(self, request: Request, symbol: str) -> Response:
-        market, query = known_market(symbol), request.query_params
-        interval = _interval(query.get("interval"))
-        limit = parse_limit(query.get("limit"), 100, 500)
-        first, last = _window(query.get("startTime"), query.get("endTime"), interval, limit)
+        market, asked = known_market(symbol), parameters(request)
+        interval = _interval(asked["interval"])
+        first, last = _window(asked["start_time"], asked["end_time"], interval, asked["limit"])
         return answer([represent_candle(candle) for candle in candles.read(market, interval, first, last)])
 
 
@@ -98,31 +92,14 @@ def _interval(name: str | None) -> Interval:
     return names[name]
 
 
-def _window(start: str | None, end: str | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
+def _window(start: datetime | None, end: datetime | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
     """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
     span = timedelta(seconds=interval * (limit - 1))
-    last = candles.opens_at(timezone.now() if end is None else _instant("endTime", end), interval)
+    last = candles.opens_at(timezone.now() if end is None else end, interval)
     if start is None:
         return last - span, last
-    first = candles.opens_at(_instant("startTime", start), interval)
+    first = candles.opens_at(start, interval)
     return first, min(last, first + span)
-
-
-def _instant(name: str, text: str) -> datetime:
-    """An ISO 8601 instant, or milliseconds since 1970. Raises InvalidField."""
-    milliseconds = parse_id(text)
-    try:
-        if milliseconds is not None:
-            instant = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        else:
-            instant = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError) as error:
-        raise InvalidField(name, "INVALID_TIME", f"{name} must be ISO 8601 or milliseconds since 1970") from error
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
-        raise InvalidField(name, "INVALID_TIME", f"{name} must lie between {FIRST_YEAR} and {LAST_YEAR}")
-    return instant
 
 
 def represent_candle(candle: Candle) -> answers.Candle:

@@ -45,7 +45,8 @@ class Progress(TypedDict):
 
     filledQuantity: Amount
     remainingQuantity: Amount | None
-    averagePrice: Amount | None
+    filledQuote: Annotated[Amount, described("What its fills came to in quote, exactly.")]
+    averagePrice: Annotated[Amount | None, described("filledQuote by filledQuantity, to 16 significant digits.")]
 
 
 class _OrderState(OrderFields, Progress):

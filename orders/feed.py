@@ -10,10 +10,14 @@ from base.streams.publisher import Write
 from base.streams.request import StreamRequest
 from base.streams.signin import account_named, sign_in
 from base.streams.threads import Shared
+from base.web.queries import LAST_EVENT_ID, OLD_USER_ID, TICKET_PARAMETER
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
 from orders.representation import from_rows, order_channel
+
+# What the query string of the stream may hold.
+PARAMETERS = (TICKET_PARAMETER, LAST_EVENT_ID, OLD_USER_ID)
 
 
 def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = (), writes: Sequence[Write] = ()) -> None:

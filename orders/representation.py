@@ -164,11 +164,12 @@ def _terms(
 
 
 def _progress(quantity: int | None, filled: int, filled_notional: int) -> answers.Progress:
-    """The fields that fills change. Amounts in units; the average price is rounded to eight digits."""
+    """The fields that fills change. Amounts in units; only the average price is rounded."""
     return {
         "filledQuantity": plain_units(filled),
         "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
-        "averagePrice": plain_units(average_price(filled_notional, filled)) if filled else None,
+        "filledQuote": plain_units(filled_notional),
+        "averagePrice": plain(average_price(filled_notional, filled)) if filled else None,
     }
 
 

@@ -8,13 +8,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
-from base.web.answers import answer, body, read_page
+from base.web.answers import answer, body
 from base.web.authentication import IsStaff, caller_id, own_user_id
 from base.web.errors import (
     ClientOrderIdReused,
     ExchangeError,
     InsufficientFunds,
-    InvalidField,
     MarketBusy,
     MarketNotFound,
     MarketNotTrading,
@@ -24,13 +23,16 @@ from base.web.errors import (
     UserNotFound,
 )
 from base.web.forms import printable
-from base.web.openapi.operations import OLD_USER_ID, TEXT, Call, Query
+from base.web.lists import read_page
+from base.web.openapi.operations import Call
+from base.web.queries import OLD_USER_ID, TRUE_OR_FALSE, Query, parameters
+from base.web.rules import one_of
 from base.web.values import AsOf, parse_id
-from core.types import ACTIVE_PHASES, Phase, Status
+from core.types import ACTIVE_PHASES, Phase, Side, Status
 from markets.answers import Symbol
 from markets.models import Market, Trade
 from markets.newest import newest_events, newest_events_of
-from markets.services import find_market
+from markets.services import known_market
 from orders import answers, log, services
 from orders.models import Order, OrderEvent
 from orders.placing import OrderRequest, place_order, place_orders
@@ -48,8 +50,7 @@ TAG, STREAMS = "orders", "streams"
 _LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
 _BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
-_OF_MARKET = "Those of this market."
-_FLAG = {"type": "string", "enum": ["true", "false"]}
+_OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
 
 
 class OrdersView(APIView):
@@ -87,9 +88,10 @@ class OrdersView(APIView):
     @Call(
         *(TAG, "listOrders", "Own orders, newest first", list[answers.Order]),
         query=(
-            Query("symbol", TEXT, _OF_MARKET),
-            Query("status", answers.OrderStatus, "Those with this status.", ("INVALID_CHOICE",)),
-            Query("active", _FLAG, "Those that can still trade, or cannot.", ("INVALID_CHOICE",)),
+            _OF_MARKET,
+            Query("side", one_of(Side), "Those of this side."),
+            Query("status", one_of(Status), "Those with this status."),
+            Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
             OLD_USER_ID,
         ),
         paged=True,
@@ -97,7 +99,7 @@ class OrdersView(APIView):
     )
     def get(self, request: Request) -> Response:
         orders = _filtered(request)
-        symbol = request.query_params.get("symbol")
+        symbol = parameters(request)["symbol"]
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
         return read_page(request, orders, represent_order, as_of=as_of)
 
@@ -105,15 +107,10 @@ class OrdersView(APIView):
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
         text="Each cancel is queued behind what came before it; the outcome is an event.",
         status=202,
-        query=(Query("symbol", Symbol, _OF_MARKET, (MarketNotFound, "FIELD_UNKNOWN")), OLD_USER_ID),
+        query=(_OF_MARKET, OLD_USER_ID),
     )
     def delete(self, request: Request) -> Response:
-        # A filter that is misspelled must not cancel everything.
-        for name in request.query_params.keys() - {"symbol", "userId"}:
-            raise InvalidField(printable(name), "FIELD_UNKNOWN", f"{printable(name)} is not a filter here")
-        symbol = request.query_params.get("symbol")
-        if symbol is not None and find_market(symbol) is None:
-            raise MarketNotFound(f"there is no market {printable(symbol)}")
+        symbol = _named_market(request)
         cancelled = services.cancel_orders(_owner(request), symbol)
         accepted: answers.AcceptedCancels = {"cancelled": cancelled}
         return answer(accepted, message="Cancels accepted for processing", code=202)
@@ -140,7 +137,7 @@ class BatchView(APIView):
 
 
 class OrderView(APIView):
-    @Call(TAG, "readOrder", "An order", answers.Order, as_of=True)
+    @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         return answer(represent_order(order), as_of=_as_of(order))
@@ -171,7 +168,12 @@ class ClientOrderView(APIView):
 
 
 class FillsView(APIView):
-    @Call(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill], paged=True, as_of=True)
+    @Call(
+        *(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill]),
+        query=(OLD_USER_ID,),
+        paged=True,
+        as_of=True,
+    )
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
@@ -181,6 +183,7 @@ class FillsView(APIView):
 class TimelineView(APIView):
     @Call(
         *(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent]),
+        query=(OLD_USER_ID,),
         paged=True,
         as_of=True,
     )
@@ -213,8 +216,13 @@ class StreamStatsView(APIView):
 
 
 def own_order(request: Request, order_id: str) -> Order:
-    """The order that the path names, the caller's own; staff see everybody's. Raises OrderNotFound."""
+    """The order that the path names: of the user whom the query names, else the caller's own; staff see everybody's.
+
+    Raises OrderNotFound, NotYourAccount and UserNotFound.
+    """
     wanted = _known_id(order_id)
+    if parameters(request)["user_id"] is not None:
+        return services.find_order(_owner(request), wanted)
     try:
         return services.find_order(caller_id(request), wanted)
     except OrderNotFound:
@@ -239,7 +247,7 @@ def _known_id(order_id: str) -> int:
 
 def _owner(request: Request) -> int:
     """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
-    asked_for = request.query_params.get("userId")
+    asked_for = parameters(request)["user_id"]
     if asked_for is None:
         return caller_id(request)
     return _account(request, parse_id(asked_for) or 0)
@@ -265,18 +273,22 @@ def _asked(
 
 
 def _filtered(request: Request) -> QuerySet[Order]:
-    """The caller's orders, narrowed by the query. Raises InvalidField."""
+    """The caller's orders, narrowed by the query. Raises MarketNotFound."""
+    asked = parameters(request)
     orders = Order.objects.filter(user_id=_owner(request))
-    query = request.query_params
-    if "symbol" in query:
-        orders = orders.filter(market_id=query["symbol"])
-    if "status" in query:
-        if query["status"] not in Status.__members__:
-            known = ", ".join(Status.__members__)
-            raise InvalidField("status", "INVALID_CHOICE", f"status must be one of {known}")
-        orders = orders.filter(status=query["status"])
-    if "active" in query:
-        if query["active"] not in ("true", "false"):
-            raise InvalidField("active", "INVALID_CHOICE", "active must be true or false")
-        orders = orders.filter(phase__in=ACTIVE_PHASES if query["active"] == "true" else [Phase.CLOSED])
+    symbol = _named_market(request)
+    if symbol is not None:
+        orders = orders.filter(market_id=symbol)
+    if asked["side"] is not None:
+        orders = orders.filter(side=asked["side"])
+    if asked["status"] is not None:
+        orders = orders.filter(status=asked["status"])
+    if asked["active"] is not None:
+        orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
     return orders
+
+
+def _named_market(request: Request) -> str | None:
+    """The market that the query names, None for all. Raises MarketNotFound."""
+    symbol = parameters(request)["symbol"]
+    return None if symbol is None else known_market(symbol).symbol

@@ -35,6 +35,7 @@ from base.web.errors import (
     Unavailable,
     error_body,
 )
+from base.web.queries import Query, refuse_unknown
 
 logger = structlog.get_logger(__name__)
 
@@ -61,11 +62,12 @@ REMEMBERED_IDS = 2000
 
 
 class StreamApplication:
-    """`open_feed` signs the caller in and returns the feed, or refuses. It runs in a thread."""
+    """`open_feed` signs the caller in and returns the feed, or refuses, in a thread. `parameters`: those it knows."""
 
-    def __init__(self, hub: Hub, open_feed: Callable[[StreamRequest], Feed]) -> None:
+    def __init__(self, hub: Hub, open_feed: Callable[[StreamRequest], Feed], parameters: Iterable[Query] = ()) -> None:
         self._hub = hub
         self._open_feed = open_feed
+        self._known = [query.name for query in parameters]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StreamRequest.from_scope(scope)
@@ -95,6 +97,7 @@ class StreamApplication:
         try:
             if request.method != "GET":
                 raise MethodNotAllowed(f"{request.method} is not possible here, GET is")
+            refuse_unknown(request.names, self._known)
             return self._open_feed(request)
         finally:
             # A caller who was refused before signing in is counted too. Above the limit, 429 replaces that refusal.

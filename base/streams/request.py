@@ -1,6 +1,6 @@
 """A request for a stream, read from the ASGI scope. Whatever the client sends, it can be read."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,18 +12,22 @@ from base.web.ratelimit.meter import Meter
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """Of a header or parameter that comes twice the last one counts. `meter` counts it as one request."""
+    """Of a header that comes twice the last one counts. `meter` counts it as one request.
+
+    `names` are those of all parameters, a name that comes twice included.
+    """
 
     method: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
+    names: Sequence[str]
     meter: Meter
 
     @classmethod
     def from_scope(cls, scope: MutableMapping[str, Any]) -> "StreamRequest":
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return cls(scope["method"], headers, query, _meter(scope))
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return cls(scope["method"], headers, dict(query), [name for name, _ in query], _meter(scope))
 
     @property
     def cookies(self) -> Mapping[str, str]:

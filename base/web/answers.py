@@ -3,12 +3,10 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
-from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
@@ -20,9 +18,8 @@ from rest_framework.response import Response
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.errors import BodyTooLarge, ExchangeError, InvalidField, MalformedBody, error_body, timestamp
-from base.web.forms import parse_limit
-from base.web.values import AsOf, parse_id
+from base.web.errors import BodyTooLarge, ExchangeError, MalformedBody, error_body, timestamp
+from base.web.values import AsOf
 
 logger = logging.getLogger(__name__)
 
@@ -206,32 +203,3 @@ def _short_float(digits: str) -> float:
     if len(digits) > MAX_NUMBER_LENGTH:
         raise ValueError("a number is too long")
     return float(digits)
-
-
-DEFAULT_LIMIT = 50
-MOST = 500
-
-M = TypeVar("M", bound=Model)
-
-
-def read_page(
-    request: Request,
-    rows: QuerySet[M],
-    represent: Callable[[M], Mapping[str, Any]],
-    *,
-    oldest_first: bool = False,
-    as_of: AsOf | None = None,
-) -> Response:
-    """One page as a list, with `nextCursor` beside it in the envelope: null on the last page. Raises InvalidField."""
-    limit = parse_limit(request.query_params.get("limit"), DEFAULT_LIMIT, MOST)
-    cursor = request.query_params.get("cursor")
-    if cursor is not None:
-        last_seen = parse_id(cursor)
-        if last_seen is None:
-            raise InvalidField("cursor", "INVALID_CURSOR", "cursor must be the nextCursor of an earlier page")
-        rows = rows.filter(pk__gt=last_seen) if oldest_first else rows.filter(pk__lt=last_seen)
-    found = list(rows.order_by("pk" if oldest_first else "-pk")[: limit + 1])
-    page = found[:limit]
-    response = answer([represent(row) for row in page], as_of=as_of)
-    response.data["nextCursor"] = str(page[-1].pk) if len(found) > limit else None
-    return response

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from base.web.errors import InvalidField, refuse
 from base.web.rules import Rule
-from base.web.values import camel, parse_id
+from base.web.values import camel
 
 
 class Form(BaseModel):
@@ -78,26 +78,13 @@ def _unknown(name: str) -> InvalidField:
 def _invalid(name: str, rule: Rule, error: ErrorDetails) -> InvalidField:
     """The refusal that pydantic's error stands for."""
     if error["type"] == "missing":
-        code, words = "FIELD_REQUIRED", "is required"
-    elif error["input"] is None:
-        code, words = "FIELD_REQUIRED", "must not be null"
-    else:
-        code, words = rule.refusals[error["type"]]
-    return InvalidField(name, code, f"{name} {words}")
+        return InvalidField(name, "FIELD_REQUIRED", f"{name} is required")
+    if error["input"] is None:
+        return InvalidField(name, "FIELD_REQUIRED", f"{name} must not be null")
+    code, words = rule.refusals[error["type"]]
+    return InvalidField(name, code, f"{name} {words}", **rule.data)
 
 
 def printable(text: str) -> str:
     """A client's own word, cut and made harmless before it is sent back."""
     return text[:64].encode("unicode_escape").decode("ascii")
-
-
-def parse_limit(text: str | None, default: int, most: int) -> int:
-    """A page size from a query string. Raises InvalidField."""
-    if text is None:
-        return default
-    limit = parse_id(text)
-    if limit is None or limit > most:
-        raise InvalidField(
-            "limit", "LIMIT_OUT_OF_RANGE", f"limit must be between 1 and {most}", minimum=1, maximum=most
-        )
-    return limit

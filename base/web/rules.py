@@ -1,7 +1,7 @@
 """The rules that the fields of forms follow, for pydantic and for the API's description alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -19,14 +19,15 @@ Refusal = tuple[str, str]
 class Rule:
     """What one field must be. It stands in the field's annotation, where pydantic reads it in place of the type.
 
-    `refusals` by pydantic's type of error, or by one of the rule's own. The JSON Schema is derived from `check`, unless
-    it is given here, or what it is derived from.
+    `refusals` by pydantic's type of error, or by one of the rule's own; `data` are the values that they name. The JSON
+    Schema is derived from `check`, unless it is given here, or what it is derived from.
     """
 
     check: CoreSchema
     refusals: Mapping[str, Refusal]
     schema: Mapping[str, Any] | None = None
     described_by: CoreSchema | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
         return self.check

@@ -3,6 +3,7 @@
 import random
 import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -19,7 +20,7 @@ from orders.models import Order, OrderEvent
 from orders.representation import from_rows
 from tests.integration.test_properties import ENGINES, MARKETS, Deposit, Drain, play, random_step
 from tests.support.sampling import sample
-from tests.support.world import World
+from tests.support.world import World, fund
 
 
 @pytest.fixture
@@ -42,6 +43,18 @@ def test_told_is_what_is_replayed(engine, is_backlog, told):
     events = OrderEvent.objects.filter(market_id=symbol).order_by("sequence")
     assert len(told) > 20
     assert told == [message.data for message in from_rows(events, trades)]
+
+
+def test_what_was_paid_is_told_and_answered_exactly(transactional_db, told):
+    """Two prices of which eight digits cannot show the average."""
+    world = World.make(tick_size=Decimal("0.00000001"), lot_size=Decimal(1))
+    fund(world.bob.user, BTC="1000000000")
+    for price in ("0.00000001", "0.00000002"):
+        world.play(world.bob, f"sell 500000000 @ {price}")
+    answered = world.play(world.alice, "buy 1000000000 @ market")
+    for shown in (answered, told[-2]):
+        assert (shown["filledQuote"], shown["averagePrice"]) == ("15", "0.000000015")
+    assert [step["filledQuote"] for step in told] == ["0", "0", "5", "5", "15", "10"]
 
 
 def backlog(settings, orders: int, line: str = "buy 1 @ 100") -> World:

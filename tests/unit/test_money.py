@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, fee, notional, to_decimal, to_units
+from core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, average_price, fee, notional, plain, to_decimal, to_units
 
 amounts = st.integers(0, MAX_UNITS)
 
@@ -53,6 +53,25 @@ def test_notional_is_exact(ticks, lots, tick_digits):
     """Tick and lot share the eight digits between them, so their product needs no rounding."""
     price, quantity = ticks * 10 ** (DIGITS - tick_digits), lots * 10**tick_digits
     assert Fraction(notional(price, quantity), UNIT) == Fraction(price, UNIT) * Fraction(quantity, UNIT)
+
+
+@pytest.mark.parametrize(
+    ("total", "quantity", "shown"),
+    [
+        ("15", "1000000000", "0.000000015"),
+        ("100", "3", "33.33333333333333"),
+        ("200", "3", "66.66666666666667"),
+        ("90000000000", "1.5", "60000000000"),
+        # Halves go to the even digit: down, and up.
+        ("3.00000003", "2", "1.500000015"),
+        ("10000000000.00000005", "1", "10000000000"),
+        ("10000000000.000015", "1", "10000000000.00002"),
+        ("10000000000.000025", "1", "10000000000.00002"),
+    ],
+)
+def test_an_average_has_16_digits(total, quantity, shown):
+    total_units, quantity_units = int(Decimal(total).scaleb(DIGITS)), to_units(Decimal(quantity))
+    assert plain(average_price(total_units, quantity_units)) == shown
 
 
 def test_an_inexact_notional_is_a_bug_and_says_so():

@@ -1,30 +1,34 @@
 """One call of the API in one declaration at its view: what it takes, what it answers, and what it may refuse."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from django.contrib.auth.models import AnonymousUser
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.request import Request
 
 from base.web import errors
-from base.web.answers import DEFAULT_LIMIT, MOST
 from base.web.forms import Form
 from base.web.openapi.refusals import Refused
-from base.web.values import AS_OF, ID, Instant, Schema, described
+from base.web.queries import CURSOR, TEXT, TICKET_PARAMETER, Parameters, Query, keep_parameters, limit
+from base.web.values import AS_OF, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
 # Where an operation keeps its refusals until the description is finished.
 REFUSALS = "x-refusals"
 JSON = "application/json"
-TEXT: Schema = {"type": "string"}
 NOBODY: list[dict[str, list[str]]] = [{}]
 # What any call under /api/v1 may answer.
-_ALWAYS: tuple[Refused, ...] = (errors.TooManyRequests, errors.ExchangeError, errors.Unavailable)
+_ALWAYS: tuple[Refused, ...] = (
+    *(errors.TooManyRequests, errors.ExchangeError, errors.Unavailable),
+    *("PARAMETER_UNKNOWN", "VALIDATION_FAILED"),
+)
 _BODY: tuple[Refused, ...] = (
     *(errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType),
-    *("VALIDATION_FAILED", "FIELD_REQUIRED", "FIELD_UNKNOWN"),
+    *("FIELD_REQUIRED", "FIELD_UNKNOWN"),
 )
 _REPLAYED: Schema = {
     "Idempotent-Replayed": {
@@ -34,36 +38,6 @@ _REPLAYED: Schema = {
 }
 _Cursor = Annotated[str | None, described("Hand it back as `cursor`; null on the last page.")]
 H = TypeVar("H", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Query:
-    """A parameter of the query string, with what is answered if it is no good."""
-
-    name: str
-    schema: Any
-    text: str
-    refusals: tuple[Refused, ...] = ()
-    deprecated: bool = False
-
-    def parameter(self) -> Schema:
-        deprecated = {"deprecated": True} if self.deprecated else {}
-        return {"in": "query", "name": self.name, "schema": self.schema, "description": self.text, **deprecated}
-
-
-CURSOR = Query("cursor", TEXT, "The `nextCursor` of the page before.", ("INVALID_CURSOR",))
-OLD_USER_ID = Query(
-    "userId",
-    ID,
-    "Older clients send it: the caller's own, or for staff anybody's.",
-    (errors.NotYourAccount, errors.UserNotFound),
-    deprecated=True,
-)
-
-
-def limit(default: int = DEFAULT_LIMIT, most: int = MOST) -> Query:
-    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
-    return Query("limit", schema, "At most so many.", ("LIMIT_OUT_OF_RANGE",))
 
 
 @dataclass(frozen=True)
@@ -87,14 +61,25 @@ class Call:
     refusals: tuple[Refused, ...] = ()
 
     def __call__(self, handler: H) -> H:
-        handler.call = self  # type: ignore[attr-defined]
-        return handler
+        """The handler, which is called once the query string was read by what is declared."""
+        declared = Parameters(self.parameters)
+
+        @functools.wraps(handler)
+        def read(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+            keep_parameters(request, declared.read(request.query_params))
+            return handler(view, request, *args, **kwargs)
+
+        read.call = self  # type: ignore[attr-defined]
+        return cast(H, read)
+
+    @property
+    def parameters(self) -> tuple[Query, ...]:
+        return (*self.query, limit(), CURSOR) if self.paged else self.query
 
     def operation(self, security: list[Any], callers: tuple[Refused, ...]) -> Schema:
         """The call for callers who sign in by `security`, others being refused as in `callers`."""
-        query = (*self.query, limit(), CURSOR) if self.paged else self.query
         refused = [errors.MalformedRequest, errors.NotAcceptable, *_ALWAYS, *callers, *self.refusals]
-        refused += [refusal for each in query for refusal in each.refusals]
+        refused += _query_refusals(self.parameters)
         body = {}
         if self.body is not None:
             refused += [*_BODY, *self.body.codes()]
@@ -114,7 +99,7 @@ class Call:
             {str(self.status): answer},
             refused,
             text=self.text,
-            parameters=[each.parameter() for each in query],
+            parameters=[each.parameter() for each in self.parameters],
             security=security,
             **body,
         )
@@ -127,6 +112,10 @@ class CallSchema(AutoSchema):
         method = arguments[3]
         call = getattr(getattr(self.view, method.lower()), "call", None)
         return None if call is None else call.operation(*_callers(self.view, method))
+
+
+def _query_refusals(query: Sequence[Query]) -> list[Refused]:
+    return [refusal for each in query for refusal in (*each.codes, "PARAMETER_REPEATED")]
 
 
 def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:
@@ -177,8 +166,19 @@ def _envelope(data: Any, status: int, *, is_paged: bool, has_as_of: bool) -> Sch
     return {"type": "object", "required": list(fields), "properties": fields}
 
 
-def stream(name: str, summary: str, events: Sequence[Any], refusals: Iterable[Refused] = (), **more: Any) -> Schema:
+def stream(
+    name: str,
+    summary: str,
+    events: Sequence[Any],
+    refusals: Iterable[Refused] = (),
+    query: Sequence[Query] = (),
+    headers: Sequence[Schema] = (),
+    **more: Any,
+) -> Schema:
     """The operation of a stream of server-sent events, each one of `events`."""
     meaning = "Server-sent events without end; each is one of these, `data` being JSON."
     answers = {"200": answered(meaning, "text/event-stream", {"oneOf": events})}
-    return operation("streams", name, summary, answers, (*refusals, *_ALWAYS), **more)
+    refused = (*refusals, *_ALWAYS, *_query_refusals(query))
+    # A ticket is described as a way to sign in.
+    described = [each.parameter() for each in query if each is not TICKET_PARAMETER]
+    return operation("streams", name, summary, answers, refused, parameters=[*headers, *described], **more)

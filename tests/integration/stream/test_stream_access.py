@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from base.streams import issue_ticket
-from exchange.asgi import ORDER_STATUS_PATH
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from tests.integration.stream.cast import Cast, connect, opened
 from tests.integration.stream.client import StreamClient
 
@@ -43,6 +43,20 @@ def test_staff_may_name_another(cast: Cast, port: int) -> None:
     assert told.data == {"userId": cast.bob.pk}
     with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId=99999") as client:
         assert (client.status, client.body()["error"]) == (404, "USER_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "field"),
+    [
+        (f"{ORDER_STATUS_PATH}?userid=1", "PARAMETER_UNKNOWN", "userid"),
+        (f"{ORDER_STATUS_PATH}?lastEventId=1&lastEventId=2", "PARAMETER_REPEATED", "lastEventId"),
+        (f"{MARKET_PATH}BTC-USD?levels=5", "PARAMETER_UNKNOWN", "levels"),
+    ],
+)
+def test_parameters_that_a_stream_does_not_know(cast: Cast, port: int, path: str, error: str, field: str) -> None:
+    with connect(port, cast.alice, path) as client:
+        body = client.body()
+    assert (client.status, body["error"], body["data"]["field"]) == (400, error, field)
 
 
 def test_only_get(cast: Cast, port: int) -> None:

@@ -114,9 +114,10 @@ def test_users_see_only_their_own(cast: Cast, port: int) -> None:
         assert bob.next(0) is None
 
 
-def test_a_named_channel_changes_nothing(cast: Cast, port: int) -> None:
-    query = f"?channel=orders-{cast.bob.pk}&es-meta=x&link=next&recover=1&lastEventId=orders-{cast.bob.pk}:1"
-    with connect(port, cast.alice, ORDER_STATUS_PATH + query) as client:
+def test_a_channel_cannot_be_named(cast: Cast, port: int) -> None:
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?channel=orders-{cast.bob.pk}") as client:
+        assert (client.status, client.body()["error"]) == (400, "PARAMETER_UNKNOWN")
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?lastEventId=orders-{cast.bob.pk}:1") as client:
         assert [told.type for told in client.take(2)] == ["connected", "stream-reset"]
         cast.tell(cast.bob)
         mine = cast.tell(cast.alice)
