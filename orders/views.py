@@ -279,10 +279,7 @@ def _filtered(request: Request) -> QuerySet[Order]:
     symbol = _named_market(request)
     if symbol is not None:
         orders = orders.filter(market_id=symbol)
-    if asked["side"] is not None:
-        orders = orders.filter(side=asked["side"])
-    if asked["status"] is not None:
-        orders = orders.filter(status=asked["status"])
+    orders = orders.filter(**{name: asked[name] for name in ("side", "status") if asked[name] is not None})
     if asked["active"] is not None:
         orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
     return orders
