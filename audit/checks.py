@@ -102,6 +102,12 @@ class Check(StrEnum):
         "commands",
         "A command names an order of its market; a NEW command names one that is not applied yet.",
     )
+    RULES = "market-keeps-its-rules", "markets", "A market's limits go with one another and with its tick and its lot."
+    OPEN = (
+        "open-orders-are-counted",
+        "users of markets",
+        "The number of a user's open orders in a market is that of their orders which may still trade.",
+    )
     FAILED = (
         "failed-has-a-dead-letter",
         "dead letters",

@@ -11,7 +11,7 @@ from audit.balances import check_balances, check_some_balances
 from audit.checks import Check, Report
 from audit.events import Timeline
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
-from audit.open_orders import Reserved, check_open_orders, check_status
+from audit.open_orders import Reserved, check_open_orders, check_rules, check_status
 from audit.reference_data import MarketState, ReferenceData, load_reference_data
 from audit.rows import EntryRow, TradeRow, TransferRow, read
 from audit.scope import Scope, full_scope, scope_since
@@ -45,6 +45,7 @@ def check_exchange() -> None:
 def inspect_full(report: Report, now: datetime) -> Positions:
     """Check every row of every table."""
     data = load_reference_data(report, now)
+    check_rules(report)
     reserved: Reserved = defaultdict(int)
     for market in data.markets.values():
         if market.is_used or market.book or market.commands:
@@ -74,6 +75,7 @@ def inspect_full(report: Report, now: datetime) -> Positions:
 def inspect_since(report: Report, now: datetime, since: Positions) -> Positions:
     """Check the rows since these positions, the orders and balances that they concern, and the small tables."""
     data = load_reference_data(report, now)
+    check_rules(report)
     reserved: Reserved = defaultdict(int)
     touched: set[tuple[int, str]] = set()
     first: dict[str, int] = {}

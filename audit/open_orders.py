@@ -8,10 +8,12 @@ from django.conf import settings
 
 from audit.checks import Check, Report
 from audit.reference_data import MarketState, ReferenceData
-from audit.rows import CommandRow, OrderRow
+from audit.rows import CommandRow, OrderRow, fetch_plain
 from audit.scope import Scope
 from core.money import UNIT, plain_units
 from core.types import TRADING_STATUS_AFTER, CommandKind, Phase, Status
+from markets.models import Market, market_errors
+from orders.models import OpenOrders
 
 _MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 # The amounts that active orders have frozen, by user id and currency.
@@ -27,9 +29,19 @@ def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserve
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
     report.count((Check.RESERVE, Check.END), len(scope.orders))
     _check_crossed(report, scope)
+    _check_numbers(report, scope)
     _check_commands(report, scope)
     _check_dead_letters(report, data, scope)
     check_status(report, data, scope.market)
+
+
+def check_rules(report: Report) -> None:
+    """Check that the limits of each market keep the rules that are asked when they are changed."""
+    markets = list(Market.objects.select_related("base", "quote"))
+    for market in markets:
+        for message in market_errors(market).values():
+            report.add(Check.RULES, message, [f"market {market.symbol}"])
+    report.count([Check.RULES], len(markets))
 
 
 def _check_inbox(report: Report, data: ReferenceData, market: MarketState) -> None:
@@ -110,6 +122,18 @@ def _check_crossed(report: Report, scope: Scope) -> None:
     if bid and ask and bid.price is not None and ask.price is not None and bid.price >= ask.price:
         actual = f"{plain_units(bid.price)} and {plain_units(ask.price)}"
         report.add(Check.CROSSED, f"{scope.market.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
+
+
+def _check_numbers(report: Report, scope: Scope) -> None:
+    """Check the numbers of open orders that intake goes by."""
+    expected = Counter(order.user_id for order in scope.orders.values() if order.active)
+    rows = OpenOrders.objects.filter(market=scope.market.symbol).exclude(number=0).values_list("user_id", "number")
+    found = dict(fetch_plain(rows))
+    for user_id in sorted(expected.keys() | found.keys()):
+        if expected[user_id] != found.get(user_id, 0):
+            names = [f"open orders of user {user_id} in {scope.market.symbol}"]
+            report.add(Check.OPEN, "open orders", names, expected[user_id], found.get(user_id, 0))
+    report.count([Check.OPEN], len(expected.keys() | found.keys()))
 
 
 def _check_commands(report: Report, scope: Scope) -> None:

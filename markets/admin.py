@@ -38,6 +38,9 @@ CHANGEABLE = (
     "min_quantity",
     "max_quantity",
     "min_notional",
+    "max_notional",
+    "price_band",
+    "max_open_orders",
     "maker_fee_rate",
     "taker_fee_rate",
     "self_trade_prevention",
@@ -148,6 +151,14 @@ class MarketAdmin(CodedAdmin):
         blocks = render_blocks(request, market) if market is not None else []
         extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus)}
         return super().change_view(request, object_id, form_url, extra)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form, again with the reason if another operator's change meanwhile does not go with this one."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except ExchangeError as error:
+            messages.error(request, error.message)
+            return redirect(request.path)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         if obj is None:

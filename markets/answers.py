@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, WrapValidator
 from typing_extensions import TypedDict
 
 from base.web.rules import one_of
-from base.web.values import Amount, Answer, Instant, text_like
+from base.web.values import Amount, Answer, Count, Instant, described, text_like
 from core.types import MarketStatus, SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
@@ -37,6 +37,15 @@ class Market(Answer):
     min_quantity: Amount
     max_quantity: Amount
     min_notional: Amount
+    max_notional: Amount
+    price_band: Annotated[
+        Amount | None,
+        WrapValidator(lambda value, read: None if value is None else read(value)),
+        described(
+            "How far from the reference price a taker may trade, as a fraction of it; null: as far as its limit."
+        ),
+    ]
+    max_open_orders: Annotated[Count, described("How many open orders a user may have in the market.")]
     maker_fee_rate: Amount
     taker_fee_rate: Amount
     self_trade_prevention: Annotated[str, one_of(SelfTradePrevention)]

@@ -13,6 +13,8 @@ from core.types import MarketStatus, SelfTradePrevention, Side
 
 ASSET_PATTERN = r"[A-Z0-9]{1,16}"
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"
+# How many open orders a market may allow each user.
+MOST_OPEN_ORDERS = 1_000_000
 
 
 class Asset(models.Model):
@@ -37,7 +39,7 @@ class Asset(models.Model):
 
 DEFINING_FIELDS = (
     *("base_id", "quote_id", "tick_size", "lot_size", "min_quantity", "max_quantity"),
-    *("min_notional", "maker_fee_rate", "taker_fee_rate"),
+    *("min_notional", "max_notional", "max_open_orders", "maker_fee_rate", "taker_fee_rate"),
 )
 
 
@@ -45,7 +47,8 @@ class Market(models.Model):
     """A pair of assets that are traded against each other, with one book.
 
     Tick and lot have together no more digits than the quote asset's scale, so price x quantity is exact, and only fees
-    are rounded.
+    are rounded. `price_band` is how far from the reference price a taker may trade, as a fraction of it; None: as far
+    as its limit. `max_open_orders` is how many open orders each user may have.
     """
 
     symbol = KeyField(primary_key=True, max_length=33, validators=[RegexValidator(rf"^{SYMBOL_PATTERN}\Z")])
@@ -56,6 +59,9 @@ class Market(models.Model):
     min_quantity = AmountField()
     max_quantity = AmountField(default=Decimal(1_000_000_000))
     min_notional = AmountField(default=Decimal(0))
+    max_notional = AmountField(default=MAX_AMOUNT)
+    price_band = AmountField(null=True, blank=True)
+    max_open_orders = models.PositiveIntegerField(default=500)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
     self_trade_prevention = models.CharField(
@@ -88,10 +94,15 @@ class Market(models.Model):
 
 def market_errors(market: Market) -> dict[str, str]:
     """The rules that a market's definition breaks, by field."""
+    return _range_errors(market) or _step_errors(market)
+
+
+def _range_errors(market: Market) -> dict[str, str]:
+    """The fields that are out of their range, each by itself."""
     errors: dict[str, str] = {}
     if market.base_id == market.quote_id:
         errors["quote"] = f"base and quote are both {market.quote_id}"
-    for field in ("tick_size", "lot_size", "min_quantity", "max_quantity"):
+    for field in ("tick_size", "lot_size", "min_quantity", "max_quantity", "max_notional"):
         value = getattr(market, field)
         if not 0 < value <= MAX_AMOUNT:
             errors[field] = f"{field} {value} is not between 0 and {MAX_AMOUNT}"
@@ -100,12 +111,15 @@ def market_errors(market: Market) -> dict[str, str]:
     for field in ("maker_fee_rate", "taker_fee_rate"):
         if not 0 <= getattr(market, field) < 1:
             errors[field] = f"{field} {getattr(market, field)} is not between 0 and 1"
-    if errors:
-        return errors
-    return _step_errors(market)
+    if market.price_band is not None and not 0 < market.price_band < 1:
+        errors["price_band"] = f"price_band {market.price_band} is not between 0 and 1"
+    if not 1 <= market.max_open_orders <= MOST_OPEN_ORDERS:
+        errors["max_open_orders"] = f"max_open_orders {market.max_open_orders} is not between 1 and {MOST_OPEN_ORDERS}"
+    return errors
 
 
 def _step_errors(market: Market) -> dict[str, str]:
+    """What the fields owe to each other and to the scales of the assets."""
     errors: dict[str, str] = {}
     digits = decimal_places(market.tick_size) + decimal_places(market.lot_size)
     if digits > market.quote.scale:
@@ -117,6 +131,8 @@ def _step_errors(market: Market) -> dict[str, str]:
             errors[field] = f"{field} {getattr(market, field)} is not a multiple of the lot {market.lot_size}"
     if market.min_quantity > market.max_quantity:
         errors["min_quantity"] = f"min_quantity {market.min_quantity} exceeds max_quantity {market.max_quantity}"
+    if market.min_notional > market.max_notional:
+        errors["min_notional"] = f"min_notional {market.min_notional} exceeds max_notional {market.max_notional}"
     return errors
 
 

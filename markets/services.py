@@ -85,19 +85,23 @@ def create_market(*, base: str, quote: str, **fields: Any) -> Market:
 
 @transaction.atomic
 def change_market(market: Market, **fields: Any) -> Market:
-    """Change the limits or the trading status of a market that `read_market` returned.
+    """Change the limits or the trading status of the market, and return it as it is then.
 
-    The market's row is written first, so that the commands of two operators at the same moment come in the order in
-    which they changed the row. Raises InvalidField or ValidationFailed.
+    The market's row is locked first, so that of two operators at the same moment the second one's limits are checked
+    together with those of the first, and their commands come in the order in which they changed the row. A change of
+    status alone is checked against no limit, because a halt must never fail. Raises InvalidField or ValidationFailed.
     """
+    # Without its assets, whose rows would be locked too.
+    locked = Market.objects.select_for_update().get(pk=market.pk)
     for name, value in fields.items():
-        setattr(market, name, value)
-    _refuse_broken(market)
-    market.save(update_fields=list(fields))
+        setattr(locked, name, value)
+    if fields.keys() - {"status"}:
+        _refuse_broken(locked)
+    locked.save(update_fields=list(fields))
     _forget_now_and_when_committed()
     if "status" in fields:
-        submit_trading_status(market.symbol, fields["status"])
-    return market
+        submit_trading_status(locked.symbol, fields["status"])
+    return locked
 
 
 def set_trading_status(symbol: str, status: str) -> None:

@@ -13,10 +13,10 @@ from base.web.authentication import IsStaffOrReadOnly
 from base.web.errors import SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.openapi.operations import Call
-from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, text
+from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, or_null, text, whole
 from core.types import MarketStatus, SelfTradePrevention
 from markets import answers, services
-from markets.models import ASSET_PATTERN, SYMBOL_PATTERN, Market
+from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Market
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
@@ -28,6 +28,9 @@ class MarketChangeForm(Form):
     min_quantity: Annotated[Decimal | None, POSITIVE] = None
     max_quantity: Annotated[Decimal | None, POSITIVE] = None
     min_notional: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    max_notional: Annotated[Decimal | None, POSITIVE] = None
+    price_band: Annotated[Decimal | None, or_null(POSITIVE)] = None
+    max_open_orders: Annotated[int | None, whole(1, MOST_OPEN_ORDERS)] = None
     maker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None

@@ -3,6 +3,7 @@
 The statements are prepared without a database, so that this can be done ahead while an earlier batch is being stored.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from markets.services import set_trading_status
 from matching.books import BookRow, renew_book
 from matching.models import StatusChange
 from orders.models import Order, OrderEvent
+from orders.open_orders import count_closed
 
 ORDER_GUARDS = ("status", "filled_quantity")
 ORDER_FIELDS = (
@@ -101,6 +103,8 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         candles.record(batch.rules.symbol, batch.trades, now)
     if batch.status_changes:
         _store_status_changes(batch, now)
+    if closed := Counter(event.order.user_id for event in batch.events if not event.active):
+        count_closed(batch.rules.symbol, closed)
     after = row._replace(
         next_sequence=settlement.next_sequence,
         unfinished_order_id=batch.unfinished_order_id,

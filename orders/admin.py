@@ -11,7 +11,7 @@ from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
 from orders.correlation import correlated, may_be_correlation_id
-from orders.models import Order, OrderEvent
+from orders.models import OpenOrders, Order, OrderEvent
 from orders.representation import represent_event, represent_fill
 
 # A taker that met a whole book has more events and trades than this; their own lists show all of them.
@@ -60,6 +60,17 @@ class OrderAdmin(OfMarketsAdmin):
         order = Order.objects.select_related("market").filter(id__in=numbers(object_id)).first()
         timeline = _timeline(order) if order is not None else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **timeline})
+
+
+@admin.register(OpenOrders)
+class OpenOrdersAdmin(OfMarketsAdmin):
+    list_display = ("user", "market", "number")
+    list_filter = ("market",)
+    list_select_related = ("user",)
+    search_help_text = "A user name or a symbol, exactly; several words narrow."
+
+    def find(self, word: str) -> list[Q]:
+        return [Q(user_id__in=users_named(word))]
 
 
 @admin.register(OrderEvent)

@@ -76,6 +76,24 @@ class Order(models.Model):
         return bool(self.phase != Phase.CLOSED)
 
 
+class OpenOrders(models.Model):
+    """How many open orders a user has in a market: see `orders.open_orders`, which alone writes it."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "open_orders"
+        verbose_name_plural = "open orders"
+        constraints = [UniqueConstraint(fields=["market", "user"], name="open_orders_market_user")]
+
+    def __str__(self) -> str:
+        return f"{self.number} of user {self.user_id} in {self.market_id}"
+
+
 class OrderEvent(models.Model):
     """One step in an order's life, written in the transaction that made the step. Streams send it and catch up from it.
 

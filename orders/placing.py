@@ -1,39 +1,37 @@
 """Place orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
 
 The transaction changes the balances last, so that their rows are locked for a short time, because the worker may wait
-for them. It reads nothing first: the insert fails on a client order id that is stored already, and the guarded update
-of a balance fails on insufficient funds. Then the transaction is done again, and reads the stored orders of these keys
-or locks the balances first.
+for them. It reads nothing first: the insert fails on a client order id that is stored already, and the guarded updates
+of a balance and of the number of open orders fail where these do not suffice. Then the transaction is done again, and
+reads the stored orders of these keys or locks the balances and the numbers first.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from operator import itemgetter
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from balances.services import freeze_all, insufficient_funds, lock_available
-from base.storage.bulk import GuardFailed, insert_for_ids
-from base.storage.fields import AmountField
+from base.storage.bulk import GuardFailed
 from base.storage.outages import again_on_deadlock
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
 from commands.queue import submit
 from core.kinds import asset_given
-from core.money import to_units
 from core.types import CommandKind
 from markets.models import Market
+from orders import open_orders
 from orders.models import Order
+from orders.rows import insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 
-# One more attempt for keys that are stored, one more for funds that do not suffice. The others are for requests with
-# the same keys at the same moment.
+# One more attempt for keys that are stored, one more for funds or numbers that do not suffice. The others are for
+# requests with the same keys at the same moment.
 ATTEMPTS = 5
 
 Account = tuple[int, str]
@@ -52,15 +50,32 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any."""
+    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any.
+
+    `most_open` is how many open orders its user may have in the market.
+    """
 
     order: Order
     account: Account
     refusal: ExchangeError | None
+    most_open: int
 
     @property
     def key(self) -> Key:
         return self.order.user_id, self.order.client_order_id
+
+    @property
+    def place(self) -> open_orders.Key:
+        """Where its user's open orders are counted."""
+        return self.order.market_id, self.order.user_id
+
+
+@dataclass(slots=True)
+class _Limits:
+    """What the accepted drafts of the users take from: available funds, and how many orders are open. Locked."""
+
+    funds: dict[Account, Decimal]
+    opened: dict[open_orders.Key, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +94,9 @@ _Decision = Draft | _Repeat | ExchangeError
 def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "") -> Accepted:
     """Store an order with its reserved funds and its command, and ring its market.
 
-    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds; nothing
-    is stored then. A repeat has its first answer, whatever the market refuses now, because its rules may have changed
-    since. Raises Unavailable where the outcome is unknown.
+    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds,
+    TooManyOpenOrders; nothing is stored then. A repeat has its first answer, whatever the market refuses now, because
+    its rules may have changed since. Raises Unavailable where the outcome is unknown.
     """
     [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
     if isinstance(result, ExchangeError):
@@ -105,17 +120,17 @@ def place_orders(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accep
 @again_on_deadlock
 def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     known: dict[Key, Order] | None = None
-    checks_funds = False
+    checks_limits = False
     for _ in range(ATTEMPTS):
         # New drafts for each attempt, because the drafts of a rolled back transaction still have ids.
         now = timezone.now()
         drafts = [each if isinstance(each, ExchangeError) else _draft(each, now) for each in requests]
         try:
             with transaction.atomic():
-                decisions = _decide(drafts, checks_funds, known)
+                decisions = _decide(drafts, checks_limits, known)
                 _store([each for each in decisions if isinstance(each, Draft)])
         except GuardFailed:
-            checks_funds = True
+            checks_limits = True
         except IntegrityError:
             # Some of the client order ids belong to orders that are stored.
             earlier, known = known or {}, _stored_under_their_keys(drafts)
@@ -134,41 +149,59 @@ def _draft(request: OrderRequest, now: datetime) -> Draft:
         order.frozen = reserved(terms)
     except ExchangeError as error:
         refusal = error
-    return Draft(order, (request.user_id, asset_given(terms.side, market.base_id, market.quote_id)), refusal)
+    account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))
+    return Draft(order, account, refusal, market.max_open_orders)
 
 
-def _decide(drafts: _Drafts, checks_funds: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
+def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
     """Decide each draft. The stored orders of the keys are read only if a refused draft may be a repeat."""
-    funds = lock_available(_accounts(drafts)) if checks_funds else None
-    decisions = _decide_in_turn(drafts, funds, known or {})
+    limits = _lock_limits(drafts) if checks_limits else None
+    decisions = _decide_in_turn(drafts, limits, known or {})
     if known is None and any(map(_is_refused_with_a_key, drafts, decisions)):
-        decisions = _decide_in_turn(drafts, funds, _stored_under_their_keys(drafts))
+        decisions = _decide_in_turn(drafts, limits, _stored_under_their_keys(drafts))
     return decisions
 
 
-def _decide_in_turn(
-    drafts: _Drafts, available: Mapping[Account, Decimal] | None, known: Mapping[Key, Order]
-) -> list[_Decision]:
-    funds, taken = None if available is None else dict(available), dict(known)
-    return [each if isinstance(each, ExchangeError) else _decide_one(each, funds, taken) for each in drafts]
+def _lock_limits(drafts: _Drafts) -> _Limits:
+    """The balances first, as the worker locks them."""
+    funds = lock_available(_accounts(drafts))
+    places = {each.place for each in drafts if isinstance(each, Draft) and not each.refusal}
+    return _Limits(funds, open_orders.lock_numbers(places))
 
 
-def _decide_one(draft: Draft, funds: dict[Account, Decimal] | None, taken: dict[Key, Order]) -> _Decision:
-    """Decide one draft; if it is accepted, its funds and its key are taken. Without `funds` they are not checked."""
+def _decide_in_turn(drafts: _Drafts, limits: _Limits | None, known: Mapping[Key, Order]) -> list[_Decision]:
+    rest = None if limits is None else _Limits(dict(limits.funds), dict(limits.opened))
+    taken = dict(known)
+    return [each if isinstance(each, ExchangeError) else _decide_one(each, rest, taken) for each in drafts]
+
+
+def _decide_one(draft: Draft, limits: _Limits | None, taken: dict[Key, Order]) -> _Decision:
+    """Decide one draft; if it is accepted, its funds and its key are taken. Without `limits` they are not checked."""
     order = draft.order
     earlier = taken.get(draft.key)
     if earlier is not None:
         return _Repeat(order, earlier)
     if draft.refusal is not None:
         return draft.refusal
-    if order.frozen and funds is not None:
-        rest = funds.get(draft.account, Decimal(0)) - order.frozen
-        if rest < 0:
-            return insufficient_funds(draft.account[1], order.frozen)
-        funds[draft.account] = rest
+    if limits is not None and (refusal := _take(draft, limits)) is not None:
+        return refusal
     if order.client_order_id is not None:
         taken[draft.key] = order
     return draft
+
+
+def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
+    """Take the draft's funds and its place among the open orders; or the refusal, with nothing taken."""
+    opened, order = limits.opened[draft.place], draft.order
+    if opened >= draft.most_open:
+        return open_orders.too_many(order.market_id, opened, draft.most_open)
+    if order.frozen:
+        rest = limits.funds.get(draft.account, Decimal(0)) - order.frozen
+        if rest < 0:
+            return insufficient_funds(draft.account[1], order.frozen)
+        limits.funds[draft.account] = rest
+    limits.opened[draft.place] = opened + 1
+    return None
 
 
 def _accounts(drafts: _Drafts) -> set[Account]:
@@ -189,16 +222,18 @@ def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
 
 
 def _store(drafts: Sequence[Draft]) -> None:
-    """Orders, then commands, then balances. Raises IntegrityError and GuardFailed."""
+    """Orders, then commands, then balances and the numbers of open orders. Raises IntegrityError and GuardFailed."""
     if not drafts:
         return
-    _insert([draft.order for draft in drafts])
+    insert_orders([draft.order for draft in drafts])
     submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:
         if draft.order.frozen:
             amounts[draft.account] += draft.order.frozen
     freeze_all(amounts)
+    most = {draft.order.market_id: draft.most_open for draft in drafts}
+    open_orders.count_opened(Counter(draft.place for draft in drafts), most)
 
 
 def _result(decision: _Decision) -> Accepted | ExchangeError:
@@ -221,39 +256,3 @@ def _count(symbol: str, result: Accepted | ExchangeError) -> None:
     else:
         counter = ORDERS_RECEIVED.labels(symbol)
     transaction.on_commit(partial(counter.inc, 1))
-
-
-_FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
-_NAMES = [field.name for field in _FIELDS]
-_AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, AmountField)]
-_values = itemgetter(*(field.attname for field in _FIELDS))
-
-
-def _insert(orders: Sequence[Order]) -> None:
-    """Store new orders by one INSERT, in the caller's transaction, and set their ids."""
-    ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
-    if len(ids) < len(orders):
-        ids = _read_ids(orders, ids[0])
-    for order, order_id in zip(orders, ids, strict=True):
-        order.id = order_id
-
-
-def _row(order: Order) -> list[Any]:
-    row = list(_values(order.__dict__))
-    for place in _AMOUNTS:
-        if row[place] is not None:
-            row[place] = to_units(row[place])
-    return row
-
-
-def _read_ids(orders: Sequence[Order], first: int) -> list[int]:
-    """The ids of the orders on MySQL, which returns only the first id of a statement.
-
-    The steps between the ids depend on the server's settings. So the ids are not computed but read: from the users'
-    rows from the first id on, where the correlation id names the order.
-    """
-    theirs = Order.objects.filter(user_id__in={order.user_id for order in orders}, id__gte=first)
-    ids = dict(theirs.values_list("correlation_id", "id"))
-    found = [ids[order.correlation_id] for order in orders]
-    assert len(set(found)) == len(orders), "two orders of a batch have the same correlation id"
-    return found

@@ -216,9 +216,10 @@ def _notional_errors(notional: Decimal, market: Market, field: str) -> list[Inva
         least = plain(market.min_notional)
         message = f"the order's value {plain(notional)} is below {least}"
         return [InvalidField(field, "NOTIONAL_TOO_SMALL", message, minNotional=least)]
-    if notional > MAX_AMOUNT:
-        message = f"the order's value {plain(notional)} is above {MAX_AMOUNT}"
-        return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=str(MAX_AMOUNT))]
+    if notional > market.max_notional:
+        most = plain(market.max_notional)
+        message = f"the order's value {plain(notional)} is above {most}"
+        return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=most)]
     return []
 
 

@@ -20,6 +20,7 @@ from base.web.errors import (
     NotYourAccount,
     OrderClosed,
     OrderNotFound,
+    TooManyOpenOrders,
     UserNotFound,
 )
 from base.web.forms import printable
@@ -69,7 +70,7 @@ class OrdersView(APIView):
         refusals=(
             *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
-            *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, NotYourAccount, UserNotFound),
+            *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
             *(MarketNotTrading, ClientOrderIdReused, MarketBusy),
         ),
     )

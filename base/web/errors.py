@@ -7,6 +7,7 @@ ExchangeError
 +-- MalformedRequest ............ 400  before any rule is asked: too many parameters, a host that is not ours
 +-- InsufficientFunds ........... 400
 +-- AmountTooLarge .............. 400
++-- TooManyOpenOrders ........... 400
 +-- NotAuthenticated ............ 401
 +-- InvalidCredentials .......... 401
 +-- NotYourAccount, StaffOnly ... 403
@@ -97,6 +98,11 @@ class InsufficientFunds(ExchangeError):
 
 class AmountTooLarge(ExchangeError):
     code = "AMOUNT_TOO_LARGE"
+    status = 400
+
+
+class TooManyOpenOrders(ExchangeError):
+    code = "TOO_MANY_OPEN_ORDERS"
     status = 400
 
 

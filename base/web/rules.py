@@ -69,6 +69,12 @@ NOT_NEGATIVE = _decimal(("MUST_NOT_BE_NEGATIVE", "must not be negative"), zero=T
 NOT_ZERO = _decimal(("MUST_NOT_BE_ZERO", "must not be zero"), minus=True)
 
 
+def or_null(rule: Rule) -> Rule:
+    """The same, or null."""
+    schema = None if rule.schema is None else {"anyOf": [rule.schema, {"type": "null"}]}
+    return Rule(core_schema.nullable_schema(rule.check), rule.refusals, schema)
+
+
 def _text(limit: int, pattern: str, mismatch: Refusal) -> tuple[CoreSchema, dict[str, Refusal]]:
     refusals = {
         "string_type": ("STRING_REQUIRED", "must be a string"),
@@ -106,6 +112,14 @@ def one_of(words: type[Enum]) -> Rule:
     known = [word.value for word in words]
     refusal = ("INVALID_CHOICE", f"must be one of {', '.join(known)}")
     return Rule(core_schema.literal_schema(known), {"literal_error": refusal, "string_unicode": refusal})
+
+
+def whole(least: int, most: int) -> Rule:
+    """A whole number, as a JSON number."""
+    beyond = ("OUT_OF_RANGE", f"must be between {least} and {most}")
+    refusals = {"int_type": ("INTEGER_REQUIRED", "must be a whole number"), "int_parsing_size": beyond}
+    refusals |= dict.fromkeys(("greater_than_equal", "less_than_equal"), beyond)
+    return Rule(core_schema.int_schema(strict=True, ge=least, le=most), refusals)
 
 
 FLAG = Rule(core_schema.bool_schema(strict=True), {"bool_type": ("BOOLEAN_REQUIRED", "must be true or false")})

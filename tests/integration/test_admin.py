@@ -141,8 +141,8 @@ def test_amounts_are_read_as_the_api_reads_them(adjusting, amount, told):
 
 
 def test_amounts_finer_than_the_asset_are_refused(adjusting):
-    Asset.objects.filter(code="USD").update(scale=2)
-    assert "more than USD's 2 digits" in adjusting.refused("0.001")
+    Asset.objects.filter(code="USD").update(scale=6)
+    assert "more than USD's 6 digits" in adjusting.refused("0.0000001")
 
 
 @pytest.mark.parametrize("other", [{"reason": " "}, {"reference": "a b"}, {"reference": ""}, {"currency": "XYZ"}])

@@ -23,6 +23,9 @@ NEW_MARKET = {
     "min_quantity": "",
     "max_quantity": "1000",
     "min_notional": "0",
+    "max_notional": "1000000",
+    "price_band": "",
+    "max_open_orders": "500",
     "maker_fee_rate": "0.001",
     "taker_fee_rate": "0.002",
     "self_trade_prevention": "EXPIRE_TAKER",
@@ -106,7 +109,7 @@ def test_a_page_that_is_stale_changes_only_what_was_typed(world, operator):
 def sent_by(page: str) -> dict[str, str]:
     """What a browser sends of the market's form if nothing is typed."""
     form = page[page.index('id="market_form"') :]
-    fields = dict(re.findall(r'<input type="(?:text|hidden)" name="([^"]+)" value="([^"]*)"', form))
+    fields = dict(re.findall(r'<input type="(?:text|hidden|number)" name="([^"]+)" value="([^"]*)"', form))
     options = re.findall(r'<select name="([^"]+)".*?<option value="([^"]*)" selected', form, re.DOTALL)
     return {**fields, **dict(options)}
 

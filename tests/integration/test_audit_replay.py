@@ -20,7 +20,7 @@ from markets.services import known_market
 from matching import books
 from matching.drain import _Drain
 from matching.models import DeadLetter, OrderBook, StatusChange
-from orders.models import Order, OrderEvent
+from orders.models import OpenOrders, Order, OrderEvent
 from tests.integration.test_properties import DatabaseAndTwin, Drain, Engine, play, random_step
 from tests.support.commands import MARKETS
 from tests.support.orders import PlayedExchange, all_findings, checks, full, quick, replay
@@ -139,6 +139,7 @@ def give_up(order: Order) -> None:
     Command.objects.filter(order_id=order.id).delete()
     mine = Balance.objects.filter(user=order.user_id, currency="USD")
     mine.update(available=F("available") + stored(order.frozen), frozen=F("frozen") - stored(order.frozen))
+    OpenOrders.objects.filter(user=order.user_id).update(number=F("number") - 1)
     end = {"status": "FAILED", "reason": "INTERNAL_ERROR"}
     sequence = order.sequence or book.next_sequence
     Order.objects.filter(id=order.id).update(**end, phase="CLOSED", frozen=Decimal(0), sequence=sequence, closed_at=now)

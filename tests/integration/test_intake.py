@@ -55,16 +55,16 @@ def warm(world: World) -> World:
         ("buy market 100 quote", {}),
     ],
 )
-def test_an_order_is_three_statements(warm, line, more):
+def test_an_order_is_four_statements(warm, line, more):
     with statements() as seen:
         assert warm.place(warm.alice, line, **more).status_code == 202
-    assert seen == ["INSERT orders", "INSERT commands", "UPDATE balances"]
+    assert seen == ["INSERT orders", "INSERT commands", "UPDATE balances", "UPDATE open_orders"]
 
 
 def test_a_market_buy_by_quantity_touches_no_balance(warm):
     with statements() as seen:
         assert warm.place(warm.alice, "buy 1 @ market").status_code == 202
-    assert seen == ["INSERT orders", "INSERT commands"]
+    assert seen == ["INSERT orders", "INSERT commands", "UPDATE open_orders"]
 
 
 @pytest.mark.parametrize("count", [2, 10, 100])
@@ -79,6 +79,7 @@ def test_a_batch_costs_the_same_however_long(warm, count):
         *read_back,
         "INSERT commands",
         "UPDATE balances",
+        "UPDATE open_orders",
     ]
 
 

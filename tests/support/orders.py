@@ -18,7 +18,7 @@ from markets.models import Market
 from markets.services import known_market
 from matching import books
 from matching.models import DeadLetter, OrderBook, StatusChange
-from orders.models import Order, OrderEvent
+from orders.models import OpenOrders, Order, OrderEvent
 from tests.support.world import World, fund
 
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
@@ -106,6 +106,7 @@ class PlayedExchange:
         Order.objects.filter(id=order.id).update(
             **end, phase="CLOSED", frozen=Decimal(0), sequence=book.next_sequence, closed_at=now
         )
+        OpenOrders.objects.filter(user=order.user_id).update(number=F("number") - 1)
         fields = {"market_id": self.symbol, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
         OrderEvent.objects.create(**fields, **end, active=False, filled_quantity=0, filled_notional=0, created_at=now)
         OrderBook.objects.filter(market=self.symbol).update(next_sequence=book.next_sequence + 1)

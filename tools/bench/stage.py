@@ -1,7 +1,7 @@
 """What a measurement finds: users with money, markets, resting orders, and commands waiting as intake leaves them."""
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -16,10 +16,11 @@ from base.storage.bulk import batched, dialect, execute, update_rows, write_inse
 from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
 from core.types import CommandKind
-from markets.models import Market
+from markets.models import MOST_OPEN_ORDERS, Market
 from markets.services import create_market
 from matching.models import OrderBook
 from orders.models import Order
+from orders.open_orders import count_opened
 from tools.bench.flow import USERS, Cancel, Command, Place
 from users.models import User
 
@@ -38,7 +39,14 @@ class Stage:
         fees = {"maker_fee_rate": Decimal(MAKER_FEE) / UNIT, "taker_fee_rate": Decimal(TAKER_FEE) / UNIT}
         grain = {"tick_size": Decimal(TICK) / UNIT, "lot_size": Decimal(LOT) / UNIT}
         self.market: Market = create_market(
-            symbol=symbol, base="BTC", quote="USD", self_trade_prevention="NONE", **grain, **fees
+            symbol=symbol,
+            base="BTC",
+            quote="USD",
+            self_trade_prevention="NONE",
+            # The flows have a few hundred users, who together have as many orders as a market of thousands.
+            max_open_orders=MOST_OPEN_ORDERS,
+            **grain,
+            **fees,
         )
         self.users = _users()
         # Stages may be filled in turns: each has a range of ids of its own.
@@ -86,6 +94,8 @@ class Stage:
         if rows:
             execute(write_inserts(dialect(), Order, list(rows[0]), [tuple(row.values()) for row in rows]))
             _reserve(self.market, rows)
+            opened = Counter((self.symbol, row["user"]) for row in rows)
+            count_opened(opened, {self.symbol: MOST_OPEN_ORDERS})
 
     def _id(self, key: int) -> int:
         return self.first_id + self.keys + key

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -132,7 +133,7 @@ class Exchange:
         answer = self.staff.call("POST", "/balances/update", {**body, "reference": secrets.token_hex(8)})
         assert answer.status_code == 200, answer.text
 
-    def market(self, symbol: str = "", **fields: str) -> str:
+    def market(self, symbol: str = "", **fields: Any) -> str:
         """A new market, without a symbol one of BTC against USD."""
         symbol = symbol or f"BTC-USD-{secrets.token_hex(4).upper()}"
         base, quote, *_ = symbol.split("-")

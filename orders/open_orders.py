@@ -1,0 +1,135 @@
+"""How many open orders each user has in each market, which a market limits.
+
+The numbers are rows, because a limit that is checked by counting could be passed by requests that run in parallel.
+Intake counts an order in the transaction that stores it, and the worker takes it off in the one that closes it. Both do
+so last of all, after they have locked balances, so that the two never wait for each other.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Count
+
+from base.storage.bulk import GuardFailed, update_rows
+from base.web.errors import TooManyOpenOrders
+from core.types import ACTIVE_PHASES
+from orders.models import OpenOrders, Order
+
+logger = logging.getLogger(__name__)
+
+# Symbol and user id.
+Key = tuple[str, int]
+
+_RAISE = "UPDATE open_orders SET number = number + %s WHERE market_id = %s AND user_id = %s AND number <= %s"
+
+
+class _Counted(NamedTuple):
+    """A row, locked."""
+
+    id: int
+    number: int
+
+
+def count_opened(opened: Mapping[Key, int], most: Mapping[str, int]) -> None:
+    """Count the orders that the caller's transaction stores. `most`: how many a user may have, by symbol.
+
+    Raises GuardFailed if a user would have more. The caller must roll its transaction back then.
+    """
+    for key, number in sorted(opened.items()):
+        limit = most[key[0]]
+        if not _raise(key, number, limit) and (_exists(key) or not _make_and_raise(key, number, limit)):
+            raise GuardFailed(f"user {key[1]} would have more than {limit} open orders in {key[0]}")
+
+
+def lock_numbers(keys: Iterable[Key]) -> dict[Key, int]:
+    """How many open orders each user has in the market, locked until the caller's transaction ends.
+
+    Where there is no row yet none is made, because the orders may be refused: `count_opened` is exact without it.
+    """
+    wanted = set(keys)
+    found = _locked(wanted)
+    return {key: found[key].number if key in found else 0 for key in wanted}
+
+
+def count_closed(symbol: str, closed: Mapping[int, int]) -> None:
+    """Take the orders off that the caller's transaction has closed, by user.
+
+    A number that is too small for that is wrong, and is counted anew: it limits what a user may do, and must never be
+    the reason why an order cannot be settled.
+    """
+    rows = _lock({(symbol, user_id) for user_id in closed})
+    left = {user_id: rows[symbol, user_id].number - number for user_id, number in closed.items()}
+    wrong = sorted(user_id for user_id, number in left.items() if number < 0)
+    if wrong:
+        logger.error("the open orders of users %s in %s were miscounted, and are counted anew", wrong, symbol)
+        left |= _count(symbol, wrong)
+    values = [(rows[symbol, user_id].id, number) for user_id, number in sorted(left.items())]
+    update_rows(OpenOrders, key="id", guards=(), fields=("number",), rows=values)
+
+
+def too_many(symbol: str, number: int, most: int) -> TooManyOpenOrders:
+    """The refusal of an order of a user who has so many open orders."""
+    return TooManyOpenOrders(
+        f"{number} orders are open in {symbol}, and no more than {most} may be",
+        symbol=symbol,
+        openOrders=number,
+        maxOpenOrders=most,
+    )
+
+
+def _raise(key: Key, number: int, most: int) -> bool:
+    with connection.cursor() as cursor:
+        # In SQL, because every order needs it.
+        cursor.execute(_RAISE, (number, *key, most - number))
+        return bool(cursor.rowcount)
+
+
+def _exists(key: Key) -> bool:
+    return OpenOrders.objects.filter(market_id=key[0], user_id=key[1]).exists()
+
+
+def _make_and_raise(key: Key, number: int, most: int) -> bool:
+    """The user's first order in the market. Of two at the same moment the second waits for the row of the first."""
+    _make({key})
+    return _raise(key, number, most)
+
+
+def _make(keys: set[Key]) -> None:
+    new = [OpenOrders(market_id=symbol, user_id=user_id) for symbol, user_id in sorted(keys)]
+    OpenOrders.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def _lock(keys: set[Key]) -> dict[Key, _Counted]:
+    """The rows, locked one after the other in the order of the index, and made where there are none yet."""
+    found = _locked(keys)
+    if missing := keys - found.keys():
+        _make(missing)
+        found = _locked(keys)
+    return found
+
+
+def _locked(keys: set[Key]) -> dict[Key, _Counted]:
+    """The rows that exist. As with balances, the index is named and the keys are given in pairs."""
+    if not keys:
+        return {}
+    is_sqlite = connection.vendor == "sqlite"
+    index, lock, values = (
+        ("", "", "VALUES ") if is_sqlite else ("FORCE INDEX (open_orders_market_user)", "FOR UPDATE", "")
+    )
+    pairs = ", ".join(["(%s, %s)"] * len(keys))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT market_id, user_id, id, number FROM open_orders {index}"  # noqa: S608
+            f" WHERE (market_id, user_id) IN ({values}{pairs}) ORDER BY market_id, user_id {lock}",
+            [part for key in sorted(keys) for part in key],
+        )
+        return {(symbol, user_id): _Counted(row_id, number) for symbol, user_id, row_id, number in cursor.fetchall()}
+
+
+def _count(symbol: str, user_ids: list[int]) -> dict[int, int]:
+    """How many orders of the users are open, by the orders' rows as the caller's transaction sees them."""
+    orders = Order.objects.filter(market_id=symbol, user_id__in=user_ids, phase__in=ACTIVE_PHASES)
+    counted = dict(orders.order_by().values_list("user_id").annotate(Count("id")))
+    return {user_id: counted.get(user_id, 0) for user_id in user_ids}

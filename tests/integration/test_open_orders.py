@@ -1,0 +1,91 @@
+"""A market limits each user's open orders: exactly, also for a batch and for requests that run in parallel."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from markets.services import change_market, read_market
+from orders.models import OpenOrders
+from tests.support.live import Live
+from tests.support.tape import parse
+from tests.support.world import Person, World, stored_rows
+
+
+@pytest.fixture
+def narrow(world: World) -> World:
+    """Three open orders each."""
+    change_market(read_market(world.symbol), max_open_orders=3)
+    return world
+
+
+def number(world: World, who: Person) -> int:
+    return OpenOrders.objects.get(market=world.symbol, user=who.user).number
+
+
+@pytest.mark.dialect
+def test_a_fourth_is_refused_until_one_is_closed(narrow):
+    for line in ("buy 1 @ 10", "buy 1 @ 11"):
+        narrow.play(narrow.alice, line)
+    # It waits for its worker, and counts too.
+    narrow.place(narrow.alice, "buy 1 @ 12")
+    before = stored_rows()
+    refused = narrow.place(narrow.alice, "buy 1 @ market")
+    assert (refused.status_code, refused.body["error"]) == (400, "TOO_MANY_OPEN_ORDERS")
+    assert refused.body["data"] == {"symbol": "BTC-USD", "openOrders": 3, "maxOpenOrders": 3}
+    assert stored_rows() == before
+    assert narrow.place(narrow.bob, "sell 1 @ 100").status_code == 202, "it is a limit for each user"
+    narrow.match()
+    assert narrow.play(narrow.bob, "sell 2 @ 11")["status"] == "FILLED"
+    assert number(narrow, narrow.alice) == 1
+    assert narrow.place(narrow.alice, "buy 1 @ 13").status_code == 202
+
+
+@pytest.mark.parametrize("ending", ["buy 1 @ 1 ioc", "buy 9 @ 100 fok", "buy 1 @ market", "buy market 5 quote"])
+def test_whatever_closes_an_order_takes_it_off(narrow, ending):
+    for _ in range(4):
+        narrow.play(narrow.alice, ending)
+    assert number(narrow, narrow.alice) == 0
+
+
+@pytest.mark.dialect
+def test_a_batch_takes_what_is_left(narrow):
+    narrow.play(narrow.alice, "buy 1 @ 10")
+    lines = ["buy 1 @ 11", "buy 900 @ 90", "buy 1 @ 12", "buy 1 @ 13"]
+    answer = narrow.alice.call("POST", "/orders/batch", {"orders": [parse(line).body("BTC-USD") for line in lines]})
+    told = [result.get("error") for result in answer.body["data"]["results"]]
+    assert told == [None, "INSUFFICIENT_FUNDS", None, "TOO_MANY_OPEN_ORDERS"]
+    assert number(narrow, narrow.alice) == 3
+
+
+def test_a_repeat_has_its_answer_though_no_more_may_be_open(narrow):
+    first = narrow.place(narrow.alice, "buy 1 @ 10", clientOrderId="first")
+    for line in ("buy 1 @ 11", "buy 1 @ 12"):
+        narrow.place(narrow.alice, line)
+    again = narrow.place(narrow.alice, "buy 1 @ 10", clientOrderId="first")
+    assert (again.status_code, again.body["data"]) == (202, first.body["data"])
+
+
+@pytest.mark.dialect
+def test_a_number_that_is_too_small_holds_up_no_order(narrow, log):
+    """It limits what a user may do. To fail an order for it would cost them more than it keeps from anybody."""
+    for line in ("buy 1 @ 10", "buy 1 @ 11"):
+        narrow.play(narrow.alice, line)
+    OpenOrders.objects.filter(user=narrow.alice.user).delete()
+    assert narrow.play(narrow.bob, "sell 1 @ 11")["status"] == "FILLED"
+    assert number(narrow, narrow.alice) == 1
+    assert any("counted anew" in entry["event"] for entry in log())
+
+
+def test_in_parallel(exchange: Live):
+    """Both sides at once, which reserve different balances, and nothing of it trades."""
+    symbol = exchange.market(maxOpenOrders=20)
+    alice = exchange.trader("alice", USD="10000", BTC="100")
+    lines = [f"{side} 1 @ {price}" for side, price in (("buy", 10), ("sell", 20))] * 30
+
+    def place(line: str) -> int:
+        return alice.call("POST", "/orders", parse(line).body(symbol)).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(place, lines))
+    assert {status: answers.count(status) for status in set(answers)} == {202: 20, 400: 40}
+    assert len(alice.get(f"/orders?symbol={symbol}&active=true")) == 20
