@@ -9,6 +9,7 @@ from base.web.openapi.pages import SchemaView, SwaggerView
 from marketdata import views as marketdata
 from markets import views as markets
 from operations import health
+from operations import views as operations
 from operations.dashboard import overview
 from operations.metrics import metrics
 from orders import views as orders
@@ -17,6 +18,8 @@ from users import views as users
 API = [
     path("users", users.RegistrationView.as_view()),
     path("users/<str:user_id>", users.UserView.as_view()),
+    path("users/<str:user_id>/kill", operations.KillView.as_view()),
+    path("users/<str:user_id>/limits", operations.LimitsView.as_view()),
     path("auth/token", users.TokenView.as_view()),
     path("auth/token/refresh", users.TokenRefreshView.as_view()),
     path("balances/update", balances.TransferView.as_view()),

@@ -1,21 +1,33 @@
-"""Orders and their timelines in the admin, read only: only intake and the market's worker write them."""
+"""Orders and their timelines in the admin, read only: only intake and the market's worker write them.
+
+Operators with the permission cancel orders here, by the same command as their owners.
+"""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 
 from base.web.admin import numbered, numbers, users_named
+from base.web.confirmation import Question, ask_and_act
 from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
+from orders.accounts import CANCEL_PERMISSION, cancel_orders_as_operator
 from orders.correlation import correlated, may_be_correlation_id
 from orders.models import OpenOrders, Order, OrderEvent
 from orders.representation import represent_event, represent_fill
+from users.acts import actor_of
 
 # A taker that met a whole book has more events and trades than this; their own lists show all of them.
 MOST_STEPS = 200
+# The most orders that one confirmation cancels.
+MOST_CANCELS = 500
 
 
 @admin.register(Order)
@@ -36,6 +48,7 @@ class OrderAdmin(OfMarketsAdmin):
     )
     list_filter = ("status", "phase", "market", "side", "type", "time_in_force", "created_at")
     list_select_related = ("user",)
+    actions = ("cancel",)  # type: ignore[assignment]
     search_help_text = (
         "An order id, client order id, user name, symbol or correlation id, exactly; several words narrow."
     )
@@ -53,6 +66,40 @@ class OrderAdmin(OfMarketsAdmin):
 
     def narrow(self, word: str) -> Q | None:
         return Q(correlation_id=word) if may_be_correlation_id(word) else None
+
+    @admin.action(description="Cancel", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse:
+        """Ask for a reason first."""
+        ids = list(chosen.order_by("id").values_list("id", flat=True)[:MOST_CANCELS])
+        return redirect(f"{reverse('admin:orders_order_cancel')}?{urlencode({'id': ids}, doseq=True)}")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(CANCEL_PERMISSION)
+
+    def get_urls(self) -> list[URLPattern]:
+        cancel = self.admin_site.admin_view(self.confirm_cancel)
+        return [path("cancel/", cancel, name="orders_order_cancel"), *super().get_urls()]
+
+    def confirm_cancel(self, request: HttpRequest) -> HttpResponse:
+        """Show the open ones of the chosen orders (GET), and cancel them (POST)."""
+        if not self.has_cancel_permission(request):
+            raise PermissionDenied
+        ids = [number for word in request.GET.getlist("id")[:MOST_CANCELS] for number in numbers(word)]
+        chosen = [order for order in Order.objects.filter(id__in=ids).order_by("id") if order.active]
+        question = Question(
+            title=f"Cancel {len(chosen)} order{'' if len(chosen) == 1 else 's'}",
+            effect="Each cancel waits behind the commands that came before it. Orders that are closed are left out.",
+            button="Cancel",
+            back=reverse("admin:orders_order_changelist"),
+            head=("order", "user", "market", "what", "status"),
+            rows=[(str(each.pk), str(each.user_id), each.market_id, str(each), each.status) for each in chosen],
+        )
+
+        def act(filled: dict[str, Any]) -> str:
+            number = cancel_orders_as_operator(chosen, actor_of(request, filled["reason"]))
+            return f"{number} cancels are stored; the engine applies them behind the commands that wait already."
+
+        return ask_and_act(request, question, act)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -54,6 +54,7 @@ class Order(models.Model):
 
     class Meta:
         db_table = "orders"
+        permissions = [("cancel_for_others", "Can cancel anybody's orders")]
         constraints = [
             UniqueConstraint(fields=["client_order_id", "user"], name="order_client_order_id"),
             CheckConstraint(condition=Q(filled_quantity__gte=Decimal(0)), name="order_filled_not_negative"),

@@ -1,9 +1,10 @@
 """Place orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
 
 The transaction changes the balances last, so that their rows are locked for a short time, because the worker may wait
-for them. It reads nothing first: the insert fails on a client order id that is stored already, and the guarded updates
-of a balance and of the number of open orders fail where these do not suffice. Then the transaction is done again, and
-reads the stored orders of these keys or locks the balances and the numbers first.
+for them. It reads nothing first: the insert fails on a client order id that is stored already and for a user whose
+orders must be looked at (`exposure`), and the guarded updates of a balance and of the number of open orders fail where
+these do not suffice. Then the transaction is done again, and reads the stored orders of these keys or locks the users'
+rows, the balances and the numbers first.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from balances.services import freeze_all, insufficient_funds, lock_available
-from base.storage.bulk import GuardFailed
+from base.storage.bulk import CheckFailed, GuardFailed
 from base.storage.outages import again_on_deadlock
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
@@ -26,12 +27,13 @@ from core.kinds import asset_given
 from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
+from orders.exposure import Exposure, lock_exposures
 from orders.models import Order
 from orders.rows import insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 
-# One more attempt for keys that are stored, one more for funds or numbers that do not suffice. The others are for
-# requests with the same keys at the same moment.
+# One more attempt for keys that are stored, one more for users with limits, and for funds or numbers that do not
+# suffice. The others are for requests with the same keys at the same moment.
 ATTEMPTS = 5
 
 Account = tuple[int, str]
@@ -56,6 +58,7 @@ class Draft:
     """
 
     order: Order
+    market: Market
     account: Account
     refusal: ExchangeError | None
     most_open: int
@@ -72,10 +75,16 @@ class Draft:
 
 @dataclass(slots=True)
 class _Limits:
-    """What the accepted drafts of the users take from: available funds, and how many orders are open. Locked."""
+    """What the accepted drafts of the users take from: what each may still do, available funds, and how many orders are
+    open. Locked."""
 
+    users: dict[int, Exposure]
     funds: dict[Account, Decimal]
     opened: dict[open_orders.Key, int]
+
+    def copy(self) -> "_Limits":
+        users = {user_id: exposure.copy() for user_id, exposure in self.users.items()}
+        return _Limits(users, dict(self.funds), dict(self.opened))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,8 @@ def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id:
     """Store an order with its reserved funds and its command, and ring its market.
 
     Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds,
-    TooManyOpenOrders; nothing is stored then. A repeat has its first answer, whatever the market refuses now, because
-    its rules may have changed since. Raises Unavailable where the outcome is unknown.
+    TooManyOpenOrders, AccountBlocked, LimitExceeded; nothing is stored then. A repeat has its first answer, whatever is
+    refused now, because the rules may have changed since. Raises Unavailable where the outcome is unknown.
     """
     [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
     if isinstance(result, ExchangeError):
@@ -128,8 +137,8 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
         try:
             with transaction.atomic():
                 decisions = _decide(drafts, checks_limits, known)
-                _store([each for each in decisions if isinstance(each, Draft)])
-        except GuardFailed:
+                _store([each for each in decisions if isinstance(each, Draft)], checks_users=not checks_limits)
+        except (CheckFailed, GuardFailed):
             checks_limits = True
         except IntegrityError:
             # Some of the client order ids belong to orders that are stored.
@@ -150,7 +159,7 @@ def _draft(request: OrderRequest, now: datetime) -> Draft:
     except ExchangeError as error:
         refusal = error
     account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))
-    return Draft(order, account, refusal, market.max_open_orders)
+    return Draft(order, market, account, refusal, market.max_open_orders)
 
 
 def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
@@ -163,14 +172,15 @@ def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | N
 
 
 def _lock_limits(drafts: _Drafts) -> _Limits:
-    """The balances first, as the worker locks them."""
+    """The users first, as the insert does; the balances before the numbers, as the worker does."""
+    users = lock_exposures(each.order.user_id for each in drafts if isinstance(each, Draft))
     funds = lock_available(_accounts(drafts))
     places = {each.place for each in drafts if isinstance(each, Draft) and not each.refusal}
-    return _Limits(funds, open_orders.lock_numbers(places))
+    return _Limits(users, funds, open_orders.lock_numbers(places))
 
 
 def _decide_in_turn(drafts: _Drafts, limits: _Limits | None, known: Mapping[Key, Order]) -> list[_Decision]:
-    rest = None if limits is None else _Limits(dict(limits.funds), dict(limits.opened))
+    rest = None if limits is None else limits.copy()
     taken = dict(known)
     return [each if isinstance(each, ExchangeError) else _decide_one(each, rest, taken) for each in drafts]
 
@@ -193,6 +203,9 @@ def _decide_one(draft: Draft, limits: _Limits | None, taken: dict[Key, Order]) -
 def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
     """Take the draft's funds and its place among the open orders; or the refusal, with nothing taken."""
     opened, order = limits.opened[draft.place], draft.order
+    exposure = limits.users[order.user_id]
+    if (refusal := exposure.refusal(order, draft.market)) is not None:
+        return refusal
     if opened >= draft.most_open:
         return open_orders.too_many(order.market_id, opened, draft.most_open)
     if order.frozen:
@@ -201,6 +214,7 @@ def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
             return insufficient_funds(draft.account[1], order.frozen)
         limits.funds[draft.account] = rest
     limits.opened[draft.place] = opened + 1
+    exposure.take(order, draft.market)
     return None
 
 
@@ -221,11 +235,14 @@ def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
     return {key: order for order in stored if (key := (order.user_id, order.client_order_id)) in keys}
 
 
-def _store(drafts: Sequence[Draft]) -> None:
-    """Orders, then commands, then balances and the numbers of open orders. Raises IntegrityError and GuardFailed."""
+def _store(drafts: Sequence[Draft], *, checks_users: bool) -> None:
+    """Orders, then commands, then balances and the numbers of open orders.
+
+    Raises IntegrityError, CheckFailed and GuardFailed.
+    """
     if not drafts:
         return
-    insert_orders([draft.order for draft in drafts])
+    insert_orders([draft.order for draft in drafts], checks_users=checks_users)
     submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:

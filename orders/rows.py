@@ -4,20 +4,30 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from base.storage.bulk import insert_for_ids
+from base.storage.bulk import checked_id, insert_for_ids
 from base.storage.fields import AmountField
 from core.money import to_units
+from orders.exposure import UNCHECKED
 from orders.models import Order
 
 _FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
 _NAMES = [field.name for field in _FIELDS]
+_USER = _NAMES.index("user")
 _AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, AmountField)]
 _values = itemgetter(*(field.attname for field in _FIELDS))
 
 
-def insert_orders(orders: Sequence[Order]) -> None:
-    """Store new orders by one INSERT, in the caller's transaction, and set their ids."""
-    ids = insert_for_ids(Order, _NAMES, [_row(order) for order in orders])
+def insert_orders(orders: Sequence[Order], *, checks_users: bool) -> None:
+    """Store new orders by one INSERT, in the caller's transaction, and set their ids.
+
+    Unless the caller has done so, it checks their users, and raises CheckFailed for one whose orders need a look.
+    """
+    rows = [_row(order) for order in orders]
+    if checks_users:
+        # In the first row of each user, whose row in `users` is locked with it.
+        for user_id, row in {row[_USER]: row for row in reversed(rows)}.items():
+            row[_USER] = checked_id(user_id, "users", UNCHECKED)
+    ids = insert_for_ids(Order, _NAMES, rows)
     if len(ids) < len(orders):
         ids = _read_ids(orders, ids[0])
     for order, order_id in zip(orders, ids, strict=True):

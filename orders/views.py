@@ -9,17 +9,20 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, caller_id, own_user_id
+from base.web.authentication import IsStaff, caller_id, own_user_id, permitted
 from base.web.errors import (
+    AccountBlocked,
     ClientOrderIdReused,
     ExchangeError,
     InsufficientFunds,
+    LimitExceeded,
     MarketBusy,
     MarketNotFound,
     MarketNotTrading,
     NotYourAccount,
     OrderClosed,
     OrderNotFound,
+    PermissionRequired,
     TooManyOpenOrders,
     UserNotFound,
 )
@@ -35,6 +38,7 @@ from markets.models import Market, Trade
 from markets.newest import newest_events, newest_events_of
 from markets.services import known_market
 from orders import answers, log, services
+from orders.accounts import CANCEL_PERMISSION, cancel_order_as_operator
 from orders.models import Order, OrderEvent
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
@@ -45,6 +49,7 @@ from orders.representation import (
     represent_result,
 )
 from orders.terms import BatchForm, OrderForm, OrderTerms, read_batch, read_order
+from users.acts import actor_of
 from users.services import find_user
 
 TAG, STREAMS = "orders", "streams"
@@ -71,7 +76,7 @@ class OrdersView(APIView):
             *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
-            *(MarketNotTrading, ClientOrderIdReused, MarketBusy),
+            *(MarketNotTrading, ClientOrderIdReused, MarketBusy, AccountBlocked, LimitExceeded),
         ),
     )
     def post(self, request: Request) -> Response:
@@ -145,14 +150,17 @@ class OrderView(APIView):
 
     @Call(
         *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
-        text="The cancel is queued behind what came before it; the outcome is an event.",
+        text=(
+            "The cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
+            " `orders.cancel_for_others` cancel anybody's."
+        ),
         status=202,
         query=(OLD_USER_ID,),
-        refusals=(OrderClosed,),
+        refusals=(OrderClosed, PermissionRequired),
     )
     def delete(self, request: Request, order_id: str) -> Response:
         log.cancel_asked(order_id)
-        order = services.cancel_order(_owner(request), _known_id(order_id))
+        order = _cancel(request, order_id)
         log.cancel_accepted(order)
         message = "Cancel accepted for processing"
         accepted: answers.AcceptedCancel = {"orderId": order.id, "status": order.status, "message": message}
@@ -237,6 +245,16 @@ def own_order(request: Request, order_id: str) -> Order:
 def _as_of(order: Order) -> AsOf:
     """What an answer about the order includes, and what is read after it."""
     return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
+
+
+def _cancel(request: Request, order_id: str) -> Order:
+    """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
+    try:
+        return services.cancel_order(_owner(request), _known_id(order_id))
+    except OrderNotFound:
+        order = own_order(request, order_id)
+    permitted(request, CANCEL_PERMISSION)
+    return cancel_order_as_operator(order, actor_of(request))
 
 
 def _known_id(order_id: str) -> int:

@@ -1,10 +1,13 @@
-"""Users in the admin. They are made, changed and deactivated, and never deleted."""
+"""Users in the admin. They are made, changed and deactivated, and never deleted.
+
+`operations.accounts` registers it, with what concerns their orders.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import Contains
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +28,6 @@ JOINED = shown(User, "date_joined")
 JOINED_IN_LIST = attribute(User, "date_joined", "date_joined", to_the_second)
 
 
-@admin.register(User)
 class UserAdmin(ExactSearch, _UserAdmin):
     list_display = ("username", "id", "email", "is_staff", "is_active", JOINED_IN_LIST)
     list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
@@ -54,6 +56,11 @@ class UserAdmin(ExactSearch, _UserAdmin):
         # In lower case on both sides, because MySQL's "icontains" is exact on a column that is compared exactly.
         part = word.lower()
         return Q(Contains(Lower("username"), part)) | Q(Contains(Lower("email"), part))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Without what the services alone write: a form that was opened before the kill switch must not undo it."""
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.defer("is_blocked", "has_limits")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

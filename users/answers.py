@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from base.web.values import Answer, Count, Id, Instant, described
+from base.web.values import Amount, Answer, Count, Id, Instant, described
 
 _Seconds = Annotated[Count, described("How long the access token is good, in seconds.")]
 
@@ -16,6 +17,14 @@ class User(Answer):
     username: str
     email: str
     created_at: Instant = Field(validation_alias="date_joined")
+
+
+class Limits(TypedDict):
+    """What an account may do at most."""
+
+    requestsPerSecond: Annotated[Count | None, described("Null: as everybody; 0: not limited.")]
+    openNotional: Annotated[dict[str, Amount], described("By quote currency; none for a currency: not limited.")]
+    markets: Annotated[list[str] | None, described("Null: all markets.")]
 
 
 class AccessToken(Answer):

@@ -1,5 +1,6 @@
-"""Users, who sign in with a name and a password."""
+"""Users, who sign in with a name and a password; the limits of some of them, and what staff did to their accounts."""
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
@@ -25,9 +26,66 @@ class User(AbstractUser):
         help_text="Requests a second, and as many cancels. Empty: as for everybody. 0: not limited.",
     )
 
+    # Intake checks both in the statement that stores an order.
+    is_blocked = models.BooleanField("blocked", default=False, help_text="By the kill switch: no new orders.")
+    has_limits = models.BooleanField(default=False, editable=False)
+
     REQUIRED_FIELDS = ["email"]
 
     class Meta:
         db_table = "users"
+        permissions = [("kill", "Can use the kill switch"), ("change_limits", "Can change a user's limits")]
         # For the list of operators, who are few among many users, and often the oldest.
         indexes = [Index(fields=["is_staff"], name="user_staff"), Index(fields=["is_superuser"], name="user_superuser")]
+
+
+class OrderLimits(models.Model):
+    """The most that one user may have open, and where the user may trade. No row: as everybody.
+
+    `open_notional` has an amount as text for each currency, `markets` the symbols, or null for all markets.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, primary_key=True, related_name="order_limits"
+    )
+    open_notional = models.JSONField(default=dict)
+    markets = models.JSONField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "order_limits"
+        verbose_name_plural = "order limits"
+
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
+class ActKind(models.TextChoices):
+    """What staff do to an account."""
+
+    BLOCKED = "BLOCKED"
+    UNBLOCKED = "UNBLOCKED"
+    LIMITS_CHANGED = "LIMITS_CHANGED"
+    ORDERS_CANCELLED = "ORDERS_CANCELLED"
+    DEACTIVATED = "DEACTIVATED"
+    ACTIVATED = "ACTIVATED"
+
+
+class StaffAct(models.Model):
+    """One act on a user's account: who, when, why and from which address. Written with the act, never changed."""
+
+    kind = models.CharField(max_length=24, choices=ActKind.choices)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # The users themselves, where they deactivate their own account.
+    operator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=200)
+    address = models.CharField(max_length=64)
+    details = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "staff_acts"
+        indexes = [Index(fields=["user", "id"], name="staff_act_user")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.user_id}"

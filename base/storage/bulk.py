@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import connection, models
+from django.db import IntegrityError, connection, models
 
 from base.storage.fields import AmountField, TurnoverField
 from core.money import UNIT
@@ -23,6 +23,8 @@ from core.money import UNIT
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
 
+# MySQL's number for a NULL in a column that takes none.
+_NULL_REFUSED = 1048
 _WORD = re.compile(r"[A-Za-z0-9 ._:@+-]*", re.ASCII)
 
 T = TypeVar("T")
@@ -31,6 +33,31 @@ Rows = Sequence[Sequence[Any]]
 
 class GuardFailed(Exception):
     """A row was not as it was believed to be: somebody else changed it. The transaction must be thrown away."""
+
+
+class CheckFailed(Exception):
+    """A row that a new one needs was not as its CheckedId demands. The transaction must be thrown away."""
+
+
+class CheckedId(int):
+    """An id that an insert writes as a query for it, which finds it only while its row keeps a condition.
+
+    The query locks that row until the commit, so that the condition holds that long. Where it finds nothing, the id is
+    NULL and `insert_for_ids` raises CheckFailed: a row is checked with no statement of its own.
+    """
+
+    query: str
+
+    def __format__(self, _: str) -> str:
+        return self.query
+
+
+def checked_id(row_id: int, table: str, condition: str) -> CheckedId:
+    """The id of a row of the table, to be inserted if the row keeps the condition."""
+    checked = CheckedId(row_id)
+    lock = "" if connection.vendor == "sqlite" else " LOCK IN SHARE MODE"
+    checked.query = f"(SELECT id FROM {table} WHERE id = {row_id:d} AND {condition}{lock})"  # noqa: S608
+    return checked
 
 
 @dataclass(frozen=True)
@@ -99,13 +126,25 @@ def execute(statements: Iterable[Statement]) -> None:
 
 
 def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[int]:
-    """Insert rows by one statement and return their ids, in the order given. MySQL returns only the first id."""
+    """Insert rows by one statement and return their ids, in the order given. MySQL returns only the first id.
+
+    Raises CheckFailed for a CheckedId whose row is not as it must be.
+    """
     assert len(rows) <= ROWS_PER_STATEMENT, f"{len(rows)} rows need more than one statement"
     [statement] = write_inserts(dialect(), model, fields, rows)
     returns_all = connection.features.can_return_rows_from_bulk_insert
     with connection.cursor() as cursor:
-        cursor.execute(f"{statement.sql} RETURNING id" if returns_all else statement.sql)
+        try:
+            cursor.execute(f"{statement.sql} RETURNING id" if returns_all else statement.sql)
+        except IntegrityError as error:
+            if _is_null_refused(error):
+                raise CheckFailed(f"{statement.table}: {error}") from error
+            raise
         return [row_id for (row_id,) in cursor.fetchall()] if returns_all else [cursor.lastrowid]
+
+
+def _is_null_refused(error: IntegrityError) -> bool:
+    return error.args[0] == _NULL_REFUSED or str(error).startswith("NOT NULL")
 
 
 def stored_instant(instant: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from cachetools import TTLCache, cached
 from django.contrib.auth import get_user_model
+from django.db import DatabaseError
 from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
@@ -45,6 +46,11 @@ class Caller:
     @cached_property
     def is_staff(self) -> bool:
         return bool(_users().filter(pk=self.id, is_active=True, is_staff=True).exists())
+
+    def has_perm(self, permission: str) -> bool:
+        """Whether the account holds a permission of Django's, by itself, by a group or as a superuser."""
+        user = _users().filter(pk=self.id, is_active=True).first()
+        return bool(user and user.has_perm(permission))
 
 
 @cached(TTLCache[Any, "int | None"](REMEMBERED, ACTIVE_SECONDS), lock=threading.Lock())
@@ -104,6 +110,14 @@ def caller_of(request: HttpRequest) -> Caller | None:
     return known[0] if isinstance(known, tuple) else None
 
 
+def is_known_staff(caller: Caller | None) -> bool:
+    """Whether the caller is staff, as far as the database answers."""
+    try:
+        return caller is not None and caller.is_staff
+    except DatabaseError:
+        return False
+
+
 class IsStaff(BasePermission):
     """Staff only. Others are refused, and anonymous users are asked to sign in."""
 
@@ -113,6 +127,28 @@ class IsStaff(BasePermission):
         if not request.user.is_staff:
             raise errors.StaffOnly("only staff may do this")
         return True
+
+
+class Holds(IsStaff):
+    """Staff who hold the permission, such as "users.kill". A view lists `Holds.permission(...)`."""
+
+    needed = ""
+
+    @classmethod
+    def permission(cls, name: str) -> "type[Holds]":
+        return type("Holds", (cls,), {"needed": name})
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return super().has_permission(request, view) and permitted(request, self.needed)
+
+
+def permitted(request: Request, permission: str) -> bool:
+    """True for staff who hold the permission. Raises StaffOnly and PermissionRequired."""
+    if not request.user.is_staff:
+        raise errors.StaffOnly("only staff may do this")
+    if not request.user.has_perm(permission):
+        raise errors.PermissionRequired(permission)
+    return True
 
 
 class IsStaffOrReadOnly(IsStaff):

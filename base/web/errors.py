@@ -8,9 +8,12 @@ ExchangeError
 +-- InsufficientFunds ........... 400
 +-- AmountTooLarge .............. 400
 +-- TooManyOpenOrders ........... 400
++-- LimitExceeded ............... 400  a limit of this user's own
 +-- NotAuthenticated ............ 401
 +-- InvalidCredentials .......... 401
 +-- NotYourAccount, StaffOnly ... 403
++-- PermissionRequired .......... 403  staff without the permission that it names
++-- AccountBlocked .............. 403  by the kill switch, or deactivated
 +-- NotFound .................... 404  (users, orders, markets, assets; another's looks the same)
 +-- MethodNotAllowed ............ 405
 +-- Conflict .................... 409  (names taken, order closed, market not trading)
@@ -106,6 +109,13 @@ class TooManyOpenOrders(ExchangeError):
     status = 400
 
 
+class LimitExceeded(ExchangeError):
+    """A limit that an operator set for this user; `limit` names it."""
+
+    code = "LIMIT_EXCEEDED"
+    status = 400
+
+
 class NotAuthenticated(ExchangeError):
     code = "NOT_AUTHENTICATED"
     status = 401
@@ -126,6 +136,21 @@ class NotYourAccount(ExchangeError):
 
 class StaffOnly(ExchangeError):
     code = "STAFF_ONLY"
+    status = 403
+
+
+class PermissionRequired(ExchangeError):
+    code = "PERMISSION_REQUIRED"
+    status = 403
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"this needs the permission {permission}", permission=permission)
+
+
+class AccountBlocked(ExchangeError):
+    """Intake takes no new orders of this user."""
+
+    code = "ACCOUNT_BLOCKED"
     status = 403
 
 

@@ -75,6 +75,39 @@ def or_null(rule: Rule) -> Rule:
     return Rule(core_schema.nullable_schema(rule.check), rule.refusals, schema)
 
 
+def amounts_by(pattern: str, most: int) -> Rule:
+    """An object of so many amounts at most, none of them negative, each by a name that matches as a whole; or null."""
+    name = core_schema.str_schema(strict=True, max_length=64, pattern=f"^(?:{pattern})$")
+
+    def read(given: Any) -> dict[str, Decimal]:
+        if not isinstance(given, dict):
+            raise PydanticCustomError("no_object", "no object")
+        if len(given) > most:
+            raise PydanticCustomError("too_many", "too many")
+        return given
+
+    table = core_schema.dict_schema(name, NOT_NEGATIVE.check)
+    check = core_schema.nullable_schema(core_schema.no_info_before_validator_function(read, table))
+    refusals = {
+        **NOT_NEGATIVE.refusals,
+        "no_object": ("OBJECT_REQUIRED", "must be an object"),
+        "too_many": ("LIST_TOO_LONG", f"must have at most {most} items"),
+        "string_too_long": ("TOO_LONG", "has a name that is too long"),
+    }
+    schema = {"type": "object", "additionalProperties": NOT_NEGATIVE.schema, "propertyNames": matching(pattern)}
+    return Rule(check, refusals, {"anyOf": [schema | {"maxProperties": most}, {"type": "null"}]})
+
+
+def texts(pattern: str, limit: int, most: int) -> Rule:
+    """A list of so many texts at most, each of which matches as a whole; or null."""
+    each, refusals = _text(limit, f"^(?:{pattern})$", ("INVALID_FORMAT", f"must match {pattern}"))
+    refusals |= {
+        "list_type": ("LIST_REQUIRED", "must be a list"),
+        "too_long": ("LIST_TOO_LONG", f"must have at most {most} items"),
+    }
+    return Rule(core_schema.nullable_schema(core_schema.list_schema(each, strict=True, max_length=most)), refusals)
+
+
 def _text(limit: int, pattern: str, mismatch: Refusal) -> tuple[CoreSchema, dict[str, Refusal]]:
     refusals = {
         "string_type": ("STRING_REQUIRED", "must be a string"),

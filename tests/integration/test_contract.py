@@ -20,6 +20,7 @@ from matching import prepare
 from orders.feed import OrderFeed
 from tests.support.contract import check_answer, check_event, described, operations, template
 from tests.support.world import Person, World, person
+from users.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
@@ -64,6 +65,7 @@ def test_every_call_answers_as_described(world: World):
         call(staff, method, "/balances/update", transfer)
     call(staff, "POST", "/markets", NEW_MARKET, 201)
     call(staff, "PATCH", "/markets/ETH-USD", {"status": "HALTED"})
+    _watch_over(alice.user, staff, call)
     call(alice, "POST", "/stream/tickets", status=201)
     call(staff, "GET", "/stream/order-status/stats")
     _sign_in(world, call)
@@ -86,6 +88,16 @@ def _trade(world: World, call: Any) -> None:
     world.play(world.alice, "buy market 100 quote")
     world.play(world.alice, "buy 1 @ 90 fok")
     world.play(world.alice, "buy 1 @ 80 post-only")
+
+
+def _watch_over(user: User, staff: Person, call: Any) -> None:
+    """Limits and the kill switch, by staff who may do everything."""
+    User.objects.filter(id=staff.user.id).update(is_superuser=True)
+    path = f"/users/{user.pk}"
+    call(staff, "PATCH", f"{path}/limits", {"openNotional": {"USD": "100000"}, "markets": ["BTC-USD"]})
+    call(staff, "GET", f"{path}/limits")
+    call(staff, "POST", f"{path}/kill", {"reason": "a test"})
+    call(staff, "DELETE", f"{path}/kill")
 
 
 def _look(world: World, call: Any) -> None:

@@ -94,8 +94,8 @@ def test_every_refusal_is_described():
 def test_every_refusal_has_its_own_status():
     """A code is told under the status of its class; a field's own rules are 400."""
     statuses = {error.code: {str(error.status)} for error in [*all_subclasses(ExchangeError), ExchangeError]}
-    for code in ("MARKET_NOT_FOUND", "AMOUNT_TOO_LARGE", "INVALID_FIELD"):
-        # In a body it is a field that names no market.
+    for code in ("MARKET_NOT_FOUND", "ASSET_NOT_FOUND", "AMOUNT_TOO_LARGE", "INVALID_FIELD"):
+        # In a body it is a field that names no market or no asset.
         statuses.setdefault(code, set()).add("400")
     for (method, path), operation in operations().items():
         for status, response in operation["responses"].items():

@@ -1,6 +1,7 @@
 """One request under the rate limit: who is counted, in which bucket, and the headers of the answer."""
 
 import math
+import re
 import time
 from enum import StrEnum
 from typing import Protocol
@@ -13,6 +14,8 @@ from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
+# An operator's emergency is never refused for load.
+KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
 ORDERS = "/api/v1/orders"
 
 
@@ -40,6 +43,7 @@ class Meter:
         self._bucket = Bucket.CANCELS if method == "DELETE" and _is_under(ORDERS, path) else Bucket.REQUESTS
         # Whether it is still to be counted.
         self.is_due = settings.RATE_LIMIT is not None and _is_under(API, path)
+        self.is_emergency = KILL_SWITCH.fullmatch(path) is not None
         self._origin = peer, forwarded_for
         self._verdict: Verdict | None = None
 

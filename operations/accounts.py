@@ -1,0 +1,169 @@
+"""Users' accounts in the admin, as far as their orders are concerned: the kill switch, limits, and what staff did."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from base.web.admin import ReadOnlyAdmin, numbers, users_named
+from base.web.confirmation import Question, ReasonForm, ask_and_act
+from operations.limits import read_changes
+from orders.accounts import CANCEL_PERMISSION, activate, cancel_for, deactivate, kill, lift
+from users.acts import actor_of
+from users.admin import UserAdmin
+from users.limits import change_limits, read_limits, represent_limits
+from users.models import StaffAct, User
+
+KILL_PERMISSION, LIMITS_PERMISSION = "users.kill", "users.change_limits"
+IN_THE_ADMIN = "by the form of the admin"
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):
+    """Who is deactivated has no orders left."""
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data:
+            (activate if obj.is_active else deactivate)(obj.pk, actor_of(request, IN_THE_ADMIN))
+
+
+class LimitsForm(ReasonForm):
+    """A user's limits as an operator types them; the form of the API checks them."""
+
+    field_order = ("requests_per_second", "open_notional", "markets", "reason")
+    requests_per_second = forms.IntegerField(
+        required=False, help_text="Requests a second. Empty: as for everybody. 0: not limited."
+    )
+    open_notional = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="The most that may be open, by currency: USD 50000, EUR 1000. Empty: not limited.",
+    )
+    markets = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="The only markets, with commas between: BTC-USD, ETH-USD. Empty: all.",
+    )
+
+    def clean_open_notional(self) -> dict[str, str]:
+        pairs = [part.split() for part in self.cleaned_data["open_notional"].split(",") if part.strip()]
+        if any(len(pair) != 2 for pair in pairs):
+            raise forms.ValidationError("Write a currency and an amount, such as USD 50000.")
+        return dict(pairs)
+
+    def clean_markets(self) -> list[str] | None:
+        return [part.strip() for part in self.cleaned_data["markets"].split(",") if part.strip()] or None
+
+
+@admin.register(StaffAct)
+class StaffActAdmin(ReadOnlyAdmin):
+    """What staff did to accounts, and the pages on which they do it. Nobody edits what was done."""
+
+    list_display = ("id", "kind", "user", "operator", "reason", "address", "created_at")
+    list_filter = ("kind", "created_at")
+    list_select_related = ("user", "operator")
+    search_help_text = "The name of the user or of the operator, or a user id, exactly; several words narrow."
+
+    def find(self, word: str) -> list[Q]:
+        users = users_named(word)
+        return [Q(user_id__in=[*users, *numbers(word)]), Q(operator_id__in=users)]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        pages = {"kill": self.kill, "lift": self.lift, "cancel": self.cancel, "limits": self.limits}
+        return [
+            *(path(f"{name}/<int:user_id>/", view(page), name=f"account_{name}") for name, page in pages.items()),
+            *super().get_urls(),
+        ]
+
+    def kill(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = _user(request, user_id, KILL_PERMISSION)
+        effect = "All open orders are cancelled, and new ones are refused until the switch is lifted."
+
+        def act(filled: dict[str, Any]) -> str:
+            cancelled = kill(user.pk, actor_of(request, filled["reason"]))
+            return f"{user} is blocked; {cancelled} cancels are stored."
+
+        return ask_and_act(request, _question(user, f"Kill switch for {user}", effect, "Cancel and block"), act)
+
+    def lift(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = _user(request, user_id, KILL_PERMISSION)
+
+        def act(filled: dict[str, Any]) -> str:
+            lift(user.pk, actor_of(request, filled["reason"]))
+            return f"{user} may place orders again."
+
+        return ask_and_act(request, _question(user, f"Lift the block of {user}", "New orders are taken again."), act)
+
+    def cancel(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = _user(request, user_id, CANCEL_PERMISSION)
+        effect = "All open orders are cancelled. New ones are still accepted."
+
+        def act(filled: dict[str, Any]) -> str:
+            return f"{cancel_for(user.pk, actor_of(request, filled['reason']))} cancels are stored."
+
+        return ask_and_act(request, _question(user, f"Cancel all orders of {user}", effect, "Cancel all"), act)
+
+    def limits(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """The fields hold what is in force; orders that are open already stay."""
+        user = _user(request, user_id, LIMITS_PERMISSION)
+        current = represent_limits(read_limits(user.pk))
+        amounts = ", ".join(f"{currency} {amount}" for currency, amount in current["openNotional"].items())
+        typed = {
+            "requests_per_second": current["requestsPerSecond"],
+            "open_notional": amounts,
+            "markets": ", ".join(current["markets"] or ()),
+        }
+
+        def act(filled: dict[str, Any]) -> str:
+            names = {"requests_per_second": "requestsPerSecond", "open_notional": "openNotional"}
+            changes, reason = read_changes({names.get(name, name): value for name, value in filled.items()})
+            change_limits(user.pk, changes, actor_of(request, reason))
+            return f"The limits of {user} are changed."
+
+        question = _question(user, f"Limits of {user}", "The next order heeds them.", "Change")
+        return ask_and_act(request, question, act, LimitsForm, typed)
+
+
+def trading(request: HttpRequest, user: User) -> SafeString:
+    """Whether the account takes orders, its limits, and what may be done about it by whoever reads."""
+    state = User.objects.values_list("is_active", "is_blocked").get(pk=user.pk)
+    words = {(True, False): "takes orders", (True, True): "blocked by the kill switch"}.get(state, "deactivated")
+    limits = represent_limits(read_limits(user.pk))
+    amounts = ", ".join(f"{amount} {currency} open" for currency, amount in limits["openNotional"].items())
+    markets = "" if limits["markets"] is None else f"only in {', '.join(limits['markets']) or 'no market'}"
+    pages = [
+        ("lift" if state[1] else "kill", "lift the block" if state[1] else "kill switch", KILL_PERMISSION),
+        ("cancel", "cancel all orders", CANCEL_PERMISSION),
+        ("limits", "limits", LIMITS_PERMISSION),
+    ]
+    links = [
+        (reverse(f"admin:account_{name}", args=[user.pk]), text)
+        for name, text, permission in pages
+        if request.user.has_perm(permission)
+    ]
+    links.append((f"{reverse('admin:users_staffact_changelist')}?q={user.pk}", "what staff did"))
+    return format_html(
+        "<p>{}</p><p>{}</p>",
+        "; ".join(filter(None, (words, amounts, markets))),
+        format_html_join(" · ", '<a href="{}">{}</a>', links),
+    )
+
+
+def _user(request: HttpRequest, user_id: int, permission: str) -> User:
+    """Raises PermissionDenied for staff without the permission."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+    return get_object_or_404(User, id=user_id)
+
+
+def _question(user: User, title: str, effect: str, button: str = "Do it") -> Question:
+    return Question(title, effect, button, back=reverse("admin:users_user_change", args=[user.pk]))

@@ -1,0 +1,94 @@
+"""What ends an account's trading: the kill switch, deactivation, and an operator who cancels all of its orders.
+
+The user's row is changed first. Intake holds it while it stores an order (`exposure`), so this waits for the orders
+that are being stored, and every later one is refused: what is found open after that is all that there can be.
+"""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from base.storage.outages import again_on_deadlock
+from base.web.authentication import active_limit
+from base.web.errors import OrderClosed, UserNotFound
+from orders.models import Order
+from orders.services import cancel_order, cancel_orders
+from users.acts import Actor, record
+from users.models import ActKind, User
+
+# What staff need to cancel anybody's orders.
+CANCEL_PERMISSION = "orders.cancel_for_others"
+
+
+@again_on_deadlock
+@transaction.atomic
+def kill(user_id: int, actor: Actor) -> int:
+    """Block new orders and cancel all open ones, in one act. Return how many. Raises UserNotFound."""
+    _change(user_id, is_blocked=True)
+    cancelled = cancel_orders(user_id)
+    record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
+    return cancelled
+
+
+@again_on_deadlock
+@transaction.atomic
+def lift(user_id: int, actor: Actor) -> None:
+    """Let a user who was blocked place orders again. Raises UserNotFound."""
+    _change(user_id, is_blocked=False)
+    record(ActKind.UNBLOCKED, user_id, actor)
+
+
+@again_on_deadlock
+@transaction.atomic
+def deactivate(user_id: int, actor: Actor) -> int:
+    """Close the account to its owner and cancel its open orders. Return how many. Raises UserNotFound."""
+    _change(user_id, is_active=False)
+    cancelled = cancel_orders(user_id)
+    record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
+    return cancelled
+
+
+@again_on_deadlock
+@transaction.atomic
+def activate(user_id: int, actor: Actor) -> None:
+    """Open the account to its owner again. Raises UserNotFound."""
+    _change(user_id, is_active=True)
+    record(ActKind.ACTIVATED, user_id, actor)
+
+
+@again_on_deadlock
+@transaction.atomic
+def cancel_for(user_id: int, actor: Actor) -> int:
+    """Cancel the open orders of a user on behalf of an operator. Return how many."""
+    cancelled = cancel_orders(user_id)
+    record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled)
+    return cancelled
+
+
+@again_on_deadlock
+@transaction.atomic
+def cancel_orders_as_operator(orders: Sequence[Order], actor: Actor) -> int:
+    """Cancel these orders, whoever owns them, as far as they are still open. Return how many."""
+    cancelled = 0
+    for order in orders:
+        try:
+            cancel_order_as_operator(order, actor)
+        except OrderClosed:
+            continue
+        cancelled += 1
+    return cancelled
+
+
+@again_on_deadlock
+@transaction.atomic
+def cancel_order_as_operator(order: Order, actor: Actor) -> Order:
+    """Cancel an order of anybody's. Raises OrderClosed."""
+    cancelled = cancel_order(order.user_id, order.id)
+    record(ActKind.ORDERS_CANCELLED, order.user_id, actor, orderId=order.id)
+    return cancelled
+
+
+def _change(user_id: int, **fields: bool) -> None:
+    if not User.objects.filter(id=user_id).update(**fields):
+        raise UserNotFound("there is no such user")
+    transaction.on_commit(active_limit.cache_clear)

@@ -1,0 +1,109 @@
+"""Whether a user may place another order: the kill switch, deactivation, and the user's own limits.
+
+Intake stores an order of most users without a look: the statement that stores it checks `UNCHECKED`. Only where that
+fails the users' rows are locked and read, so that of two orders at the same moment the second counts the first.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from base.web.errors import AccountBlocked, ExchangeError, LimitExceeded
+from core.money import plain
+from core.types import ACTIVE_PHASES, Side
+from markets.models import Market, Trade
+from orders.models import Order
+from users.limits import stored_limits
+from users.models import OrderLimits, User
+
+# What the row of a user fulfils whose orders need no look.
+UNCHECKED = "is_active = 1 AND is_blocked = 0 AND has_limits = 0"
+_COUNTED = ("market", "side", "price", "quantity", "filled_quantity", "frozen")
+
+
+@dataclass
+class Exposure:
+    """What one user may still do. `open` is the notional of the open orders, in each currency that has a limit."""
+
+    user_id: int
+    blocked_because: str = ""
+    limits: dict[str, Decimal] = field(default_factory=dict)
+    markets: tuple[str, ...] | None = None
+    open: dict[str, Decimal] = field(default_factory=dict)
+
+    def copy(self) -> "Exposure":
+        return Exposure(self.user_id, self.blocked_because, self.limits, self.markets, dict(self.open))
+
+    def refusal(self, order: Order, market: Market) -> ExchangeError | None:
+        """Why the order is refused, if it is."""
+        if self.blocked_because:
+            return AccountBlocked(f"account {self.user_id} {self.blocked_because}: it takes no new orders")
+        if self.markets is not None and market.symbol not in self.markets:
+            message = f"account {self.user_id} may not trade in {market.symbol}"
+            return LimitExceeded(message, limit="markets", symbol=market.symbol, markets=list(self.markets))
+        currency = market.quote_id
+        most = self.limits.get(currency)
+        if most is None:
+            return None
+        now_open, more = self.open[currency], notional_of(order)
+        if now_open + more > most:
+            message = f"{plain(now_open + more)} {currency} would be open, more than this account's {plain(most)}"
+            values = {"open": plain(now_open), "order": plain(more), "maximum": plain(most)}
+            return LimitExceeded(message, limit="openNotional", currency=currency, **values)
+        return None
+
+    def take(self, order: Order, market: Market) -> None:
+        """Count an order that is accepted."""
+        if market.quote_id in self.limits:
+            self.open[market.quote_id] += notional_of(order)
+
+
+def lock_exposures(user_ids: Iterable[int]) -> dict[int, Exposure]:
+    """What the users may still do, by user. Their rows are locked, in the order of their ids, until the commit."""
+    wanted = set(user_ids)
+    rows = User.objects.select_for_update().filter(id__in=wanted).order_by("id")
+    found = {user.pk: _exposure(user) for user in rows}
+    return {user_id: found.get(user_id) or Exposure(user_id, "does not exist") for user_id in wanted}
+
+
+def notional_of(order: Order) -> Decimal:
+    """What an open order may still move, in quote currency.
+
+    Of a buy what is frozen for it, of a sell its rest at its price. An order without either is one at the market, which
+    waits for moments only: its rest counts at the price of the market's last trade, and as nothing before the first.
+    """
+    if order.side == Side.BUY and order.frozen:
+        return Decimal(order.frozen)
+    if order.quantity is None:
+        return Decimal(0)
+    rest: Decimal = order.quantity - order.filled_quantity
+    return rest * (_last_price(order.market_id) if order.price is None else order.price)
+
+
+def _exposure(user: User) -> Exposure:
+    if not user.is_active:
+        return Exposure(user.pk, "is deactivated")
+    if user.is_blocked:
+        return Exposure(user.pk, "is blocked by an operator")
+    stored = OrderLimits.objects.filter(user_id=user.pk).first() if user.has_limits else None
+    if stored is None:
+        return Exposure(user.pk)
+    limits, markets = stored_limits(stored)
+    return Exposure(user.pk, "", limits, markets, _open_notional(user.pk, limits))
+
+
+def _open_notional(user_id: int, currencies: Iterable[str]) -> dict[str, Decimal]:
+    """The sum over the user's open orders, in each of the currencies.
+
+    The engine may fill some of them meanwhile, and it never adds to what is open.
+    """
+    found = dict.fromkeys(currencies, Decimal(0))
+    mine = Order.objects.filter(user_id=user_id, phase__in=ACTIVE_PHASES, market__quote__in=found)
+    for order in mine.select_related("market").only(*_COUNTED, "market__quote"):
+        found[order.market.quote_id] += notional_of(order)
+    return found
+
+
+def _last_price(symbol: str) -> Decimal:
+    price = Trade.objects.filter(market_id=symbol).order_by("-sequence").values_list("price", flat=True).first()
+    return Decimal(0) if price is None else Decimal(price)

@@ -1,0 +1,117 @@
+"""Operators and accounts in the admin: the kill switch, limits, cancels, deactivation, and what is kept of them."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from orders.models import Order
+from tests.integration.test_admin import page, signed_in
+from tests.support.world import World
+from users.models import StaffAct, User
+
+
+def account(world: World, act: str) -> str:
+    return reverse(f"admin:account_{act}", args=[world.alice.user.id])
+
+
+def statuses(world: World) -> list[str]:
+    world.match()
+    return list(Order.objects.order_by("id").values_list("status", flat=True))
+
+
+def test_the_kill_switch_asks_for_a_reason_and_is_lifted(world: World, operator: Client) -> None:
+    world.play(world.alice, "buy 1 @ 90")
+    url = account(world, "kill")
+    assert "All open orders are cancelled" in page(operator.get(url))
+    assert "required" in page(operator.post(url, {"reason": " "}))
+    assert not StaffAct.objects.exists()
+    assert "1 cancels are stored" in page(operator.post(url, {"reason": "by telephone"}, follow=True))
+    assert statuses(world) == ["CANCELLED"]
+    assert world.place(world.alice, "buy 1 @ 90").body["error"] == "ACCOUNT_BLOCKED"
+    shown = page(operator.get(reverse("admin:users_user_change", args=[world.alice.user.id])))
+    assert "blocked by the kill switch" in shown
+    assert account(world, "lift") in shown
+    operator.post(account(world, "lift"), {"reason": "it was repaired"})
+    assert world.place(world.alice, "buy 1 @ 90").status_code == 202
+    listed = page(operator.get(reverse("admin:users_staffact_changelist")))
+    assert "by telephone" in listed
+    assert "it was repaired" in listed
+
+
+def test_limits_are_shown_and_changed(world: World, operator: Client) -> None:
+    url = account(world, "limits")
+    typed = {"reason": "new", "requests_per_second": "20", "open_notional": "USD 1000, BTC 2", "markets": "BTC-USD"}
+    assert operator.post(url, typed).status_code == 302
+    shown = page(operator.get(url))
+    assert 'value="BTC 2, USD 1000"' in shown
+    assert "no asset XYZ" in page(operator.post(url, {**typed, "open_notional": "XYZ 1"}))
+    assert "a currency and an amount" in page(operator.post(url, {**typed, "open_notional": "USD"}))
+    assert "1000 USD open; only in BTC-USD" in page(
+        operator.get(reverse("admin:users_user_change", args=[world.alice.user.id]))
+    )
+    assert operator.post(url, {"reason": "none"}).status_code == 302
+    assert User.objects.filter(id=world.alice.user.id, has_limits=False, rate_limit=None).exists()
+    assert StaffAct.objects.filter(kind="LIMITS_CHANGED").count() == 2
+
+
+def test_chosen_orders_and_all_of_a_user_are_cancelled(world: World, operator: Client) -> None:
+    ids = [world.play(world.alice, f"buy 1 @ {price}")["orderId"] for price in (90, 91, 92)]
+    chosen = {"action": "cancel", "_selected_action": ids[:1]}
+    asked = operator.post(reverse("admin:orders_order_changelist"), chosen, follow=True)
+    assert "Cancel 1 order" in page(asked)
+    url = f"{reverse('admin:orders_order_cancel')}?id={ids[0]}"
+    assert "1 cancels are stored" in page(operator.post(url, {"reason": "a mistake"}, follow=True))
+    assert statuses(world) == ["CANCELLED", "OPEN", "OPEN"]
+    assert operator.post(account(world, "cancel"), {"reason": "left"}).status_code == 302
+    assert statuses(world) == ["CANCELLED"] * 3
+    details = list(StaffAct.objects.order_by("id").values_list("reason", "details"))
+    assert details == [("a mistake", {"orderId": ids[0]}), ("left", {"cancelled": 2})]
+
+
+def test_who_is_deactivated_has_no_orders_left(world: World, operator: Client) -> None:
+    world.play(world.alice, "buy 1 @ 90")
+    url = reverse("admin:users_user_change", args=[world.alice.user.id])
+    body = {"username": "alice", "email": "alice@example.com", "rate_limit": ""}
+    assert operator.post(url, body).status_code == 302
+    assert statuses(world) == ["CANCELLED"]
+    assert operator.post(url, {**body, "is_active": "on"}).status_code == 302
+    assert list(StaffAct.objects.order_by("id").values_list("kind", flat=True)) == ["DEACTIVATED", "ACTIVATED"]
+
+
+def test_a_form_that_was_opened_before_the_kill_switch_does_not_undo_it(world: World, operator: Client) -> None:
+    """The form's row is read before the kill switch commits, and saved after it."""
+    url = reverse("admin:users_user_change", args=[world.alice.user.id])
+    body = {"username": "alice", "email": "new@example.com", "is_active": "on", "rate_limit": ""}
+    User.objects.filter(id=world.alice.user.id).update(is_blocked=True)
+    saved: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        saved.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        assert operator.post(url, body).status_code == 302
+    assert [sql for sql in saved if sql.startswith("UPDATE") and "is_blocked" in sql] == []
+    assert User.objects.filter(id=world.alice.user.id, is_blocked=True, email="new@example.com").exists()
+
+
+@pytest.mark.parametrize("act", ["kill", "lift", "cancel", "limits"])
+def test_to_be_staff_is_not_enough(world: World, act: str) -> None:
+    clerk = signed_in(world.staff.user)
+    assert clerk.get(account(world, act)).status_code == 403
+    assert clerk.post(account(world, act), {"reason": "x"}).status_code == 403
+    assert clerk.get(reverse("admin:orders_order_cancel")).status_code == 403
+    assert not StaffAct.objects.exists()
+
+
+def test_nobody_edits_what_was_done(world: World, operator: Client) -> None:
+    operator.post(account(world, "kill"), {"reason": "x"})
+    act = StaffAct.objects.get()
+    url = reverse("admin:users_staffact_change", args=[act.id])
+    assert page(operator.get(url))
+    assert operator.post(url, {"reason": "another"}).status_code == 403
+    assert operator.post(reverse("admin:users_staffact_delete", args=[act.id]), {"post": "yes"}).status_code == 403
+    assert operator.get(reverse("admin:users_staffact_add")).status_code == 403
