@@ -49,15 +49,6 @@ def read_levels(symbol: str, limit: int) -> tuple[list[Level], list[Level]]:
     return _levels(symbol, Side.BUY, limit), _levels(symbol, Side.SELL, limit)
 
 
-def read_best(symbol: str) -> tuple[Decimal | None, Decimal | None]:
-    """The best bid and the best ask."""
-    bid, ask = (
-        _side(symbol, side).order_by(_best_first(side)).values_list("price", flat=True).first()
-        for side in (Side.BUY, Side.SELL)
-    )
-    return bid, ask
-
-
 def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decimal | None]]:
     """The best bid and ask of many markets, by one query that reads one entry of an index for each."""
     resting = Order.objects.filter(market_id=OuterRef("pk"), phase=Phase.RESTING)

@@ -26,7 +26,7 @@ from marketdata.answers import OrderBook
 from marketdata.depth import represent_book
 from marketdata.depth_cache import find_depth
 from marketdata.tape import read_ticker, represent_print
-from markets.models import Market, Trade
+from markets.models import Trade
 from markets.services import known_market
 
 logger = logging.getLogger(__name__)
@@ -66,17 +66,18 @@ def _messages(
         yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
 
 
-class _Readings:
+class Readings:
     """The shared readings of one market's depth and ticker."""
 
     def __init__(self, symbol: str) -> None:
         self.depth = Shared(lambda: find_depth(symbol, LEVELS))
-        self.ticker = Shared(lambda: read_ticker(Market.objects.get(symbol=symbol), timezone.now()))
+        self.ticker = Shared(lambda: read_ticker(symbol, timezone.now()))
 
 
 @functools.cache
-def _readings(symbol: str) -> _Readings:
-    return _Readings(symbol)
+def readings(symbol: str) -> Readings:
+    """Those of a market that exists."""
+    return Readings(symbol)
 
 
 class MarketFeed:
@@ -91,13 +92,13 @@ class MarketFeed:
         self._last_sent: dict[str, str] = {}
 
     def opening(self, since: float) -> list[Message]:
-        depth = _readings(self._symbol).depth.read(since)
+        depth = readings(self._symbol).depth.read(since)
         self._position = depth["sequence"]
         return self._state(depth, since)
 
     def missed(self, since: float) -> list[Message]:
         """Depth and ticker, if the depth is not the one that was sent last; after trades, a reset before them."""
-        depth = _readings(self._symbol).depth.read(since)
+        depth = readings(self._symbol).depth.read(since)
         if depth["sequence"] <= self._position:
             return []
         # Read after the depth, so that every trade up to the depth's sequence is found.
@@ -129,7 +130,7 @@ class MarketFeed:
         return True
 
     def _state(self, depth: OrderBook, since: float) -> list[Message]:
-        ticker = _readings(self._symbol).ticker.read(since)
+        ticker = readings(self._symbol).ticker.read(since)
         self._last_sent = {DEPTH: data_text(depth), TICKER: data_text(ticker)}
         return [self._message(DEPTH, depth), self._message(TICKER, ticker)]
 
@@ -165,7 +166,7 @@ def _levels(depth: str) -> str:
 
 
 def _ticker_message(channel: str, since: float) -> Message:
-    return Message(channel, TICKER, _readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
+    return Message(channel, TICKER, readings(channel.removeprefix(CHANNEL_PREFIX)).ticker.read(since))
 
 
 CONFLATOR = Conflator({DEPTH: _newer, TRADES: _joined, TICKER: lambda _, newer: newer}, _ticker_message)

@@ -1,6 +1,6 @@
-"""The order book and the ticker over REST."""
+"""The order book, candles and tickers over REST."""
 
-from datetime import datetime, timedelta
+import time
 
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from base.streams.threads import Shared
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
 from base.web.openapi.operations import Call
@@ -15,8 +16,9 @@ from base.web.queries import INSTANT, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
-from marketdata.tape import read_ticker, represent_trade
-from markets.models import Candle, Interval, Market, Trade
+from marketdata.feed import readings
+from marketdata.tape import read_tickers, represent_trade
+from markets.models import Interval, Market, Trade
 from markets.services import known_market
 
 TAG = "markets"
@@ -24,14 +26,23 @@ _MOMENT = "ISO 8601, or milliseconds since 1970."
 _CANDLES = (
     Query(
         "interval",
-        {"type": "string", "enum": Interval.labels, "default": Interval.MINUTE.label},
-        "How long a candle lasts.",
+        {"type": "string", "enum": list(candles.SPANS), "default": Interval.MINUTE.label},
+        "How long a candle lasts: m minutes, h hours, d days, w weeks from Mondays, M months; all in UTC.",
         ("INVALID_CHOICE",),
     ),
-    Query("startTime", INSTANT, f"The first one opens at or before it. {_MOMENT}"),
+    Query("startTime", INSTANT, f"The first one opens at it or after it. {_MOMENT}"),
     Query("endTime", INSTANT, f"The last one opens at or before it. {_MOMENT}"),
     limit(100),
 )
+
+
+def _read_all_tickers() -> list[answers.Ticker]:
+    symbols = Market.objects.order_by("symbol").values_list("symbol", flat=True)
+    return list(read_tickers(symbols, timezone.now()))
+
+
+# One reading for all callers who ask at the same moment, because anybody may ask, for as many markets as there are.
+_ALL_TICKERS = Shared(_read_all_tickers)
 
 
 class TickersView(APIView):
@@ -39,8 +50,7 @@ class TickersView(APIView):
 
     @Call(TAG, "listTickers", "The tickers of all markets", list[answers.Ticker])
     def get(self, request: Request) -> Response:
-        now = timezone.now()
-        return answer([read_ticker(market, now) for market in Market.objects.order_by("symbol")])
+        return answer(_ALL_TICKERS.read(time.monotonic()))
 
 
 class TickerView(APIView):
@@ -48,7 +58,7 @@ class TickerView(APIView):
 
     @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker)
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(read_ticker(known_market(symbol), timezone.now()))
+        return answer(readings(known_market(symbol).symbol).ticker.read(time.monotonic()))
 
 
 class DepthView(APIView):
@@ -77,32 +87,20 @@ class KlinesView(APIView):
         query=_CANDLES,
     )
     def get(self, request: Request, symbol: str) -> Response:
-        market, asked = known_market(symbol), parameters(request)
-        interval = _interval(asked["interval"])
-        first, last = _window(asked["start_time"], asked["end_time"], interval, asked["limit"])
-        return answer([represent_candle(candle) for candle in candles.read(market, interval, first, last)])
+        market, asked, now = known_market(symbol), parameters(request), timezone.now()
+        # The candle that is open now is the last, whatever end is given.
+        window = candles.Window(asked["start_time"], min(asked["end_time"] or now, now), asked["limit"])
+        return answer([represent_candle(candle) for candle in candles.read(market, _span(asked["interval"]), window)])
 
 
-def _interval(name: str | None) -> Interval:
-    names = {choice.label: choice for choice in Interval}
-    if name is None:
-        return Interval.MINUTE
-    if name not in names:
-        raise InvalidField("interval", "INVALID_CHOICE", f"interval must be one of {', '.join(names)}")
-    return names[name]
+def _span(name: str | None) -> candles.Span:
+    known = candles.SPANS
+    if name is not None and name not in known:
+        raise InvalidField("interval", "INVALID_CHOICE", f"interval must be one of {', '.join(known)}")
+    return known[name or Interval.MINUTE.label]
 
 
-def _window(start: datetime | None, end: datetime | None, interval: Interval, limit: int) -> tuple[datetime, datetime]:
-    """The first and the last opening: at most `limit` of them, from the start if it is given, else up to the end."""
-    span = timedelta(seconds=interval * (limit - 1))
-    last = candles.opens_at(timezone.now() if end is None else end, interval)
-    if start is None:
-        return last - span, last
-    first = candles.opens_at(start, interval)
-    return first, min(last, first + span)
-
-
-def represent_candle(candle: Candle) -> answers.Candle:
+def represent_candle(candle: candles.Figures) -> answers.Candle:
     return {
         "openTime": timestamp(candle.opens_at),
         "open": plain(candle.open),

@@ -1,13 +1,18 @@
 """Candles and the ticker: the public tape summed up."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
-from marketdata.tape import read_ticker
+from core.money import plain
+from marketdata.candles import MOST_ROWS, SPANS
+from marketdata.tape import read_ticker, read_tickers
 from markets.models import Candle, Interval
+from markets.services import create_market
 from matching import drain
+from tests.support.sampling import dice
 from tests.support.world import World, fund
 
 pytestmark = pytest.mark.dialect
@@ -76,15 +81,73 @@ def test_empty_intervals_are_flat_and_there_are_none_before_the_first_trade(worl
     assert klines(world, "limit=1")[0]["close"] == "105"
 
 
-def test_windows(world):
+def test_windows(world, ago):
+    """Candles open from the start to the end, and never later than now."""
+    ago(minutes=2)
     trade(world, "100", "1")
     now = timezone.now()
-    start = (now - timedelta(minutes=2)).isoformat().replace("+00:00", "Z")
-    milliseconds = int(now.timestamp() * 1000)
-    assert len(klines(world, f"startTime={start}&limit=5")) == 1
-    assert len(klines(world, f"startTime={milliseconds - 60_000}&endTime={milliseconds + 300_000}&limit=500")) == 6
-    assert len(klines(world, f"startTime={milliseconds}&endTime={milliseconds + 300_000}&limit=2")) == 2
-    assert klines(world, f"endTime={milliseconds - 3_600_000}") == []
+    traded = int((now - timedelta(minutes=2)).timestamp() * 1000) // 60_000 * 60_000
+    iso = datetime.fromtimestamp(traded / 1000, UTC).isoformat().replace("+00:00", "Z")
+    assert [len(klines(world, f"startTime={start}&endTime={traded + 60_000}")) for start in (traded, iso)] == [2, 2]
+    # The minute of the trade opened before this start.
+    [later] = klines(world, f"startTime={traded + 1}&endTime={traded + 60_000}")
+    assert (later["close"], later["trades"]) == ("100", 0)
+    # From before the first trade: the first candles that there are.
+    assert klines(world, f"startTime={traded - 3_600_000}&limit=1")[0]["trades"] == 1
+    in_an_hour = int((now + timedelta(hours=1)).timestamp() * 1000)
+    assert klines(world, f"endTime={in_an_hour}&limit=500")[-1]["openTime"] <= timezone.now().isoformat()
+    assert klines(world, f"startTime={in_an_hour}") == []
+    assert klines(world, f"endTime={traded - 60_000}") == []
+
+
+def test_longer_intervals_are_the_sums_of_what_was_traded_in_them(world, ago):
+    """All intervals against the trades themselves, grouped by the calendar."""
+    draw, beginning, traded = dice("candles"), timezone.now(), []
+    for minutes in sorted((draw.randint(0, 80 * 24 * 60) for _ in range(14)), reverse=True):
+        ago(minutes=minutes)
+        price = draw.randint(90, 110)
+        trade(world, str(price), "0.5")
+        traded.append((beginning - timedelta(minutes=minutes), price))
+    for name in SPANS:
+        expected: dict[datetime, list[int]] = {}
+        for at, price in traded:
+            expected.setdefault(opening(at, name), []).append(price)
+        shown = [
+            (each["openTime"], each["open"], each["high"], each["low"], each["close"], each["volume"])
+            for opens in expected
+            for each in klines(world, f"interval={name}&startTime={opens.isoformat()[:19]}&limit=1")
+        ]
+        assert shown == [
+            (
+                opens.strftime("%Y-%m-%dT%H:%M:%S.000000Z"),
+                *map(str, (prices[0], max(prices), min(prices), prices[-1])),
+                plain(len(prices) * Decimal("0.5")),
+            )
+            for opens, prices in expected.items()
+        ], name
+
+
+def opening(at: datetime, name: str) -> datetime:
+    """The opening of an interval, by the calendar alone."""
+    day, minute = at.replace(hour=0, minute=0, second=0, microsecond=0), at.hour * 60 + at.minute
+    if name == "1M":
+        return day.replace(day=1)
+    if name == "1w":
+        return day - timedelta(days=day.weekday())
+    length = int(name[:-1]) * {"m": 1, "h": 60, "d": 1440}[name[-1]]
+    return day + timedelta(minutes=minute // length * length)
+
+
+def test_no_call_reads_more_than_5000_candles():
+    most = {name: min(500, MOST_ROWS // span.parts) * span.parts for name, span in SPANS.items()}
+    assert max(most.values()) <= 5_000
+    assert {name: SPANS[name].parts for name in ("1m", "3m", "30m", "1w", "1M")} == {
+        "1m": 1,
+        "3m": 3,
+        "30m": 2,
+        "1w": 7,
+        "1M": 31,
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,7 +189,57 @@ def test_ticker(world, ago):
         "bestAsk": "130",
         "trades": 2,
     }
-    assert read_ticker(world.market, timezone.now() + timedelta(hours=2))["low"] == "125"
+    assert read_ticker(world.symbol, timezone.now() + timedelta(hours=2))["low"] == "125"
+
+
+def test_the_change_is_since_the_price_of_24_hours_ago(world, ago):
+    ago(days=2)
+    trade(world, "110", "1")
+    quiet = read_ticker(world.symbol, timezone.now())
+    assert (quiet["lastPrice"], quiet["priceChange"], quiet["high"], quiet["trades"]) == ("110", "0", None, 0)
+    ago(hours=1)
+    trade(world, "150", "1")
+    ticker = world.carol.get("/ticker/BTC-USD")
+    assert (ticker["priceChange"], ticker["priceChangePercent"], ticker["low"]) == ("40", "36.36", "150")
+
+
+def test_a_clock_that_stepped_back_does_not_change_which_trade_is_the_last(world, ago):
+    ago()
+    for price in ("100", "120"):
+        trade(world, price, "1")
+    ago(minutes=1)
+    trade(world, "90", "1")
+    ticker = world.carol.get("/ticker/BTC-USD")
+    assert (ticker["lastPrice"], ticker["priceChange"], ticker["low"], ticker["high"]) == ("90", "-10", "90", "120")
+
+
+def test_the_ticker_is_the_sum_of_the_trades_of_24_hours(world, ago):
+    """At any minute of the day, whichever kept candles cover the window."""
+    draw, beginning, traded = dice("ticker"), timezone.now(), []
+    for minutes in sorted((draw.randint(0, 26 * 60) for _ in range(12)), reverse=True):
+        ago(minutes=minutes)
+        price = draw.randint(90, 110)
+        trade(world, str(price), "0.5")
+        traded.append((beginning - timedelta(minutes=minutes), price))
+    for later in range(0, 24 * 60, 97):
+        now = beginning + timedelta(minutes=later)
+        opens = now.replace(second=0, microsecond=0) - timedelta(hours=24) + timedelta(minutes=1)
+        prices = [price for at, price in traded if at >= opens]
+        before = [price for at, price in traded if at < opens]
+        ticker = read_ticker(world.symbol, now)
+        assert (ticker["trades"], ticker["volume"]) == (len(prices), plain(len(prices) * Decimal("0.5")))
+        assert ticker["high"] == (str(max(prices)) if prices else None)
+        assert ticker["priceChange"] == str(traded[-1][1] - (before[-1] if before else prices[0]))
+
+
+def test_tickers_of_many_markets_take_as_many_queries_as_of_one(world, django_assert_num_queries):
+    trade(world, "100", "1")
+    with django_assert_num_queries(4):
+        one = list(read_tickers(["BTC-USD"], timezone.now()))
+    create_market(symbol="BTC-EUR", base="BTC", quote="EUR", tick_size=Decimal("0.01"), lot_size=Decimal("0.01"))
+    with django_assert_num_queries(4):
+        both = list(read_tickers(["BTC-EUR", "BTC-USD"], timezone.now()))
+    assert both[1] == one[0]
 
 
 def test_ticker_of_a_quiet_market(world):
