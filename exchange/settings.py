@@ -218,6 +218,11 @@ if LIVENESS_FILE and not Path(LIVENESS_FILE).parent.is_dir():
     raise ImproperlyConfigured(f"LIVENESS_FILE is {LIVENESS_FILE}, in a folder that is not there")
 WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
+# The shared caches, which must be switched in all processes at once. They need the row locks of MySQL.
+BALANCE_CACHE = choice("BALANCE_CACHE", "off", _ON + _OFF) in _ON
+if BALANCE_CACHE and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    raise ImproperlyConfigured("BALANCE_CACHE needs MySQL, whose row locks put each fill before or behind each writer")
+
 # The engine.
 ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)
 ENGINE_FILLS_PER_TRANSACTION = between("ENGINE_FILLS_PER_TRANSACTION", 250, 1, 2500)
