@@ -49,9 +49,6 @@ DEADLOCK_RETRIES = Counter("exchange_deadlock_retries", "Transactions done again
 INTERRUPTIONS = Counter("exchange_interruptions", "Batches broken off by an outage of the database", ["symbol"])
 DEAD_LETTERS = Counter("exchange_dead_letters", "Commands that the engine gave up", ["symbol"])
 
-CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "result"])
-CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a writer made worthless", ["cache"])
-
 # Of breakers: each process finds out by itself.
 SERVER_AWAY = Gauge(
     "exchange_server_away", "Whether Redis or the broker is done without", ["server"], multiprocess_mode="livemax"
@@ -59,6 +56,7 @@ SERVER_AWAY = Gauge(
 
 # The result is "hit", or why the database was read instead.
 CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "result"])
+CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a writer made worthless", ["cache"])
 DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])
 
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
