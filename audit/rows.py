@@ -44,7 +44,6 @@ class OrderRow(NamedTuple):
     filled_notional: int
     frozen: int
     spend_limit: int | None
-    price_band: int | None
     maker_fee_rate: int
     taker_fee_rate: int
     status: str

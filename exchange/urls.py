@@ -17,11 +17,13 @@ from users import views as users
 
 API = [
     path("users", users.RegistrationView.as_view()),
+    path("users/me/password", users.PasswordView.as_view()),
     path("users/<str:user_id>", users.UserView.as_view()),
     path("users/<str:user_id>/kill", operations.KillView.as_view()),
     path("users/<str:user_id>/limits", operations.LimitsView.as_view()),
     path("auth/token", users.TokenView.as_view()),
     path("auth/token/refresh", users.TokenRefreshView.as_view()),
+    path("auth/logout", users.LogOutView.as_view()),
     path("balances/update", balances.TransferView.as_view()),
     path("balances/<str:user_id>", balances.BalancesView.as_view()),
     path("balances/<str:user_id>/<str:currency>", balances.BalanceView.as_view()),

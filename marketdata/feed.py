@@ -84,6 +84,7 @@ class MarketFeed:
     """What one stream sends of a market. Everything up to `_position` was sent: as it came, or as part of a depth."""
 
     user_id = None
+    permit = None
 
     def __init__(self, symbol: str) -> None:
         self.channels = frozenset({market_channel(symbol)})
@@ -124,9 +125,6 @@ class MarketFeed:
         if data == last_sent or (kind == DEPTH and _sequence(data) < _sequence(last_sent)):
             return False
         self._last_sent[kind] = data
-        return True
-
-    def is_allowed(self) -> bool:
         return True
 
     def _state(self, depth: OrderBook, since: float) -> list[Message]:

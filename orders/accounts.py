@@ -5,16 +5,17 @@ that are being stored, and every later one is refused: what is found open after 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 
 from base.storage.outages import again_on_deadlock
-from base.web.authentication import active_limit
+from base.web.accounts import forget_account
 from base.web.errors import OrderClosed, UserNotFound
 from orders.models import Order
 from orders.services import cancel_order, cancel_orders
 from users.acts import Actor, record
-from users.models import ActKind, User
+from users.models import ActKind, User, new_stamp
 
 # What staff need to cancel anybody's orders.
 CANCEL_PERMISSION = "orders.cancel_for_others"
@@ -23,8 +24,8 @@ CANCEL_PERMISSION = "orders.cancel_for_others"
 @again_on_deadlock
 @transaction.atomic
 def kill(user_id: int, actor: Actor) -> int:
-    """Block new orders and cancel all open ones, in one act. Return how many. Raises UserNotFound."""
-    _change(user_id, is_blocked=True)
+    """Block new orders, cancel all open ones and end all sessions, in one act. Return how many. Raises UserNotFound."""
+    _change(user_id, is_blocked=True, stamp=new_stamp())
     cancelled = cancel_orders(user_id)
     record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
     return cancelled
@@ -42,7 +43,7 @@ def lift(user_id: int, actor: Actor) -> None:
 @transaction.atomic
 def deactivate(user_id: int, actor: Actor) -> int:
     """Close the account to its owner and cancel its open orders. Return how many. Raises UserNotFound."""
-    _change(user_id, is_active=False)
+    _change(user_id, is_active=False, stamp=new_stamp())
     cancelled = cancel_orders(user_id)
     record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
     return cancelled
@@ -88,7 +89,7 @@ def cancel_order_as_operator(order: Order, actor: Actor) -> Order:
     return cancelled
 
 
-def _change(user_id: int, **fields: bool) -> None:
+def _change(user_id: int, **fields: bool | str) -> None:
     if not User.objects.filter(id=user_id).update(**fields):
         raise UserNotFound("there is no such user")
-    transaction.on_commit(active_limit.cache_clear)
+    transaction.on_commit(partial(forget_account, user_id))

@@ -1,6 +1,6 @@
 """The stream of a user's own orders: who may open it, what it sends, and how a client catches up."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from base.streams import Message, publish
@@ -8,7 +8,7 @@ from base.streams.gap_detector import Position
 from base.streams.messages import RESET
 from base.streams.publisher import Write
 from base.streams.request import StreamRequest
-from base.streams.signin import account_named, sign_in
+from base.streams.signin import Permit, account_named, sign_in
 from base.streams.threads import Shared
 from base.web.queries import LAST_EVENT_ID, OLD_USER_ID, TICKET_PARAMETER
 from markets.models import Trade
@@ -47,10 +47,10 @@ _shared_position = Shared(catch_up.current_position)
 class OrderFeed:
     """What one stream sends of a user's orders. Everything up to `_position` was sent, or came before the stream."""
 
-    def __init__(self, user_id: int, last_event_id: str | None, is_allowed: Callable[[], bool]) -> None:
+    def __init__(self, user_id: int, last_event_id: str | None, permit: Permit) -> None:
         self.user_id = user_id
         self.channels = frozenset({order_channel(user_id)})
-        self.is_allowed = is_allowed
+        self.permit = permit
         self._last_event_id = last_event_id
         self._position = Position()
 
@@ -107,7 +107,7 @@ def open_order_feed(request: StreamRequest) -> OrderFeed:
 
     Raises NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
     """
-    user, is_allowed = sign_in(request)
+    user, permit = sign_in(request)
     request.meter.count(user)
     user_id = account_named(user, request.query.get("userId"))
-    return OrderFeed(user_id, request.last_event_id, is_allowed)
+    return OrderFeed(user_id, request.last_event_id, permit)

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, caller_id, own_user_id, permitted
+from base.web.authentication import IsStaff, caller_id, credential_of, own_user_id, permitted
 from base.web.errors import (
     AccountBlocked,
     ClientOrderIdReused,
@@ -74,7 +74,6 @@ class OrdersView(APIView):
         replayable=True,
         refusals=(
             *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
-            "PRICE_OUT_OF_BAND",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
             *(MarketNotTrading, ClientOrderIdReused, MarketBusy, AccountBlocked, LimitExceeded),
@@ -210,7 +209,7 @@ class TicketView(APIView):
         status=201,
     )
     def post(self, request: Request) -> Response:
-        issued: answers.Ticket = {"ticket": issue_ticket(caller_id(request)), "expiresIn": TICKET_SECONDS}
+        issued: answers.Ticket = {"ticket": issue_ticket(credential_of(request)), "expiresIn": TICKET_SECONDS}
         return answer(issued, message="Ticket issued", code=201)
 
 

@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
-from base.web.authentication import active_limit
+from base.web.accounts import known_account
 from commands.queue import find_backlog
 from markets.services import known_market
 from matching import books
@@ -61,7 +61,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
         check_exchange()
     books._markets.clear()
     known_market.cache_clear()
-    active_limit.cache_clear()
+    known_account.cache_clear()
     find_backlog.cache_clear()
     forget_breakers()
 

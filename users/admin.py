@@ -7,25 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import Contains
 from django.http import HttpRequest, HttpResponse
 
+from base.web.accounts import forget_account
 from base.web.admin import ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
 from users.models import User
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
     _UserAdmin = DjangoUserAdmin[User]
+    _PasswordForm = AdminPasswordChangeForm[User]
 else:
     _UserAdmin = DjangoUserAdmin
+    _PasswordForm = AdminPasswordChangeForm
 
 # Only a superuser may give these permissions.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 ACCOUNT = "Account"
 JOINED = shown(User, "date_joined")
 JOINED_IN_LIST = attribute(User, "date_joined", "date_joined", to_the_second)
+
+
+class NewPasswordForm(_PasswordForm):
+    """Django's, which ends the sessions of the account: in this process at once."""
+
+    def set_password_and_save(self, user: User, *args: Any, **more: Any) -> User:
+        changed: User = super().set_password_and_save(user, *args, **more)  # type: ignore[misc]
+        forget_account(user.pk)
+        return changed
 
 
 class UserAdmin(ExactSearch, _UserAdmin):
@@ -44,6 +57,7 @@ class UserAdmin(ExactSearch, _UserAdmin):
         ("Permissions", {"fields": POWERS}),
         ("Dates", {"fields": ("last_login", JOINED)}),
     )
+    change_password_form = NewPasswordForm
     change_form_template = "admin/users/user/change_form.html"
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
@@ -58,9 +72,9 @@ class UserAdmin(ExactSearch, _UserAdmin):
         return Q(Contains(Lower("username"), part)) | Q(Contains(Lower("email"), part))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Without what the services alone write: a form that was opened before the kill switch must not undo it."""
+        """Without what the services alone write: a form of before must undo no kill switch and no log-out."""
         users: QuerySet[User] = super().get_queryset(request)
-        return users.defer("is_blocked", "has_limits")
+        return users.defer("is_blocked", "has_limits", "stamp")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 from typing_extensions import TypedDict
 
 from base.web.values import Amount, Answer, Count, Id, Instant, described
@@ -27,14 +27,16 @@ class Limits(TypedDict):
     markets: Annotated[list[str] | None, described("Null: all markets.")]
 
 
-class AccessToken(Answer):
-    """A fresh access token."""
+class Tokens(Answer):
+    """An access token, and the refresh token that renews both, once."""
 
     access_token: str = Field(validation_alias="access")
+    refresh_token: str = Field(validation_alias="refresh")
     expires_in: _Seconds
 
 
-class Tokens(AccessToken):
-    """What a sign-in gives: an access token, and the token that renews it."""
+class SignedIn(Tokens):
+    """What a sign-in gives."""
 
-    refresh_token: str = Field(validation_alias="refresh")
+    user_id: Id = Field(validation_alias=AliasPath("user", "id"))
+    username: str = Field(validation_alias=AliasPath("user", "username"))

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 
 from base.storage.outages import again_on_deadlock
-from base.web.authentication import active_limit
+from base.web.accounts import forget_account
 from base.web.errors import UserNotFound
 from core.money import plain
 from users import answers
@@ -56,7 +57,7 @@ def change_limits(user_id: int, changes: Mapping[str, Any], actor: Actor) -> Lim
     else:
         OrderLimits.objects.filter(user_id=user_id).delete()
     record(ActKind.LIMITS_CHANGED, user_id, actor, before=represent_limits(before), after=represent_limits(after))
-    transaction.on_commit(active_limit.cache_clear)
+    transaction.on_commit(partial(forget_account, user_id))
     return after
 
 

@@ -1,4 +1,8 @@
-"""Users, who sign in with a name and a password; the limits of some of them, and what staff did to their accounts."""
+"""Users, who sign in with a name and a password, and the sessions that they open so; the limits of some of them, and
+what staff did to their accounts.
+"""
+
+import secrets
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -10,6 +14,12 @@ from base.storage.fields import ExactEmailField, KeyField
 from base.web.ratelimit import MOST_PER_SECOND
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
+STAMP_LENGTH = 16
+
+
+def new_stamp() -> str:
+    """With it in an account's row all of its sessions are over."""
+    return secrets.token_hex(STAMP_LENGTH // 2)
 
 
 class User(AbstractUser):
@@ -29,6 +39,8 @@ class User(AbstractUser):
     # Intake checks both in the statement that stores an order.
     is_blocked = models.BooleanField("blocked", default=False, help_text="By the kill switch: no new orders.")
     has_limits = models.BooleanField(default=False, editable=False)
+    # In each session that was opened under it. A session with another stamp is over, and so are its tokens.
+    stamp = models.CharField(max_length=STAMP_LENGTH, default="", editable=False)
 
     REQUIRED_FIELDS = ["email"]
 
@@ -37,6 +49,43 @@ class User(AbstractUser):
         permissions = [("kill", "Can use the kill switch"), ("change_limits", "Can change a user's limits")]
         # For the list of operators, who are few among many users, and often the oldest.
         indexes = [Index(fields=["is_staff"], name="user_staff"), Index(fields=["is_superuser"], name="user_superuser")]
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password)
+        self._renew_stamp_if_stored()
+
+    def set_unusable_password(self) -> None:
+        super().set_unusable_password()
+        self._renew_stamp_if_stored()
+
+    def _renew_stamp_if_stored(self) -> None:
+        # Whoever is new has no sessions that could end.
+        if self.pk is not None:
+            self.stamp = new_stamp()
+
+
+class Session(models.Model):
+    """What one sign-in opened: refresh tokens that renew each other, of which the newest alone is good.
+
+    It is open while `ended_at` is null and its stamp is that of its user.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="sessions", db_constraint=False)
+    stamp = models.CharField(max_length=STAMP_LENGTH)
+    # The id of the newest refresh token (its `jti`).
+    token_id = models.CharField(max_length=32)
+    created_at = models.DateTimeField()
+    renewed_at = models.DateTimeField()
+    # From then on no token of the session can be good, and the row is deleted.
+    expires_at = models.DateTimeField(db_index=True)
+    # Set where a used refresh token came again. The row stays until it expires, so that each of them is known.
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "sessions"
+
+    def __str__(self) -> str:
+        return f"session {self.pk} of user {self.user_id}"
 
 
 class OrderLimits(models.Model):

@@ -1,35 +1,12 @@
-"""Register and find users, and sign them in."""
+"""Register and find users, change their passwords, and end their sessions (`sessions` opens them)."""
 
-from dataclasses import dataclass
-from typing import Any, cast
-
-from django.contrib.auth import authenticate
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import RefreshToken
 
-from base.web.errors import (
-    EmailTaken,
-    InvalidCredentials,
-    InvalidField,
-    NotAuthenticated,
-    UsernameTaken,
-    UserNotFound,
-    refuse,
-)
-from users.models import User
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A signed-in user's tokens; the access token ends after `expires_in` seconds."""
-
-    access: str
-    refresh: str
-    expires_in: int
+from base.web.accounts import forget_account
+from base.web.errors import EmailTaken, InvalidCredentials, InvalidField, UsernameTaken, UserNotFound, refuse
+from users.models import Session, User, new_stamp
 
 
 def register(*, username: str, email: str, password: str) -> User:
@@ -48,36 +25,41 @@ def register(*, username: str, email: str, password: str) -> User:
     return user
 
 
-def password_errors(*, username: str = "", email: str = "", password: str | None = None) -> list[InvalidField]:
+def password_errors(
+    field: str = "password", *, username: str = "", email: str = "", password: str | None = None
+) -> list[InvalidField]:
     """The reasons for which a password is too weak for this user."""
     if password is None:
         return []
     try:
         validate_password(password, User(username=username, email=email))
     except ValidationError as error:
-        return [InvalidField("password", "PASSWORD_TOO_WEAK", " ".join(error.messages))]
+        return [InvalidField(field, "PASSWORD_TOO_WEAK", " ".join(error.messages))]
     return []
 
 
-def sign_in(username: str, password: str) -> Tokens:
-    """Tokens for a name and its password. Raises InvalidCredentials, which does not show which of them was wrong."""
-    user = authenticate(username=username, password=password)
-    if user is None:
-        raise InvalidCredentials("username and password do not match an active account")
-    refresh = RefreshToken.for_user(user)
-    return Tokens(str(refresh.access_token), str(refresh), _lifetime_seconds())
+def change_password(user_id: int, session_id: int | None, current: str, new: str) -> None:
+    """Set a new password, and end all sessions of the account but this one. Raises InvalidCredentials, InvalidField."""
+    user = find_user(user_id)
+    _refuse_wrong(user, current)
+    checked = user.password
+    refuse(password_errors("newPassword", username=user.username, email=user.email, password=new))
+    before = user.stamp
+    user.set_password(new)
+    with transaction.atomic():
+        changed = User.objects.filter(id=user_id, password=checked, stamp=before)
+        if not changed.update(password=user.password, stamp=user.stamp):
+            raise InvalidCredentials("the account was signed out meanwhile")
+        if session_id is not None:
+            Session.objects.filter(id=session_id, user_id=user_id, stamp=before).update(stamp=user.stamp)
+    forget_account(user_id)
 
 
-def renew(refresh_token: str) -> Tokens:
-    """A new access token. Raises NotAuthenticated if the refresh token is not valid or its user is not active."""
-    try:
-        refresh = RefreshToken(cast(Any, refresh_token))
-        user_id = int(refresh[api_settings.USER_ID_CLAIM])
-    except (TokenError, KeyError, ValueError) as error:
-        raise NotAuthenticated("the refresh token is invalid or expired") from error
-    if not User.objects.filter(id=user_id, is_active=True).exists():
-        raise NotAuthenticated("the refresh token is invalid or expired")
-    return Tokens(str(refresh.access_token), refresh_token, _lifetime_seconds())
+def end_all_sessions(user_id: int) -> None:
+    """End every session of the account, with its tokens, tickets and streams. Raises UserNotFound."""
+    if not User.objects.filter(id=user_id).update(stamp=new_stamp()):
+        raise UserNotFound("there is no such user")
+    forget_account(user_id)
 
 
 def find_user(user_id: int | None) -> User:
@@ -95,5 +77,7 @@ def _refuse_taken(username: str, email: str) -> None:
         raise EmailTaken("the address is taken", field="email")
 
 
-def _lifetime_seconds() -> int:
-    return int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
+def _refuse_wrong(user: User, password: str) -> None:
+    """Raises InvalidCredentials."""
+    if not user.check_password(password):
+        raise InvalidCredentials("the password is not that of the account")

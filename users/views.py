@@ -8,12 +8,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.errors import EmailTaken, InvalidCredentials, NotAuthenticated, UsernameTaken, UserNotFound, refuse
+from base.web.authentication import credential_of
+from base.web.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidField,
+    NotAuthenticated,
+    TokenReused,
+    UsernameTaken,
+    UserNotFound,
+    refuse,
+)
 from base.web.forms import Form
 from base.web.openapi.operations import Call
-from base.web.rules import EMAIL, line, text
+from base.web.rules import EMAIL, FLAG, line, text
 from base.web.values import parse_id
-from users import answers, services
+from users import answers, services, sessions
 from users.models import USERNAME_PATTERN
 
 
@@ -36,6 +46,20 @@ class RefreshForm(Form):
     """The refresh token of a sign-in."""
 
     refresh_token: Annotated[str, line(2000)]
+
+
+class LogOutForm(Form):
+    """Which session ends: that of a refresh token, or each."""
+
+    refresh_token: Annotated[str | None, line(2000)] = None
+    everywhere: Annotated[bool, FLAG] = False
+
+
+class PasswordForm(Form):
+    """The password of now, and the next."""
+
+    current_password: Annotated[str, line(128)]
+    new_password: Annotated[str, line(128)]
 
 
 class RegistrationView(APIView):
@@ -71,7 +95,7 @@ class TokenView(APIView):
     authentication_classes = []
 
     @Call(
-        *("tokens", "signIn", "Sign in", answers.Tokens),
+        *("tokens", "signIn", "Sign in", answers.SignedIn),
         text="Use the access token as `Authorization: Bearer ...`.",
         body=CredentialsForm,
         examples={"the demo's alice": {"username": "alice", "password": "exchange-demo"}},
@@ -79,7 +103,7 @@ class TokenView(APIView):
     )
     def post(self, request: Request) -> Response:
         form = CredentialsForm.read(body(request))
-        return answer(answers.Tokens.of(services.sign_in(form.username, form.password)))
+        return answer(answers.SignedIn.of(sessions.sign_in(form.username, form.password)))
 
 
 class TokenRefreshView(APIView):
@@ -87,10 +111,54 @@ class TokenRefreshView(APIView):
     authentication_classes = []
 
     @Call(
-        *("tokens", "renewToken", "A fresh access token", answers.AccessToken),
+        *("tokens", "renewToken", "Fresh tokens", answers.Tokens),
+        text="A refresh token is good once; one that comes again ends its session with all tokens.",
         body=RefreshForm,
-        refusals=(NotAuthenticated,),
+        refusals=(NotAuthenticated, TokenReused),
     )
     def post(self, request: Request) -> Response:
         form = RefreshForm.read(body(request))
-        return answer(answers.AccessToken.of(services.renew(form.refresh_token)))
+        return answer(answers.Tokens.of(sessions.renew(form.refresh_token)))
+
+
+class LogOutView(APIView):
+    permission_classes = [AllowAny]
+
+    @Call(
+        *("tokens", "logOut", "Log out", None),
+        text=(
+            "Ends the session of the refresh token, which its owner need not be signed in for. `everywhere` ends every"
+            " session of the account with its access tokens, tickets and streams."
+        ),
+        status=204,
+        body=LogOutForm,
+        examples={"this session": {"refreshToken": "eyJ..."}, "all of them": {"everywhere": True}},
+        refusals=(NotAuthenticated,),
+    )
+    def post(self, request: Request) -> Response:
+        form = LogOutForm.read(body(request))
+        user_id = request.user.pk
+        if form.refresh_token is not None:
+            user_id = sessions.log_out(form.refresh_token, user_id)
+        elif not form.everywhere:
+            raise InvalidField("refreshToken", "FIELD_REQUIRED", "refreshToken is required, or everywhere")
+        if user_id is None:
+            raise NotAuthenticated("sign in first")
+        if form.everywhere:
+            services.end_all_sessions(user_id)
+        return Response(status=204)
+
+
+class PasswordView(APIView):
+    @Call(
+        *("users", "changePassword", "Change one's password", None),
+        text="All other sessions of the account end, and all of its tickets and streams.",
+        status=204,
+        body=PasswordForm,
+        refusals=(InvalidCredentials, "PASSWORD_TOO_WEAK"),
+    )
+    def post(self, request: Request) -> Response:
+        form = PasswordForm.read(body(request))
+        credential = credential_of(request)
+        services.change_password(credential.user_id, credential.session_id, form.current_password, form.new_password)
+        return Response(status=204)

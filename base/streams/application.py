@@ -52,7 +52,6 @@ STREAM_HEADERS = [
 ]
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 15.0
-PERMISSION_SECONDS = 60.0
 # A client that takes nothing for so long is gone, or only costs memory.
 SEND_SECONDS = 30.0
 # The pause before the event log is read again after the database failed.
@@ -148,17 +147,16 @@ class _Stream:
         life = settings.STREAM_MAX_SECONDS
         # Spread, so that clients that connected together do not all connect again together.
         self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
-        self._check_at = time.monotonic() + PERMISSION_SECONDS
 
     def first_bytes(self, opening: Iterable[Message]) -> bytes:
         retry = random.randint(1000, 3000)  # noqa: S311
         return f"retry: {retry}\n".encode() + self._encoded(opening)
 
     async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
-        """Send until the client is gone, the time is over, or the caller may not read the stream any more."""
+        """Send until the client is gone, the time is over, or the hub ends the stream."""
         while not gone.done() and time.monotonic() < self._ends_at:
             is_woken = await self._woken()
-            if self.listener.error or not await self._may_stay():
+            if self.listener.error:
                 return
             body = await self._next() if is_woken else KEEP_ALIVE
             if body:
@@ -200,17 +198,6 @@ class _Stream:
         if checkpoint is not None and checkpoint is not self._confirmed and not self._is_behind:
             self.feed.confirm(checkpoint)
             self._confirmed = checkpoint
-
-    async def _may_stay(self) -> bool:
-        """Ask again once a minute, because the user may have been barred or signed out since the stream opened."""
-        if time.monotonic() < self._check_at:
-            return True
-        self._check_at = time.monotonic() + PERMISSION_SECONDS
-        try:
-            return await in_thread(self.feed.is_allowed)
-        except Exception as error:
-            logger.warning("cannot ask whether user %s may still read the stream: %r", self.feed.user_id, error)
-            return True
 
     def _encoded(self, messages: Iterable[Message]) -> bytes:
         return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)

@@ -20,7 +20,9 @@ from django_eventstream.views import Listener, ListenerManager
 from base.streams.conflation import Conflation, Conflator
 from base.streams.gap_detector import EventLog, GapDetector, Position
 from base.streams.messages import Message, ReceivedMessage
+from base.streams.permissions import Permissions
 from base.streams.presence import Presence
+from base.streams.signin import Permit
 from base.streams.subscription import Subscription
 from base.telemetry.metrics import STREAM_CONNECTIONS
 from base.web.errors import TooManyRequests
@@ -58,8 +60,9 @@ class Feed(Protocol):
     def is_new(self, kind: str, data: str) -> bool:
         """Whether a received message must still be sent. Called in the event loop."""
 
-    def is_allowed(self) -> bool:
-        """Whether the caller may still listen."""
+    @property
+    def permit(self) -> Permit | None:
+        """By what the stream stays open; None for one that is public."""
 
 
 class Hub(ListenerManager):  # type: ignore[misc]
@@ -139,8 +142,11 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def end_all(self) -> None:
         """End every stream. Their clients connect again with their last event id, which may no longer exist."""
+        self.end(self._streams)
+
+    def end(self, listeners: Iterable[Listener]) -> None:
         with self.lock:
-            for listener in self._streams:
+            for listener in listeners:
                 listener.error = {"condition": "reset"}
                 listener.aevent.set()
 
@@ -168,9 +174,16 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._detector = self._new_detector()
         self._presence = Presence(self.connections)
         self._conflation = self._new_conflation()
-        work = (self._subscription.start(), self._detector.run(), self._presence.run(), self._conflation.sum_up())
+        permissions = Permissions(self._permits, self.end)
+        work = (
+            *(self._subscription.start(), self._detector.run(), self._presence.run()),
+            *(self._conflation.sum_up(), permissions.run()),
+        )
         # In a context of their own, because they serve all requests and not only the one that came first.
         self._tasks = [loop.create_task(coroutine, context=contextvars.Context()) for coroutine in work]
+
+    def _permits(self) -> dict[Listener, Permit]:
+        return {listener: feed.permit for listener, feed in self._streams.items() if feed.permit is not None}
 
     def _new_detector(self) -> GapDetector:
         return GapDetector(

@@ -1,47 +1,65 @@
-"""Who opens a stream of their own: signed in by a token, a ticket or a session, and asked again while it is open."""
+"""Who opens a stream of their own: signed in by a token, a ticket or a session of the admin, and asked again while it
+is open.
+"""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
 from base.streams import redeem_ticket
 from base.streams.request import StreamRequest
+from base.web.accounts import Account, Credential, find_accounts
+from base.web.authentication import Caller, TokenAuthentication
 from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
-from base.web.ratelimit.meter import Limited
 
 
-class Account(Limited, Protocol):
-    """What a stream needs to know of the user's model."""
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """By what a stream is open: a credential, and the key of the admin's session if a cookie signed in."""
 
-    @property
-    def is_staff(self) -> bool: ...
+    credential: Credential
+    session_key: str = ""
 
 
-def sign_in(request: StreamRequest) -> tuple[Account, Callable[[], bool]]:
-    """The caller, and how to ask later whether the caller may still read the stream. Raises NotAuthenticated."""
+def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
+    """The caller, and by what the stream may stay open. Raises NotAuthenticated."""
     if "authorization" in request.headers:
-        user = _token_user(request.headers["authorization"])
-        return user, lambda: _active_user(user.pk) is not None
+        caller = _token_caller(request.headers["authorization"])
+        return caller, Permit(caller.credential)
     ticket = request.query.get("ticket")
-    user_id = redeem_ticket(ticket) if ticket else None
-    bearer = _active_user(user_id) if user_id else None
+    credential = redeem_ticket(ticket) if ticket else None
+    bearer = _caller(credential) if credential else None
     if bearer is not None:
-        return bearer, lambda: _active_user(bearer.pk) is not None
+        return bearer, Permit(bearer.credential)
     # A page that connects again by itself brings the ticket that it has used; its session may still be good.
-    guest = _session_user(request)
+    key = request.cookies.get(settings.SESSION_COOKIE_NAME, "")
+    guest = _session_user(key)
     if guest is None:
         raise NotAuthenticated("sign in with a token, a session or a ticket")
-    return guest, lambda: _session_user(request) == guest
+    credential = Credential(guest.pk, guest.stamp)
+    return Caller(credential, guest.rate_limit), Permit(credential, key)
 
 
-def account_named(user: Account, named: str | None) -> int:
+def barred(permits: Collection[Permit]) -> set[Permit]:
+    """Those whose streams must end: the account was deactivated or signed out, or signed in anew. One query for all."""
+    accounts = find_accounts({permit.credential.user_id for permit in permits})
+    return {permit for permit in permits if not _is_good(permit, accounts.get(permit.credential.user_id))}
+
+
+def _is_good(permit: Permit, account: Account | None) -> bool:
+    if account is None or not account.takes(permit.credential):
+        return False
+    return not permit.session_key or _session_user(permit.session_key) is not None
+
+
+def account_named(user: Caller, named: str | None) -> int:
     """Whose stream it is: the caller's own. Older clients name it; only staff may name another's.
 
     Raises NotYourAccount and UserNotFound.
@@ -56,21 +74,24 @@ def account_named(user: Account, named: str | None) -> int:
     return int(named)
 
 
-def _token_user(authorization: str) -> Account:
-    authentication = JWTAuthentication()
+def _token_caller(authorization: str) -> Caller:
+    authentication = TokenAuthentication()
     try:
         raw = authentication.get_raw_token(authorization.encode("latin-1", "replace"))
         if raw is None:
             raise NotAuthenticated("Authorization must be: Bearer <token>")
-        user: Any = authentication.get_user(authentication.get_validated_token(raw))
+        return authentication.get_user(authentication.get_validated_token(raw))
     except (AuthenticationFailed, TokenError) as error:
         raise NotAuthenticated("the access token is invalid or expired") from error
-    account: Account = user
-    return account
 
 
-def _session_user(request: StreamRequest) -> Account | None:
-    key = request.cookies.get(settings.SESSION_COOKIE_NAME)
+def _caller(credential: Credential) -> Caller | None:
+    account = find_accounts([credential.user_id]).get(credential.user_id)
+    return Caller(credential, account.rate_limit) if account and account.takes(credential) else None
+
+
+def _session_user(key: str) -> Any:
+    """The active user of a session of the admin, if there is one."""
     if not key:
         return None
     store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
@@ -78,7 +99,3 @@ def _session_user(request: StreamRequest) -> Account | None:
     carrier.session = store(key)
     user: Any = get_user(carrier)
     return user if user.is_active else None
-
-
-def _active_user(user_id: int) -> Account | None:
-    return get_user_model().objects.filter(pk=user_id, is_active=True).first()

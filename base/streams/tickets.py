@@ -15,6 +15,7 @@ from django.core import signing
 from django.core.cache import caches
 
 from base.storage.breakers import ServerAway, breaker_of
+from base.web.accounts import Credential
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +30,21 @@ _used: TTLCache[str, bool] = TTLCache(REMEMBERED, REMEMBERED_SECONDS)
 _lock = threading.Lock()
 
 
-def issue_ticket(user_id: int) -> str:
-    """A text that nobody can guess or make, and that signs in one stream of this user within 30 seconds."""
-    return signing.dumps([user_id, secrets.token_urlsafe(16)], salt=SALT)
+def issue_ticket(credential: Credential) -> str:
+    """A text that nobody can guess or make. Signs in one stream within 30 seconds, if its credential is good then."""
+    nonce = secrets.token_urlsafe(16)
+    return signing.dumps([credential.user_id, credential.stamp, credential.session_id, nonce], salt=SALT)
 
 
-def redeem_ticket(ticket: str) -> int | None:
-    """The user of the ticket, once: of two calls at the same moment only one gets it."""
-    try:
-        user_id, nonce = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS) if ticket.isascii() else (None, "")
-    except signing.BadSignature:
+def redeem_ticket(ticket: str) -> Credential | None:
+    """The ticket's credential, once: of two calls at the same moment only one gets it."""
+    if not ticket.isascii():
         return None
-    return user_id if user_id is not None and _is_first_use(nonce) else None
+    try:
+        user_id, stamp, session_id, nonce = signing.loads(ticket, salt=SALT, max_age=TICKET_SECONDS)
+    except (signing.BadSignature, ValueError):
+        return None
+    return Credential(user_id, stamp, session_id) if _is_first_use(nonce) else None
 
 
 def _is_first_use(nonce: str) -> bool:

@@ -1,10 +1,8 @@
 """Who signed in with a token: an active account. Its powers are read from the database each time."""
 
-import threading
 from functools import cached_property
 from typing import Any, cast
 
-from cachetools import TTLCache, cached
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError
 from django.http import HttpRequest
@@ -18,26 +16,24 @@ from rest_framework_simplejwt.tokens import Token
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
+from base.web.accounts import Credential, forget_account, known_account
+from base.web.tokens import SESSION_CLAIM
 from base.web.values import parse_id
-
-# How long a process may go on answering a user who was deactivated meanwhile, and by a rate limit that was changed.
-ACTIVE_SECONDS = 3
-REMEMBERED = 100_000
 
 
 class Caller:
-    """The account behind a request.
+    """The account behind a request, and the credential of tickets and streams that it opens.
 
-    Nothing but its id and its own rate limit is remembered from one request to the next. Its powers are read when they
-    are asked for, so whoever is no longer staff is refused at once.
+    Its powers are read when they are asked for, so whoever is no longer staff is refused at once.
     """
 
     is_authenticated = True
     is_anonymous = False
     is_active = True
 
-    def __init__(self, user_id: int, rate_limit: int | None) -> None:
-        self.id = self.pk = user_id
+    def __init__(self, credential: Credential, rate_limit: int | None) -> None:
+        self.id = self.pk = credential.user_id
+        self.credential = credential
         self.rate_limit = rate_limit
 
     def __str__(self) -> str:
@@ -51,16 +47,6 @@ class Caller:
         """Whether the account holds a permission of Django's, by itself, by a group or as a superuser."""
         user = _users().filter(pk=self.id, is_active=True).first()
         return bool(user and user.has_perm(permission))
-
-
-@cached(TTLCache[Any, "int | None"](REMEMBERED, ACTIVE_SECONDS), lock=threading.Lock())
-def active_limit(user_id: int) -> int | None:
-    """The account's own rate limit, remembered for a few seconds. Raises InvalidToken, which is not remembered."""
-    found = _users().filter(pk=user_id, is_active=True).values_list("rate_limit").first()
-    if found is None:
-        raise InvalidToken("the account is not active")
-    own: int | None = found[0]
-    return own
 
 
 def _users() -> Any:
@@ -89,11 +75,18 @@ class TokenAuthentication(JWTAuthentication):
             raise errors.NotAuthenticated("the access token is invalid or expired") from error
 
     def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
-        """The account that the token names. Raises InvalidToken."""
+        """The account that the token names, if its session is open. Raises InvalidToken."""
         user_id = parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0
-        caller = Caller(user_id, active_limit(user_id))
+        session_id: int | None = validated_token.get(SESSION_CLAIM)
+        account = known_account(user_id)
+        if not account.takes_token(session_id):
+            # A session that was opened since this process read the account.
+            forget_account(user_id)
+            account = known_account(user_id)
+        if not account.takes_token(session_id):
+            raise InvalidToken("the session is over")
         bind_log_fields(userId=user_id)
-        return caller
+        return Caller(Credential(user_id, account.stamp, session_id), account.rate_limit)
 
 
 def caller_of(request: HttpRequest) -> Caller | None:
@@ -162,6 +155,13 @@ def caller_id(request: Request) -> int:
     """The account that is signed in."""
     assert request.user.pk is not None
     return request.user.pk
+
+
+def credential_of(request: Request) -> Credential:
+    """By what the caller is signed in."""
+    caller: Any = request.user
+    credential: Credential = caller.credential
+    return credential
 
 
 def own_user_id(request: Request, asked_for: int | None) -> int:

@@ -11,6 +11,7 @@ ExchangeError
 +-- LimitExceeded ............... 400  a limit of this user's own
 +-- NotAuthenticated ............ 401
 +-- InvalidCredentials .......... 401
++-- TokenReused ................. 401  a used refresh token came again: its session is over
 +-- NotYourAccount, StaffOnly ... 403
 +-- PermissionRequired .......... 403  staff without the permission that it names
 +-- AccountBlocked .............. 403  by the kill switch, or deactivated
@@ -123,6 +124,11 @@ class NotAuthenticated(ExchangeError):
 
 class InvalidCredentials(ExchangeError):
     code = "INVALID_CREDENTIALS"
+    status = 401
+
+
+class TokenReused(ExchangeError):
+    code = "TOKEN_REUSED"
     status = 401
 
 

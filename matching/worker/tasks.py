@@ -13,6 +13,7 @@ from base.telemetry.metrics import registry
 from commands import queue
 from matching.worker import chores, poller
 from matching.worker.subscription import MarketPoller, MarketSubscription
+from users import sessions
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,12 @@ def synchronise_depths(symbols: list[str] | None = None) -> None:
     rest = chores.synchronise_depths(symbols)
     if rest:
         synchronise_depths.apply_async(args=(rest,), expires=settings.SYNCHRONISE_SECONDS)
+
+
+@shared_task(name="users.delete_expired_sessions", ignore_result=True)
+def delete_expired_sessions() -> int:
+    """beat sends it. Any worker does it between its bells."""
+    return sessions.delete_expired()
 
 
 current_app.steps["worker"].add(MetricsServer)

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from django.test import Client, override_settings
+from rest_framework.test import APIClient
 
 from base.streams import Message
 from base.streams.messages import data_text
+from base.streams.signin import Permit
+from base.web.accounts import Credential
 from base.web.errors import ExchangeError
 from base.web.openapi.operations import BEARER
 from commands.queue import find_backlog
@@ -40,7 +43,7 @@ class Answers:
         response = who.call(method, path, body, **headers)
         assert response.status_code == status, response.body
         self.seen.add((method, template(f"/api/v1{path}"), status))
-        return response.body.get("data")
+        return (response.body or {}).get("data")
 
 
 def test_every_call_answers_as_described(world: World):
@@ -111,7 +114,12 @@ def _sign_in(world: World, call: Any) -> None:
     dora = {"username": "dora", "password": "correct horse"}
     call(world.carol, "POST", "/users", {**dora, "email": "dora@example.com"}, 201)
     tokens = call(world.carol, "POST", "/auth/token", dora)
-    call(world.carol, "POST", "/auth/token/refresh", {"refreshToken": tokens["refreshToken"]})
+    fresh = call(world.carol, "POST", "/auth/token/refresh", {"refreshToken": tokens["refreshToken"]})
+    signed_in = Person(world.carol.user, APIClient())
+    signed_in.client.credentials(HTTP_AUTHORIZATION=f"Bearer {fresh['accessToken']}")
+    passwords = {"currentPassword": dora["password"], "newPassword": "battery staple"}
+    call(signed_in, "POST", "/users/me/password", passwords, 204)
+    call(signed_in, "POST", "/auth/logout", {"everywhere": True}, 204)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +205,7 @@ def test_every_event_is_told_as_described(world, monkeypatch):
     feed.opening(0)
     _trade(world, Answers().call)
     user = world.alice.user.id
-    openings = [OrderFeed(user, last, lambda: True).opening(0) for last in (None, steps[0].id, "NO-1")]
+    openings = [OrderFeed(user, last, Permit(Credential(user))).opening(0) for last in (None, steps[0].id, "NO-1")]
     private = [*steps, *(message for opening in openings for message in opening)]
     assert len(private) > 15
     assert {told(ORDER_STATUS_PATH, message) for message in private} == _events(ORDER_STATUS_PATH)

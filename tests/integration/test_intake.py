@@ -11,6 +11,7 @@ from cachetools import TTLCache, cached
 from django.db import connection, transaction
 
 from base.web import authentication
+from base.web.accounts import ACTIVE_SECONDS
 from commands.models import Command
 from markets import services as markets
 from markets.models import Market
@@ -134,8 +135,8 @@ def test_a_fingerprint_is_what_it_was(world):
 
 def test_a_deactivated_user_is_refused_within_seconds(world, monkeypatch):
     seconds = [0.0]
-    limits = TTLCache(9, authentication.ACTIVE_SECONDS, timer=lambda: seconds[0])
-    monkeypatch.setattr(authentication, "active_limit", cached(limits)(authentication.active_limit.__wrapped__))
+    limits = TTLCache(9, ACTIVE_SECONDS, timer=lambda: seconds[0])
+    monkeypatch.setattr(authentication, "known_account", cached(limits)(authentication.known_account.__wrapped__))
     assert world.alice.call("GET", "/orders").status_code == 200
     User.objects.filter(id=world.alice.user.id).update(is_active=False)
     told = []

@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from base.storage.breakers import breaker_of
 from base.web import authentication
+from base.web.accounts import ACTIVE_SECONDS
 from base.web.ratelimit import meter
 from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.windows import LocalWindow, SharedWindow
@@ -210,12 +211,12 @@ def change_in_admin(operator: Client, who: Person, rate_limit: str) -> Any:
 def test_an_operator_gives_a_user_a_limit_of_their_own(
     world: World, clock: Clock, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = TTLCache[Any, Any](9, authentication.ACTIVE_SECONDS, timer=clock)
-    monkeypatch.setattr(authentication, "active_limit", cached(limits)(authentication.active_limit.__wrapped__))
+    limits = TTLCache[Any, Any](9, ACTIVE_SECONDS, timer=clock)
+    monkeypatch.setattr(authentication, "known_account", cached(limits)(authentication.known_account.__wrapped__))
     assert told(world.alice.call("GET", "/orders")) == "200 3 2"
     for given, left in (("5", "200 5 4"), ("0", "200 - -"), ("", "200 3 2")):
         assert change_in_admin(operator, world.alice, given).status_code == 302
-        clock.seconds += authentication.ACTIVE_SECONDS
+        clock.seconds += ACTIVE_SECONDS
         assert told(world.alice.call("GET", "/orders")) == left, "within seconds, without a restart"
     assert told(world.bob.call("GET", "/orders")) == "200 3 2"
 
@@ -245,7 +246,7 @@ def test_it_asks_the_database_nothing_more(world: World, clock: Clock) -> None:
     world.place(world.alice, "buy 1 @ 100")
     seen = []
     for limit in (None, LIMIT):
-        authentication.active_limit.cache_clear()
+        authentication.known_account.cache_clear()
         with override_settings(RATE_LIMIT=limit), CaptureQueriesContext(connection) as queries:
             world.place(world.alice, "buy 1 @ 100")
             world.place(world.alice, "buy 1 @ 100")
@@ -258,7 +259,7 @@ def test_without_the_database_the_view_says_so(world: World, clock: Clock) -> No
     def away(*_: Any) -> Any:
         raise OperationalError(2006, "gone")
 
-    authentication.active_limit.cache_clear()
+    authentication.known_account.cache_clear()
     with connection.execute_wrapper(away):
         assert told(world.alice.call("GET", "/orders")) == "503 3 2"
         assert told(anybody()) == "200 3 1"

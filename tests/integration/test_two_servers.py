@@ -13,6 +13,7 @@ from redis import Redis
 
 from base.storage.breakers import breaker_of
 from base.streams import issue_ticket, publisher, redeem_ticket
+from base.web.accounts import Credential
 from commands import queue
 from tools.rig.servers import Server, start_redis
 
@@ -43,7 +44,7 @@ def keys(server: Server, number: int) -> str:
 
 def test_the_cache_holds_bells_and_nothing_else(cache: Server, kept: Server) -> None:
     queue.ring_now("BTC-USD")
-    assert redeem_ticket(issue_ticket(7)) == 7
+    assert redeem_ticket(issue_ticket(Credential(7))) == Credential(7)
     assert "bell:BTC-USD" in keys(cache, 0)
     assert "ticket" not in keys(cache, 0)
     assert "stream-ticket:" in keys(kept, 1)
@@ -51,8 +52,8 @@ def test_the_cache_holds_bells_and_nothing_else(cache: Server, kept: Server) -> 
 
 
 def test_a_cache_that_forgot_makes_no_used_ticket_good(cache: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = issue_ticket(7)
-    assert redeem_ticket(ticket) == 7
+    ticket = issue_ticket(Credential(7))
+    assert redeem_ticket(ticket) == Credential(7)
     # Another process, which has not seen it itself.
     monkeypatch.setattr("base.streams.tickets._used", {})
     with Redis(port=cache.port) as redis:
@@ -65,7 +66,7 @@ def test_a_cache_that_is_away_takes_nobody_along(cache: Server, kept: Server) ->
     queue.ring_now("BTC-USD")
     assert breaker_of(settings.CACHE_URL).is_open
     assert not breaker_of(settings.REDIS_URL).is_open
-    assert redeem_ticket(issue_ticket(7)) == 7
+    assert redeem_ticket(issue_ticket(Credential(7))) == Credential(7)
     assert "stream-ticket:" in keys(kept, 1)
 
 

@@ -26,6 +26,7 @@ from base.streams.hub import Hub
 from base.streams.messages import ReceivedMessage, decode, encode, split_id
 from base.streams.publisher import Publisher
 from base.streams.request import StreamRequest
+from base.web.accounts import Credential
 from tests.support.live import wait_for
 
 LOCAL_CACHE = {"kept": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -97,9 +98,9 @@ def test_nobody_reads_a_channel_that_he_names() -> None:
 
 @override_settings(CACHES=LOCAL_CACHE)
 def test_a_ticket_is_good_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket, late = issue_ticket(7), issue_ticket(7)
+    ticket, late = issue_ticket(Credential(7)), issue_ticket(Credential(7))
     assert redeem_ticket(ticket + "x") is None
-    assert redeem_ticket(ticket) == 7
+    assert redeem_ticket(ticket) == Credential(7)
     assert redeem_ticket(ticket) is None
     assert not any(ticket in key for key in caches["kept"]._cache)
     assert ticket != late
@@ -110,19 +111,19 @@ def test_a_ticket_is_good_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) 
 
 @override_settings(CACHES=LOCAL_CACHE)
 def test_a_used_ticket_is_useless_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = issue_ticket(7)
-    assert redeem_ticket(ticket) == 7
+    ticket = issue_ticket(Credential(7))
+    assert redeem_ticket(ticket) == Credential(7)
     monkeypatch.setattr(tickets, "_used", {})
     assert redeem_ticket(ticket) is None
 
 
 def test_nobody_makes_a_ticket() -> None:
     """Not from another's, and not from what else is signed with the same secret."""
-    mine, his = (signing.dumps([user_id, "nonce"], salt=tickets.SALT) for user_id in (7, 8))
+    mine, his = (signing.dumps([user_id, "", None, "nonce"], salt=tickets.SALT) for user_id in (7, 8))
     forged = his.partition(":")[0] + ":" + mine.partition(":")[2]
-    for text in (forged, signing.dumps([8, "nonce"]), "", ":", "a:b:c", "\x00\xff", "\ud800", "x" * 100_000):
+    for text in (forged, signing.dumps([8, "", None, "nonce"]), "", ":", "a:b:c", "\x00\xff", "\ud800", "x" * 100_000):
         assert redeem_ticket(text) is None
-    assert redeem_ticket(mine) == 7
+    assert redeem_ticket(mine) == Credential(7)
 
 
 # ------------------------------------------------------------------------------------------------- publishing

@@ -42,8 +42,9 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Call:
-    """Declares the method of a view that it decorates. `data` is the type of what the envelope holds; `body` is the
-    form that is read. Who may call follows from the view; parameters of the path, with their refusals, from the path.
+    """Declares the method of a view that it decorates. `data` is the type of what the envelope holds, None for one
+    without a body; `body` is the form that is read. Who may call follows from the view; parameters of the path, with
+    their refusals, from the path.
     """
 
     tag: str
@@ -87,9 +88,7 @@ class Call:
             is_required = any(field.is_required() for field in self.body.model_fields.values())
             content = {JSON: {"schema": self.body, "examples": examples}}
             body = {"requestBody": {"content": content, "required": is_required}}
-        answer = answered(
-            self.summary, JSON, _envelope(self.data, self.status, is_paged=self.paged, has_as_of=self.as_of)
-        )
+        answer = _answered(self)
         if self.replayable:
             answer["headers"] = _REPLAYED
         return operation(
@@ -116,6 +115,13 @@ class CallSchema(AutoSchema):
 
 def _query_refusals(query: Sequence[Query]) -> list[Refused]:
     return [refusal for each in query for refusal in (*each.codes, "PARAMETER_REPEATED")]
+
+
+def _answered(call: Call) -> Schema:
+    """The response of the call. Where there is nothing to say, it has no body."""
+    if call.data is None:
+        return {"description": call.summary, "content": {}}
+    return answered(call.summary, JSON, _envelope(call.data, call.status, is_paged=call.paged, has_as_of=call.as_of))
 
 
 def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:

@@ -9,6 +9,7 @@ from django.test import Client, override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from base.streams import issue_ticket
+from base.web.accounts import Credential
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
 from tests.integration.stream.cast import Cast, connect, opened
 from tests.integration.stream.client import StreamClient
@@ -88,7 +89,7 @@ def test_a_session_signs_in(cast: Cast, port: int) -> None:
 
 
 def test_a_ticket_is_good_once(cast: Cast, port: int) -> None:
-    ticket = issue_ticket(cast.alice.pk)
+    ticket = issue_ticket(Credential(cast.alice.pk))
     assert len(ticket) >= 22
     with connect(port, path=f"{ORDER_STATUS_PATH}?ticket={ticket}") as client:
         told = client.next()
@@ -101,7 +102,7 @@ def test_a_ticket_is_good_once(cast: Cast, port: int) -> None:
 
 def test_of_two_that_bring_one_ticket_one_gets_in(cast: Cast, port: int) -> None:
     for _ in range(10):
-        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(cast.alice.pk)}"
+        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
         with ThreadPoolExecutor(8) as pool:
             clients = list(pool.map(lambda _, path=path: connect(port, path=path), range(8)))
         assert sorted(client.status for client in clients) == [200] + [401] * 7

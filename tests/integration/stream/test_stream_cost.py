@@ -59,7 +59,7 @@ def test_a_stopping_server_ends_its_streams(cast: Cast) -> None:
 
 def test_keep_alives_and_leaving_when_barred(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("base.streams.application.KEEP_ALIVE_SECONDS", 0.2)
-    monkeypatch.setattr("base.streams.application.PERMISSION_SECONDS", 0.5)
+    monkeypatch.setattr("base.streams.permissions.PERMISSION_SECONDS", 0.5)
     with opened(port, cast.alice) as client:
         assert until_true(lambda: client.next(0.1) is None and client.keep_alives >= 3)
         cast.alice.is_active = False

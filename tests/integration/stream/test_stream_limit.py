@@ -7,6 +7,7 @@ import pytest
 from django.test import override_settings
 
 from base.streams import issue_ticket
+from base.web.accounts import Credential
 from base.web.ratelimit import meter
 from base.web.ratelimit.windows import LocalWindow
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
@@ -46,7 +47,7 @@ def test_a_stream_is_one_request_of_its_user(cast: Cast, port: int) -> None:
 
 def test_a_ticket_counts_for_its_owner(cast: Cast, port: int) -> None:
     for left in (1, 0):
-        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(cast.alice.pk)}"
+        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
         assert told(connect(port, path=path)) == f"200 2 {left}"
     assert told(connect(port, cast.alice)) == "429 2 0"
     assert told(connect(port, path=MARKET)) == "200 2 1"

@@ -14,6 +14,7 @@ from django.test import override_settings
 from base.storage.redis import redis_client
 from base.streams import issue_ticket, stats
 from base.streams.messages import REDIS_CHANNEL
+from base.web.accounts import Credential
 from exchange.asgi import ORDER_STATUS_PATH
 from orders import catch_up
 from orders.feed import publish_updates
@@ -81,7 +82,7 @@ def test_without_redis_a_ticket_is_good_once_and_a_process_counts_itself(cast: C
     redis.kill()
     # The cache is another server here; as if it were the same one.
     with override_settings(REDIS_URL=f"{redis.url}/1"):
-        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(cast.alice.pk)}"
+        path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
         with connect(port, path=path) as client, opened(port, cast.bob):
             assert client.status == 200
             with connect(port, path=path) as again:
