@@ -75,6 +75,11 @@ class Check(StrEnum):
         "A trade is between a buy and a sell of its market and their users, price times quantity.",
     )
     LIMITS = "price-within-limits", "trades", "A trade happens at the maker's price and within the taker's limit."
+    BAND = (
+        "price-within-band",
+        "trades",
+        "No trade of a taker is further from the last trade before it than the price band that it was accepted with.",
+    )
     FEES = (
         "fee-is-rounded-up",
         "trades",

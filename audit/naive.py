@@ -47,6 +47,7 @@ class NaiveOrder:
     quote_quantity: Decimal | None = None
     # The most that a MARKET BUY by quantity may spend; None is what its user has available when it begins.
     spend_limit: Decimal | None = None
+    price_band: Decimal | None = None  # a fraction; None is without a band
     time_in_force: str = "GTC"
     post_only: bool = False
     stp: str = "EXPIRE_TAKER"
@@ -136,6 +137,10 @@ class NaiveExchange:
             elif order in self.resting:
                 self._close(order, "CANCELLED", "USER_CANCELLED")
 
+    def is_out_of_band(self, order: NaiveOrder) -> bool:
+        """Whether POST /orders refuses the price as it is too far from the reference price, on the aggressive side."""
+        return order.price is not None and not self._is_within(order, order.price, self._reference())
+
     def open_orders(self) -> list[NaiveOrder]:
         return [order for order in self.orders.values() if order.active]
 
@@ -156,6 +161,22 @@ class NaiveExchange:
     def _has_to_stop(self) -> bool:
         return self.stops_at is not None and len(self.events) >= self.stops_at
 
+    def _reference(self) -> Decimal | None:
+        """The last trade's price, else the middle of the best bid and the best ask, else none."""
+        if self.trades:
+            return self.trades[-1].price
+        bids = [order.limit for order in self.resting if order.is_buy]
+        asks = [order.limit for order in self.resting if not order.is_buy]
+        return (max(bids) + min(asks)) / 2 if bids and asks else None
+
+    def _is_within(self, taker: NaiveOrder, price: Decimal, reference: Decimal | None) -> bool:
+        """Whether the price is no further from the reference price than the taker's band allows."""
+        if taker.price_band is None or reference is None:
+            return True
+        if taker.is_buy:
+            return price <= reference * (1 + taker.price_band)
+        return price >= reference * (1 - taker.price_band)
+
     def _crossing(self, taker: NaiveOrder) -> list[NaiveOrder]:
         """The orders that the taker crosses, best price first, and the earliest first at one price (stable sorting)."""
         sign = 1 if taker.is_buy else -1
@@ -165,8 +186,10 @@ class NaiveExchange:
         return sorted(others, key=lambda maker: maker.limit * sign)
 
     def _fillable(self, taker: NaiveOrder) -> bool:
-        found = ZERO
+        found, reference = ZERO, self._reference()
         for maker in self._crossing(taker):
+            if not self._is_within(taker, maker.limit, reference):
+                break
             if maker.user != taker.user or taker.stp == "NONE":
                 found += maker.rest
             elif taker.stp in EXPIRES_TAKER:
@@ -177,6 +200,8 @@ class NaiveExchange:
         refusal = self._refusal(taker)
         if refusal is not None:
             return self._close(taker, *refusal)
+        # Fixed when matching begins: it does not follow the taker's own trades.
+        reference = self._reference()
         # A MARKET BUY by quantity may spend what is available when matching begins, and not what it earns by matching.
         spend_limit = taker.spend_limit if taker.quote_quantity is None else taker.quote_quantity
         if spend_limit is None:
@@ -185,6 +210,8 @@ class NaiveExchange:
             makers = self._crossing(taker)
             if not makers:
                 return self._no_more_to_take(taker)
+            if not self._is_within(taker, makers[0].limit, reference):
+                return self._close(taker, "PARTIALLY_FILLED" if taker.filled else "REJECTED", "PRICE_PROTECTION")
             self._meet(taker, makers[0], spend_limit)
         return None
 

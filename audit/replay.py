@@ -233,6 +233,7 @@ def _naive(order: OrderRow) -> NaiveOrder:
         quantity=_decimal(order.quantity),
         quote_quantity=_decimal(order.quote_quantity),
         spend_limit=_decimal(order.spend_limit),
+        price_band=_decimal(order.price_band),
         time_in_force=order.time_in_force,
         post_only=bool(order.post_only),
         stp=order.self_trade_prevention,

@@ -44,6 +44,7 @@ class OrderRow(NamedTuple):
     filled_notional: int
     frozen: int
     spend_limit: int | None
+    price_band: int | None
     maker_fee_rate: int
     taker_fee_rate: int
     status: str

@@ -21,6 +21,10 @@ class Tape:
         # By interval and opening, in seconds: open, high, low, close, volume, quote volume, trades.
         self.candles: dict[tuple[int, int], list[int]] = {}
         self.counted = 0
+        # The taker of the trade before, that trade's price, and the last price before that taker.
+        self.taker_id: int | None = None
+        self.last_price: int | None = None
+        self.reference: int | None = None
         # A candle that opened before the scope begins holds trades that are not in the scope.
         self.candles_since: datetime | None = None
 
@@ -35,7 +39,7 @@ class Tape:
         return f"trade {self.market.symbol}-{trade.sequence}"
 
     def finish(self) -> None:
-        self.report.count((Check.PARTIES, Check.LIMITS, Check.FEES, Check.SELF), self.counted)
+        self.report.count((Check.PARTIES, Check.LIMITS, Check.BAND, Check.FEES, Check.SELF), self.counted)
         self._compare_candles()
 
     def _check_parties(self, trade: TradeRow) -> None:
@@ -69,6 +73,7 @@ class Tape:
         sign = 1 if taker is buy else -1
         if taker.price is not None and trade.price * sign > taker.price * sign:
             self.report.add(Check.LIMITS, "beyond the taker's limit", rows, _plain(taker.price), _plain(trade.price))
+        self._check_band(trade, taker, rows)
         if buy.user_id == sell.user_id and taker.self_trade_prevention != "NONE":
             self.report.add(Check.SELF, f"user {buy.user_id} on both sides", rows, "two users", buy.user_id)
         buyer_rate = buy.taker_fee_rate if taker is buy else buy.maker_fee_rate
@@ -81,6 +86,18 @@ class Tape:
         if fees != owed:
             expected, actual = " and ".join(map(plain_units, owed)), " and ".join(map(plain_units, fees))
             self.report.add(Check.FEES, "fees of buyer and seller", rows, expected, actual)
+
+    def _check_band(self, trade: TradeRow, taker: OrderRow, rows: tuple[str, ...]) -> None:
+        """Check the price against the last trade before the taker's own. Where there was none, the replay alone can."""
+        if taker.id != self.taker_id:
+            self.taker_id, self.reference = taker.id, self.last_price
+        self.last_price = trade.price
+        if taker.price_band is None or self.reference is None:
+            return
+        sign = 1 if taker.side == "BUY" else -1
+        if (trade.price - self.reference) * sign * UNIT > self.reference * taker.price_band:
+            expected = f"within {plain_units(taker.price_band)} of {plain_units(self.reference)}"
+            self.report.add(Check.BAND, "beyond the taker's band", rows, expected, plain_units(trade.price))
 
     def _add_to_candles(self, trade: TradeRow) -> None:
         seconds = int(trade.created_at.timestamp())

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from balances.cache import balances_changed
 from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
 from base.storage.fields import amount as stored
@@ -53,6 +54,7 @@ def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
             freeze(user_id, currency, amount)
         except InsufficientFunds as error:
             raise GuardFailed(f"{currency} of user {user_id} does not suffice") from error
+    balances_changed(user_id for user_id, _ in amounts)
 
 
 def lock_available(keys: Iterable[Account]) -> dict[Account, Decimal]:
@@ -134,6 +136,7 @@ def settle(changes: Mapping[Account, Change], now: datetime) -> None:
             raise Overdrawn(f"balance {key}: available would be {available}, frozen would be {frozen}")
         rows.append((balance.id, available, frozen, now))
     update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
+    balances_changed(user_id for user_id, _ in touched)
 
 
 def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
@@ -147,6 +150,7 @@ def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
         new = [Balance(user_id=user_id, currency_id=currency) for user_id, currency in missing]
         Balance.objects.bulk_create(new, ignore_conflicts=True)
         found = _locked(wanted)
+        balances_changed(user_id for user_id, _ in missing)
     return found
 
 
@@ -228,6 +232,7 @@ def _carry_out(wanted: Transfer) -> Transfer:
             for account, amount in accounts
         ]
     )
+    balances_changed([wanted.user_id])
     return wanted
 
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from balances import answers
+from balances.cache import read_balance, read_balances
 from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
 from base.web.answers import answer, body
@@ -57,8 +58,7 @@ class BalancesView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
         as_of = newest_events()
-        mine = Balance.objects.filter(user_id=owner).order_by("currency_id")
-        return answer([answers.Balance.of(balance) for balance in mine], as_of=as_of)
+        return answer([answers.Balance.of(balance) for balance in read_balances(owner)], as_of=as_of)
 
 
 class BalanceView(APIView):
@@ -67,8 +67,7 @@ class BalanceView(APIView):
         owner = readable_user_id(request, user_id)
         code = known_asset(currency).code
         as_of = newest_events_with(code)
-        balance = Balance.objects.filter(user_id=owner, currency_id=code).first()
-        return answer(answers.Balance.of(balance or Balance(user_id=owner, currency_id=code)), as_of=as_of)
+        return answer(answers.Balance.of(read_balance(owner, code)), as_of=as_of)
 
 
 class LedgerView(APIView):

@@ -23,12 +23,15 @@ _RESTING, _CLOSED = Phase.RESTING, Phase.CLOSED
 
 
 class Book:
-    """The resting orders of one market and the number of its next event."""
+    """The resting orders of one market, the number of its next event, and the price of its last trade."""
 
-    def __init__(self, rules: Rules, next_sequence: int = 1, resting: Iterable[Order] = ()) -> None:
+    def __init__(
+        self, rules: Rules, next_sequence: int = 1, resting: Iterable[Order] = (), last_price: int | None = None
+    ) -> None:
         """Rebuild a book from its resting orders, in any order. Raises ValueError if they are crossed. O(n log n)."""
         self.rules = rules
         self.next_sequence = next_sequence
+        self.last_price = last_price
         self.ladders = {side: Ladder(side) for side in Side}
         self.opposite = {side: self.ladders[side.opposite] for side in Side}
         self.orders: dict[int, Order] = {}

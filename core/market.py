@@ -58,6 +58,8 @@ class Batch:
     # Takers that began to rest in this batch and have no event in it, because all of their fills were in earlier ones.
     rested: list[Order] = field(default_factory=list)
     unfinished_order_id: int | None = None
+    # That order, which goes on with what it has fixed in this batch.
+    unfinished: Order | None = None
     _changes: dict[Account, list[int]] = field(default_factory=dict)
 
     def add(self, command: PendingCommand, outcome: Outcome) -> None:
@@ -69,7 +71,7 @@ class Batch:
             if not outcome.events and command.order is not None and command.order.phase is Phase.RESTING:
                 self.rested.append(command.order)
         else:
-            self.unfinished_order_id = command.order_id
+            self.unfinished_order_id, self.unfinished = command.order_id, command.order
         for trade in outcome.trades:
             self._move(trade)
         rules = self.rules
@@ -114,11 +116,21 @@ class Market:
 
     __slots__ = ("book", "rules", "status")
 
-    def __init__(self, rules: Rules, status: str, next_sequence: int = 1, resting: Iterable[Order] = ()) -> None:
-        """Rebuild the market from its row and its resting orders. Raises ValueError if the orders are crossed."""
+    def __init__(
+        self,
+        rules: Rules,
+        status: str,
+        next_sequence: int = 1,
+        resting: Iterable[Order] = (),
+        last_price: int | None = None,
+    ) -> None:
+        """Rebuild the market from its row, its resting orders and its last trade's price.
+
+        Raises ValueError if the orders are crossed.
+        """
         self.rules = rules
         self.status = status
-        self.book = Book(rules, next_sequence, resting)
+        self.book = Book(rules, next_sequence, resting, last_price)
 
     def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.

@@ -4,11 +4,13 @@ Contract
 - A trade happens at the resting order's price. Each order pays its fee in the asset that it receives, at its own rate,
   rounded up at that asset's scale.
 - The taker's self-trade prevention decides what happens when it meets an order of its own user.
+- A taker with a price band stops before an order beyond it. The furthest price is fixed when the taker begins.
 - A taker that would meet more than `max_steps` resting orders stops there, unfinished. The caller must place it again
   before any other command, and it goes on where it stopped. The book does not change in between, so the checks that
   were made when the taker began still hold.
 """
 
+from core.band import furthest_price, twice_reference
 from core.book import Book
 from core.kinds import KINDS, released_by_fill
 from core.money import fee, notional
@@ -31,6 +33,7 @@ _BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
 _TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
 _OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
 _SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
+_INSUFFICIENT_FUNDS, _PRICE_PROTECTION = Reason.INSUFFICIENT_FUNDS, Reason.PRICE_PROTECTION
 
 
 def place(book: Book, taker: Order, max_steps: int | None = None) -> Outcome:
@@ -41,7 +44,7 @@ def place(book: Book, taker: Order, max_steps: int | None = None) -> Outcome:
 class Taker:
     """One taker on its way through the book."""
 
-    __slots__ = ("book", "events", "opposite", "steps_left", "stopped", "taker", "trades")
+    __slots__ = ("book", "events", "limit", "opposite", "steps_left", "stopped", "taker", "trades")
 
     def __init__(self, book: Book, taker: Order, max_steps: int | None) -> None:
         assert taker.id not in book.orders and taker.phase is _TAKING
@@ -53,13 +56,15 @@ class Taker:
         self.trades: list[Trade] = []
         # Why the taker stops before its quantity is filled; None while it may go on or rest.
         self.stopped: Reason | None = None
+        # The furthest price that it accepts: its own, or that of its band if it is nearer. None: any.
+        self.limit = taker.price if taker.price_band is None else self._protected(taker.price_band)
 
     def run(self) -> Outcome:
         taker = self.taker
         if (taker.post_only or taker.time_in_force is _FOK) and not self._admitted():
             return Outcome(self.events, self.trades)
         while self.stopped is None and taker.filled != taker.quantity:
-            maker = self.opposite.met_by(taker.price)
+            maker = self.opposite.met_by(self.limit)
             if maker is None:
                 break
             if self.steps_left == 0:
@@ -70,6 +75,17 @@ class Taker:
         if taker.phase is _TAKING:
             self._end()
         return Outcome(self.events, self.trades)
+
+    def _protected(self, band: int) -> int:
+        """The limit with the band. An unfinished taker keeps the protection price of its first transaction."""
+        taker, book = self.taker, self.book
+        if taker.protection_price is None:
+            twice = twice_reference(book.last_price, book.best_price(Side.BUY), book.best_price(Side.SELL))
+            taker.protection_price = furthest_price(taker.side, twice, band)
+        if taker.price is None:
+            return taker.protection_price
+        nearer = min if taker.side is _BUY else max
+        return nearer(taker.price, taker.protection_price)
 
     def _admitted(self) -> bool:
         """Whether the taker may trade. Closes a FOK that cannot trade in full, and a post-only order that would take.
@@ -86,7 +102,10 @@ class Taker:
         return taker.phase is _TAKING
 
     def _fillable(self) -> bool:
-        """Whether all of a FOK order can trade. Orders that self-trade prevention would remove do not count."""
+        """Whether all of a FOK order can trade.
+
+        Orders beyond its band, and those that self-trade prevention would remove, do not count.
+        """
         taker = self.taker
         assert taker.quantity is not None
         missing = taker.quantity
@@ -105,7 +124,7 @@ class Taker:
 
     def _crosses(self, maker: Order) -> bool:
         assert maker.price is not None
-        return self.opposite.accepts(self.taker.price, maker.price)
+        return self.opposite.accepts(self.limit, maker.price)
 
     def _is_own(self, maker: Order) -> bool:
         taker = self.taker
@@ -121,7 +140,7 @@ class Taker:
             quantity = self._affordable(taker.spend_limit, maker.price, quantity)
         if quantity == 0:
             # Before self-trade prevention, because a taker that has spent its limit meets no further order.
-            self.stopped = Reason.INSUFFICIENT_FUNDS
+            self.stopped = _INSUFFICIENT_FUNDS
         elif self._is_own(maker):
             self._prevent(maker)
         else:
@@ -155,6 +174,7 @@ class Taker:
         # By position, because ten keywords take as long as the whole object.
         trade = Trade(book.next_sequence, taker, buyer, seller, price, quantity, value, buyer_fee, seller_fee, unfrozen)
         self.trades.append(trade)
+        book.last_price = price
         buyer.frozen -= unfrozen
         seller.frozen -= quantity
         self._fill(taker, trade)
@@ -175,10 +195,14 @@ class Taker:
     def _end(self) -> None:
         """Rest or close a taker that meets no further order."""
         taker = self.taker
+        if self.stopped is None and self.limit != taker.price and self.opposite.met_by(taker.price) is not None:
+            self.stopped = _PRICE_PROTECTION
         if self.stopped is _SELF_TRADE:
             self._close(Status.CANCELLED, Reason.SELF_TRADE)
         elif not KINDS[taker.type].rests:
             self._end_market()
+        elif self.stopped is _PRICE_PROTECTION:
+            self._close(Status.PARTIALLY_FILLED if taker.filled else Status.REJECTED, _PRICE_PROTECTION)
         elif taker.time_in_force is _GTC:
             self.book.rest(taker)
             if not taker.filled:
@@ -195,7 +219,9 @@ class Taker:
         reason = self.stopped or Reason.NO_LIQUIDITY
         if not taker.filled:
             self._close(Status.REJECTED, reason)
-        elif taker.quantity is None and (self.stopped or taker.spend_limit == taker.filled_notional):
+        elif taker.quantity is None and (
+            self.stopped is _INSUFFICIENT_FUNDS or taker.spend_limit == taker.filled_notional
+        ):
             self._close(Status.FILLED, None)
         else:
             self._close(Status.PARTIALLY_FILLED, reason)

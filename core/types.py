@@ -97,6 +97,7 @@ class Reason(StrEnum):
     SELF_TRADE = "SELF_TRADE"
     USER_CANCELLED = "USER_CANCELLED"
     MARKET_HALTED = "MARKET_HALTED"
+    PRICE_PROTECTION = "PRICE_PROTECTION"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
@@ -117,11 +118,12 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order as the core sees it. The core changes `spend_limit` and the fields from `filled` on, and no others.
+    """An order as the core sees it. The core changes `spend_limit`, `protection_price` and the fields from `filled` on.
 
     `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity; `spend_limit` is the most quote
     that a MARKET BUY may spend in all. `frozen` is the amount still frozen for the order: quote of a buy, base of a
-    sell. Fee rates are in units (0.001 is 100_000).
+    sell. Fee rates are in units (0.001 is 100_000), and so is the band that the order was accepted with;
+    `protection_price` is the furthest price that it may trade at by that band, fixed when it begins.
     """
 
     id: int
@@ -136,6 +138,8 @@ class Order:
     maker_fee_rate: int = 0
     taker_fee_rate: int = 0
     spend_limit: int | None = None
+    price_band: int | None = None
+    protection_price: int | None = None
     filled: int = 0
     filled_notional: int = 0
     frozen: int = 0

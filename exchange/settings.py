@@ -2,12 +2,10 @@
 
 import os
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from base.storage.redis import (
@@ -20,6 +18,7 @@ from base.storage.redis import (
 )
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
+from exchange.databases import database
 from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
 
 # First of all, because a wrong setting is a line of the log too.
@@ -95,47 +94,6 @@ TEMPLATES = [
 
 # Database: SQLite to try it out, MySQL for production.
 DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'exchange.sqlite3'}"
-SQLITE_OPTIONS: dict[str, Any] = {
-    # Every transaction takes the write lock when it begins: this stands in for SELECT ... FOR UPDATE.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-}
-MYSQL_OPTIONS: dict[str, Any] = {
-    # A snapshot opened before the book's lock would show orders as they were and match them twice.
-    "isolation_level": "read committed",
-    "charset": "utf8mb4",
-    "connect_timeout": 5,
-    "init_command": (
-        "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',"
-        " innodb_lock_wait_timeout=3, lock_wait_timeout=10, time_zone='+00:00'"
-    ),
-}
-
-
-def database(url: str) -> dict[str, Any]:
-    """Django's description of the database behind the URL, with the options that correctness needs."""
-    config: dict[str, Any] = environ.Env.db_url_config(url)
-    is_sqlite = config["ENGINE"].endswith("sqlite3")
-    if not is_sqlite and not config["ENGINE"].endswith("mysql"):
-        raise ImproperlyConfigured("DATABASE_URL must begin with mysql:// or sqlite:///")
-    if not is_sqlite and find_spec("MySQLdb") is None:
-        raise ImproperlyConfigured(
-            "DATABASE_URL names MySQL, and its driver is not installed:"
-            " .venv/bin/pip install --require-hashes -r requirements-mysql.lock"
-        )
-    # The same engines, with their statements counted.
-    config["ENGINE"] = f"django_prometheus.db.backends.{'sqlite3' if is_sqlite else 'mysql'}"
-    config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
-    if is_sqlite:
-        # Tests on a file too: the in-memory database locks whole tables and knows no WAL.
-        config["TEST"] = {"NAME": f"{config['NAME']}.test"}
-    config["CONN_MAX_AGE"] = 0 if is_sqlite else between("CONN_MAX_AGE", 60, 0)
-    config["CONN_HEALTH_CHECKS"] = True
-    config["ATOMIC_REQUESTS"] = False
-    return config
-
-
 DATABASES = {"default": database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -199,6 +157,11 @@ LIVENESS_FILE = env.str("LIVENESS_FILE", default="")
 if LIVENESS_FILE and not Path(LIVENESS_FILE).parent.is_dir():
     raise ImproperlyConfigured(f"LIVENESS_FILE is {LIVENESS_FILE}, in a folder that is not there")
 WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
+
+# The shared caches, which must be switched in all processes at once. They need the row locks of MySQL.
+BALANCE_CACHE = choice("BALANCE_CACHE", "off", _ON + _OFF) in _ON
+if BALANCE_CACHE and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    raise ImproperlyConfigured("BALANCE_CACHE needs MySQL, whose row locks put each fill before or behind each writer")
 
 # The engine.
 ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)

@@ -13,7 +13,7 @@ from core.types import Phase, Side
 from marketdata import answers
 from markets.models import Market
 from orders.models import Order, OrderEvent
-from orders.services import resting_orders
+from orders.resting import resting_orders
 
 CONSISTENT_ATTEMPTS = 3
 

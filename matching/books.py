@@ -23,7 +23,7 @@ from markets.services import known_market
 from matching.models import TOKEN_BYTES, OrderBook
 from orders.models import Order
 from orders.representation import INFO_COLUMNS, OrderInfo
-from orders.services import resting_orders
+from orders.resting import resting_orders
 
 CORE_COLUMNS = (
     "id",
@@ -39,6 +39,8 @@ CORE_COLUMNS = (
     "taker_fee_rate",
     "quote_quantity",
     "spend_limit",
+    "price_band",
+    "protection_price",
     "filled_quantity",
     "filled_notional",
     "frozen",
@@ -53,6 +55,7 @@ _SELECT = (
     " WHERE market_id = %s"
 )
 
+_LAST_PRICE = "SELECT price FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
 
 _RENEW = (
     "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, status = %s, failures = %s,"
@@ -139,9 +142,12 @@ def load(row: BookRow | OrderBook) -> Market:
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
+        cursor.execute(_LAST_PRICE, (row.market_id,))
+        last_trade = cursor.fetchone()
+    last_price = stored_units(last_trade[0]) if last_trade else None
     market_rules = rules(row.market_id)
     try:
-        market = Market(market_rules, row.status, row.next_sequence, map(core_order, resting))
+        market = Market(market_rules, row.status, row.next_sequence, map(core_order, resting), last_price)
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
     newest = max((order.sequence or 0 for order in market.book.orders.values()), default=0)
@@ -184,6 +190,8 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         taker_fee_rate,
         quote_quantity,
         spend_limit,
+        price_band,
+        protection_price,
         filled_quantity,
         filled_notional,
         frozen,
@@ -204,6 +212,8 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
         maker_fee_rate=_rate(maker_fee_rate),
         taker_fee_rate=_rate(taker_fee_rate),
         spend_limit=units_or_none(spend_limit if quote_quantity is None else quote_quantity),
+        price_band=units_or_none(price_band),
+        protection_price=units_or_none(protection_price),
         filled=stored_units(filled_quantity),
         filled_notional=stored_units(filled_notional),
         frozen=stored_units(frozen),

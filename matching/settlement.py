@@ -83,6 +83,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
     statements = [
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=rested),
+        *write_updates(to, Order, key="id", guards=(), fields=("protection_price",), rows=_protected_rows(batch)),
         *write_inserts(to, Trade, TRADE_FIELDS, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
     ]
@@ -139,6 +140,12 @@ def _rested_rows(batch: Batch) -> list[tuple[object, ...]]:
     """The takers that began to rest and have no event in this batch. A later command may have given one an event."""
     changed = {event.order.id for event in batch.events} if batch.rested else set()
     return [(order.id, order.status, order.filled, order.phase) for order in batch.rested if order.id not in changed]
+
+
+def _protected_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The unfinished taker, if it has a price band: its next transaction goes on with the same protection price."""
+    taker = batch.unfinished
+    return [] if taker is None or taker.protection_price is None else [(taker.id, taker.protection_price)]
 
 
 def _state_before(event: core.Event) -> tuple[object, ...]:

@@ -19,6 +19,8 @@ class Order(models.Model):
     `sequence` is the number of the order's first event and its time priority, because ids do not commit in order.
     `frozen` is the amount that is still frozen for the order: quote of a buy, base of a sell.
     `spend_limit` is the most that a MARKET BUY by quantity may spend: the funds available when it was first matched.
+    `price_band` is the market's when the order was accepted; `protection_price` is the furthest price that it allows,
+    stored for a taker that goes on in a second transaction.
     `phase` shows whether the order may still trade, because PARTIALLY_FILLED orders may be open or closed.
     """
 
@@ -41,6 +43,8 @@ class Order(models.Model):
     filled_notional = TurnoverField(default=Decimal(0))
     frozen = AmountField(default=Decimal(0))
     spend_limit = TurnoverField(null=True)
+    price_band = AmountField(null=True)
+    protection_price = AmountField(null=True)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
     status = models.CharField(max_length=16, choices=choices_of(Status), default=Status.PENDING.value)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -28,7 +28,9 @@ from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
 from orders.exposure import Exposure, lock_exposures
+from orders.market_rules import Reference
 from orders.models import Order
+from orders.resting import reference_price
 from orders.rows import insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 
@@ -133,7 +135,9 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
     for _ in range(ATTEMPTS):
         # New drafts for each attempt, because the drafts of a rolled back transaction still have ids.
         now = timezone.now()
-        drafts = [each if isinstance(each, ExchangeError) else _draft(each, now) for each in requests]
+        # One reading of a market's reference price for all of them.
+        reference = cache(reference_price)
+        drafts = [each if isinstance(each, ExchangeError) else _draft(each, now, reference) for each in requests]
         try:
             with transaction.atomic():
                 decisions = _decide(drafts, checks_limits, known)
@@ -150,11 +154,11 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
     raise Unavailable("the outcome is unknown: repeat the request with the same keys")
 
 
-def _draft(request: OrderRequest, now: datetime) -> Draft:
+def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     market, terms, refusal = request.market, request.terms, None
     order = draft_order(request.user_id, market, terms, now, request.correlation_id)
     try:
-        refuse_by_market(market, terms)
+        refuse_by_market(market, terms, reference)
         order.frozen = reserved(terms)
     except ExchangeError as error:
         refusal = error

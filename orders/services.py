@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
 from commands.queue import submit_cancels
-from core.types import ACTIVE_PHASES, Phase
+from core.types import ACTIVE_PHASES
 from markets.newest import newest_event
 from orders.log import cancels_accepted
 from orders.models import Order
@@ -39,11 +39,6 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
             submit_cancels(market_id, order_ids)
     cancels_accepted(named)
     return len(named)
-
-
-def resting_orders(symbol: str) -> QuerySet[Order]:
-    """The stored resting orders of the market. An unfinished taker is not one of them."""
-    return Order.objects.filter(market_id=symbol, phase=Phase.RESTING)
 
 
 def orders_as_of() -> QuerySet[Order]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,11 +14,12 @@ from base.web.rules import FLAG, IDENTIFIER, POSITIVE, items, one_of, text
 from base.web.values import camel
 from commands.queue import refuse_when_busy
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
-from core.money import MAX_AMOUNT, plain, plain_or_none, to_decimal, units_or_none
+from core.money import plain_or_none, to_decimal, units_or_none
 from core.types import MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
+from orders.market_rules import Reference, market_errors, reference_errors
 from orders.models import Order
 
 BATCH_LIMIT = 100
@@ -88,6 +88,7 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
         self_trade_prevention=terms.self_trade_prevention or market.self_trade_prevention,
         maker_fee_rate=market.maker_fee_rate,
         taker_fee_rate=market.taker_fee_rate,
+        price_band=market.price_band,
         fingerprint=_fingerprint(market.symbol, terms),
         correlation_id=correlation_id or new_correlation_id(now),
         created_at=now,
@@ -95,12 +96,15 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
     )
 
 
-def refuse_by_market(market: Market, terms: OrderTerms) -> None:
-    """Check the market's rules. Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy."""
+def refuse_by_market(market: Market, terms: OrderTerms, reference: Reference) -> None:
+    """Check the market's rules. `reference` reads the reference price of a market, where a rule asks for it.
+
+    Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy.
+    """
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
     amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
-    refuse(market_errors(amounts, market))
+    refuse(market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference))
     # Last, because MarketBusy asks the client to send the order again, and one that breaks a rule would be refused.
     refuse_when_busy(market.symbol)
 
@@ -158,69 +162,6 @@ def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]
         InvalidField(camel(field), "FIELD_REQUIRED", f"{camel(field)} {reason}")
         for field, reason in kind.missing(fields)
     ]
-
-
-def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
-    """Check the market's own rules: tick, lot, smallest and largest. A field that was not sent is missing or None."""
-    price, quantity, quote_quantity = values.get("price"), values.get("quantity"), values.get("quote_quantity")
-    errors = []
-    if price is not None:
-        errors += _price_errors(price, market)
-    if quantity is not None:
-        errors += _quantity_errors(quantity, market)
-    if quote_quantity is not None:
-        errors += _quote_quantity_errors(quote_quantity, market)
-    if not errors and price is not None and quantity is not None:
-        errors += _notional_errors(price * quantity, market, "quantity")
-    return errors
-
-
-def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
-    if price % market.tick_size:
-        tick = plain(market.tick_size)
-        message = f"price {plain(price)} is not a multiple of {tick}"
-        return [InvalidField("price", "PRICE_OFF_TICK", message, tickSize=tick)]
-    if price > MAX_AMOUNT:
-        message = f"price {plain(price)} is above {MAX_AMOUNT}"
-        return [InvalidField("price", "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
-    return []
-
-
-def _quantity_errors(quantity: Decimal, market: Market) -> list[InvalidField]:
-    shown = plain(quantity)
-    if quantity % market.lot_size:
-        lot = plain(market.lot_size)
-        message = f"quantity {shown} is not a multiple of {lot}"
-        return [InvalidField("quantity", "QUANTITY_OFF_LOT", message, lotSize=lot)]
-    if quantity < market.min_quantity:
-        least = plain(market.min_quantity)
-        message = f"quantity {shown} is below {least}"
-        return [InvalidField("quantity", "QUANTITY_TOO_SMALL", message, minQuantity=least)]
-    if quantity > market.max_quantity:
-        most = plain(market.max_quantity)
-        message = f"quantity {shown} is above {most}"
-        return [InvalidField("quantity", "QUANTITY_TOO_LARGE", message, maxQuantity=most)]
-    return []
-
-
-def _quote_quantity_errors(quote_quantity: Decimal, market: Market) -> list[InvalidField]:
-    step = Decimal(1).scaleb(-market.quote.scale)
-    if quote_quantity % step:
-        message = f"quoteQuantity {plain(quote_quantity)} is not a multiple of {plain(step)}"
-        return [InvalidField("quoteQuantity", "QUOTE_QUANTITY_OFF_SCALE", message, step=plain(step))]
-    return _notional_errors(quote_quantity, market, "quoteQuantity")
-
-
-def _notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
-    if notional < market.min_notional:
-        least = plain(market.min_notional)
-        message = f"the order's value {plain(notional)} is below {least}"
-        return [InvalidField(field, "NOTIONAL_TOO_SMALL", message, minNotional=least)]
-    if notional > market.max_notional:
-        most = plain(market.max_notional)
-        message = f"the order's value {plain(notional)} is above {most}"
-        return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=most)]
-    return []
 
 
 def new_correlation_id(now: datetime) -> str:

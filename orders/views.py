@@ -74,6 +74,7 @@ class OrdersView(APIView):
         replayable=True,
         refusals=(
             *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
+            "PRICE_OUT_OF_BAND",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
             *(MarketNotTrading, ClientOrderIdReused, MarketBusy, AccountBlocked, LimitExceeded),

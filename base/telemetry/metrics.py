@@ -56,6 +56,7 @@ SERVER_AWAY = Gauge(
 
 # The result is "hit", or why the database was read instead.
 CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "result"])
+CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a writer made worthless", ["cache"])
 DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])
 
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")

@@ -19,7 +19,7 @@ from audit.inspect import check_exchange
 from audit.naive import BASE, QUOTE, ZERO, NaiveExchange, NaiveOrder, NaiveTrade
 from balances.models import Balance, HouseAccount, LedgerEntry
 from balances.services import transfer
-from base.web.errors import InsufficientFunds, OrderClosed
+from base.web.errors import InsufficientFunds, InvalidField, OrderClosed
 from commands.models import Command
 from core.types import TRANSITIONS, Status
 from markets.models import Asset, Market, Trade
@@ -103,12 +103,13 @@ class Database:
         )
 
     def place(self, order: NaiveOrder) -> int | None:
-        """The order's id, or None when its funds cannot be frozen."""
-        # Rates are fixed when the order is accepted: change them as an operator would, between two orders.
+        """The order's id, or None when its funds cannot be frozen, or its price is out of band."""
+        # Rates and band are fixed when the order is accepted: change them as an operator would, between two orders.
         self.market.maker_fee_rate, self.market.taker_fee_rate = order.maker_rate, order.taker_rate
+        self.market.price_band = order.price_band
         try:
             return place_order(self.users[order.user], self.market, wanted(order)).order.id
-        except InsufficientFunds:
+        except (InsufficientFunds, InvalidField):
             return None
 
     def cancel(self, who: str, order_id: int) -> bool:
@@ -180,7 +181,8 @@ class DatabaseAndTwin:
         order = commands.naive_order(command, self.grain)
         order_id = self.database.place(order)
         order.id = order.id if order_id is None else order_id
-        assert self.twin.place(order) == (order_id is not None)
+        is_accepted = not self.twin.is_out_of_band(order) and self.twin.place(order)
+        assert is_accepted == (order_id is not None)
 
     def _cancel(self, command: Cancel | CancelAll | CancelMine) -> None:
         active = self.twin.open_orders()

@@ -41,6 +41,7 @@ class Place(NamedTuple):
     time_in_force: str = "GTC"
     post_only: bool = False
     stp: str = "EXPIRE_TAKER"
+    band: str | None = None
     maker_rate: str = "0"
     taker_rate: str = "0"
 
@@ -72,6 +73,8 @@ class Deposit(NamedTuple):
 Command = Place | Cancel | CancelAll | Deposit | Restart
 
 RATES = ("0", "0.001", "0.0025", "0.00000001", "1")
+# From a tick or two around the prices below to half of them.
+BANDS = (None, None, "0.01", "0.025", "0.5")
 PREVENTIONS = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 STYLES = (("GTC", False), ("GTC", False), ("GTC", True), ("IOC", False), ("FOK", False))
 
@@ -84,6 +87,7 @@ def orders(rates: st.SearchStrategy[str]) -> st.SearchStrategy[Place]:
     common = {
         "user": st.sampled_from(CAST),
         "stp": st.sampled_from(PREVENTIONS),
+        "band": st.sampled_from(BANDS),
         "maker_rate": rates,
         "taker_rate": rates,
     }
@@ -117,6 +121,7 @@ def naive_order(command: Place, market: Market, order_id: int = 0) -> NaiveOrder
         time_in_force=command.time_in_force,
         post_only=command.post_only,
         stp=command.stp,
+        price_band=command.band and Decimal(command.band),
         maker_rate=Decimal(command.maker_rate),
         taker_rate=Decimal(command.taker_rate),
     )
@@ -143,9 +148,9 @@ def _by_quote(dice: random.Random) -> Place:
     return place(side="BUY", price=None, quantity=None, quote_quantity=dice.randint(1, 2000), **_common(dice))
 
 
-def _common(dice: random.Random) -> dict[str, str]:
+def _common(dice: random.Random) -> dict[str, Any]:
     rates = {rate: dice.choice(RATES[:4]) for rate in ("maker_rate", "taker_rate")}
-    return {"user": dice.choice(CAST), "stp": dice.choice(PREVENTIONS), **rates}
+    return {"user": dice.choice(CAST), "stp": dice.choice(PREVENTIONS), "band": dice.choice(BANDS), **rates}
 
 
 _MAKERS = {

@@ -110,9 +110,12 @@ class Desk:
     After each outcome the book's invariants are checked, and that events are numbered without a gap.
     """
 
-    def __init__(self, lot: str = "1", maker_fee: str = "0", taker_fee: str = "0", **steps: int) -> None:
+    def __init__(
+        self, lot: str = "1", maker_fee: str = "0", taker_fee: str = "0", band: str | None = None, **steps: int
+    ) -> None:
         self.book = Book(Rules(units(lot), **steps))
         self.maker_fee, self.taker_fee = units(maker_fee), units(taker_fee)
+        self.band = None if band is None else units(band)
         self.orders: dict[int, Order] = {}
         self.trades: list[Trade] = []
         self.outcome = Outcome([], [])
@@ -137,6 +140,7 @@ class Desk:
             maker_fee_rate=self.maker_fee,
             taker_fee_rate=self.taker_fee,
             spend_limit=None if quote_quantity is None else units(quote_quantity),
+            price_band=self.band,
             frozen=reserve(
                 Side(parsed.side),
                 price,

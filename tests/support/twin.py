@@ -66,7 +66,7 @@ class CoreExchange:
     def restart(self, seed: int, unfinished: Order | None = None) -> None:
         resting = [order for order in self.orders.values() if order.active and order is not unfinished]
         random.Random(seed).shuffle(resting)
-        self.book = Book(self.rules, self.next_event, resting)
+        self.book = Book(self.rules, self.next_event, resting, self.trades[-1].price if self.trades else None)
 
     def _settle(self, outcome: Outcome) -> bool:
         assert self.max_steps is None or len(outcome.trades) <= self.max_steps
@@ -231,6 +231,7 @@ def _core_order(naive: NaiveOrder) -> Order:
         maker_fee_rate=to_units(naive.maker_rate),
         taker_fee_rate=to_units(naive.taker_rate),
         spend_limit=quote_quantity,
+        price_band=None if naive.price_band is None else to_units(naive.price_band),
         frozen=reserve(Side(naive.side), price, quantity, quote_quantity),
     )
 

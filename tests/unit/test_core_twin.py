@@ -53,6 +53,8 @@ def assert_eventful(both: CoreAndTwin) -> None:
         ("PARTIALLY_FILLED", "NO_LIQUIDITY"),
         ("PARTIALLY_FILLED", "INSUFFICIENT_FUNDS"),
         ("PARTIALLY_FILLED", "IOC_REMAINDER"),
+        ("PARTIALLY_FILLED", "PRICE_PROTECTION"),
+        ("REJECTED", "PRICE_PROTECTION"),
         ("EXPIRED", "IOC_REMAINDER"),
         ("EXPIRED", "FOK_NOT_FILLABLE"),
     }

@@ -1,0 +1,105 @@
+"""The rules of a market that an order must keep at intake: tick, lot, smallest and largest, and the price band.
+
+Intake reads no book in memory. The reference price is read from the stored rows, and only where a rule asks for it: for
+a LIMIT order in a market with a price band, and for a MARKET order by quantity in one that limits an order's value.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from base.web.errors import InvalidField
+from core.band import furthest_price
+from core.money import MAX_AMOUNT, plain, to_decimal, to_units
+from core.types import Side
+from markets.models import Market
+
+# Reads the reference price of a market by its symbol.
+Reference = Callable[[str], Decimal | None]
+
+
+def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
+    """Check the market's own rules: tick, lot, smallest and largest. A field that was not sent is missing or None."""
+    price, quantity, quote_quantity = values.get("price"), values.get("quantity"), values.get("quote_quantity")
+    errors = []
+    if price is not None:
+        errors += _price_errors(price, market)
+    if quantity is not None:
+        errors += _quantity_errors(quantity, market)
+    if quote_quantity is not None:
+        errors += _quote_quantity_errors(quote_quantity, market)
+    if not errors and price is not None and quantity is not None:
+        errors += _notional_errors(price * quantity, market, "quantity")
+    return errors
+
+
+def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
+    if price % market.tick_size:
+        tick = plain(market.tick_size)
+        message = f"price {plain(price)} is not a multiple of {tick}"
+        return [InvalidField("price", "PRICE_OFF_TICK", message, tickSize=tick)]
+    if price > MAX_AMOUNT:
+        message = f"price {plain(price)} is above {MAX_AMOUNT}"
+        return [InvalidField("price", "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
+    return []
+
+
+def _quantity_errors(quantity: Decimal, market: Market) -> list[InvalidField]:
+    shown = plain(quantity)
+    if quantity % market.lot_size:
+        lot = plain(market.lot_size)
+        message = f"quantity {shown} is not a multiple of {lot}"
+        return [InvalidField("quantity", "QUANTITY_OFF_LOT", message, lotSize=lot)]
+    if quantity < market.min_quantity:
+        least = plain(market.min_quantity)
+        message = f"quantity {shown} is below {least}"
+        return [InvalidField("quantity", "QUANTITY_TOO_SMALL", message, minQuantity=least)]
+    if quantity > market.max_quantity:
+        most = plain(market.max_quantity)
+        message = f"quantity {shown} is above {most}"
+        return [InvalidField("quantity", "QUANTITY_TOO_LARGE", message, maxQuantity=most)]
+    return []
+
+
+def _quote_quantity_errors(quote_quantity: Decimal, market: Market) -> list[InvalidField]:
+    step = Decimal(1).scaleb(-market.quote.scale)
+    if quote_quantity % step:
+        message = f"quoteQuantity {plain(quote_quantity)} is not a multiple of {plain(step)}"
+        return [InvalidField("quoteQuantity", "QUOTE_QUANTITY_OFF_SCALE", message, step=plain(step))]
+    return _notional_errors(quote_quantity, market, "quoteQuantity")
+
+
+def _notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
+    if notional < market.min_notional:
+        least = plain(market.min_notional)
+        message = f"the order's value {plain(notional)} is below {least}"
+        return [InvalidField(field, "NOTIONAL_TOO_SMALL", message, minNotional=least)]
+    if notional > market.max_notional:
+        most = plain(market.max_notional)
+        message = f"the order's value {plain(notional)} is above {most}"
+        return [InvalidField(field, "NOTIONAL_TOO_LARGE", message, maxNotional=most)]
+    return []
+
+
+def reference_errors(values: Mapping[str, Any], side: str, market: Market, reference: Reference) -> list[InvalidField]:
+    """Check what depends on the reference price, of an order that keeps all other rules of the market."""
+    price, quantity = values.get("price"), values.get("quantity")
+    if price is not None:
+        near = None if market.price_band is None else reference(market.symbol)
+        return [] if near is None else _band_errors(price, side, market, near)
+    if quantity is None or not (market.min_notional or market.max_notional < MAX_AMOUNT):
+        return []
+    near = reference(market.symbol)
+    return [] if near is None else _notional_errors(near * quantity, market, "quantity")
+
+
+def _band_errors(price: Decimal, side: str, market: Market, reference: Decimal) -> list[InvalidField]:
+    """Check that the price is not further from the reference price than the band, on the side that takes."""
+    is_buy = side == Side.BUY
+    furthest = to_decimal(furthest_price(Side(side), int(reference.scaleb(8) * 2), to_units(market.price_band)))
+    if price <= furthest if is_buy else price >= furthest:
+        return []
+    band, limit, near = plain(market.price_band), plain(furthest), plain(reference.normalize())
+    message = f"price {plain(price)} is {'above' if is_buy else 'below'} {limit}: further than {band} from {near}"
+    more = {"maxPrice" if is_buy else "minPrice": limit}
+    return [InvalidField("price", "PRICE_OUT_OF_BAND", message, referencePrice=near, priceBand=band, **more)]

@@ -1,0 +1,33 @@
+"""What the stored resting orders of a market say of its prices. They are the book, as far as it is committed."""
+
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from core.types import Phase, Side
+from markets.models import Trade
+from orders.models import Order
+
+
+def resting_orders(symbol: str) -> QuerySet[Order]:
+    """The stored resting orders of the market. An unfinished taker is not one of them."""
+    return Order.objects.filter(market_id=symbol, phase=Phase.RESTING)
+
+
+def best_prices(symbol: str) -> tuple[Decimal | None, Decimal | None]:
+    """The best bid and the best ask."""
+    bid, ask = (
+        resting_orders(symbol).filter(side=side.value).order_by(first).values_list("price", flat=True).first()
+        for side, first in ((Side.BUY, "-price"), (Side.SELL, "price"))
+    )
+    return bid, ask
+
+
+def reference_price(symbol: str) -> Decimal | None:
+    """The last trade's price, else the middle of the best bid and the best ask, else None."""
+    trades = Trade.objects.filter(market_id=symbol).order_by("-sequence")
+    last: Decimal | None = trades.values_list("price", flat=True).first()
+    if last is not None:
+        return last
+    bid, ask = best_prices(symbol)
+    return None if bid is None or ask is None else (bid + ask) / 2
