@@ -17,8 +17,9 @@ from base.web.answers import answer, body
 from base.web.authentication import IsStaff, caller_id
 from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
 from base.web.forms import Form
-from base.web.lists import read_page
+from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
+from base.web.queries import WINDOW
 from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from base.web.values import parse_id
 from markets.models import ASSET_PATTERN
@@ -73,6 +74,7 @@ class BalanceView(APIView):
 class LedgerView(APIView):
     @Call(
         *(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry]),
+        query=WINDOW,
         paged=True,
         as_of=True,
     )
@@ -80,7 +82,7 @@ class LedgerView(APIView):
         owner, asset = readable_user_id(request, user_id), known_asset(currency)
         as_of = newest_events_with(asset.code)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=asset)
-        return read_page(request, entries, answers.LedgerEntry.of, as_of=as_of)
+        return read_page(request, in_window(request, entries), answers.LedgerEntry.of, as_of=as_of)
 
 
 class TransferView(APIView):

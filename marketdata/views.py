@@ -2,6 +2,7 @@
 
 import time
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -11,8 +12,9 @@ from rest_framework.views import APIView
 from base.streams.threads import Shared
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
+from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
-from base.web.queries import INSTANT, Query, limit, parameters
+from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
@@ -72,10 +74,10 @@ class DepthView(APIView):
 class TradesView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=(limit(50),))
+    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=WINDOW, paged=True)
     def get(self, request: Request, symbol: str) -> Response:
-        tape = Trade.objects.filter(market=known_market(symbol)).order_by("-sequence")[: parameters(request)["limit"]]
-        return answer([represent_trade(trade) for trade in tape])
+        tape: QuerySet[Trade] = Trade.objects.filter(market=known_market(symbol))
+        return read_page(request, in_window(request, tape, "sequence"), represent_trade, key="sequence")
 
 
 class KlinesView(APIView):

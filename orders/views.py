@@ -27,9 +27,9 @@ from base.web.errors import (
     UserNotFound,
 )
 from base.web.forms import printable
-from base.web.lists import read_page
+from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, TRUE_OR_FALSE, Query, parameters
+from base.web.queries import OLD_USER_ID, TRUE_OR_FALSE, WINDOW, Query, parameters
 from base.web.rules import one_of
 from base.web.values import AsOf, parse_id
 from core.types import ACTIVE_PHASES, Phase, Side, Status
@@ -99,6 +99,7 @@ class OrdersView(APIView):
             Query("side", one_of(Side), "Those of this side."),
             Query("status", one_of(Status), "Those with this status."),
             Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
+            *WINDOW,
             OLD_USER_ID,
         ),
         paged=True,
@@ -295,7 +296,7 @@ def _asked(
 def _filtered(request: Request) -> QuerySet[Order]:
     """The caller's orders, narrowed by the query. Raises MarketNotFound."""
     asked = parameters(request)
-    orders = Order.objects.filter(user_id=_owner(request))
+    orders = in_window(request, Order.objects.filter(user_id=_owner(request)))
     symbol = _named_market(request)
     if symbol is not None:
         orders = orders.filter(market_id=symbol)

@@ -1,27 +1,47 @@
 """Rows by the time at which they were made, where only their keys are indexed."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Max, Min, Q
+from django.db.models import Model, Q, QuerySet
 
-# Keys are given before the commit, so the rows of two transactions may be out of order, by less than this.
+# Keys are given before the commit, and by hosts whose clocks differ, so the rows of two transactions may be out of
+# order, by less than this.
 DISORDER = timedelta(seconds=10)
+
+M = TypeVar("M", bound=Model)
 
 
 def ids_near(model: Any, instant: datetime) -> Q:
     """The rows made at that time, by their keys: rows that are only added are in the order of time."""
-    return Q(pk__gte=_first_pk_since(model, instant - DISORDER), pk__lte=_first_pk_since(model, instant + DISORDER))
+    rows = model._default_manager.all()
+    return Q(pk__gte=_first_since(rows, "pk", instant - DISORDER), pk__lte=_first_since(rows, "pk", instant + DISORDER))
 
 
-def _first_pk_since(model: Any, instant: datetime) -> int:
+def made_between(rows: QuerySet[M], start: datetime | None, end: datetime | None, key: str = "pk") -> QuerySet[M]:
+    """Those made from `start` on and before `end`. An index must hold the rows by `key`, which rises with time.
+
+    The ends are found by the index, and the time itself is looked at only of what was made within DISORDER of them. So
+    filters that the index does not serve are added afterwards: they would make the search read row after row.
+    """
+    found = rows
+    if start is not None:
+        found = found.filter(**{f"{key}__gte": _first_since(rows, key, start - DISORDER), "created_at__gte": start})
+    if end is not None:
+        found = found.filter(**{f"{key}__lt": _first_since(rows, key, end + DISORDER), "created_at__lt": end})
+    return found
+
+
+def _first_since(rows: QuerySet[Any], key: str, instant: datetime) -> int:
     """The first key whose row is not older than the instant, or one above all keys: found by bisection."""
-    rows = model._default_manager.order_by("pk").values_list("pk", "created_at")
-    ends = rows.aggregate(first=Min("pk"), last=Max("pk"))
-    low, high = ends["first"] or 0, (ends["last"] or 0) + 1
+    by_key: Any = rows.order_by(key).values_list(key, "created_at")
+    first, last = by_key.first(), by_key.last()
+    if first is None or last is None or first[1] >= instant:
+        return 0 if first is None else int(first[0])
+    low, high = first[0], last[0] + 1
     while low < high:
         middle = (low + high) // 2
-        row = rows.filter(pk__gte=middle).first()
+        row = by_key.filter(**{f"{key}__gte": middle}).first()
         if row is None or row[1] >= instant:
             high = middle
         else:

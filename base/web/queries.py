@@ -163,6 +163,10 @@ TRUE_OR_FALSE = Rule(
     {"type": "string", "enum": ["true", "false"]},
 )
 
+WINDOW = (
+    Query("startTime", INSTANT, "Those made at it or later. ISO 8601, or milliseconds since 1970."),
+    Query("endTime", INSTANT, "Those made before it. ISO 8601, or milliseconds since 1970."),
+)
 CURSOR = Query("cursor", _CURSOR, "The `nextCursor` of the page before.")
 OLD_USER_ID = Query(
     "userId",

@@ -1,0 +1,100 @@
+"""Lists: their pages, and the windows of time in which they are read."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from base.storage.time_search import made_between
+from orders.models import Order
+from tests.support.world import Person, World
+
+pytestmark = pytest.mark.dialect
+
+
+@pytest.fixture
+def traded(world: World) -> World:
+    """Alice has bought four times of Bob."""
+    for price in (100, 101, 102, 103):
+        world.play(world.bob, f"sell 1 @ {price}")
+        world.play(world.alice, f"buy 1 @ {price}")
+    return world
+
+
+def lists(world: World) -> list[str]:
+    me = world.alice.user.id
+    return ["/orders", f"/balances/{me}/USD/ledger", "/trades/BTC-USD"]
+
+
+def read(who: Person, path: str, limit: int) -> list[dict]:
+    """All pages."""
+    rows, cursor = [], ""
+    while cursor is not None:
+        body = who.call("GET", f"{path}{'&' if '?' in path else '?'}limit={limit}{cursor and f'&cursor={cursor}'}").body
+        rows += body["data"]
+        cursor = body["nextCursor"]
+    return rows
+
+
+def test_pages_hold_every_row_once_newest_first(traded):
+    for path in lists(traded):
+        whole = traded.alice.get(path)
+        assert len(whole) >= 4, path
+        assert read(traded.alice, path, 1) == read(traded.alice, path, 3) == whole
+        instants = [row["createdAt"] for row in whole]
+        assert instants == sorted(instants, reverse=True)
+
+
+def test_a_window_begins_with_its_start_and_ends_before_its_end(traded):
+    for path in lists(traded):
+        whole = traded.alice.get(path)
+        for first in whole:
+            for last in whole:
+                start, end = first["createdAt"], last["createdAt"]
+                meant = [row for row in whole if start <= row["createdAt"] < end]
+                assert read(traded.alice, f"{path}?startTime={start}&endTime={end}", 2) == meant
+        assert traded.alice.get(f"{path}?startTime={whole[0]['createdAt']}")[-1]["createdAt"] == whole[0]["createdAt"]
+
+
+@pytest.mark.parametrize("name", ["startTime", "endTime"])
+def test_a_time_that_is_none(traded, name):
+    for path in lists(traded):
+        refused = traded.alice.call("GET", f"{path}?{name}=yesterday")
+        assert (refused.status_code, refused.body["error"], refused.body["data"]) == (
+            *(400, "INVALID_TIME"),
+            {"field": name},
+        )
+
+
+def test_times_in_milliseconds(traded):
+    later = int((timezone.now() + timedelta(hours=1)).timestamp() * 1000)
+    for path in lists(traded):
+        assert traded.alice.get(f"{path}?startTime={later}") == []
+        assert traded.alice.get(f"{path}?endTime={later}") == traded.alice.get(path)
+
+
+def test_a_filter_and_a_window_go_together(traded):
+    second = traded.alice.get("/orders")[2]["createdAt"]
+    assert [order["price"] for order in traded.alice.get(f"/orders?side=BUY&startTime={second}")] == [
+        "103",
+        "102",
+        "101",
+    ]
+    assert traded.alice.get(f"/orders?side=SELL&startTime={second}") == []
+
+
+def test_rows_that_are_a_little_out_of_order_are_found(world):
+    """Two hosts whose clocks differ: no row of a window is missed, and none outside of it is shown."""
+    for _ in range(40):
+        world.place(world.alice, "buy 1 @ 1")
+    world.match()
+    dice, beginning = random.Random(5), timezone.now()
+    orders = list(Order.objects.order_by("pk"))
+    for place, order in enumerate(orders):
+        order.created_at = beginning + timedelta(seconds=3 * place + dice.uniform(0, 9))
+    Order.objects.bulk_update(orders, ["created_at"])
+    for _ in range(30):
+        start, end = (beginning + timedelta(seconds=dice.uniform(-5, 130)) for _ in range(2))
+        found = made_between(Order.objects.all(), start, end).order_by("pk")
+        assert list(found) == [order for order in orders if start <= order.created_at < end]
