@@ -12,6 +12,7 @@ from operations import health
 from operations import views as operations
 from operations.dashboard import overview
 from operations.metrics import metrics
+from orders import history
 from orders import views as orders
 from users import views as users
 
@@ -35,8 +36,9 @@ API = [
     path("orders/batch", orders.BatchView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
     path("orders/<str:order_id>", orders.OrderView.as_view()),
-    path("orders/<str:order_id>/trades", orders.FillsView.as_view()),
-    path("orders/<str:order_id>/events", orders.TimelineView.as_view()),
+    path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),
+    path("orders/<str:order_id>/events", history.TimelineView.as_view()),
+    path("fills", history.FillsView.as_view()),
     path("stream/tickets", orders.TicketView.as_view()),
     path("stream/order-status/stats", orders.StreamStatsView.as_view()),
     path("trades/<str:symbol>", marketdata.TradesView.as_view()),

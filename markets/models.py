@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
 from core.money import DIGITS, MAX_AMOUNT
@@ -168,6 +168,11 @@ class Trade(models.Model):
     class Meta:
         db_table = "trades"
         constraints = [UniqueConstraint(fields=["market", "sequence"], name="trade_market_sequence")]
+        # An index ends with the key of the row, so each holds the fills of a user and a market in their order.
+        indexes = [
+            Index(fields=["buyer_id", "market"], name="trade_buyer"),
+            Index(fields=["seller_id", "market"], name="trade_seller"),
+        ]
 
     def __str__(self) -> str:
         return self.trade_id

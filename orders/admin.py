@@ -153,6 +153,6 @@ def _timeline(order: Order) -> dict[str, Any]:
     trades = Trade.objects.select_related("market").filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id))
     return {
         "timeline": [represent_event(event) for event in events],
-        "fills": [(trade.id, represent_fill(order, trade)) for trade in trades.order_by("sequence")[:MOST_STEPS]],
+        "fills": [(trade.id, represent_fill(order.side, trade)) for trade in trades.order_by("sequence")[:MOST_STEPS]],
         "most_steps": MOST_STEPS,
     }

@@ -10,7 +10,7 @@ from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
 from core import types as core
 from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
-from core.types import Status
+from core.types import Side, Status
 from markets.models import Trade
 from orders import answers
 from orders.models import Order, OrderEvent
@@ -87,8 +87,8 @@ def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], 
             "tradeId": trade.trade_id,
             "price": plain(trade.price),
             "quantity": plain(trade.quantity),
-            "role": role(order, trade),
-            "fee": plain(fee(order, trade)),
+            "role": role(order.side, trade),
+            "fee": plain(fee(order.side, trade)),
         }
     return _message(order.user_id, data)
 
@@ -184,19 +184,19 @@ def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> answers.L
     }
 
 
-def represent_fill(order: Order, trade: Trade) -> answers.Fill:
-    """One order's half of a trade."""
-    currency = trade.market.base_id if order.side == "BUY" else trade.market.quote_id
+def represent_fill(side: str, trade: Trade) -> answers.Fill:
+    """One order's half of a trade: the buyer's or the seller's."""
+    is_buyers = side == Side.BUY
     return {
         "tradeId": trade.trade_id,
-        "orderId": order.id,
+        "orderId": trade.buy_order_id if is_buyers else trade.sell_order_id,
         "symbol": trade.market_id,
-        "side": order.side,
-        "role": role(order, trade),
+        "side": side,
+        "role": role(side, trade),
         "price": plain(trade.price),
         "quantity": plain(trade.quantity),
-        "fee": plain(fee(order, trade)),
-        "feeCurrency": currency,
+        "fee": plain(fee(side, trade)),
+        "feeCurrency": trade.market.base_id if is_buyers else trade.market.quote_id,
         "createdAt": timestamp(trade.created_at),
     }
 
@@ -231,12 +231,12 @@ def represent_result(result: Accepted | ExchangeError) -> dict[str, Any]:
     return {"code": 202, **represent_accepted(result.order), "replayed": result.is_repeated}
 
 
-def role(order: Order, trade: Trade) -> answers.Role:
-    """TAKER if the order arrived and met the other one, MAKER if it rested."""
-    return "TAKER" if order.side == trade.taker_side else "MAKER"
+def role(side: str, trade: Trade) -> answers.Role:
+    """TAKER if the order of that side arrived and met the other one, MAKER if it rested."""
+    return "TAKER" if side == trade.taker_side else "MAKER"
 
 
-def fee(order: Order, trade: Trade) -> Decimal:
-    """The order's fee for the trade, in the asset that it received."""
-    paid: Decimal = trade.buyer_fee if order.side == "BUY" else trade.seller_fee
+def fee(side: str, trade: Trade) -> Decimal:
+    """The fee of the order of that side, in the asset that it received."""
+    paid: Decimal = trade.buyer_fee if side == Side.BUY else trade.seller_fee
     return paid

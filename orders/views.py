@@ -1,8 +1,6 @@
 """Orders over REST."""
 
-from functools import partial
-
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -34,17 +32,15 @@ from base.web.rules import one_of
 from base.web.values import AsOf, parse_id
 from core.types import ACTIVE_PHASES, Phase, Side, Status
 from markets.answers import Symbol
-from markets.models import Market, Trade
+from markets.models import Market
 from markets.newest import newest_events, newest_events_of
 from markets.services import known_market
 from orders import answers, log, services
 from orders.accounts import CANCEL_PERMISSION, cancel_order_as_operator
-from orders.models import Order, OrderEvent
+from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
     represent_accepted,
-    represent_event,
-    represent_fill,
     represent_order,
     represent_result,
 )
@@ -56,7 +52,7 @@ TAG, STREAMS = "orders", "streams"
 _LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
 _BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
-_OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
+OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
 
 
 class OrdersView(APIView):
@@ -95,7 +91,7 @@ class OrdersView(APIView):
     @Call(
         *(TAG, "listOrders", "Own orders, newest first", list[answers.Order]),
         query=(
-            _OF_MARKET,
+            OF_MARKET,
             Query("side", one_of(Side), "Those of this side."),
             Query("status", one_of(Status), "Those with this status."),
             Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
@@ -115,11 +111,11 @@ class OrdersView(APIView):
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
         text="Each cancel is queued behind what came before it; the outcome is an event.",
         status=202,
-        query=(_OF_MARKET, OLD_USER_ID),
+        query=(OF_MARKET, OLD_USER_ID),
     )
     def delete(self, request: Request) -> Response:
-        symbol = _named_market(request)
-        cancelled = services.cancel_orders(_owner(request), symbol)
+        symbol = named_market(request)
+        cancelled = services.cancel_orders(owner_of(request), symbol)
         accepted: answers.AcceptedCancels = {"cancelled": cancelled}
         return answer(accepted, message="Cancels accepted for processing", code=202)
 
@@ -148,7 +144,7 @@ class OrderView(APIView):
     @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
-        return answer(represent_order(order), as_of=_as_of(order))
+        return answer(represent_order(order), as_of=as_of_order(order))
 
     @Call(
         *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
@@ -172,36 +168,10 @@ class OrderView(APIView):
 class ClientOrderView(APIView):
     @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,), as_of=True)
     def get(self, request: Request, client_order_id: str) -> Response:
-        order = services.orders_as_of().filter(user_id=_owner(request), client_order_id=client_order_id).first()
+        order = services.orders_as_of().filter(user_id=owner_of(request), client_order_id=client_order_id).first()
         if order is None:
             raise OrderNotFound(f"there is no order with clientOrderId {printable(client_order_id)}")
-        return answer(represent_order(order), as_of=_as_of(order))
-
-
-class FillsView(APIView):
-    @Call(
-        *(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill]),
-        query=(OLD_USER_ID,),
-        paged=True,
-        as_of=True,
-    )
-    def get(self, request: Request, order_id: str) -> Response:
-        order = own_order(request, order_id)
-        fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
-        return read_page(request, fills, partial(represent_fill, order), oldest_first=True, as_of=_as_of(order))
-
-
-class TimelineView(APIView):
-    @Call(
-        *(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent]),
-        query=(OLD_USER_ID,),
-        paged=True,
-        as_of=True,
-    )
-    def get(self, request: Request, order_id: str) -> Response:
-        order = own_order(request, order_id)
-        events = OrderEvent.objects.filter(order=order)
-        return read_page(request, events, represent_event, oldest_first=True, as_of=_as_of(order))
+        return answer(represent_order(order), as_of=as_of_order(order))
 
 
 class TicketView(APIView):
@@ -233,7 +203,7 @@ def own_order(request: Request, order_id: str) -> Order:
     """
     wanted = _known_id(order_id)
     if parameters(request)["user_id"] is not None:
-        return services.find_order(_owner(request), wanted)
+        return services.find_order(owner_of(request), wanted)
     try:
         return services.find_order(caller_id(request), wanted)
     except OrderNotFound:
@@ -244,7 +214,7 @@ def own_order(request: Request, order_id: str) -> Order:
         return order
 
 
-def _as_of(order: Order) -> AsOf:
+def as_of_order(order: Order) -> AsOf:
     """What an answer about the order includes, and what is read after it."""
     return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
 
@@ -252,7 +222,7 @@ def _as_of(order: Order) -> AsOf:
 def _cancel(request: Request, order_id: str) -> Order:
     """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
     try:
-        return services.cancel_order(_owner(request), _known_id(order_id))
+        return services.cancel_order(owner_of(request), _known_id(order_id))
     except OrderNotFound:
         order = own_order(request, order_id)
     permitted(request, CANCEL_PERMISSION)
@@ -266,7 +236,7 @@ def _known_id(order_id: str) -> int:
     return wanted
 
 
-def _owner(request: Request) -> int:
+def owner_of(request: Request) -> int:
     """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
     asked_for = parameters(request)["user_id"]
     if asked_for is None:
@@ -296,8 +266,8 @@ def _asked(
 def _filtered(request: Request) -> QuerySet[Order]:
     """The caller's orders, narrowed by the query. Raises MarketNotFound."""
     asked = parameters(request)
-    orders = in_window(request, Order.objects.filter(user_id=_owner(request)))
-    symbol = _named_market(request)
+    orders = in_window(request, Order.objects.filter(user_id=owner_of(request)))
+    symbol = named_market(request)
     if symbol is not None:
         orders = orders.filter(market_id=symbol)
     orders = orders.filter(**{name: asked[name] for name in ("side", "status") if asked[name] is not None})
@@ -306,7 +276,7 @@ def _filtered(request: Request) -> QuerySet[Order]:
     return orders
 
 
-def _named_market(request: Request) -> str | None:
+def named_market(request: Request) -> str | None:
     """The market that the query names, None for all. Raises MarketNotFound."""
     symbol = parameters(request)["symbol"]
     return None if symbol is None else known_market(symbol).symbol

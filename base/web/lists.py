@@ -1,6 +1,6 @@
 """Lists that are read in pages, newest first or oldest first, and within a window of time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -14,7 +14,7 @@ from base.web.values import AsOf
 
 M = TypeVar("M", bound=Model)
 # Reads a page: what comes after the cursor, at most so much, with the cursor of the next page if there is one.
-Page = tuple[list[Mapping[str, Any]], int | None]
+Page = tuple[Sequence[Mapping[str, Any]], int | None]
 PageReader = Callable[[int | None, int], Page]
 
 

@@ -57,6 +57,7 @@ def test_every_call_answers_as_described(world: World):
     call(alice, "GET", "/orders/client/mine")
     call(bob, "GET", f"/orders/{bob.get('/orders')[0]['orderId']}/trades")
     call(alice, "GET", f"/orders/{order}/events?limit=1")
+    call(alice, "GET", "/fills?limit=1")
     call(alice, "POST", "/orders/batch", {"orders": [LIMIT, {}, 1, {**LIMIT, "clientOrderId": "mine"}]}, 202)
     call(alice, "DELETE", f"/orders/{order}", status=202)
     call(alice, "DELETE", "/orders?symbol=BTC-USD", status=202)
