@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +17,7 @@ from balances.services import transfer
 from base.web.answers import answer, body
 from base.web.authentication import IsStaff, caller_id
 from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
+from base.web.exports import Export
 from base.web.forms import Form
 from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
@@ -77,8 +79,9 @@ class LedgerView(APIView):
         query=WINDOW,
         paged=True,
         as_of=True,
+        csv=Export("ledger.csv", answers.LedgerEntry),
     )
-    def get(self, request: Request, user_id: str, currency: str) -> Response:
+    def get(self, request: Request, user_id: str, currency: str) -> HttpResponseBase:
         owner, asset = readable_user_id(request, user_id), known_asset(currency)
         as_of = newest_events_with(asset.code)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=asset)

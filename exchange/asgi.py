@@ -18,6 +18,7 @@ rest: Any = WSGIMiddleware(wsgi, workers=10)
 
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
+from base.streams.cross_origin import CrossOrigin  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
 from orders.feed import PARAMETERS, OrderEventLog, open_order_feed  # noqa: E402
@@ -35,7 +36,7 @@ class ExchangeEventLog(OrderEventLog):
 
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
-order_status = StreamApplication(hub, open_order_feed, PARAMETERS)
+order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +46,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and scope["path"] == ORDER_STATUS_PATH:
         await order_status(scope, receive, send)
     elif scope["type"] == "http" and (symbol := _followed(scope["path"])):
-        await StreamApplication(hub, partial(open_market_feed, symbol))(scope, receive, send)
+        market = StreamApplication(hub, partial(open_market_feed, symbol))
+        await CrossOrigin(market, is_public=True)(scope, receive, send)
     elif scope["type"] == "http":
         await rest(_clean(scope), receive, send)
     else:

@@ -79,3 +79,13 @@ def parse_proxies(name: str, number: int) -> int:
     if number < 0:
         raise ImproperlyConfigured(f"{name} is {number}, it must not be negative")
     return number
+
+
+def parse_origins(name: str, origins: Collection[str]) -> frozenset[str]:
+    """Origins as browsers send them. Raises ImproperlyConfigured for any other, which would never match."""
+    for origin in origins:
+        if not re.fullmatch(
+            r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", origin, re.ASCII
+        ):
+            raise ImproperlyConfigured(f"{name} has {origin!r}, an origin is https://name or https://name:port")
+    return frozenset(origins)

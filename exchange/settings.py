@@ -19,7 +19,7 @@ from base.storage.redis import (
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
-from exchange.environment import between, choice, env, parse_proxies, parse_rate, read_address, read_link
+from exchange.environment import between, choice, env, parse_origins, parse_proxies, parse_rate, read_address, read_link
 
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
@@ -53,6 +53,8 @@ if SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Sites whose pages may read what is private; what is public may be read by all.
+CORS_ORIGINS = parse_origins("CORS_ORIGINS", env.list("CORS_ORIGINS", default=[]))
 
 INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
@@ -65,6 +67,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "base.web.middleware.Counting",
+    # Before the rate limit, because a browser's preflight is no request of its user's.
+    "base.web.exposure.Exposure",
     # Before what may refuse, because every answer has the headers of the rate limit.
     "base.web.middleware.RateLimit",
     "base.web.middleware.Sessions",
@@ -204,6 +208,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["base.web.answers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "base.web.exports.ByCall",
     "DEFAULT_METADATA_CLASS": "base.web.answers.AllowedMethods",
     "EXCEPTION_HANDLER": "base.web.answers.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -212,6 +217,9 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+# Lists as CSV: how many a process writes at the same time, and how long one may take.
+EXPORTS_MAX = between("EXPORTS_MAX", 2, 1)
+EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
 # How many entries at the end of X-Forwarded-For were written by proxies of our own.

@@ -3,6 +3,7 @@
 import time
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -75,7 +76,7 @@ class TradesView(APIView):
     permission_classes = [AllowAny]
 
     @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=WINDOW, paged=True)
-    def get(self, request: Request, symbol: str) -> Response:
+    def get(self, request: Request, symbol: str) -> HttpResponseBase:
         tape: QuerySet[Trade] = Trade.objects.filter(market=known_market(symbol))
         return read_page(request, in_window(request, tape, "sequence"), represent_trade, key="sequence")
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 
 from base.storage.bulk import batched
-from base.web.lists import Page, PageReader
+from base.web.exports import Page, PageReader
 from core.types import Side
 from markets.models import Trade
 from orders.models import Order

@@ -3,11 +3,12 @@
 from functools import partial
 
 from django.db.models import Q
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.errors import OrderNotFound
+from base.web.exports import Export
 from base.web.lists import answer_page, in_window, read_page
 from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, WINDOW, Query, parameters
@@ -29,7 +30,7 @@ class OrderFillsView(APIView):
         paged=True,
         as_of=True,
     )
-    def get(self, request: Request, order_id: str) -> Response:
+    def get(self, request: Request, order_id: str) -> HttpResponseBase:
         order = own_order(request, order_id)
         fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
         represent = partial(represent_fill, order.side)
@@ -48,8 +49,9 @@ class FillsView(APIView):
         ),
         paged=True,
         as_of=True,
+        csv=Export("fills.csv", answers.Fill),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         symbol = named_market(request)
         halves = _halves(request, owner_of(request), symbol)
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
@@ -63,7 +65,7 @@ class TimelineView(APIView):
         paged=True,
         as_of=True,
     )
-    def get(self, request: Request, order_id: str) -> Response:
+    def get(self, request: Request, order_id: str) -> HttpResponseBase:
         order = own_order(request, order_id)
         events = OrderEvent.objects.filter(order=order)
         return read_page(request, events, represent_event, oldest_first=True, as_of=as_of_order(order))

@@ -1,6 +1,7 @@
 """Orders over REST."""
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,6 +25,7 @@ from base.web.errors import (
     TooManyOpenOrders,
     UserNotFound,
 )
+from base.web.exports import Export
 from base.web.forms import printable
 from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
@@ -100,8 +102,9 @@ class OrdersView(APIView):
         ),
         paged=True,
         as_of=True,
+        csv=Export("orders.csv", answers.Order),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponseBase:
         orders = _filtered(request)
         symbol = parameters(request)["symbol"]
         as_of = newest_events() if symbol is None else newest_events_of(symbol)

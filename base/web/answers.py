@@ -107,7 +107,11 @@ _FRAMEWORK: tuple[tuple[type[Exception], type[ExchangeError], str], ...] = (
     (exceptions.PermissionDenied, errors.StaffOnly, "only staff may do this"),
     (exceptions.MethodNotAllowed, errors.MethodNotAllowed, "this path does not take that method"),
     (exceptions.UnsupportedMediaType, errors.UnsupportedMediaType, "send application/json"),
-    (exceptions.NotAcceptable, errors.NotAcceptable, "only application/json is answered"),
+    (
+        exceptions.NotAcceptable,
+        errors.NotAcceptable,
+        "application/json is answered, and text/csv of the lists that have it",
+    ),
     (exceptions.ParseError, errors.MalformedBody, "the body cannot be read"),
 )
 

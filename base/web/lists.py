@@ -1,21 +1,19 @@
 """Lists that are read in pages, newest first or oldest first, and within a window of time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from base.storage.time_search import made_between
 from base.web.answers import answer
+from base.web.exports import Page, PageReader, asked_for, export_of, stream_csv
 from base.web.queries import parameters
 from base.web.values import AsOf
 
 M = TypeVar("M", bound=Model)
-# Reads a page: what comes after the cursor, at most so much, with the cursor of the next page if there is one.
-Page = tuple[Sequence[Mapping[str, Any]], int | None]
-PageReader = Callable[[int | None, int], Page]
 
 
 def read_page(
@@ -26,14 +24,17 @@ def read_page(
     oldest_first: bool = False,
     key: str = "pk",
     as_of: AsOf | None = None,
-) -> Response:
+) -> HttpResponseBase:
     """One page of the rows, in the order of their keys, as `answer_page` answers it."""
     return answer_page(request, by_key(rows, represent, oldest_first=oldest_first, key=key), as_of=as_of)
 
 
-def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None) -> Response:
-    """One page as a list, with `nextCursor` beside it in the envelope: null on the last page."""
-    asked = parameters(request)
+def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None) -> HttpResponseBase:
+    """One page as a list, with `nextCursor` beside it in the envelope, null on the last page; or all pages as CSV."""
+    asked, export = parameters(request), export_of(request)
+    if export is not None and asked_for(request, asked["format"]):
+        limit = asked["limit"] if "limit" in request.query_params else None
+        return stream_csv(request, export, read, asked["cursor"], limit)
     found, cursor = read(asked["cursor"], asked["limit"])
     response = answer(found, as_of=as_of)
     response.data["nextCursor"] = None if cursor is None else str(cursor)

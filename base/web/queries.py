@@ -156,6 +156,7 @@ INSTANT = Rule(
     },
     TEXT,
 )
+_FORMATS = core_schema.literal_schema(["json", "csv"])
 _FLAGS = core_schema.literal_schema(["true", "false"])
 TRUE_OR_FALSE = Rule(
     core_schema.no_info_after_validator_function(lambda word: word == "true", _FLAGS),
@@ -166,6 +167,11 @@ TRUE_OR_FALSE = Rule(
 WINDOW = (
     Query("startTime", INSTANT, "Those made at it or later. ISO 8601, or milliseconds since 1970."),
     Query("endTime", INSTANT, "Those made before it. ISO 8601, or milliseconds since 1970."),
+)
+FORMAT = Query(
+    "format",
+    Rule(_FORMATS, {"literal_error": ("INVALID_CHOICE", "must be json or csv")}),
+    "`csv`, as `Accept: text/csv`: all rows, or `limit` of them, without an envelope.",
 )
 CURSOR = Query("cursor", _CURSOR, "The `nextCursor` of the page before.")
 OLD_USER_ID = Query(

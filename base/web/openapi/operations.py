@@ -11,9 +11,12 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.request import Request
 
 from base.web import errors
+from base.web.exports import MEDIA_TYPE as CSV
+from base.web.exports import Export
+from base.web.exposure import lets_in
 from base.web.forms import Form
 from base.web.openapi.refusals import Refused
-from base.web.queries import CURSOR, TEXT, TICKET_PARAMETER, Parameters, Query, keep_parameters, limit
+from base.web.queries import CURSOR, FORMAT, TEXT, TICKET_PARAMETER, Parameters, Query, keep_parameters, limit
 from base.web.values import AS_OF, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
@@ -58,6 +61,7 @@ class Call:
     examples: Mapping[str, dict[str, Any]] | None = None
     paged: bool = False
     as_of: bool = False
+    csv: Export | None = None
     replayable: bool = False
     refusals: tuple[Refused, ...] = ()
 
@@ -75,7 +79,8 @@ class Call:
 
     @property
     def parameters(self) -> tuple[Query, ...]:
-        return (*self.query, limit(), CURSOR) if self.paged else self.query
+        query = self.query if self.csv is None else (*self.query, FORMAT)
+        return (*query, limit(), CURSOR) if self.paged else query
 
     def operation(self, security: list[Any], callers: tuple[Refused, ...]) -> Schema:
         """The call for callers who sign in by `security`, others being refused as in `callers`."""
@@ -121,29 +126,25 @@ def _answered(call: Call) -> Schema:
     """The response of the call. Where there is nothing to say, it has no body."""
     if call.data is None:
         return {"description": call.summary, "content": {}}
-    return answered(call.summary, JSON, _envelope(call.data, call.status, is_paged=call.paged, has_as_of=call.as_of))
+    envelope = _envelope(call.data, call.status, is_paged=call.paged, has_as_of=call.as_of)
+    response = answered(call.summary, JSON, envelope)
+    if call.csv is not None:
+        response["content"][CSV] = {"schema": TEXT}
+    return response
 
 
 def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:
     """How callers sign in, and how others are refused: as the view's own permissions let them in."""
     if not view.authentication_classes:
         return NOBODY, ()
-    if _lets_in(view, method, AnonymousUser()):
+    if lets_in(view, method, AnonymousUser()):
         # Whoever brings a token must bring a good one.
         return [{BEARER: []}, {}], (errors.NotAuthenticated,)
-    if _lets_in(view, method, SimpleNamespace(is_authenticated=True, is_staff=False)):
+    if lets_in(view, method, SimpleNamespace(is_authenticated=True, is_staff=False)):
         return [{BEARER: []}], (errors.NotAuthenticated,)
     clerk = SimpleNamespace(is_authenticated=True, is_staff=True, has_perm=lambda _: False)
     more = () if _lets_in(view, method, clerk) else (errors.PermissionRequired,)
     return [{BEARER: []}], (errors.NotAuthenticated, errors.StaffOnly, *more)
-
-
-def _lets_in(view: Any, method: str, user: Any) -> bool:
-    request = SimpleNamespace(method=method, user=user)
-    try:
-        return all(permission.has_permission(request, view) for permission in view.get_permissions())
-    except errors.ExchangeError:
-        return False
 
 
 def operation(

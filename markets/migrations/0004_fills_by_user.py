@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0002_status_choices'),
+        ('markets', '0003_limits'),
     ]
 
     operations = [

@@ -1,0 +1,36 @@
+"""Pages of other origins, and the streams: the public ones for all, a user's own for those of CORS_ORIGINS."""
+
+import pytest
+
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
+from tests.integration.stream.cast import Cast, connect
+from tests.integration.stream.client import StreamClient
+from tests.integration.test_exposure import OTHER, OURS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_who_may_read_and_keep_a_stream(cast: Cast, port: int, settings) -> None:
+    settings.CORS_ORIGINS = frozenset({OURS})
+    for origin, allowed in ((OURS, OURS), (OTHER, None)):
+        with connect(port, cast.alice, Origin=origin) as client:
+            assert (client.status, client.headers.get("access-control-allow-origin")) == (200, allowed)
+            assert client.headers["cache-control"] == "no-store"
+        with connect(port, path=f"{MARKET_PATH}BTC-USD", Origin=origin) as client:
+            assert (client.status, client.headers["access-control-allow-origin"]) == (200, "*")
+        with connect(port, Origin=origin) as client:
+            assert (client.status, client.headers.get("access-control-allow-origin")) == (401, allowed)
+            assert client.headers["cache-control"] == "no-store"
+
+
+def test_preflights(cast: Cast, port: int, settings) -> None:
+    settings.CORS_ORIGINS = frozenset({OURS})
+    for path, origin, allowed in (
+        (ORDER_STATUS_PATH, OURS, OURS),
+        (ORDER_STATUS_PATH, OTHER, None),
+        (f"{MARKET_PATH}BTC-USD", OTHER, "*"),
+    ):
+        asked = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        with StreamClient(port, path, method="OPTIONS", **asked) as client:
+            assert (client.status, client.headers.get("access-control-allow-origin")) == (204, allowed)
+            assert "x-ratelimit-limit" not in client.headers
