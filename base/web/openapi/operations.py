@@ -143,7 +143,7 @@ def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:
     if lets_in(view, method, SimpleNamespace(is_authenticated=True, is_staff=False)):
         return [{BEARER: []}], (errors.NotAuthenticated,)
     clerk = SimpleNamespace(is_authenticated=True, is_staff=True, has_perm=lambda _: False)
-    more = () if _lets_in(view, method, clerk) else (errors.PermissionRequired,)
+    more = () if lets_in(view, method, clerk) else (errors.PermissionRequired,)
     return [{BEARER: []}], (errors.NotAuthenticated, errors.StaffOnly, *more)
 
 
