@@ -17,9 +17,10 @@ wsgi: Any = get_wsgi_application()
 rest: Any = WSGIMiddleware(wsgi, workers=10)
 
 from base.storage.checks import log_servers_away  # noqa: E402
-from base.streams.application import Receive, Scope, Send, StreamApplication  # noqa: E402
+from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
+from base.streams.request import Receive, Scope, Send  # noqa: E402
 from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
 from orders.feed import PARAMETERS, OrderEventLog, open_order_feed  # noqa: E402
 

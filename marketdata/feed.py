@@ -16,6 +16,7 @@ from django.utils import timezone
 from base.streams import Message
 from base.streams.conflation import Conflator
 from base.streams.gap_detector import Position
+from base.streams.hub import HasAll
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
 from base.streams.threads import Shared
@@ -126,6 +127,10 @@ class MarketFeed:
             return False
         self._last_sent[kind] = data
         return True
+
+    def bookmark(self, kind: str, message_id: str, has_all: HasAll | None) -> str:
+        """Never asked, because no message of a market has an id."""
+        return message_id
 
     def _state(self, depth: OrderBook, since: float) -> list[Message]:
         ticker = readings(self._symbol).ticker.read(since)

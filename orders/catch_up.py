@@ -1,81 +1,104 @@
 """The events that a stream or its client missed, read from the database.
 
-A market's events are numbered in the order in which they were committed. Events of different markets have no common
-number, so their times decide which of them came later, with a margin. Because of the margin a client may receive an
-event twice, and never misses one.
+A market's events are numbered in the order in which they were committed, and events of different markets have no common
+order. So a bookmark has a number for each market, and no clock decides anything.
 """
 
+import heapq
 import time
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from itertools import groupby
 
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from base.streams.bookmark import MOST_LOGS, read_bookmark
 from base.streams.gap_detector import Position
-from base.streams.messages import split_id
 from markets.models import Market
 from orders.models import OrderEvent
 
 REPLAY_LIMIT = 1000
-# A transaction may commit later than one of another market that began after it. No transaction lasts longer than this.
-OVERLAP = timedelta(seconds=10)
-# Bounds the rows that are read where the sequence decides. The database's clock never steps back further than this.
-CLOCK_STEP = timedelta(seconds=60)
-MARKETS_LIMIT = 200
 
 
 class UnknownEvent(Exception):
-    """The user has no event with this id."""
+    """The bookmark names an event that is not the user's, or leaves out a market in which the user had some."""
 
 
 class TooManyMissed(Exception):
     """More was missed than a stream sends: the client must read REST again."""
 
 
-def missed_events(user_id: int, last_event_id: str, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
-    """The user's events after the last one that the client received, oldest first."""
-    place = split_id(last_event_id)
-    mine = OrderEvent.objects.filter(user_id=user_id)
-    last = mine.filter(market_id=place[0], sequence=place[1]).first() if place else None
+def missed_events(user_id: int, bookmark: str, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
+    """The user's events after the bookmark, in each market oldest first. Raises UnknownEvent and TooManyMissed."""
+    last = read_bookmark(bookmark)
     if last is None:
-        raise UnknownEvent(last_event_id[:100])
-    same_market = Q(market_id=last.market_id, sequence__gt=last.sequence)
-    others = ~Q(market_id=last.market_id) & Q(created_at__gte=last.created_at - OVERLAP)
-    return _oldest(user_id, last.created_at - CLOCK_STEP, same_market | others, limit)
+        raise UnknownEvent(bookmark[:100])
+    newest = newest_numbers(user_id)
+    latest = _latest_of(user_id, last)
+    moved = {log: last.get(log, 0) for log, sequence in newest.items() if sequence > last.get(log, 0)}
+    begun = [log for log in moved if log not in last]
+    # Where the user had events before the bookmark, the client may have any of them.
+    if begun and _first_of(user_id, begun) <= latest:
+        raise UnknownEvent(bookmark[:100])
+    return _after(user_id, moved, limit)
 
 
 def events_between(user_id: int, since: Position, newest: Position, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
-    """The user's events after `since`, in the markets that moved until `newest`, oldest first."""
-    moved = [log for log, sequence in newest.newest.items() if sequence > since.newest.get(log, 0)]
-    if not moved:
-        return []
-    if len(moved) > MARKETS_LIMIT:
-        raise TooManyMissed(user_id)
-    after = Q()
-    for log in moved:
-        after |= Q(market_id=log, sequence__gt=since.newest.get(log, 0))
-    return _oldest(user_id, since.at - CLOCK_STEP, after, limit)
+    """The user's events after `since`, in the markets that moved until `newest`. Raises TooManyMissed."""
+    moved = {log: since.newest.get(log, 0) for log, sequence in newest.newest.items()}
+    return _after(user_id, {log: last for log, last in moved.items() if newest.newest[log] > last}, limit)
 
 
 def current_position() -> Position:
     """The last event number of each market. One query, with one entry of an index for each market."""
     read_at = time.monotonic()
     newest = OrderEvent.objects.filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
-    rows = list(Market.objects.annotate(newest=Subquery(newest), now=Now()).values_list("symbol", "newest", "now"))
-    instant = min((now for _, _, now in rows), default=timezone.now() - CLOCK_STEP)
-    return Position({symbol: sequence or 0 for symbol, sequence, _ in rows}, instant, read_at)
+    rows = Market.objects.annotate(newest=Subquery(newest)).values_list("symbol", "newest")
+    return Position({symbol: sequence or 0 for symbol, sequence in rows}, read_at)
 
 
-def newest_event_id(user_id: int) -> str | None:
-    """The id of the user's last event: a new client that is cut off catches up from there."""
-    newest = OrderEvent.objects.filter(user_id=user_id).order_by("-created_at", "-id").first()
-    return newest.event_id if newest else None
+def newest_numbers(user_id: int) -> dict[str, int]:
+    """The number of the user's last event in each market in which there is one."""
+    theirs = _of(user_id).filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
+    rows = Market.objects.annotate(newest=Subquery(theirs)).values_list("symbol", "newest")
+    return {symbol: sequence for symbol, sequence in rows if sequence is not None}
 
 
-def _oldest(user_id: int, earliest: datetime, after: Q, limit: int) -> list[OrderEvent]:
-    mine = OrderEvent.objects.filter(after, user_id=user_id, created_at__gte=earliest)
-    found = list(mine.order_by("created_at", "id")[: limit + 1])
+def _latest_of(user_id: int, last: Mapping[str, int]) -> int:
+    """The largest key of the events that the bookmark names. Raises UnknownEvent if one is not the user's."""
+    named = Q()
+    for log, sequence in last.items():
+        named |= Q(market_id=log, sequence=sequence)
+    keys = list(_of(user_id).filter(named).values_list("pk", flat=True)) if last else []
+    if len(keys) < len(last):
+        raise UnknownEvent(user_id)
+    return max(keys, default=0)
+
+
+def _first_of(user_id: int, logs: list[str]) -> int:
+    """The smallest key of the user's first events in these markets."""
+    firsts = _of(user_id).filter(market=OuterRef("pk")).order_by("sequence").values("pk")[:1]
+    first: int = min(
+        Market.objects.filter(pk__in=logs).annotate(first=Subquery(firsts)).values_list("first", flat=True)
+    )
+    return first
+
+
+def _after(user_id: int, last: Mapping[str, int], limit: int) -> list[OrderEvent]:
+    """The user's events after the number that is given for each market."""
+    if not last:
+        return []
+    if len(last) > MOST_LOGS:
+        raise TooManyMissed(user_id)
+    after = Q()
+    for log, sequence in last.items():
+        after |= Q(market_id=log, sequence__gt=sequence)
+    found = list(_of(user_id).filter(after).order_by("market_id", "sequence")[: limit + 1])
     if len(found) > limit:
         raise TooManyMissed(user_id)
-    return found
+    markets = [list(events) for _, events in groupby(found, key=lambda event: event.market_id)]
+    # By their keys, which show about what a user did first; within a market the sequence stays.
+    return list(heapq.merge(*markets, key=lambda event: event.pk))
+
+
+def _of(user_id: int) -> QuerySet[OrderEvent]:
+    return OrderEvent.objects.filter(user_id=user_id)

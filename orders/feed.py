@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from base.streams import Message, publish
+from base.streams.bookmark import Bookmark, read_bookmark
 from base.streams.gap_detector import Position
-from base.streams.messages import RESET
+from base.streams.hub import HasAll
+from base.streams.messages import RESET, split_id
 from base.streams.publisher import Write
 from base.streams.request import StreamRequest
 from base.streams.signin import Permit, account_named, sign_in
@@ -14,7 +16,7 @@ from base.web.queries import LAST_EVENT_ID, OLD_USER_ID, TICKET_PARAMETER
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
-from orders.representation import from_rows, order_channel
+from orders.representation import ORDER_STATUS_UPDATE, from_rows, order_channel
 
 # What the query string of the stream may hold.
 PARAMETERS = (TICKET_PARAMETER, LAST_EVENT_ID, OLD_USER_ID)
@@ -45,7 +47,10 @@ _shared_position = Shared(catch_up.current_position)
 
 
 class OrderFeed:
-    """What one stream sends of a user's orders. Everything up to `_position` was sent, or came before the stream."""
+    """What one stream sends of a user's orders. Everything up to `_position` was sent, or came before the stream.
+
+    `_received` goes beyond it where everything in between was received. `_bookmark` is what the client has.
+    """
 
     def __init__(self, user_id: int, last_event_id: str | None, permit: Permit) -> None:
         self.user_id = user_id
@@ -53,16 +58,19 @@ class OrderFeed:
         self.permit = permit
         self._last_event_id = last_event_id
         self._position = Position()
+        self._received: dict[str, int] = {}
+        self._bookmark = Bookmark({})
 
     def opening(self, since: float) -> list[Message]:
         """`connected`, then the events after the last one that the client received."""
         self._position = _shared_position.read(since)
         if self._last_event_id is None:
-            return [self._connected(catch_up.newest_event_id(self.user_id))]
+            return [self._connected(self._newest())]
         try:
             events = catch_up.missed_events(self.user_id, self._last_event_id)
         except (catch_up.UnknownEvent, catch_up.TooManyMissed) as reason:
             return [self._connected(None), self._reset(reason)]
+        self._bookmark = Bookmark(read_bookmark(self._last_event_id) or {})
         return [self._connected(None), *self._stored(events)]
 
     def missed(self, since: float) -> list[Message]:
@@ -81,6 +89,19 @@ class OrderFeed:
     def is_new(self, kind: str, data: str) -> bool:
         return True
 
+    def bookmark(self, kind: str, message_id: str, has_all: HasAll | None) -> str:
+        place = split_id(message_id)
+        if kind != ORDER_STATUS_UPDATE or place is None:
+            # Of a greeting or a reset: from here on the client has all that it needs.
+            self._bookmark = Bookmark(read_bookmark(message_id) or {})
+            return message_id
+        log, sequence = place
+        settled = max(self._position.newest.get(log, 0), self._received.get(log, 0))
+        if has_all is not None and (sequence <= settled or has_all(log, settled, sequence)):
+            self._received[log] = max(settled, sequence)
+            self._bookmark.move(log, sequence)
+        return self._bookmark.text(log)
+
     def _connected(self, event_id: str | None) -> Message:
         """With an id, so that a client which is cut off before its first event can catch up from there."""
         return self._message("connected", {"userId": self.user_id}, event_id)
@@ -88,7 +109,11 @@ class OrderFeed:
     def _reset(self, reason: Exception) -> Message:
         """With the id to go on from, because with the old one each reconnection would end in a reset again."""
         data = {"reason": "TOO_MANY_MISSED" if isinstance(reason, catch_up.TooManyMissed) else "UNKNOWN_EVENT"}
-        return self._message(RESET, data, catch_up.newest_event_id(self.user_id) or "")
+        return self._message(RESET, data, self._newest())
+
+    def _newest(self) -> str:
+        """The bookmark of a client that needs nothing from before."""
+        return Bookmark(catch_up.newest_numbers(self.user_id)).text()
 
     def _message(self, kind: str, data: dict[str, Any], event_id: str | None) -> Message:
         return Message(order_channel(self.user_id), kind, data, event_id)
@@ -110,4 +135,5 @@ def open_order_feed(request: StreamRequest) -> OrderFeed:
     user, permit = sign_in(request)
     request.meter.count(user)
     user_id = account_named(user, request.query.get("userId"))
+    permit.open(order_channel(user_id))
     return OrderFeed(user_id, request.last_event_id, permit)

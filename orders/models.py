@@ -123,7 +123,7 @@ class OrderEvent(models.Model):
     class Meta:
         db_table = "order_events"
         constraints = [UniqueConstraint(fields=["market", "sequence"], name="event_market_sequence")]
-        indexes = [Index(fields=["user", "created_at"], name="event_user_time")]
+        indexes = [Index(fields=["user", "market", "sequence"], name="event_user_place")]
 
     def __str__(self) -> str:
         return self.event_id

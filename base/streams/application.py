@@ -11,21 +11,17 @@ import functools
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from django.conf import settings
 from django_eventstream.utils import sse_encode_event
-from django_eventstream.views import Listener
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from base.streams.delivery_log import DeliveryLog
-from base.streams.hub import Feed, Hub, stream_kind
-from base.streams.messages import RESET, Message, data_text
-from base.streams.request import StreamRequest
+from base.streams.hub import Feed, Hub
+from base.streams.open_stream import OpenStream, Told
+from base.streams.request import Receive, Scope, Send, StreamRequest
 from base.streams.threads import in_thread
-from base.telemetry import metrics
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.web.errors import (
     ExchangeError,
@@ -41,23 +37,17 @@ logger = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
     (b"x-accel-buffering", b"no"),
 ]
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 15.0
 # A client that takes nothing for so long is gone, or only costs memory.
 SEND_SECONDS = 30.0
-# The pause before the event log is read again after the database failed.
-READ_AGAIN_SECONDS = 2.0
-# So many ids are remembered, because a message that was both received and read must be sent once.
-REMEMBERED_IDS = 2000
 
 
 class StreamApplication:
@@ -88,9 +78,10 @@ class StreamApplication:
             return await _refuse(send, refusal, request)
         try:
             bind_contextvars(userId=feed.user_id)
-            return await self._open(_Stream(self._hub, feed, listener), request, receive, send)
+            return await self._open(OpenStream(self._hub, feed, listener), request, receive, send)
         finally:
             self._hub.leave(listener)
+            await _leave(feed)
 
     def _admit(self, request: StreamRequest) -> Feed:
         try:
@@ -102,7 +93,7 @@ class StreamApplication:
             # A caller who was refused before signing in is counted too. Above the limit, 429 replaces that refusal.
             request.meter.count(None)
 
-    async def _open(self, stream: "_Stream", request: StreamRequest, receive: Receive, send: Send) -> int:
+    async def _open(self, stream: OpenStream, request: StreamRequest, receive: Receive, send: Send) -> int:
         await self._hub.settled()
         try:
             opening = await _read(stream.feed.opening, time.monotonic())
@@ -113,10 +104,10 @@ class StreamApplication:
         try:
             headers = [*STREAM_HEADERS, *_limit_headers(request)]
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
-            await _send_body(send, stream.first_bytes(opening))
+            await _send_body(send, _first_bytes(stream.opened(opening)))
             logger.info("stream opened")
             stream.delivery_log.taken()
-            await stream.run(send, gone)
+            await _serve(stream, send, gone)
             await _send_body(send, b"", more=False)
         except TimeoutError:
             logger.info("a client of user %s takes nothing, its stream ends", stream.feed.user_id or "nobody")
@@ -130,100 +121,32 @@ class StreamApplication:
         return 200
 
 
-class _Stream:
-    """One open stream: it sends its client what its listener received."""
+def _first_bytes(opening: Iterable[Told]) -> bytes:
+    retry = random.randint(1000, 3000)  # noqa: S311
+    return f"retry: {retry}\n".encode() + _encoded(opening)
 
-    def __init__(self, hub: Hub, feed: Feed, listener: Listener) -> None:
-        self.feed = feed
-        self.listener = listener
-        self._hub = hub
-        kind = stream_kind(feed)
-        self._events, self._resets = metrics.STREAM_EVENTS.labels(kind), metrics.STREAM_RESETS.labels(kind)
-        self.delivery_log = DeliveryLog()
-        self._sent: dict[tuple[str, str], None] = {}
-        self._confirmed = hub.checkpoint
-        # While something that was missed could not be read, the position of the feed must not move on.
-        self._is_behind = False
-        life = settings.STREAM_MAX_SECONDS
-        # Spread, so that clients that connected together do not all connect again together.
-        self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
 
-    def first_bytes(self, opening: Iterable[Message]) -> bytes:
-        retry = random.randint(1000, 3000)  # noqa: S311
-        return f"retry: {retry}\n".encode() + self._encoded(opening)
+async def _serve(stream: OpenStream, send: Send, gone: "asyncio.Future[None]") -> None:
+    """Send until the client is gone, the time is over, or the hub ends the stream."""
+    while not gone.done() and not stream.is_over:
+        is_woken = await stream.woken(KEEP_ALIVE_SECONDS)
+        if stream.is_ended or not await stream.keeps_its_ticket():
+            return
+        body = _encoded(await stream.next()) if is_woken else KEEP_ALIVE
+        if body:
+            await _send_body(send, body)
+            stream.delivery_log.taken()
 
-    async def run(self, send: Send, gone: "asyncio.Future[None]") -> None:
-        """Send until the client is gone, the time is over, or the hub ends the stream."""
-        while not gone.done() and time.monotonic() < self._ends_at:
-            is_woken = await self._woken()
-            if self.listener.error:
-                return
-            body = await self._next() if is_woken else KEEP_ALIVE
-            if body:
-                await _send_body(send, body)
-                self.delivery_log.taken()
 
-    async def _woken(self) -> bool:
-        longest = min(KEEP_ALIVE_SECONDS, max(self._ends_at - time.monotonic(), 0.0))
-        try:
-            async with asyncio.timeout(longest):
-                await self.listener.aevent.wait()
-        except TimeoutError:
-            return False
-        return True
+def _encoded(messages: Iterable[Told]) -> bytes:
+    return b"".join(map(_encode, messages))
 
-    async def _next(self) -> bytes:
-        """What was received since the last time, and what the event log holds if something may have been missed."""
-        queued, must_catch_up = self._hub.take(self.listener)
-        if not must_catch_up:
-            # In this order: everything up to the checkpoint was in a queue by now, and this is all of the queue.
-            self._confirm()
-            return b"".join(self._received(event) for event in queued)
-        self._is_behind = True
-        try:
-            missed = await in_thread(self.feed.missed, time.monotonic())
-        except Exception as error:
-            logger.warning("a stream cannot read what it missed: %r", error)
-            asyncio.get_running_loop().call_later(READ_AGAIN_SECONDS, self._hub.must_catch_up, self.feed.channels)
-            return b"".join(self._received(event) for event in queued)
-        self._is_behind = False
-        # The event log is in order, so it comes first. A reset comes last: after it the client reads everything, and
-        # nothing older may follow.
-        if any(message.type == RESET for message in missed):
-            return b"".join(self._received(event) for event in queued) + self._encoded(missed)
-        return self._encoded(missed) + b"".join(self._received(event) for event in queued)
 
-    def _confirm(self) -> None:
-        checkpoint = self._hub.checkpoint
-        if checkpoint is not None and checkpoint is not self._confirmed and not self._is_behind:
-            self.feed.confirm(checkpoint)
-            self._confirmed = checkpoint
-
-    def _encoded(self, messages: Iterable[Message]) -> bytes:
-        return b"".join(self._encode(message.type, data_text(message.data), message.id) for message in messages)
-
-    def _received(self, event: Any) -> bytes:
-        if not self.feed.is_new(event.type, event.data):
-            return b""
-        return self._encode(event.type, event.data, event.id)
-
-    def _encode(self, kind: str, data: str, message_id: str | None) -> bytes:
-        if kind == RESET:
-            self._resets.inc()
-        if message_id is None:
-            self._events.inc()
-            return _encoded_for_all(kind, data)
-        if message_id:
-            if (kind, message_id) in self._sent:
-                return b""
-            self._sent[kind, message_id] = None
-            if len(self._sent) > REMEMBERED_IDS:
-                del self._sent[next(iter(self._sent))]
-            self.delivery_log.write(message_id, data)
-        self._events.inc()
-        text: str = sse_encode_event(kind, data, event_id=message_id)
-        # Only an empty id makes a client forget the id that it has.
-        return (f"id:\n{text}" if message_id == "" else text).encode()
+def _encode(told: Told) -> bytes:
+    if told.bookmark is None:
+        return _encoded_for_all(told.type, told.data)
+    text: str = sse_encode_event(told.type, told.data, event_id=told.bookmark)
+    return text.encode()
 
 
 @functools.lru_cache(maxsize=64)
@@ -242,6 +165,13 @@ async def _read(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
     except Exception as error:
         logger.exception("a stream could not be opened")
         raise Unavailable("the stream cannot be opened now, try again") from error
+
+
+async def _leave(feed: Feed) -> None:
+    """The client may come again at once, so this is done even while the server stops."""
+    if feed.permit is not None and feed.permit.ticket is not None:
+        with contextlib.suppress(Exception):
+            await asyncio.shield(in_thread(feed.permit.ticket.renew))
 
 
 async def _wait_until_gone(receive: Receive) -> None:

@@ -11,7 +11,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 from base.streams.messages import split_id
@@ -22,15 +21,13 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 # More than a second's messages add up only while the database cannot be read.
 RECEIVED_LIMIT = 100_000
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Position:
-    """The newest sequence number of each log at an instant of the database's clock; `read_at` is this process's."""
+    """The newest sequence number of each log. `read_at` is an instant of time.monotonic."""
 
     newest: Mapping[str, int] = field(default_factory=dict)
-    at: datetime = _LONG_AGO
     read_at: float = 0.0
 
     def is_behind(self, other: "Position") -> bool:
@@ -68,6 +65,8 @@ class GapDetector:
         self._generation = 0
         self._previous = Position()
         self._received: defaultdict[str, set[int]] = defaultdict(set)
+        # Of each log the first and the last number of those received last, among which none is missing.
+        self._runs: dict[str, tuple[int, int]] = {}
         self._is_failing = False
         self._wake = asyncio.Event()
 
@@ -78,6 +77,16 @@ class GapDetector:
             if len(self._received[log]) >= RECEIVED_LIMIT:
                 self._received[log].clear()
             self._received[log].add(sequence)
+            first, last = self._runs.get(log, (sequence, sequence))
+            if first - 1 <= sequence <= last + 1:
+                self._runs[log] = min(first, sequence), max(last, sequence)
+            elif sequence > last:
+                self._runs[log] = sequence, sequence
+
+    def has_all(self, log: str, after: int, last: int) -> bool:
+        """Whether all messages of the log after one number up to another were received, without a look at the log."""
+        run = self._runs.get(log)
+        return run is not None and run[0] <= after + 1 and last <= run[1]
 
     def begin_anew(self) -> None:
         """The subscription had a gap: look at once, and make every stream read."""
@@ -124,6 +133,7 @@ class GapDetector:
             return
         if newest.is_behind(self._previous):
             self._must_end()
+            self._runs.clear()
             self._settle(newest, newest)
             return
         if missed:
@@ -143,6 +153,7 @@ class GapDetector:
         self.checkpoint = checkpoint
         self._previous = newest
         received, self._received = self._received, defaultdict(set)
+        self._runs = {log: run for log, run in self._runs.items() if log in newest.newest}
         for log in newest.newest:
             settled = checkpoint.newest.get(log, 0)
             ahead = {sequence for sequence in received.get(log, ()) if sequence > settled}

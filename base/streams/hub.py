@@ -9,7 +9,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from django.conf import settings
@@ -33,6 +33,10 @@ logger = logging.getLogger(__name__)
 SUBSCRIBE_SECONDS = 1.0
 # The server itself waits for this without a limit.
 STOP_SECONDS = 3.0
+
+
+# Whether this process received all messages of a log after one number up to another.
+HasAll = Callable[[str, int, int], bool]
 
 
 class Feed(Protocol):
@@ -59,6 +63,12 @@ class Feed(Protocol):
 
     def is_new(self, kind: str, data: str) -> bool:
         """Whether a received message must still be sent. Called in the event loop."""
+
+    def bookmark(self, kind: str, message_id: str, has_all: HasAll | None) -> str:
+        """What the client keeps with this message, to go on after it. Called in the event loop, for each message.
+
+        It moves on only to a message before which nothing is missing. Without `has_all` it stays where it is.
+        """
 
     @property
     def permit(self) -> Permit | None:
@@ -128,6 +138,9 @@ class Hub(ListenerManager):  # type: ignore[misc]
             listener.channel_items = {}
             listener.overflow = False
         return self._conflator.condense(queued), must_catch_up
+
+    def has_all(self, log: str, after: int, last: int) -> bool:
+        return self._detector.has_all(log, after, last)
 
     def must_catch_up(self, channels: Iterable[str] | None = None) -> None:
         """Make the streams of these channels, or all streams, read the event log."""

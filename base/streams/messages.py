@@ -16,7 +16,7 @@ RESET = "stream-reset"
 
 
 class Message(NamedTuple):
-    """What is published on one channel. `id` is "LOG-SEQUENCE" of an event log; "" makes a client forget its own."""
+    """What is published on one channel. `id` is "LOG-SEQUENCE" of an event log, or a bookmark."""
 
     channel: str
     type: str

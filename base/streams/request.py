@@ -1,6 +1,6 @@
 """A request for a stream, read from the ASGI scope. Whatever the client sends, it can be read."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -8,6 +8,10 @@ from urllib.parse import parse_qsl
 from django.http.cookie import parse_cookie
 
 from base.web.ratelimit.meter import Meter
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class StreamRequest:
     meter: Meter
 
     @classmethod
-    def from_scope(cls, scope: MutableMapping[str, Any]) -> "StreamRequest":
+    def from_scope(cls, scope: Scope) -> "StreamRequest":
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         return cls(scope["method"], headers, dict(query), [name for name, _ in query], _meter(scope))
@@ -39,7 +43,7 @@ class StreamRequest:
         return self.headers.get("last-event-id") or self.query.get("lastEventId") or None
 
 
-def _meter(scope: MutableMapping[str, Any]) -> Meter:
+def _meter(scope: Scope) -> Meter:
     """Of X-Forwarded-For all counts that was sent: each proxy may have added a line of its own."""
     peer, _ = scope.get("client") or ("", 0)
     forwarded_for = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")

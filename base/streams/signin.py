@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 
-from base.streams import redeem_ticket
 from base.streams.request import StreamRequest
+from base.streams.tickets import Redeemed, redeem_ticket
 from base.web.accounts import Account, Credential, find_accounts
 from base.web.authentication import Caller, TokenAuthentication
 from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
@@ -22,10 +22,16 @@ from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """By what a stream is open: a credential, and the key of the admin's session if a cookie signed in."""
+    """By what a stream is open: a credential, and the key of the admin's session if a cookie signed in, or a ticket."""
 
     credential: Credential
     session_key: str = ""
+    ticket: Redeemed | None = None
+
+    def open(self, stream: str) -> None:
+        """Raises NotAuthenticated for a used ticket, which is good for the stream that it opened alone."""
+        if self.ticket is not None and not self.ticket.opens(stream):
+            raise NotAuthenticated("this ticket has opened another stream")
 
 
 def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
@@ -33,11 +39,11 @@ def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
     if "authorization" in request.headers:
         caller = _token_caller(request.headers["authorization"])
         return caller, Permit(caller.credential)
-    ticket = request.query.get("ticket")
-    credential = redeem_ticket(ticket) if ticket else None
-    bearer = _caller(credential) if credential else None
+    text = request.query.get("ticket")
+    ticket = redeem_ticket(text, is_again=request.last_event_id is not None) if text else None
+    bearer = _caller(ticket.credential) if ticket else None
     if bearer is not None:
-        return bearer, Permit(bearer.credential)
+        return bearer, Permit(bearer.credential, ticket=ticket)
     # A page that connects again by itself brings the ticket that it has used; its session may still be good.
     key = request.cookies.get(settings.SESSION_COOKIE_NAME, "")
     guest = _session_user(key)

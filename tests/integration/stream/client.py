@@ -86,7 +86,8 @@ class StreamClient:
         return told
 
     def ids(self, count: int, timeout: float = 10) -> list[str | None]:
-        return [told.id for told in self.take(count, timeout)]
+        """The event ids of the next events; None for one that is no event of an order."""
+        return [told.data.get("eventId") for told in self.take(count, timeout)]
 
     def _parse(self, block: str) -> Told | None:
         told = Told(lines=block.split("\n"))

@@ -2,16 +2,18 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.test import Client, override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from base.streams import issue_ticket
+from base.streams import issue_ticket, tickets
 from base.web.accounts import Credential
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
-from tests.integration.stream.cast import Cast, connect, opened
+from tests.integration.stream.cast import Cast, connect, opened, until_true
 from tests.integration.stream.client import StreamClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +100,68 @@ def test_a_ticket_is_good_once(cast: Cast, port: int) -> None:
     for used in (ticket, "garbage", "%00%ff" * 1000):
         with connect(port, path=f"{ORDER_STATUS_PATH}?ticket={used}") as client:
             assert client.status == 401
+
+
+def test_a_browser_that_is_cut_off_comes_again_with_its_used_ticket(
+    cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an EventSource does by itself: the same URL, and the header Last-Event-ID."""
+    path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
+    with connect(port, path=path) as client:
+        assert [told.type for told in client.take(1)] == ["connected"]
+        last_event_id = client.last_event_id
+    # Two processes that do not share their memory, and long after the time of the ticket itself.
+    monkeypatch.setattr(tickets, "_used", {})
+    monkeypatch.setattr(tickets, "_open", {})
+    now = time.time()
+    monkeypatch.setattr("django.core.signing.time.time", lambda: now + 3600)
+    missed = cast.tell(cast.alice, published=False)
+    with connect(port, path=path, Last_Event_ID=last_event_id) as client:
+        assert client.ids(2) == [None, missed.event_id]
+    with connect(port, path=f"{path}&lastEventId={last_event_id}") as client:
+        assert client.ids(2) == [None, missed.event_id]
+    with connect(port, path=path) as client:
+        assert client.status == 401, "it does not say what it saw last"
+
+
+def test_a_used_ticket_is_good_for_its_own_stream_alone(cast: Cast, port: int) -> None:
+    cast.alice.is_staff = True
+    cast.alice.save()
+    path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
+    with connect(port, path=f"{path}&userId={cast.bob.pk}") as client:
+        assert client.status == 200
+    with connect(port, path=path, Last_Event_ID="0") as client:
+        assert client.status == 401
+    with connect(port, path=f"{path}&userId={cast.bob.pk}", Last_Event_ID="0") as client:
+        assert client.status == 200
+
+
+def test_a_used_ticket_is_good_while_its_stream_lives_and_a_moment_longer(
+    cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "AGAIN_SECONDS", 1)
+    monkeypatch.setattr(tickets, "_open", {})
+    monkeypatch.setattr("base.streams.open_stream.RENEW_SECONDS", 0.4)
+    monkeypatch.setattr("base.streams.application.KEEP_ALIVE_SECONDS", 0.2)
+    path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
+    with connect(port, path=path) as first:
+        time.sleep(1.5)
+        with connect(port, path=path, Last_Event_ID="0") as second:
+            assert second.status == 200, "its stream is open"
+            assert until_true(lambda: first.next(0.1) is None and first.ended, 3), "one stream at a time"
+    time.sleep(1.5)
+    with connect(port, path=path, Last_Event_ID="0") as client:
+        assert client.status == 401
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"stamp": "another"}], ids=["barred", "signed out"])
+def test_a_ticket_is_not_good_again_for_who_was(cast: Cast, port: int, change: dict[str, Any]) -> None:
+    path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
+    with connect(port, path=path) as client:
+        assert client.status == 200
+    get_user_model().objects.filter(pk=cast.alice.pk).update(**change)
+    with connect(port, path=path, Last_Event_ID="0") as client:
+        assert client.status == 401
 
 
 def test_of_two_that_bring_one_ticket_one_gets_in(cast: Cast, port: int) -> None:

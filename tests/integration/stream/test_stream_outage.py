@@ -108,7 +108,7 @@ def test_a_frozen_redis_is_noticed(cast: Cast, redis: Server, port: int) -> None
 
 def test_the_database_fails_while_a_stream_reads(cast: Cast, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it could not read it still owes, whatever it hears in the meantime."""
-    monkeypatch.setattr("base.streams.application.READ_AGAIN_SECONDS", 3.5)
+    monkeypatch.setattr("base.streams.open_stream.READ_AGAIN_SECONDS", 3.5)
     real, failures = catch_up.events_between, iter([True])
 
     def failing(*args: Any, **options: Any) -> list[OrderEvent]:
