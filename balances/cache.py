@@ -64,6 +64,14 @@ return {run}
 """
 
 
+_COUNT = Script("""
+local now = redis.call('TIME')[1]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
+local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+return {run, redis.call('ZCARD', KEYS[1]), oldest and now - oldest or 0}
+""")
+
+
 class Look(NamedTuple):
     """What Redis has of a user's balances."""
 
@@ -111,6 +119,13 @@ class BalanceCache:
         # By user: the state's token, the version, and the balances.
         self._local: TTLCache[int, tuple[str, str, list[Balance]]] = TTLCache(LOCAL_ENTRIES, LOCAL_SECONDS)
         self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """How many users' balances are in the process."""
+        with self._lock:
+            self._local.expire()
+            return len(self._local)
 
     def read(self, user_id: int) -> list[Balance]:
         """All that the user has, by currency: as committed when this was called, or later."""
@@ -180,6 +195,17 @@ def balances_changed(user_ids: Iterable[int]) -> None:
     assert connection.in_atomic_block, "a version is renewed before the commit, not after it"
     coherence().before_commit(lambda _: RedisServer().renew(users))
     CACHE_INVALIDATIONS.labels(SHARED).inc(len(users))
+
+
+def count_shared() -> tuple[int, float | None]:
+    """How many entries Redis has, and how many seconds old the oldest is. Raises ServerAway and RedisError."""
+    _, count, oldest = _COUNT([INDEX], [ENTRY_SECONDS])
+    return int(count), float(oldest) if int(count) else None
+
+
+def count_local() -> tuple[int, None]:
+    """How many this process has."""
+    return balance_cache().size, None
 
 
 class RedisServer:

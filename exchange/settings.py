@@ -146,7 +146,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL)
 CELERY_BEAT_SCHEDULER = "exchange.celery:Scheduler"
 # Orders need none of this: what waits in the inbox is found by the workers' pollers. A task that no worker takes is
 # dropped when the next one is due.
-SYNCHRONISE_SECONDS = 300
+SYNCHRONISE_SECONDS, WARM_SECONDS = 300, 86_400
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "synchronise-depths": {
         "task": "matching.synchronise_depths",
@@ -154,6 +154,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "options": {"expires": SYNCHRONISE_SECONDS},
     },
     "delete-expired-sessions": {"task": "users.delete_expired_sessions", "schedule": 60, "options": {"expires": 60}},
+    "warm-caches": {"task": "matching.warm_caches", "schedule": WARM_SECONDS, "options": {"expires": WARM_SECONDS}},
 }
 
 # For workers and beat: the file that they touch while they work, and the markets that a worker without -Q leaves out.
@@ -164,8 +165,10 @@ WORKER_EXCEPT = frozenset(env.list("WORKER_EXCEPT", default=[]))
 
 # The shared caches, which must be switched in all processes at once. They need the row locks of MySQL.
 BALANCE_CACHE = choice("BALANCE_CACHE", "off", _ON + _OFF) in _ON
-if BALANCE_CACHE and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    raise ImproperlyConfigured("BALANCE_CACHE needs MySQL, whose row locks put each fill before or behind each writer")
+# How ids that were never issued are known without a query. The shared filter is a shared cache, as above.
+ID_FILTER = choice("ID_FILTER", "highest", ("highest", "shared", "off"))
+if (BALANCE_CACHE or ID_FILTER == "shared") and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    raise ImproperlyConfigured("BALANCE_CACHE=on and ID_FILTER=shared need MySQL, because SQLite locks no rows")
 
 # The engine.
 ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)

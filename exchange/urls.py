@@ -44,6 +44,7 @@ API = [
     path("trades/<str:symbol>", marketdata.TradesView.as_view()),
     path("klines/<str:symbol>", marketdata.KlinesView.as_view()),
     path("orderbook/<str:symbol>", marketdata.DepthView.as_view()),
+    path("cache/stats", operations.CacheStatsView.as_view()),
     path("ticker", marketdata.TickersView.as_view()),
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
 ]

@@ -145,6 +145,19 @@ def load(symbol: str) -> tuple[BookState, Depth] | None:
     return None
 
 
+def count_kept(symbols: Sequence[str]) -> tuple[int, float | None]:
+    """Of how many of these markets Redis has the depth, and how many seconds ago the oldest was written or checked.
+
+    Raises ServerAway and RedisError.
+    """
+    with breaker_of(settings.CACHE_URL).calling():
+        pipeline = client().pipeline(transaction=False)
+        for symbol in symbols:
+            pipeline.pttl(key(symbol))
+        left = [milliseconds for milliseconds in pipeline.execute() if milliseconds > 0]
+    return len(left), (TTL_MS - min(left)) / 1000 if left else None
+
+
 def as_text(side: Sequence[Level]) -> str:
     return " ".join([f"{price}:{quantity}:{orders}" for price, quantity, orders in side])
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from base.web.values import Count, described
@@ -12,3 +13,15 @@ class KillSwitch(TypedDict):
 
     cancelled: Annotated[Count, described("The open orders for which a cancel was stored.")]
     blocked: Annotated[bool, described("Whether new orders of the account are refused now.")]
+
+
+class CacheStats(TypedDict):
+    """What one cache did and holds."""
+
+    hits: Annotated[Count, described("Reads that it answered; of ids, those that were never issued.")]
+    misses: Annotated[Count, described("Reads that went to the database.")]
+    invalidations: Annotated[Count, described("Entries that writers made worthless.")]
+    entries: Annotated[Count | None, described("Null where that is not known.")]
+    oldestSeconds: Annotated[
+        Annotated[float, Field(ge=0)] | None, described("The age of the oldest entry; null where that is not known.")
+    ]

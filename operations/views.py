@@ -14,6 +14,7 @@ from base.web.openapi.operations import Call
 from base.web.rules import line
 from base.web.values import parse_id
 from operations import answers
+from operations.caches import read_stats
 from operations.limits import LimitsForm, read_changes
 from orders.accounts import kill, lift
 from users import answers as user_answers
@@ -50,6 +51,17 @@ class KillView(APIView):
     def delete(self, request: Request, user_id: str) -> Response:
         lift(_user_id(user_id), actor_of(request))
         return _switched(0, blocked=False, message="Account no longer blocked")
+
+
+class CacheStatsView(APIView):
+    permission_classes = [Holds.permission("operations.view")]
+
+    @Call(
+        *(TAG, "readCacheStats", "What the caches did and hold", dict[str, answers.CacheStats]),
+        text="By cache. The counts are those of the process that answers, and of those that count with it.",
+    )
+    def get(self, request: Request) -> Response:
+        return answer(read_stats())
 
 
 class LimitsView(APIView):

@@ -28,6 +28,7 @@ from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
 from orders.exposure import Exposure, lock_exposures
+from orders.ids import order_ids
 from orders.market_rules import Reference
 from orders.models import Order
 from orders.resting import reference_price
@@ -247,6 +248,7 @@ def _store(drafts: Sequence[Draft], *, checks_users: bool) -> None:
     if not drafts:
         return
     insert_orders([draft.order for draft in drafts], checks_users=checks_users)
+    order_ids.issued([draft.order.id for draft in drafts])
     submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:

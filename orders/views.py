@@ -39,6 +39,7 @@ from markets.newest import newest_events, newest_events_of
 from markets.services import known_market
 from orders import answers, log, services
 from orders.accounts import CANCEL_PERMISSION, cancel_order_as_operator
+from orders.ids import order_ids
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.representation import (
@@ -234,7 +235,7 @@ def _cancel(request: Request, order_id: str) -> Order:
 
 def _known_id(order_id: str) -> int:
     wanted = parse_id(order_id)
-    if wanted is None:
+    if wanted is None or not order_ids.may_exist(wanted):
         raise OrderNotFound(f"there is no order {printable(order_id)}")
     return wanted
 

@@ -18,6 +18,7 @@ from base.web.accounts import known_account
 from commands.queue import find_backlog
 from markets.services import known_market
 from matching import books
+from orders.ids import order_ids
 from tests.integration.stream.client import StreamClient
 from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
@@ -25,6 +26,7 @@ from tests.support.flush import empty_only_what_has_rows
 from tests.support.live import Live
 from tests.support.sampling import PROVE
 from tests.support.world import World
+from users.ids import user_ids
 from users.models import User
 
 
@@ -63,6 +65,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     known_market.cache_clear()
     known_account.cache_clear()
     find_backlog.cache_clear()
+    order_ids.highest.forget()
+    user_ids.highest.forget()
     forget_breakers()
 
 

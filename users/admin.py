@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from base.web.accounts import forget_account
 from base.web.admin import ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
+from users.ids import store_new
 from users.models import User
 
 # Generic for the type checker only.
@@ -82,6 +83,12 @@ class UserAdmin(ExactSearch, _UserAdmin):
         user = self.get_object(request, object_id)
         blocks = render_blocks(request, user) if user is not None else []
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "blocks": blocks})
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            store_new(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
         fixed: list[Any] = list(super().get_readonly_fields(request, obj))

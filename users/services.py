@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from base.web.accounts import forget_account
 from base.web.errors import EmailTaken, InvalidCredentials, InvalidField, UsernameTaken, UserNotFound, refuse
+from users.ids import store_new, user_ids
 from users.models import Session, User, new_stamp
 
 
@@ -16,8 +17,7 @@ def register(*, username: str, email: str, password: str) -> User:
     _refuse_taken(username, email)
     user.set_password(password)
     try:
-        with transaction.atomic():
-            user.save(force_insert=True)
+        store_new(user)
     except IntegrityError:
         # Another request took the name or the address after the check above.
         _refuse_taken(username, email)
@@ -64,7 +64,8 @@ def end_all_sessions(user_id: int) -> None:
 
 def find_user(user_id: int | None) -> User:
     """Raises UserNotFound."""
-    user = User.objects.filter(id=user_id).first() if user_id else None
+    is_known = user_id is not None and user_ids.may_exist(user_id)
+    user = User.objects.filter(id=user_id).first() if is_known and user_id else None
     if user is None:
         raise UserNotFound("there is no such user")
     return user

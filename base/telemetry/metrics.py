@@ -54,7 +54,7 @@ SERVER_AWAY = Gauge(
     "exchange_server_away", "Whether Redis or the broker is done without", ["server"], multiprocess_mode="livemax"
 )
 
-# The result is "hit", or why the database was read instead.
+# The result is "hit" (of ids: it was never issued), or why the database was read instead.
 CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "result"])
 CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a writer made worthless", ["cache"])
 DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])

@@ -1,19 +1,29 @@
 """What beat has the workers do now and then, one instance at a time: such work never waits, and may be left out."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 
+from django.conf import settings
+from django.db import connection
+
+from balances.cache import read_balances
 from base.storage.breakers import ServerAway
 from base.storage.locks import alone
 from marketdata.synchronising import synchronise
-from markets.services import active_symbols
+from markets.services import active_symbols, known_market
+from orders.ids import order_ids
+from orders.services import most_active_users
+from users.ids import user_ids
 
 logger = logging.getLogger(__name__)
 
 # A worker does this between two bells of its markets, so it stops after a moment and goes on in another task.
 TIME_BOX_SECONDS = 0.5
 LOCK_SECONDS = 30
+# Balances of so many users; and how long to fill a filter of ids may take.
+WARMED_USERS, WARMING_SECONDS = 1000, 600
 
 
 def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
@@ -27,3 +37,38 @@ def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
         except ServerAway:
             logger.warning("the depths are not synchronised, because Redis is away")
             return []
+
+
+def start_warming() -> threading.Thread:
+    """In a thread of its own, because a worker must not be kept from its markets."""
+    thread = threading.Thread(target=_warm_in_thread, name="warming", daemon=True)
+    thread.start()
+    return thread
+
+
+def warm() -> None:
+    """Fill the shared caches with what is asked for most, in one instance at a time. It changes no answer."""
+    with alone("warm-caches", WARMING_SECONDS) as fence:
+        if fence is None:
+            return
+        for symbol in active_symbols():
+            known_market(symbol)
+        if settings.BALANCE_CACHE:
+            for user_id in most_active_users(WARMED_USERS):
+                read_balances(user_id)
+        for ids in (order_ids, user_ids):
+            ids.fill()
+    until = time.monotonic() + LOCK_SECONDS
+    rest: list[str] | None = None
+    while time.monotonic() < until and (rest := synchronise_depths(rest)):
+        continue
+
+
+def _warm_in_thread() -> None:
+    try:
+        warm()
+    except Exception as error:
+        # Without Redis, or without the database: they are filled by those who read.
+        logger.warning("the caches are not warm: %s", error)
+    finally:
+        connection.close()

@@ -41,6 +41,13 @@ class MetricsServer(bootsteps.StartStopStep):
     terminate = stop
 
 
+class Warming(bootsteps.StartStopStep):
+    """Fills the caches once, when the worker starts."""
+
+    def start(self, worker: Any) -> None:
+        chores.start_warming()
+
+
 # The result is not stored: a monitor such as Flower receives it, at the length of its first orders and trades.
 @shared_task(name=queue.MATCH_TASK, ignore_result=True, resultrepr_maxsize=10_000)
 def match(symbol: str) -> dict[str, Any]:
@@ -69,6 +76,13 @@ def delete_expired_sessions() -> int:
     return sessions.delete_expired()
 
 
+@shared_task(name="matching.warm_caches", ignore_result=True)
+def warm_caches() -> None:
+    """Beat says so once a day; each worker does it when it starts."""
+    chores.start_warming()
+
+
 current_app.steps["worker"].add(MetricsServer)
+current_app.steps["worker"].add(Warming)
 current_app.steps["consumer"].add(MarketSubscription)
 current_app.steps["worker"].add(MarketPoller)
