@@ -1,4 +1,4 @@
-"""Ids that were never issued: 404 without a query; and the shared filter, which says "never" only if that is certain."""
+"""Ids that were never issued: 404 without a query; the shared filter says "never" only where that is certain."""
 
 import threading
 from collections.abc import Iterator
