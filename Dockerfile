@@ -21,6 +21,8 @@ WORKDIR /exchange
 COPY . .
 # Compiled once here: the file system is read-only where it runs.
 RUN python -m compileall -q . && /venv/bin/python -m compileall -q /venv
+ARG COMMIT=""
+ENV COMMIT=$COMMIT
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/tmp/data HOME=/tmp
 USER 10001:10001
 # It hands signals on: a worker that is asked to stop finishes its batch first.

@@ -24,6 +24,9 @@ from exchange.environment import between, choice, env, parse_origins, parse_prox
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
+# What GET /api/v1/info tells: pyproject.toml has the same version, and the image its commit.
+NAME, VERSION = "exchange", "0.1.0"
+COMMIT = env.str("COMMIT", default="")
 
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
 _ON, _OFF = ("1", "true", "True", "on"), ("0", "false", "False", "off")
@@ -241,6 +244,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 FLOWER_URL, GRAFANA_URL = read_link("FLOWER_URL"), read_link("GRAFANA_URL")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
 
+# The paths of the system that this one replaces, for tools that know no others.
+ACTUATOR_PATHS = choice("ACTUATOR_PATHS", "off", _ON + _OFF) in _ON
 # Where a worker shows its own counters; 0 shows them nowhere. Web and streams have /metrics.
 METRICS_PORT = between("METRICS_PORT", 0, 0, 65_535)
 # Read by prometheus-client, which would fail at the first number that it counts.

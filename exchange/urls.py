@@ -11,12 +11,14 @@ from markets import views as markets
 from operations import health
 from operations import views as operations
 from operations.dashboard import overview
+from operations.info import where_wanted
 from operations.metrics import metrics
 from orders import history
 from orders import views as orders
 from users import views as users
 
 API = [
+    path("info", operations.InfoView.as_view()),
     path("users", users.RegistrationView.as_view()),
     path("users/me/password", users.PasswordView.as_view()),
     path("users/<str:user_id>", users.UserView.as_view()),
@@ -60,6 +62,11 @@ urlpatterns = [
     path("swagger-ui.html", SwaggerView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/v1/", include(API)),
+    # As the system before this one called them.
+    path("actuator/health", where_wanted(health.ready)),
+    path("actuator/prometheus", where_wanted(metrics)),
+    path("actuator/info", where_wanted(operations.InfoView.as_view())),
+    path("v3/api-docs", where_wanted(SchemaView.as_view())),
 ]
 handler400 = "base.web.answers.bad_request"
 handler404 = "base.web.answers.not_found"

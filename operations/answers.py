@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from base.web.values import Count, described
+from base.web.values import Count, Instant, described
 
 
 class KillSwitch(TypedDict):
@@ -25,3 +25,12 @@ class CacheStats(TypedDict):
     oldestSeconds: Annotated[
         Annotated[float, Field(ge=0)] | None, described("The age of the oldest entry; null where that is not known.")
     ]
+
+
+class Info(TypedDict):
+    """Which exchange answers."""
+
+    name: str
+    version: str
+    commit: Annotated[str | None, described("Of the source; null where it is not known.")]
+    startedAt: Annotated[Instant, described("When the process that answers began.")]

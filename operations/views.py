@@ -1,7 +1,8 @@
-"""What operators do and ask over REST: the kill switch and users' limits."""
+"""What operators do and ask over REST: the kill switch, users' limits, and which exchange answers."""
 
 from typing import Annotated
 
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,6 +16,7 @@ from base.web.rules import line
 from base.web.values import parse_id
 from operations import answers
 from operations.caches import read_stats
+from operations.info import info
 from operations.limits import LimitsForm, read_changes
 from orders.accounts import kill, lift
 from users import answers as user_answers
@@ -83,6 +85,15 @@ class LimitsView(APIView):
         changes, reason = read_changes(body(request))
         changed = change_limits(wanted, changes, actor_of(request, reason))
         return answer(represent_limits(changed), message="Limits changed")
+
+
+class InfoView(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+    @Call(TAG, "readInfo", "Which exchange answers", answers.Info)
+    def get(self, request: Request) -> Response:
+        return answer(info())
 
 
 def _switched(cancelled: int, *, blocked: bool, message: str) -> Response:

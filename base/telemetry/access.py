@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 
 HEADER = "X-Request-ID"
 # Requested all the time, by machines and by the admin's pages.
-ROUTINE = ("/health/", "/metrics", "/static/")
+ROUTINE = ("/health/", "/metrics", "/actuator/", "/static/")
 LONGEST_PATH = 200
 ANSWERED = "answered"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -17,7 +17,7 @@ from base.web.errors import TooManyRequests, error_body
 from base.web.ratelimit.meter import Meter
 
 # An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
-WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html")
+WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html", "/actuator/", "/v3/")
 
 
 class RateLimit:

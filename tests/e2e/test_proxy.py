@@ -22,6 +22,7 @@ CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "nginx.conf"
 STREAMS = ("/api/v1/stream/order-status", "/api/v1/stream/market/BTC-USD")
 # What a client must not see, however it is spelled.
 HIDDEN = ("/metrics", "/metrics/", "//metrics", "/%6Detrics", "/api/../metrics", "/metrics?x=1")
+HIDDEN += ("/actuator/prometheus", "/actuator//prometheus", "/actuator/%70rometheus")
 
 
 class EchoServer(ThreadingHTTPServer):

@@ -105,7 +105,14 @@ def _watch_over(user: User, staff: Person, call: Any) -> None:
 
 
 def _look(world: World, call: Any) -> None:
-    for path in ("/markets", "/markets/BTC-USD", "/orderbook/BTC-USD?limit=1", "/trades/BTC-USD?limit=1", "/time"):
+    for path in (
+        "/markets",
+        "/markets/BTC-USD",
+        "/orderbook/BTC-USD?limit=1",
+        "/trades/BTC-USD?limit=1",
+        "/time",
+        "/info",
+    ):
         call(world.carol, "GET", path)
     for path in ("/klines/BTC-USD?interval=1h&limit=2", "/ticker", "/ticker/BTC-USD"):
         call(world.carol, "GET", path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import get_resolver
 
 from audit.checks import Check
@@ -91,6 +92,7 @@ def test_every_decision_is_in_the_index():
 def test_the_version_is_the_changelogs():
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version
+    assert version[1] == settings.VERSION
     assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -27,6 +27,8 @@ from tests.unit.test_docs import all_subclasses, raised_codes
 STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}")}
 # The page for operators, and the ways to it.
 ADMIN = ("/admin", "/admin/")
+# Other names of paths that are described, and off by default.
+ALIASES = ("/actuator/", "/v3/api-docs")
 
 
 def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, str]]:
@@ -35,7 +37,7 @@ def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, str]]
         path: str = prefix + re.sub(r"<(?:\w+:)?(\w+)>", lambda name: f"{{{camel(name[1])}}}", str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and path != "/" and not path.startswith(ADMIN):
+        elif isinstance(pattern, URLPattern) and path != "/" and not path.startswith(ADMIN + ALIASES):
             yield from ((method, path) for method in methods(pattern.callback))
 
 
