@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from base.telemetry.liveness import is_alive
+from base.telemetry.processes import SharedProcesses, count_garbage
 
 # prometheus-client's own variable.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -66,6 +67,7 @@ STREAM_RESETS = Counter("exchange_stream_resets", "Resets sent to clients that m
 
 def exposed() -> bytes:
     """What was counted, in Prometheus's text format."""
+    count_garbage()
     return generate_latest(registry())
 
 
@@ -75,6 +77,7 @@ def registry() -> CollectorRegistry:
         return REGISTRY
     shared = CollectorRegistry()
     shared.register(_Shared())
+    shared.register(SharedProcesses(Path(os.environ[FOLDER])))
     return shared
 
 

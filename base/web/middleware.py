@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware
 
+from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
 from base.web.authentication import caller_of, is_known_staff
 from base.web.errors import TooManyRequests, error_body
@@ -86,6 +87,10 @@ class Csrf(_PagesOnly, CsrfViewMiddleware):
 
 class Counting(PrometheusAfterMiddleware):  # type: ignore[misc]
     """django-prometheus's, which gives each word that comes as a method a time series of its own, for ever."""
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        count_garbage()
+        return super().process_response(request, response)
 
     def label_metric(self, metric: Any, request: HttpRequest, response: Any = None, **labels: str) -> Any:
         if "method" in labels:

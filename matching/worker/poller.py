@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from base.telemetry import liveness
 from base.telemetry.access import new_id
+from base.telemetry.processes import count_garbage
 from commands import queue
 from matching import drain
 from matching.report import Run
@@ -65,6 +66,7 @@ class CommandPoller:
             pause = POLL_SECONDS
             while not self._stopping.wait(pause):
                 self._touch_liveness_file()
+                count_garbage()
                 # A backlog is drained at once: no bell rings for what the time box of a drain left.
                 pause = 0 if self.poll() else POLL_SECONDS
             with contextlib.suppress(Exception):

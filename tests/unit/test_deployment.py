@@ -15,7 +15,7 @@ from django_prometheus.middleware import Metrics
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from base.telemetry import metrics
+from base.telemetry import metrics, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -33,7 +33,10 @@ AT_SCRAPE = {
     *("exchange_workers", "exchange_dead_letters_unresolved", "exchange_last_audit_findings"),
     *("exchange_last_audit_age_seconds", "exchange_server_away", "exchange_rate_limited_total"),
 }
-OF_OTHERS = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
+OF_OTHERS = {
+    *("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"),
+    *("up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"),
+}
 
 
 def run(*command: str) -> None:
@@ -163,7 +166,7 @@ def test_docker_compose_understands_it(tmp_path: Path) -> None:
 def exposed() -> Iterator[str]:
     """Every name that /metrics may show of what the product counts."""
     requests = vars(Metrics.get_instance()).values()
-    for metric in [*vars(metrics).values(), *requests, *vars(database_metrics).values()]:
+    for metric in [*vars(metrics).values(), *vars(processes).values(), *requests, *vars(database_metrics).values()]:
         if isinstance(metric, MetricWrapperBase):
             name = metric.describe()[0].name
             endings = {Counter: ["_total"], Histogram: ["_bucket", "_sum", "_count"]}.get(type(metric), [""])
