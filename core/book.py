@@ -14,35 +14,103 @@ Known limitations: only orders with a price rest (no pegs, no stops); an order n
 """
 
 from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple, Protocol
 
-from core.ladder import DepthLevel, Ladder
+from core.ladder import DepthLevel, Ladder, StoredLevel
 from core.types import Event, Order, Outcome, Phase, Reason, Rules, Side, Status, Trade
 
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _RESTING, _CLOSED = Phase.RESTING, Phase.CLOSED
 
 
+class LevelSums(NamedTuple):
+    """What is known of a stored level before its orders are read."""
+
+    side: Side
+    price: int
+    quantity: int
+    order_count: int
+
+
+class OrderStore(Protocol):
+    """Resting orders that are kept outside of the book, level by level, until they are needed."""
+
+    def levels(self) -> Iterable[LevelSums]:
+        """All levels, in any order."""
+
+    def read(self, level: LevelSums) -> Iterable[Order]:
+        """The orders of a level, oldest first, which must be what its sums say. Asked once for each level."""
+
+    def find(self, order_id: int) -> LevelSums | None:
+        """The level at which the order was stored."""
+
+
 class Book:
-    """The resting orders of one market, the number of its next event, and the price of its last trade."""
+    """The resting orders of one market, the number of its next event, and the price of its last trade.
+
+    `orders` has no orders of levels that are still stored elsewhere; the ladders go through all of them.
+    """
 
     def __init__(
-        self, rules: Rules, next_sequence: int = 1, resting: Iterable[Order] = (), last_price: int | None = None
+        self,
+        rules: Rules,
+        next_sequence: int = 1,
+        resting: Iterable[Order] = (),
+        last_price: int | None = None,
+        store: OrderStore | None = None,
     ) -> None:
-        """Rebuild a book from its resting orders, in any order. Raises ValueError if they are crossed. O(n log n)."""
+        """Rebuild a book from its resting orders, in any order. Raises ValueError if they are crossed. O(n log n).
+
+        With a `store` of resting orders O(its levels): each level is read when it is needed.
+        """
         self.rules = rules
         self.next_sequence = next_sequence
         self.last_price = last_price
         self.ladders = {side: Ladder(side) for side in Side}
         self.opposite = {side: self.ladders[side.opposite] for side in Side}
         self.orders: dict[int, Order] = {}
+        self.store = store
+        if store is not None:
+            self._stock(store)
         for order in sorted(resting, key=lambda order: order.sequence or 0):
             self.rest(order)
-        if self.is_crossed():
-            raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
+        self._refuse_crossed()
+
+    def bring_forward(self, changed: Iterable[int], resting: Iterable[Order]) -> None:
+        """Put orders in the place of their stored selves. `changed` are their ids, `resting` those of them that rest.
+
+        Raises ValueError if the book is crossed then.
+        """
+        for order_id in changed:
+            order = self.find(order_id)
+            if order is not None:
+                self.unrest(order)
+        places = set()
+        for order in resting:
+            assert order.price is not None
+            self.rest(order)
+            places.add((order.side, order.price))
+        for side, price in places:
+            self.ladders[side].sort(price)
+        self._refuse_crossed()
+
+    def find(self, order_id: int) -> Order | None:
+        """The resting order of this id, also if its level was not read yet."""
+        order = self.orders.get(order_id)
+        if order is None and self.store is not None:
+            found = self.store.find(order_id)
+            if found is not None:
+                ladder = self.ladders[found.side]
+                level = ladder.levels.get(ladder.sign * found.price)
+                if type(level) is StoredLevel:
+                    # To ask for them reads them.
+                    order = level.orders.get(order_id)
+        return order
 
     def cancel(self, order_id: int, reason: Reason = Reason.USER_CANCELLED) -> Outcome:
         """Take a resting order out. The outcome is empty if the order does not rest any more. O(1)."""
-        order = self.orders.get(order_id)
+        order = self.find(order_id)
         if order is None:
             return Outcome([], [])
         self.unrest(order)
@@ -83,6 +151,27 @@ class Book:
         order.phase = _CLOSED
         order.reason = reason
         return self.event(order, status)
+
+    def _stock(self, store: OrderStore) -> None:
+        for side, ladder in self.ladders.items():
+            levels = [level for level in store.levels() if level.side is side]
+            ladder.stock(
+                StoredLevel(
+                    ladder.sign * level.price, level.quantity, level.order_count, partial(self._read, store, level)
+                )
+                for level in levels
+            )
+
+    def _read(self, store: OrderStore, level: LevelSums) -> list[Order]:
+        orders = list(store.read(level))
+        for order in orders:
+            order.phase = _RESTING
+            self.orders[order.id] = order
+        return orders
+
+    def _refuse_crossed(self) -> None:
+        if self.is_crossed():
+            raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
 
     def event(self, order: Order, status: Status, trade: Trade | None = None) -> Event:
         """Make the order's next event, with the next sequence. A closed order's frozen funds are released with it."""

@@ -1,7 +1,7 @@
 """One side of a book: price levels, best first, and the orders of each level, oldest first."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict
@@ -20,13 +20,45 @@ class DepthLevel(NamedTuple):
 class Level:
     """The orders that rest at one price, in time priority, and the sum of their remaining quantities."""
 
-    __slots__ = ("key", "orders", "quantity")
+    # `source` is a StoredLevel's.
+    __slots__ = ("key", "orders", "quantity", "source")
 
     def __init__(self, key: int) -> None:
         self.key = key
         # An OrderedDict, because a plain dict steps over all removed entries each time its first one is asked for.
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.quantity = 0
+
+    @property
+    def order_count(self) -> int:
+        return len(self.orders)
+
+
+class StoredLevel(Level):
+    """A level whose orders are read when the first of them is needed. From then on it is a level like any other.
+
+    It changes its class then, so that a level in use costs no question whether it was read.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, key: int, quantity: int, order_count: int, read: Callable[[], Iterable[Order]]) -> None:
+        self.key = key
+        self.quantity = quantity
+        self.source = (order_count, read)
+
+    @property
+    def order_count(self) -> int:
+        return self.source[0]
+
+    @property
+    def orders(self) -> OrderedDict[int, Order]:  # type: ignore[override]
+        _, read = self.source
+        orders = OrderedDict((order.id, order) for order in read())
+        self.__class__ = Level  # type: ignore[assignment]
+        del self.source
+        self.orders = orders  # type: ignore[misc]
+        return orders
 
 
 class Ladder:
@@ -65,6 +97,17 @@ class Ladder:
             if level is self.first:
                 self.first = self.levels.peekitem(0)[1] if self.levels else None
 
+    def stock(self, levels: Iterable[Level]) -> None:
+        """Take all levels of the side in, which must be empty. O(levels)."""
+        assert not self.levels
+        self.levels.update((level.key, level) for level in levels)
+        self.first = self.levels.peekitem(0)[1] if self.levels else None
+
+    def sort(self, price: int) -> None:
+        """Put the orders at this price into the order of their sequences. O(n log n)."""
+        level = self.levels[self.sign * price]
+        level.orders = OrderedDict(sorted(level.orders.items(), key=lambda item: item[1].sequence or 0))
+
     def reduce(self, order: Order, quantity: int) -> None:
         """Take a fill's quantity off the level of an order that still rests. O(1)."""
         self.levels[self._key(order)].quantity -= quantity
@@ -91,7 +134,8 @@ class Ladder:
     def depth(self, limit: int) -> list[DepthLevel]:
         """The best `limit` levels. O(limit)."""
         keys = self.levels.keys()[:limit]
-        return [DepthLevel(self.sign * key, self.levels[key].quantity, len(self.levels[key].orders)) for key in keys]
+        levels = map(self.levels.__getitem__, keys)
+        return [DepthLevel(self.sign * level.key, level.quantity, level.order_count) for level in levels]
 
     def check(self) -> None:
         """Assert every internal invariant. O(orders)."""

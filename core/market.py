@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.book import Book
+from core.book import Book, OrderStore
 from core.kinds import asset_given, spends_available
 from core.taker import place
 from core.types import (
@@ -123,6 +123,7 @@ class Market:
         next_sequence: int = 1,
         resting: Iterable[Order] = (),
         last_price: int | None = None,
+        store: OrderStore | None = None,
     ) -> None:
         """Rebuild the market from its row, its resting orders and its last trade's price.
 
@@ -130,7 +131,7 @@ class Market:
         """
         self.rules = rules
         self.status = status
-        self.book = Book(rules, next_sequence, resting, last_price)
+        self.book = Book(rules, next_sequence, resting, last_price, store)
 
     def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.

@@ -158,6 +158,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "delete-expired-sessions": {"task": "users.delete_expired_sessions", "schedule": 60, "options": {"expires": 60}},
     "warm-caches": {"task": "matching.warm_caches", "schedule": WARM_SECONDS, "options": {"expires": WARM_SECONDS}},
+    "record-snapshots": {"task": "matching.record_snapshots", "schedule": 60, "options": {"expires": 60}},
 }
 
 # For workers and beat: the file that they touch while they work, and the markets that a worker without -Q leaves out.
@@ -178,6 +179,9 @@ ENGINE_BATCH_SIZE = between("ENGINE_BATCH_SIZE", 500, 1, 5000)
 ENGINE_FILLS_PER_TRANSACTION = between("ENGINE_FILLS_PER_TRANSACTION", 250, 1, 2500)
 # "off" reads the book anew for each batch: slow, and the reference that the book in memory is tested against.
 ENGINE_BOOK_CACHE = choice("ENGINE_BOOK_CACHE", "on", _ON + _OFF) in _ON
+# A book with so many resting orders has a snapshot stored, and a new one after so many events; 0 orders: never.
+SNAPSHOT_ORDERS = between("SNAPSHOT_ORDERS", 20_000, 0)
+SNAPSHOT_EVENTS = between("SNAPSHOT_EVENTS", 20_000, 1, 100_000)
 ENGINE_TIME_BOX_SECONDS = between("ENGINE_TIME_BOX_SECONDS", 1.0, 0.01, 60.0)
 # The pauses between the attempts at a command that fails, before its order is given up.
 ENGINE_RETRY_MS = env.list("ENGINE_RETRY_MS", cast=int, default=[100, 200, 400])

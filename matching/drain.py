@@ -40,6 +40,7 @@ from matching.inbox import Row, is_waiting, read_inbox
 from matching.prepare import Prepared, database_time, prepare, prepare_ahead
 from matching.report import Run
 from matching.settlement import clear_inbox, store
+from matching.snapshots.restoring import UnreadableSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -192,6 +193,10 @@ class _Drain:
             (DEADLOCK_RETRIES.labels(ENGINE) if is_deadlock else INTERRUPTIONS.labels(self.symbol)).inc()
             logger.warning("batch of %s interrupted (attempt %d): %s", self.symbol, interruptions, error)
             time.sleep(BACKOFF_SECONDS * interruptions)
+            return None
+        if isinstance(error, UnreadableSnapshot):
+            # No command is the cause. From now on the book is read from its rows.
+            logger.error("batch of %s is done again, its book was from a snapshot: %s", self.symbol, error)
             return None
         if isinstance(error, books.BrokenBook):
             halt(self.symbol, error)

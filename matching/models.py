@@ -4,7 +4,7 @@ import secrets
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Index
+from django.db.models import Index, UniqueConstraint
 
 from base.storage.fields import KeyField, choices_of
 from core.types import CommandKind, MarketStatus
@@ -41,6 +41,46 @@ class OrderBook(models.Model):
 
     def __str__(self) -> str:
         return str(self.market_id)
+
+
+class BookSnapshot(models.Model):
+    """What rested in a large book after the event of this sequence, as the digests of its parts.
+
+    A row and not a file, because the worker that needs it may run on another machine; and not in the locked row,
+    because the worker writes that one with each batch.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    sequence = models.PositiveBigIntegerField()
+    # How the orders are packed: a snapshot of another version of the program is not read.
+    form = models.CharField(max_length=32)
+    order_count = models.PositiveIntegerField()
+    parts = models.JSONField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "book_snapshots"
+        indexes = [Index(fields=["market", "id"], name="book_snapshot_market")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} after {self.sequence}"
+
+
+class SnapshotPart(models.Model):
+    """Resting orders of neighbouring levels. Snapshots that follow each other share the parts that did not change."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    digest = models.CharField(max_length=32)
+    levels = models.BinaryField()
+    ids = models.BinaryField()
+    rows = models.BinaryField()
+
+    class Meta:
+        db_table = "book_snapshot_parts"
+        constraints = [UniqueConstraint(fields=["market", "digest"], name="snapshot_part_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.digest}"
 
 
 class StatusChange(models.Model):

@@ -1,6 +1,9 @@
 """What beat has the workers do now and then, one instance at a time: such work never waits, and may be left out."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from base.storage.breakers import ServerAway
 from base.storage.locks import alone
 from marketdata.synchronising import synchronise
 from markets.services import active_symbols, known_market
+from matching.snapshots.recording import due_symbols
 from orders.ids import order_ids
 from orders.services import most_active_users
 from users.ids import user_ids
@@ -24,6 +28,7 @@ TIME_BOX_SECONDS = 0.5
 LOCK_SECONDS = 30
 # Balances of so many users; and how long to fill a filter of ids may take.
 WARMED_USERS, WARMING_SECONDS = 1000, 600
+_children: list["subprocess.Popen[bytes]"] = []
 
 
 def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
@@ -72,3 +77,17 @@ def _warm_in_thread() -> None:
         logger.warning("the caches are not warm: %s", error)
     finally:
         connection.close()
+
+
+def record_snapshots() -> None:
+    """Start a process that stores the snapshots that are due, unless the last one still does.
+
+    A process of its own, which gives way to all others: to pack a large book takes seconds, and a thread of the worker
+    would take them from its orders.
+    """
+    _children[:] = [child for child in _children if child.poll() is None]
+    symbols = [] if _children else due_symbols(active_symbols())
+    if symbols:
+        command = [sys.executable, "-m", "django", "record_snapshots", "--background", *symbols]
+        variables = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
+        _children.append(subprocess.Popen(command, cwd=settings.BASE_DIR, env=variables))  # noqa: S603

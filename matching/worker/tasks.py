@@ -82,6 +82,12 @@ def warm_caches() -> None:
     chores.start_warming()
 
 
+@shared_task(name="matching.record_snapshots", ignore_result=True)
+def record_snapshots() -> None:
+    """Beat says so every minute."""
+    chores.record_snapshots()
+
+
 current_app.steps["worker"].add(MetricsServer)
 current_app.steps["worker"].add(Warming)
 current_app.steps["consumer"].add(MarketSubscription)
