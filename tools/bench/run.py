@@ -29,6 +29,7 @@ from tools.bench.profile import profiled  # noqa: E402
 from tools.bench.report import Report, Row  # noqa: E402
 from tools.bench.roundtrip import measure_latency, measure_saturated  # noqa: E402
 from tools.bench.stage import Stage  # noqa: E402
+from tools.bench.start import measure_starts  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 BATCH_SIZES = {1: 300, 10: 1500, 50: 3000, 200: 5000, 500: 8000, 1000: 8000}
@@ -42,6 +43,7 @@ class Bench:
 
     report: Report
     size: int
+    resting: int = 100_000
     naive: float = 0
     floor: float = 0
     by_batch_size: dict[int, float] = field(default_factory=dict)
@@ -77,6 +79,18 @@ class Bench:
         shallow, *_, deep = self.by_depth
         ratio = self.by_depth[deep] / self.by_depth[shallow]
         self.report.add(Row(f"depth: {deep:,} resting orders against {shallow}", ratio, "x", 0.9))
+
+    def start(self) -> None:
+        """A worker's start on a large book."""
+        orders = self.resting // self.size
+        found = measure_starts(orders, rounds=3)
+        detail = (
+            f"a snapshot of {found.megabytes:.1f} MB, packed in {found.first:.1f} s, the next in {found.next:.1f} s"
+        )
+        self.report.add(
+            Row(f"worker start on {orders:,} resting orders, from the rows", found.rows, "s"),
+            Row("the same from a snapshot", found.snapshot, "s", 2, at_most=True, detail=detail),
+        )
 
     def sweep(self) -> None:
         orders = 10_000 // self.size
@@ -143,6 +157,7 @@ def main(arguments: Sequence[str]) -> int:
         bench.profile,
         bench.sizes,
         bench.depth,
+        bench.start,
         bench.sweep,
         bench.symbols,
         bench.cores,
@@ -153,7 +168,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tools.bench.run", description=__doc__)
     parser.add_argument("--only", choices=[step.__name__ for step in steps], action="append")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: to see that it runs")
+    parser.add_argument("--resting", type=int, default=bench.resting, help="the orders of a worker's start: 1000000")
     options = parser.parse_args(arguments)
+    bench.resting = options.resting
     bench.size = 10 if options.quick else 1
     call_command("migrate", verbosity=0)
     for step in steps:
