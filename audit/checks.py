@@ -118,6 +118,7 @@ class Check(StrEnum):
         "dead letters",
         "Each FAILED order has a dead letter, and the order of a NEW dead letter is FAILED.",
     )
+    SNAPSHOT = "snapshot-is-the-book", "orders", "A book from its newest snapshot has the orders of the rows."
     SERVED = "inbox-is-served", "commands", "No command waits for longer than INTAKE_MAX_AGE_SECONDS."
     ROWS = (
         "rows-point-at-rows",

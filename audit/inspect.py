@@ -15,6 +15,7 @@ from audit.open_orders import Reserved, check_open_orders, check_rules, check_st
 from audit.reference_data import MarketState, ReferenceData, load_reference_data
 from audit.rows import EntryRow, TradeRow, TransferRow, read
 from audit.scope import Scope, full_scope, scope_since
+from audit.snapshots import check_snapshot
 
 # The most events of each market that a quick audit reads.
 MOST_EVENTS = 10_000
@@ -99,6 +100,7 @@ def inspect_since(report: Report, now: datetime, since: Positions) -> Positions:
 def _inspect(report: Report, data: ReferenceData, scope: Scope, reserved: Reserved) -> None:
     Timeline(report, data, scope).run()
     check_open_orders(report, data, scope, reserved)
+    check_snapshot(report, scope)
 
 
 def _inspect_ledger_since(

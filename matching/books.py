@@ -23,7 +23,7 @@ from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, Time
 from markets.services import known_market
 from matching.models import TOKEN_BYTES, OrderBook
 from matching.snapshots.parts import Form
-from matching.snapshots.restoring import restore
+from matching.snapshots.restoring import build_market, restore
 from orders.models import Order
 from orders.representation import INFO_COLUMNS, OrderInfo
 from orders.resting import resting_orders
@@ -151,11 +151,14 @@ def load(row: BookRow | OrderBook) -> Market:
 
 def load_snapshot(row: BookRow | OrderBook) -> Market | None:
     """The market from its newest snapshot; None without one that fits the row."""
-    if not settings.SNAPSHOT_ORDERS:
-        return None
+    return restore(row.market_id, partial(restore_snapshot, row)) if settings.SNAPSHOT_ORDERS else None
+
+
+def restore_snapshot(row: BookRow | OrderBook) -> Market | None:
+    """The same. Raises where the snapshot contradicts the rows."""
     symbol = row.market_id
     build = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=_last_price(symbol))
-    return restore(symbol, row.next_sequence, FORM, build)
+    return build_market(symbol, row.next_sequence, FORM, build)
 
 
 def load_rows(row: BookRow | OrderBook) -> Market:

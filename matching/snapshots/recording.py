@@ -22,7 +22,7 @@ from matching.books import FORM
 from matching.models import BookSnapshot, OrderBook, SnapshotPart
 from matching.snapshots.parts import PackedLevel, PackedRow, Part, pack_levels
 from matching.snapshots.restoring import changed_orders, load_parts, newest_snapshot, read_resting
-from orders.services import resting_orders
+from orders.resting import resting_orders
 
 logger = logging.getLogger(__name__)
 

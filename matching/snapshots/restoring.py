@@ -23,7 +23,7 @@ from core.types import Phase, Side
 from matching.models import BookSnapshot, SnapshotPart
 from matching.snapshots.parts import Form, Part, digest_of
 from orders.models import Order, OrderEvent
-from orders.services import resting_orders
+from orders.resting import resting_orders
 
 logger = logging.getLogger(__name__)
 
@@ -81,12 +81,12 @@ class StoredOrders:
 Build = Callable[..., Market]
 
 
-def restore(symbol: str, next_sequence: int, form: Form, build: Build) -> Market | None:
-    """The market of a book's row, in the transaction that locks the row. None where the rows must be read."""
+def restore(symbol: str, restored: Callable[[], Market | None]) -> Market | None:
+    """What is restored, in the transaction that locks the book's row. None where the orders must be read instead."""
     if symbol in _distrusted:
         return None
     try:
-        return bring_forward(symbol, next_sequence, form, build)
+        return restored()
     except DatabaseError:
         raise
     except Exception as error:
@@ -138,8 +138,8 @@ def _compare(level: LevelSums, orders: Sequence[CoreOrder]) -> None:
         raise ValueError(f"an order of {level} is of another level")
 
 
-def bring_forward(symbol: str, next_sequence: int, form: Form, build: Build) -> Market | None:
-    """The market after this event. None without a snapshot of the time before; raises where one contradicts the rows."""
+def build_market(symbol: str, next_sequence: int, form: Form, build: Build) -> Market | None:
+    """The market up to this event, from an older snapshot if there is one. Raises where it contradicts the rows."""
     snapshot = newest_snapshot(symbol, form)
     if snapshot is None or not 0 < next_sequence - snapshot.sequence <= MOST_EVENTS:
         return None

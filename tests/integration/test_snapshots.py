@@ -5,7 +5,10 @@ from dataclasses import fields
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from audit.checks import Check, Report
+from audit.inspect import inspect_full
 from core.types import Order as CoreOrder
 from core.types import Side
 from matching import books
@@ -158,6 +161,7 @@ def test_what_does_not_fit_is_left_out(large, harm):
     assert restored(large) is None
     row.save()
     order.save()
+    BookSnapshot.objects.all().delete()
 
 
 def test_a_part_that_makes_no_orders_fails_none(large, monkeypatch, caplog):
@@ -170,6 +174,23 @@ def test_a_part_that_makes_no_orders_fails_none(large, monkeypatch, caplog):
     books.remember(large.symbol, row.token, market)
     assert outcome(large.play(large.alice, "buy 1 @ 101")) == "0 filled"
     assert "its book was from a snapshot" in caplog.text
+
+
+def test_the_audit_compares_it_with_the_rows(large):
+    record(large.symbol)
+    harmed = Order.objects.get(price=103)
+    for change in ({"user": large.alice.user}, {"filled_quantity": 1}):
+        Order.objects.filter(id=harmed.id).update(**change)
+        report = Report()
+        inspect_full(report, timezone.now())
+        assert any(finding.check is Check.SNAPSHOT for finding in report.findings)
+        harmed.save()
+    SnapshotPart.objects.update(rows=b"")
+    report = Report()
+    inspect_full(report, timezone.now())
+    assert [finding.check for finding in report.findings] == [Check.SNAPSHOT]
+    SnapshotPart.objects.all().delete()
+    BookSnapshot.objects.all().delete()
 
 
 def test_an_unfinished_taker_waits_for_no_snapshot(large):
