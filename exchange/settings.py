@@ -31,7 +31,9 @@ COMMIT = env.str("COMMIT", default="")
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.
 _ON, _OFF = ("1", "true", "True", "on"), ("0", "false", "False", "off")
 DEMO = choice("DEMO", "off", _ON + _OFF) in _ON
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
+# Where it is installed, in the folder in which it is started, and not among the packages.
+_HOME = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
+DATA_DIR = Path(env.str("DATA_DIR", default=str(_HOME / ".data")))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 DEBUG = False
 SECRET_LENGTH = 32

@@ -1,6 +1,7 @@
 """Every command that the documents and `make help` name runs, in its small form, from its own entry point.
 
-A command that is named, and neither run here or in test_commands_long nor an exception, fails the first test.
+A command that is named, and neither run here, in test_commands_long or in test_package nor an exception, fails the
+first test.
 """
 
 import json
@@ -66,6 +67,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, short_demo: Process) -> It
 
 def test_every_named_command_is_run_or_has_a_reason() -> None:
     import_module("tests.e2e.test_commands_long")
+    import_module("tests.e2e.test_package")
     named = named_commands()
     assert len(named) > 30
     assert {name: lines[0] for name, lines in named.items() if name not in RUN and name not in EXCEPTIONS} == {}
