@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import yaml
 from django_prometheus.db import metrics as database_metrics
 from django_prometheus.middleware import Metrics
@@ -158,6 +160,50 @@ def test_docker_compose_understands_it(tmp_path: Path) -> None:
     files = ["docker-compose.yml", "deploy/compose.rabbitmq.yml", "deploy/compose.tls.yml"]
     for chosen in (files[:1], files[:2], files):
         run(*compose, "--env-file", str(values), *[f"--file={file}" for file in chosen], "config", "--quiet")
+
+
+# ------------------------------------------------------------------------------------------------- log lines
+
+
+def extracted(source: str) -> list[dict[str, str]]:
+    """The expressions of each stage.json of Alloy's configuration, by name."""
+    blocks = re.findall(r"stage\.json \{.*?expressions = \{(.*?)\}", source, re.DOTALL)
+    return [dict(re.findall(r'(\w+)\s*= "((?:[^"\\]|\\.)*)"', block)) for block in blocks]
+
+
+def test_the_log_lines_are_read_as_they_are_written(log: Callable[[], list[dict[str, Any]]]) -> None:
+    """Alloy itself runs nowhere here: its pieces are wired, and what it looks for is in the lines."""
+    source = (DEPLOY / "alloy" / "config.alloy").read_text()
+    assert source.count("{") == source.count("}")
+    components = {f"{kind}.{name}" for kind, name in re.findall(r'^([\w.]+) "(\w+)" \{', source, re.MULTILINE)}
+    used = re.findall(r"((?:local|loki)\.[\w.]+)\.(?:targets|receiver)", source)
+    assert len(used) == 3
+    assert set(used) <= components
+    envelope, labels, fields = extracted(source)
+    assert envelope == {"line": "log", "attrs": "attrs"}
+    asked = SERVICES["web"]["logging"]["options"]["labels"].split(",")
+    assert sorted(text.replace('\\"', "") for text in labels.values()) == sorted(asked)
+    assert f'project!=\\"{yaml.safe_load(COMPOSE)["name"]}\\"' in source
+    order_log = structlog.get_logger("orders.log")
+    order_log.info("order accepted", correlationId="c", requestId="r", orderId=1, userId=2, symbol="BTC-USD")
+    [line] = log()
+    assert set(fields.values()) <= set(line)
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo
+    told = (ROOT / "docs" / "logs.md").read_text()
+    assert [name for name in fields if f"`{name}`" not in told] == []
+
+
+def test_the_log_stack_is_there_on_request_alone() -> None:
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["logs"]} == {"loki", "alloy"}
+    loki = yaml.safe_load((DEPLOY / "loki" / "loki.yml").read_text())
+    port = loki["server"]["http_listen_port"]
+    [grafana] = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/loki.yml").read_text())["datasources"]
+    assert grafana["url"] == f"http://loki:{port}"
+    assert f'url = "http://loki:{port}/loki/api/v1/push"' in (DEPLOY / "alloy" / "config.alloy").read_text()
+    assert loki["compactor"]["retention_enabled"]
+    mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", ())]
+    assert [path for path in mounted if path.startswith("./") and not (ROOT / path.partition(":")[0]).exists()] == []
+    assert [path for path in mounted if "docker.sock" in path] == []
 
 
 # ------------------------------------------------------------------------------------------------- what is watched
