@@ -56,6 +56,14 @@ class Phase(StrEnum):
 
 # An order in one of these may still trade.
 ACTIVE_PHASES = (Phase.TAKING, Phase.RESTING)
+_ALWAYS_CLOSED = (Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED, Status.FAILED)
+
+
+def phases_of(status: Status) -> tuple[Phase, ...]:
+    """The phases that an order with this status may be in."""
+    if status in _ALWAYS_CLOSED:
+        return (Phase.CLOSED,)
+    return ACTIVE_PHASES if status in (Status.PENDING, Status.OPEN) else tuple(Phase)
 
 
 class MarketStatus(StrEnum):

@@ -69,6 +69,8 @@ class Order(models.Model):
         ]
         indexes = [
             Index(fields=["user", "id"], name="order_user"),
+            # A user's open orders, or those of one status, however many others there are.
+            Index(fields=["user", "phase", "status"], name="order_user_phase"),
             Index(fields=["market", "phase", "side", "price"], name="order_book"),
         ]
 

@@ -32,7 +32,7 @@ from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, TRUE_OR_FALSE, WINDOW, Query, parameters
 from base.web.rules import one_of
 from base.web.values import AsOf, parse_id
-from core.types import ACTIVE_PHASES, Phase, Side, Status
+from core.types import ACTIVE_PHASES, Phase, Side, Status, phases_of
 from markets.answers import Symbol
 from markets.models import Market
 from markets.newest import newest_events, newest_events_of
@@ -275,6 +275,9 @@ def _filtered(request: Request) -> QuerySet[Order]:
     if symbol is not None:
         orders = orders.filter(market_id=symbol)
     orders = orders.filter(**{name: asked[name] for name in ("side", "status") if asked[name] is not None})
+    if asked["status"] is not None:
+        # It follows from the status, and the index of a user's orders begins with the phase.
+        orders = orders.filter(phase__in=phases_of(Status(asked["status"])))
     if asked["active"] is not None:
         orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
     return orders

@@ -3,9 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from markets.services import change_market, read_market
-from orders.models import OpenOrders
+from orders import services
+from orders.models import OpenOrders, Order
 from tests.support.live import Live
 from tests.support.tape import parse
 from tests.support.world import Person, World, stored_rows
@@ -89,3 +92,37 @@ def test_in_parallel(exchange: Live):
         answers = list(pool.map(place, lines))
     assert {status: answers.count(status) for status in set(answers)} == {202: 20, 400: 40}
     assert len(alice.get(f"/orders?symbol={symbol}&active=true")) == 20
+
+
+@pytest.mark.dialect
+def test_a_users_closed_orders_are_not_read_for_the_open_ones(world):
+    """Cancel-all must be as fast after a million orders as after one."""
+    if connection.vendor != "mysql":
+        pytest.skip("only MySQL and MariaDB tell how many rows a statement read")
+    world.play(world.alice, "buy 1 @ 10")
+    closed = Order.objects.get()
+    closed.phase, closed.status, closed.frozen, closed.closed_at = "CLOSED", "CANCELLED", 0, timezone.now()
+    open_id, closed.client_order_id = closed.pk, None
+    past = []
+    for _ in range(2_000):
+        closed.pk = None
+        past.append(Order(**{field.attname: getattr(closed, field.attname) for field in Order._meta.fields}))
+    Order.objects.bulk_create(past)
+    for call in (
+        lambda: services.cancel_orders(world.alice.user.id),
+        lambda: services.cancel_orders(world.alice.user.id, "BTC-USD"),
+        lambda: world.alice.get("/orders?active=true"),
+        lambda: world.alice.get("/orders?status=OPEN"),
+        lambda: world.alice.get("/orders?status=REJECTED"),
+    ):
+        before = rows_read()
+        call()
+        assert rows_read() - before < 300
+    Order.objects.filter(pk__gt=open_id).delete()
+
+
+def rows_read() -> int:
+    """How many rows and entries of indexes this session has read."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(number) for _, number in cursor.fetchall())
