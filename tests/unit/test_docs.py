@@ -105,3 +105,15 @@ def test_settings_are_documented():
     documented = (ROOT / "docs" / "settings.md").read_text()
     assert len(read) > 10
     assert sorted(name for name in read if f"`{name}`" not in documented) == []
+
+
+def test_what_the_original_had_is_where_the_mission_says():
+    """Every file that it names exists, and every test; each row names a test."""
+    text = (ROOT / "docs" / "mission.md").read_text()
+    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)*?(?:\.\w+|/\w+))(?:::(\w+))?`", text)
+    paths = [(path, test) for path, test in named if "/" in path or (ROOT / path).exists()]
+    assert len(paths) > 100
+    assert sorted(path for path, _ in paths if not (ROOT / path).exists()) == []
+    assert [test for path, test in paths if test and f"def {test}(" not in (ROOT / path).read_text()] == []
+    rows = [row for row in re.findall(r"^\| (.+) \|$", text, re.MULTILINE) if not row.startswith(("part of", "---"))]
+    assert [row for row in rows if "`tests/" not in row.rpartition(" | ")[2]] == []
