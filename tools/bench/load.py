@@ -62,11 +62,21 @@ def post(path: str, token: str, body: bytes, orders: int = 1) -> Request:
     return Request("\r\n".join((*lines, "", "")).encode() + body, orders)
 
 
-class Connection(asyncio.Protocol):
-    """One connection, opened when it is needed and kept while the server keeps it; one request at a time."""
+def get(path: str, token: str) -> Request:
+    """A request that places no order."""
+    lines = (f"GET {path} HTTP/1.1", f"Host: {HOST}", f"Authorization: Bearer {token}")
+    return Request("\r\n".join((*lines, "", "")).encode(), 0)
 
-    def __init__(self, port: int) -> None:
+
+class Connection(asyncio.Protocol):
+    """One connection, opened when it is needed and kept while the server keeps it; one request at a time.
+
+    Each answer must have the status.
+    """
+
+    def __init__(self, port: int, status: int = 202) -> None:
         self._port = port
+        self._head = f"http/1.1 {status} ".encode()
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
@@ -108,7 +118,7 @@ class Connection(asyncio.Protocol):
         if b"\r\nconnection: close" in head and self._transport is not None:
             self._transport.close()
             self._transport = None
-        if head.startswith(b"http/1.1 202 "):
+        if head.startswith(self._head):
             self._answer.set_result(body)
         else:
             self._answer.set_exception(LoadError(f"{head.splitlines()[0]!r}: {body[:400]!r}"))

@@ -53,7 +53,7 @@ class Report:
         """Take in results, and show them at once: the whole takes minutes."""
         self.rows += rows
         for row in rows:
-            print(f"{row.name:<52} {row.measured:>18}   {row.wanted:<18} {row.verdict}", flush=True)
+            print(f"{row.name:<52} {row.measured:>18}   {row.wanted:<18} {row.verdict or row.detail}", flush=True)
 
     def write(self, path: Path) -> None:
         parts = [

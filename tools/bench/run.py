@@ -26,6 +26,7 @@ from tools.bench.intake import measure_intake  # noqa: E402
 from tools.bench.naive import drain_naively  # noqa: E402
 from tools.bench.picture import draw  # noqa: E402
 from tools.bench.profile import profiled  # noqa: E402
+from tools.bench.reads import measure_reads  # noqa: E402
 from tools.bench.report import Report, Row  # noqa: E402
 from tools.bench.roundtrip import measure_latency, measure_saturated  # noqa: E402
 from tools.bench.stage import Stage  # noqa: E402
@@ -126,6 +127,18 @@ class Bench:
                 self.report.add(*measure_latency(exchange, Stage("BTC-USD-LATENCY"), progress))
                 self.report.add(*measure_saturated(exchange, Stage("BTC-USD-SATURATED"), progress))
 
+    def reads(self) -> None:
+        """What clients poll, with each cache on and off."""
+        environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+        with tqdm(unit="step", leave=False) as bar, tempfile.TemporaryDirectory() as folder:
+
+            def progress(what: str) -> None:
+                bar.set_description(what)
+                bar.update()
+
+            stage, seconds = Stage("BTC-USD-READS"), 1.0 / self.size
+            self.report.add(*measure_reads(environment, Path(folder), stage, seconds, progress))
+
     def history(self) -> None:
         rows, commands = 1_000_000 // self.size, 6000 // self.size
         young = max(engine.measure(Stage(f"BTC-USD-YOUNG{turn}"), commands, "no past").rate for turn in range(3))
@@ -162,6 +175,7 @@ def main(arguments: Sequence[str]) -> int:
         bench.symbols,
         bench.cores,
         bench.road,
+        bench.reads,
         bench.history,
         bench.picture,
     ]

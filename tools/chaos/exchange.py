@@ -21,7 +21,8 @@ WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
 # A run takes longer than a token is good for.
-SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000"}
+# All caches are on: what they answer is judged by the pollers.
+SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000", "BALANCE_CACHE": "on", "ID_FILTER": "shared"}
 
 
 @dataclass(kw_only=True)

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from tools.chaos.checks import Findings, check, wait_until_idle
 from tools.chaos.clients import Client, placed, total, trading
 from tools.chaos.exchange import Exchange, running_exchange
 from tools.chaos.killer import Killer, Sizes
+from tools.chaos.polls import Poller, check_polls, polling
 from tools.chaos.report import Progress, Report
 from tools.chaos.watch import Watch, in_words
 from tools.rig.process import Process
 
 CLIENTS = 6
 CLIENT_PAUSE_SECONDS = 0.05
+POLLED = 2
 # The quick audits that the kills left undone are done while only the clients are at work.
 AUDITS_SECONDS = 200
 # So many audits must have run for their result to mean anything. How many can run depends on the machine.
@@ -51,11 +53,17 @@ class Kills:
                 for number, trader in enumerate(exchange.traders(CLIENTS))
             ]
             started = time.monotonic()
-            with Watch(exchange.url) as watch, auditing(exchange, self.quick_audits) as auditor:
+            polled = [client.trader for client in clients[:POLLED]]
+            with (
+                Watch(exchange.url) as watch,
+                auditing(exchange, self.quick_audits) as auditor,
+                polling(exchange, polled, self.seed) as pollers,
+            ):
                 killer = self._kill(exchange, watch, clients, auditor)
             seconds = time.monotonic() - started
             report = self._report(exchange, watch, killer, clients, seconds)
             auditor.report_to(report)
+            report_polls(report, exchange, pollers)
             return report
 
     def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: "Auditor") -> Killer:
@@ -153,6 +161,14 @@ def report_clients(report: Report, exchange: Exchange, clients: list[Client]) ->
     defects = sum(count for trouble, count in troubles.items() if trouble.startswith("500"))
     if defects:
         report.wrong.append(f"{defects} answers were 500, which is a defect and not an outage")
+
+
+def report_polls(report: Report, exchange: Exchange, pollers: Sequence[Poller]) -> None:
+    """What the pollers were answered, and every answer that was older than it may be."""
+    words, mistakes = check_polls(exchange, pollers)
+    report.add("answers judged by asOf", words)
+    report.add("answers that lacked what they named, or named too little", str(len(mistakes)))
+    report.wrong += mistakes
 
 
 def report_findings(report: Report, findings: Findings) -> None:

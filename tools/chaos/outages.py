@@ -10,7 +10,8 @@ from random import Random
 from tools.chaos.checks import check, wait_until_idle
 from tools.chaos.clients import Client, trading
 from tools.chaos.exchange import SYMBOLS, Exchange, freeze, running_exchange, thaw
-from tools.chaos.kills import report_clients, report_findings
+from tools.chaos.kills import report_clients, report_findings, report_polls
+from tools.chaos.polls import polling
 from tools.chaos.report import Progress, Report
 from tools.chaos.views import MarketView, OrdersView, View, wait_until_equal
 from tools.chaos.watch import Watch, in_words
@@ -50,10 +51,13 @@ class Outages:
             others = self._clients(exchange, OTHERS, OTHER_PAUSE_SECONDS)
             planned = len(self.kinds) * self.rounds
             progress = Progress("outages", planned, lambda: self.outages, lambda: f"{self.events} events")
-            with progress, trading(others):
+            polled = [client.trader for client in others]
+            with progress, polling(exchange, polled, self.seed) as pollers, trading(others):
                 for _ in range(self.rounds):
                     self._round(exchange, watch, others, progress)
-            return self._report(exchange)
+            report = self._report(exchange)
+            report_polls(report, exchange, pollers)
+            return report
 
     def _clients(self, exchange: Exchange, count: int, pause: float, **more: range) -> list[Client]:
         number = len(self.clients)
