@@ -26,7 +26,7 @@ from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
 from base.web.values import parse_id
 from markets.models import ASSET_PATTERN
 from markets.newest import newest_events, newest_events_with
-from markets.services import known_asset
+from markets.services import asset_code
 from users.services import find_user
 
 TAG = "balances"
@@ -68,7 +68,7 @@ class BalanceView(APIView):
     @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.", as_of=True)
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
-        code = known_asset(currency).code
+        code = asset_code(currency)
         as_of = newest_events_with(code)
         return answer(answers.Balance.of(read_balance(owner, code)), as_of=as_of)
 
@@ -82,9 +82,9 @@ class LedgerView(APIView):
         csv=Export("ledger.csv", answers.LedgerEntry),
     )
     def get(self, request: Request, user_id: str, currency: str) -> HttpResponseBase:
-        owner, asset = readable_user_id(request, user_id), known_asset(currency)
-        as_of = newest_events_with(asset.code)
-        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency=asset)
+        owner, code = readable_user_id(request, user_id), asset_code(currency)
+        as_of = newest_events_with(code)
+        entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency_id=code)
         return read_page(request, in_window(request, entries), answers.LedgerEntry.of, as_of=as_of)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from cachetools import TTLCache, cached
+from cachetools import LRUCache, TTLCache, cached
 from django.db import IntegrityError, transaction
 
 from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
@@ -53,6 +53,12 @@ def find_market(symbol: str) -> Market | None:
         return known_market(symbol)
     except MarketNotFound:
         return None
+
+
+@cached(LRUCache[Any, str](REMEMBERED), lock=threading.Lock())
+def asset_code(code: str) -> str:
+    """The code, if there is such an asset. Remembered, because no asset is ever taken away. Raises AssetNotFound."""
+    return str(known_asset(code).code)
 
 
 def known_asset(code: str) -> Asset:
