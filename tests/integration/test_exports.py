@@ -119,6 +119,14 @@ def test_one_at_a_time_for_a_user_and_a_few_for_all(traded, settings):  # noqa: 
     assert table(asked(traded.alice, "/orders?format=csv"))
 
 
+def test_its_end_is_a_line_of_the_log(traded, log):  # noqa: F811
+    rows = table(asked(traded.alice, "/orders?format=csv", **{"X-Request-ID": "mine-1"}))
+    asked(traded.alice, "/orders?format=csv&sybmol=X")
+    (line,) = [entry for entry in log() if entry["event"] == "export ended"]
+    assert (line["rows"], line["isWhole"], line["file"]) == (len(rows), True, "orders.csv")
+    assert (line["requestId"], line["userId"]) == ("mine-1", traded.alice.user.id)
+
+
 def test_what_fails_at_once_is_refused(traded, monkeypatch):  # noqa: F811
     def fail(*_: object) -> None:
         raise OperationalError(2006, "gone")
@@ -133,10 +141,10 @@ def test_what_fails_at_once_is_refused(traded, monkeypatch):  # noqa: F811
 def test_an_export_that_takes_too_long_is_cut_off(traded, settings, monkeypatch):  # noqa: F811
     monkeypatch.setattr(exports, "ROWS_PER_PAGE", 1)
     answer = asked(traded.alice, "/orders?format=csv")
-    monkeypatch.setattr(exports.time, "monotonic", lambda: float("inf"))
+    settings.EXPORT_SECONDS = -1
     with pytest.raises(TimeoutError):
         list(answer.streaming_content)
-    monkeypatch.undo()
+    settings.EXPORT_SECONDS = 300
     assert table(asked(traded.alice, "/orders?format=csv"))
 
 
