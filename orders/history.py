@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from django.db.models import Q
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -32,8 +31,9 @@ class OrderFillsView(APIView):
     )
     def get(self, request: Request, order_id: str) -> HttpResponseBase:
         order = own_order(request, order_id)
-        fills = Trade.objects.filter(Q(buy_order_id=order.id) | Q(sell_order_id=order.id)).select_related("market")
-        represent = partial(represent_fill, order.side)
+        ((side, of),) = halves_of_order(order)
+        fills = Trade.objects.filter(**of).select_related("market")
+        represent = partial(represent_fill, side)
         return read_page(request, fills, represent, oldest_first=True, as_of=as_of_order(order))
 
 

@@ -106,10 +106,13 @@ class OrdersView(APIView):
         csv=Export("orders.csv", answers.Order),
     )
     def get(self, request: Request) -> HttpResponseBase:
-        orders = _filtered(request)
+        mine = in_window(request, Order.objects.filter(user_id=owner_of(request)))
+        orders = _filtered(request, mine)
         symbol = parameters(request)["symbol"]
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
-        return read_page(request, orders, represent_order, as_of=as_of)
+        # Open orders are few, and must be found behind any number of closed ones.
+        among = None if orders is mine or _are_open(request) else mine
+        return read_page(request, orders, represent_order, among=among, as_of=as_of)
 
     @Call(
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
@@ -267,20 +270,26 @@ def _asked(
         return error
 
 
-def _filtered(request: Request) -> QuerySet[Order]:
-    """The caller's orders, narrowed by the query. Raises MarketNotFound."""
+def _filtered(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
+    """The orders, narrowed by the query. Raises MarketNotFound."""
     asked = parameters(request)
-    orders = in_window(request, Order.objects.filter(user_id=owner_of(request)))
+    wanted = {name: asked[name] for name in ("side", "status") if asked[name] is not None}
     symbol = named_market(request)
     if symbol is not None:
-        orders = orders.filter(market_id=symbol)
-    orders = orders.filter(**{name: asked[name] for name in ("side", "status") if asked[name] is not None})
+        wanted["market_id"] = symbol
+    orders = orders.filter(**wanted) if wanted else orders
     if asked["status"] is not None:
         # It follows from the status, and the index of a user's orders begins with the phase.
         orders = orders.filter(phase__in=phases_of(Status(asked["status"])))
     if asked["active"] is not None:
         orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
     return orders
+
+
+def _are_open(request: Request) -> bool:
+    """Whether the query asks for open orders alone."""
+    asked = parameters(request)
+    return bool(asked["active"]) or asked["status"] in (Status.PENDING, Status.OPEN)
 
 
 def named_market(request: Request) -> str | None:

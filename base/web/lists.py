@@ -14,6 +14,8 @@ from base.web.queries import parameters
 from base.web.values import AsOf
 
 M = TypeVar("M", bound=Model)
+# The most rows that a page looks at for those that its filters leave.
+MOST_READ = 10_000
 
 
 def read_page(
@@ -23,10 +25,12 @@ def read_page(
     *,
     oldest_first: bool = False,
     key: str = "pk",
+    among: QuerySet[M] | None = None,
     as_of: AsOf | None = None,
 ) -> HttpResponseBase:
-    """One page of the rows, in the order of their keys, as `answer_page` answers it."""
-    return answer_page(request, by_key(rows, represent, oldest_first=oldest_first, key=key), as_of=as_of)
+    """One page of the rows, in the order of their keys, as `answer_page` answers it; `among` as in `by_key`."""
+    read = by_key(rows, represent, oldest_first=oldest_first, key=key, among=among)
+    return answer_page(request, read, as_of=as_of)
 
 
 def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None) -> HttpResponseBase:
@@ -42,17 +46,36 @@ def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None
 
 
 def by_key(
-    rows: QuerySet[M], represent: Callable[[M], Mapping[str, Any]], *, oldest_first: bool = False, key: str = "pk"
+    rows: QuerySet[M],
+    represent: Callable[[M], Mapping[str, Any]],
+    *,
+    oldest_first: bool = False,
+    key: str = "pk",
+    among: QuerySet[M] | None = None,
 ) -> PageReader:
-    """Reads the rows by a key that an index holds."""
+    """Reads the rows by a key that an index holds.
+
+    `among`: what the index finds, where the rows are those of them that a filter leaves. A page then looks at MOST_READ
+    of them, and ends there, so that a filter for what is rare does not read all that its owner ever did.
+    """
 
     def read(cursor: int | None, limit: int) -> Page:
         after = {} if cursor is None else {f"{key}__{'gt' if oldest_first else 'lt'}": cursor}
-        found = list(rows.filter(**after).order_by(key if oldest_first else f"-{key}")[: limit + 1])
+        order = key if oldest_first else f"-{key}"
+        edge = None if among is None else _key_after(among.filter(**after).order_by(order), key)
+        within = {} if edge is None else {f"{key}__{'lte' if oldest_first else 'gte'}": edge}
+        found = list(rows.filter(**after, **within).order_by(order)[: limit + 1])
         page = found[:limit]
-        return [represent(row) for row in page], getattr(page[-1], key) if len(found) > limit else None
+        # The edge itself was looked at.
+        return [represent(row) for row in page], getattr(page[-1], key) if len(found) > limit else edge
 
     return read
+
+
+def _key_after(rows: QuerySet[Any], key: str) -> int | None:
+    """The key of the last row that a page looks at; None if there are no more rows than that."""
+    keys = list(rows.values_list(key, flat=True)[MOST_READ - 1 : MOST_READ + 1])
+    return keys[0] if len(keys) > 1 else None
 
 
 def in_window(request: Request, rows: QuerySet[M], key: str = "pk") -> QuerySet[M]:

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from base.storage.time_search import made_between
+from base.web import lists as lists_module
 from orders.models import Order
-from tests.support.world import Person, World
+from tests.support.world import Person, World, fund
 
 pytestmark = pytest.mark.dialect
 
@@ -82,6 +83,28 @@ def test_a_filter_and_a_window_go_together(traded):
         "101",
     ]
     assert traded.alice.get(f"/orders?side=SELL&startTime={second}") == []
+
+
+def test_a_page_looks_at_so_many_rows(world, monkeypatch):
+    """Of what a filter leaves a page may have less than its limit; the pages together have all of it."""
+    for price, side in ((1, "buy"), (2, "buy"), (200, "sell"), (3, "buy"), (4, "buy"), (5, "buy"), (6, "buy")):
+        world.place(world.alice if side == "buy" else world.bob, f"{side} 0.1 @ {price}")
+    fund(world.alice.user, BTC="1")
+    world.place(world.alice, "sell 0.1 @ 300")
+    for price in range(10, 20):
+        world.place(world.alice, f"buy 0.1 @ {price}")
+    world.match()
+    whole = world.alice.get("/orders")
+    monkeypatch.setattr(lists_module, "MOST_READ", 3)
+    for query in ("side=SELL", "side=BUY", "symbol=BTC-USD", "status=FILLED", "active=false", "status=CANCELLED"):
+        name, _, value = query.partition("=")
+        meant = [order for order in whole if str(order[name]).lower() == value.lower()]
+        for limit in (1, 2, 3, 50):
+            assert read(world.alice, f"/orders?{query}", limit) == meant
+    first = world.alice.call("GET", "/orders?side=SELL").body
+    assert (first["data"], first["nextCursor"]) == ([], str(whole[2]["orderId"]))
+    # Open orders are not looked for page by page.
+    assert len(world.alice.get("/orders?active=true")) == len(world.alice.get("/orders?status=OPEN")) == len(whole)
 
 
 def test_rows_that_are_a_little_out_of_order_are_found(world):
