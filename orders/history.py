@@ -17,9 +17,11 @@ from markets.newest import newest_events, newest_events_of
 from orders import answers
 from orders.fills import Half, halves_of_order, halves_of_user, newest_fills
 from orders.models import OrderEvent
+from orders.query import OF_MARKET, as_of_order, named_market, own_order, owner_of
 from orders.representation import represent_event, represent_fill
 from orders.services import find_order
-from orders.views import OF_MARKET, TAG, as_of_order, named_market, own_order, owner_of
+
+TAG = "orders"
 
 
 class OrderFillsView(APIView):

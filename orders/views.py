@@ -1,6 +1,5 @@
 """Orders over REST."""
 
-from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,7 +7,7 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, caller_id, credential_of, own_user_id, permitted
+from base.web.authentication import IsStaff, credential_of, permitted
 from base.web.errors import (
     AccountBlocked,
     ClientOrderIdReused,
@@ -16,7 +15,6 @@ from base.web.errors import (
     InsufficientFunds,
     LimitExceeded,
     MarketBusy,
-    MarketNotFound,
     MarketNotTrading,
     NotYourAccount,
     OrderClosed,
@@ -29,19 +27,25 @@ from base.web.exports import Export
 from base.web.forms import printable
 from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, TRUE_OR_FALSE, WINDOW, Query, parameters
-from base.web.rules import one_of
-from base.web.values import AsOf, parse_id
-from core.types import ACTIVE_PHASES, Phase, Side, Status, phases_of
-from markets.answers import Symbol
+from base.web.queries import OLD_USER_ID, WINDOW, parameters
 from markets.models import Market
 from markets.newest import newest_events, newest_events_of
-from markets.services import known_market
 from orders import answers, log, services
 from orders.accounts import CANCEL_PERMISSION, cancel_order_as_operator
-from orders.ids import order_ids
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
+from orders.query import (
+    FILTERS,
+    OF_MARKET,
+    account_for,
+    as_of_order,
+    has_no_index,
+    known_id,
+    named_market,
+    narrowed,
+    own_order,
+    owner_of,
+)
 from orders.representation import (
     represent_accepted,
     represent_order,
@@ -49,13 +53,11 @@ from orders.representation import (
 )
 from orders.terms import BatchForm, OrderForm, OrderTerms, read_batch, read_order
 from users.acts import actor_of
-from users.services import find_user
 
 TAG, STREAMS = "orders", "streams"
 _LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
 _BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
-OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
 
 
 class OrdersView(APIView):
@@ -82,7 +84,7 @@ class OrdersView(APIView):
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
-        placed = place_order(_account(request, user_id), market, wanted)
+        placed = place_order(account_for(request, user_id), market, wanted)
         log.order_placed(placed)
         return answer(
             represent_accepted(placed.order),
@@ -94,10 +96,7 @@ class OrdersView(APIView):
     @Call(
         *(TAG, "listOrders", "Own orders, newest first", list[answers.Order]),
         query=(
-            OF_MARKET,
-            Query("side", one_of(Side), "Those of this side."),
-            Query("status", one_of(Status), "Those with this status."),
-            Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
+            *FILTERS,
             *WINDOW,
             OLD_USER_ID,
         ),
@@ -107,11 +106,10 @@ class OrdersView(APIView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         mine = in_window(request, Order.objects.filter(user_id=owner_of(request)))
-        orders = _filtered(request, mine)
+        orders = narrowed(request, mine)
         symbol = parameters(request)["symbol"]
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
-        # Open orders are few, and must be found behind any number of closed ones.
-        among = None if orders is mine or _are_open(request) else mine
+        among = mine if has_no_index(request) else None
         return read_page(request, orders, represent_order, among=among, as_of=as_of)
 
     @Call(
@@ -203,58 +201,14 @@ class StreamStatsView(APIView):
         return answer(stats())
 
 
-def own_order(request: Request, order_id: str) -> Order:
-    """The order that the path names: of the user whom the query names, else the caller's own; staff see everybody's.
-
-    Raises OrderNotFound, NotYourAccount and UserNotFound.
-    """
-    wanted = _known_id(order_id)
-    if parameters(request)["user_id"] is not None:
-        return services.find_order(owner_of(request), wanted)
-    try:
-        return services.find_order(caller_id(request), wanted)
-    except OrderNotFound:
-        # Asked last: whether the caller is staff is another query.
-        order = services.orders_as_of().filter(id=wanted).first() if request.user.is_staff else None
-        if order is None:
-            raise
-        return order
-
-
-def as_of_order(order: Order) -> AsOf:
-    """What an answer about the order includes, and what is read after it."""
-    return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
-
-
 def _cancel(request: Request, order_id: str) -> Order:
     """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
     try:
-        return services.cancel_order(owner_of(request), _known_id(order_id))
+        return services.cancel_order(owner_of(request), known_id(order_id))
     except OrderNotFound:
         order = own_order(request, order_id)
     permitted(request, CANCEL_PERMISSION)
     return cancel_order_as_operator(order, actor_of(request))
-
-
-def _known_id(order_id: str) -> int:
-    wanted = parse_id(order_id)
-    if wanted is None or not order_ids.may_exist(wanted):
-        raise OrderNotFound(f"there is no order {printable(order_id)}")
-    return wanted
-
-
-def owner_of(request: Request) -> int:
-    """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
-    asked_for = parameters(request)["user_id"]
-    if asked_for is None:
-        return caller_id(request)
-    return _account(request, parse_id(asked_for) or 0)
-
-
-def _account(request: Request, asked_for: int | None) -> int:
-    """The account to act for. Raises NotYourAccount, and for staff UserNotFound."""
-    user_id = own_user_id(request, asked_for)
-    return user_id if user_id == caller_id(request) else find_user(user_id).id
 
 
 def _asked(
@@ -265,34 +219,6 @@ def _asked(
         return each
     market, wanted, user_id = each
     try:
-        return OrderRequest(_account(request, user_id), market, wanted)
+        return OrderRequest(account_for(request, user_id), market, wanted)
     except ExchangeError as error:
         return error
-
-
-def _filtered(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
-    """The orders, narrowed by the query. Raises MarketNotFound."""
-    asked = parameters(request)
-    wanted = {name: asked[name] for name in ("side", "status") if asked[name] is not None}
-    symbol = named_market(request)
-    if symbol is not None:
-        wanted["market_id"] = symbol
-    orders = orders.filter(**wanted) if wanted else orders
-    if asked["status"] is not None:
-        # It follows from the status, and the index of a user's orders begins with the phase.
-        orders = orders.filter(phase__in=phases_of(Status(asked["status"])))
-    if asked["active"] is not None:
-        orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
-    return orders
-
-
-def _are_open(request: Request) -> bool:
-    """Whether the query asks for open orders alone."""
-    asked = parameters(request)
-    return bool(asked["active"]) or asked["status"] in (Status.PENDING, Status.OPEN)
-
-
-def named_market(request: Request) -> str | None:
-    """The market that the query names, None for all. Raises MarketNotFound."""
-    symbol = parameters(request)["symbol"]
-    return None if symbol is None else known_market(symbol).symbol

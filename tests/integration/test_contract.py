@@ -95,13 +95,14 @@ def _trade(world: World, call: Any) -> None:
 
 
 def _watch_over(user: User, staff: Person, call: Any) -> None:
-    """Limits and the kill switch, by staff who may do everything."""
+    """Limits, the kill switch and the caches, by staff who may do everything."""
     User.objects.filter(id=staff.user.id).update(is_superuser=True)
     path = f"/users/{user.pk}"
     call(staff, "PATCH", f"{path}/limits", {"openNotional": {"USD": "100000"}, "markets": ["BTC-USD"]})
     call(staff, "GET", f"{path}/limits")
     call(staff, "POST", f"{path}/kill", {"reason": "a test"})
     call(staff, "DELETE", f"{path}/kill")
+    call(staff, "GET", "/cache/stats")
 
 
 def _look(world: World, call: Any) -> None:

@@ -1,0 +1,105 @@
+"""What a request asks of orders: whose, which one, and those that its query string leaves."""
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from base.web.authentication import caller_id, own_user_id
+from base.web.errors import MarketNotFound, OrderNotFound
+from base.web.forms import printable
+from base.web.queries import TRUE_OR_FALSE, Query, parameters
+from base.web.rules import one_of
+from base.web.values import AsOf, parse_id
+from core.types import ACTIVE_PHASES, Phase, Side, Status, phases_of
+from markets.answers import Symbol
+from markets.services import known_market
+from orders import services
+from orders.ids import order_ids
+from orders.models import Order
+from users.services import find_user
+
+OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
+FILTERS = (
+    OF_MARKET,
+    Query("side", one_of(Side), "Those of this side."),
+    Query("status", one_of(Status), "Those with this status."),
+    Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
+)
+
+
+def owner_of(request: Request) -> int:
+    """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
+    asked_for = parameters(request)["user_id"]
+    if asked_for is None:
+        return caller_id(request)
+    return account_for(request, parse_id(asked_for) or 0)
+
+
+def account_for(request: Request, asked_for: int | None) -> int:
+    """The account to act for. Raises NotYourAccount, and for staff UserNotFound."""
+    user_id = own_user_id(request, asked_for)
+    return user_id if user_id == caller_id(request) else find_user(user_id).id
+
+
+def own_order(request: Request, order_id: str) -> Order:
+    """The order that the path names: of the user whom the query names, else the caller's own; staff see everybody's.
+
+    Raises OrderNotFound, NotYourAccount and UserNotFound.
+    """
+    wanted = known_id(order_id)
+    if parameters(request)["user_id"] is not None:
+        return services.find_order(owner_of(request), wanted)
+    try:
+        return services.find_order(caller_id(request), wanted)
+    except OrderNotFound:
+        # Asked last: whether the caller is staff is another query.
+        order = services.orders_as_of().filter(id=wanted).first() if request.user.is_staff else None
+        if order is None:
+            raise
+        return order
+
+
+def known_id(order_id: str) -> int:
+    wanted = parse_id(order_id)
+    if wanted is None:
+        raise OrderNotFound(f"there is no order {printable(order_id)}")
+    if not order_ids.may_exist(wanted):
+        # As `find_order` refuses another user's.
+        raise OrderNotFound(f"there is no order {wanted}", orderId=wanted)
+    return wanted
+
+
+def as_of_order(order: Order) -> AsOf:
+    """What an answer about the order includes, and what is read after it."""
+    return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
+
+
+def narrowed(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
+    """The orders, narrowed by the query. Raises MarketNotFound."""
+    asked = parameters(request)
+    symbol = named_market(request)
+    if symbol is not None:
+        orders = orders.filter(market_id=symbol)
+    if asked["side"] is not None:
+        orders = orders.filter(side=asked["side"])
+    if asked["status"] is not None:
+        # The phase follows from the status, and the index of a user's orders begins with the phase.
+        orders = orders.filter(status=asked["status"], phase__in=phases_of(Status(asked["status"])))
+    if asked["active"] is not None:
+        orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
+    return orders
+
+
+def has_no_index(request: Request) -> bool:
+    """Whether the query asks for what may be rare among its user's orders, and no index holds.
+
+    Open orders and those of one status have an index, and open ones are few, whatever else is asked of them.
+    """
+    asked = parameters(request)
+    is_by_what_is_rare = asked["symbol"] is not None or asked["side"] is not None
+    return is_by_what_is_rare and not asked["active"] and asked["status"] not in (Status.PENDING, Status.OPEN)
+
+
+def named_market(request: Request) -> str | None:
+    """The market that the query names, None for all. Raises MarketNotFound."""
+    symbol = parameters(request)["symbol"]
+    return None if symbol is None else known_market(symbol).symbol
