@@ -101,6 +101,11 @@ class Check(StrEnum):
         "markets",
         "The book's status is the last change's, and the changes are in the order of their sequences.",
     )
+    DELISTED = (
+        "delisted-market-is-empty",
+        "markets",
+        "No order rests in a delisted market, unless the command that cancels them waits.",
+    )
     PENDING = "pending-has-its-command", "orders", "Each PENDING order has exactly one NEW command waiting."
     COMMAND = (
         "command-has-its-order",

@@ -96,7 +96,7 @@ class NaiveExchange:
         self.resting: list[NaiveOrder] = []  # in the order of arrival, which is their time priority
         self.trades: list[NaiveTrade] = []
         self.events: list[NaiveEvent] = []
-        self.is_trading = True
+        self.status = "TRADING"
         # In a replay: a taker stops once the market has so many events.
         self.stops_at: int | None = None
         self.queue: list[tuple[str, NaiveOrder]] = []
@@ -124,6 +124,13 @@ class NaiveExchange:
         """The market is halted while the order is on its way through the book."""
         self.queue.append(("refuse", self.orders[order_id]))
 
+    def delist_next(self) -> None:
+        """Delisting cancels the next order: bids before asks, on each side in the order in which they would trade."""
+        bids = sorted((order for order in self.resting if order.is_buy), key=lambda order: -order.limit)
+        asks = sorted((order for order in self.resting if not order.is_buy), key=lambda order: order.limit)
+        for order in [*bids, *asks][:1]:
+            self.queue.append(("delist", order))
+
     def drain(self) -> None:
         """Apply the queue in order, as the worker does."""
         while self.queue:
@@ -133,7 +140,9 @@ class NaiveExchange:
             elif verb == "fail":
                 self._close(order, "FAILED", "INTERNAL_ERROR")
             elif verb == "refuse":
-                self._close(order, "CANCELLED" if order.filled else "REJECTED", "MARKET_HALTED")
+                self._close(order, "CANCELLED" if order.filled else "REJECTED", self._why_not_trading())
+            elif verb == "delist":
+                self._close(order, "CANCELLED", "MARKET_DELISTED")
             elif order in self.resting:
                 self._close(order, "CANCELLED", "USER_CANCELLED")
 
@@ -216,13 +225,16 @@ class NaiveExchange:
         return None
 
     def _refusal(self, taker: NaiveOrder) -> tuple[str, str] | None:
-        if not self.is_trading:
-            return "REJECTED", "MARKET_HALTED"
+        if self.status != "TRADING":
+            return "REJECTED", self._why_not_trading()
         if taker.post_only and self._crossing(taker):
             return "REJECTED", "WOULD_TAKE"
         if taker.time_in_force == "FOK" and not self._fillable(taker):
             return "EXPIRED", "FOK_NOT_FILLABLE"
         return None
+
+    def _why_not_trading(self) -> str:
+        return "MARKET_DELISTED" if self.status == "DELISTED" else "MARKET_HALTED"
 
     def _meet(self, taker: NaiveOrder, maker: NaiveOrder, spend_limit: Decimal) -> None:
         quantity = min(taker.rest, maker.rest)

@@ -11,7 +11,7 @@ from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow, fetch_plain
 from audit.scope import Scope
 from core.money import UNIT, plain_units
-from core.types import TRADING_STATUS_AFTER, CommandKind, Phase, Status
+from core.types import TRADING_STATUS_AFTER, CommandKind, MarketStatus, Phase, Status
 from markets.models import Market, market_errors
 from orders.models import OpenOrders
 
@@ -29,6 +29,7 @@ def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserve
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
     report.count((Check.RESERVE, Check.END), len(scope.orders))
     _check_crossed(report, scope)
+    _check_delisted(report, scope)
     _check_numbers(report, scope)
     _check_commands(report, scope)
     _check_dead_letters(report, data, scope)
@@ -122,6 +123,18 @@ def _check_crossed(report: Report, scope: Scope) -> None:
     if bid and ask and bid.price is not None and ask.price is not None and bid.price >= ask.price:
         actual = f"{plain_units(bid.price)} and {plain_units(ask.price)}"
         report.add(Check.CROSSED, f"{scope.market.symbol} is crossed", [bid.name, ask.name], "bid below ask", actual)
+
+
+def _check_delisted(report: Report, scope: Scope) -> None:
+    """Check that nothing rests in a market that was delisted, once its orders have been cancelled."""
+    market = scope.market
+    report.count([Check.DELISTED], 1)
+    is_delisted = market.book is not None and market.book.status == MarketStatus.DELISTED
+    if not is_delisted or any(command.kind == CommandKind.DELIST for command in market.commands):
+        return
+    resting = [order.name for order in scope.orders.values() if order.rests]
+    if resting:
+        report.add(Check.DELISTED, f"{market.symbol} is delisted", resting, "no resting orders", len(resting))
 
 
 def _check_numbers(report: Report, scope: Scope) -> None:

@@ -3,7 +3,7 @@
 The commands were deleted when they were applied, so the replay finds them by their events:
 - An order was applied at its first event. Before that event there may be those of makers which its self-trade
   prevention removed.
-- The event of a user's cancel, and of a failure, is the place of its command.
+- The event of a user's cancel, of a failure, and of each order that a delisting cancels, is the place of its command.
 - The changes of the trading status have their sequences.
 - The spend limit of a MARKET BUY by quantity is read from the order's row, because it came from the available funds of
   one moment. All other funds were checked at intake, so each user of the twin owns more than enough.
@@ -23,7 +23,7 @@ from audit.reference_data import MarketState, ReferenceData
 from audit.rows import BalanceRow, EntryRow, EventRow, OrderRow, TradeRow, read
 from audit.scope import Scope, full_scope
 from core.money import plain, to_decimal
-from core.types import MarketStatus, Reason, Status
+from core.types import Reason, Status
 
 # More than any user could own.
 ENOUGH = Decimal(10) ** 18
@@ -81,7 +81,7 @@ class Replay:
     def _set_trading_status(self, at: int) -> None:
         sequence = self.events[at].sequence if at < len(self.events) else self.market.next_sequence
         while self.status_changes and self.status_changes[0].sequence <= sequence:
-            self.twin.is_trading = self.status_changes.popleft().status == MarketStatus.TRADING
+            self.twin.status = self.status_changes.popleft().status
 
     def _give_command(self, at: int) -> None:
         """Give the twin the command whose first event is at this place."""
@@ -96,6 +96,8 @@ class Replay:
             self.twin.fail(order.id)
         elif event.reason == Reason.MARKET_HALTED and order.id in self.twin.orders:
             self.twin.refuse(order.id)
+        elif event.reason == Reason.MARKET_DELISTED and order.id in self.twin.orders:
+            self.twin.delist_next()
         elif event.reason == Reason.USER_CANCELLED and order.id in self.twin.orders:
             self.twin.cancel(order.id)
         else:

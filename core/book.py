@@ -3,9 +3,9 @@
 Contract
 - Orders rest in two ladders, best price first and, at one price, the smallest `sequence` first. A trade happens at the
   resting order's price. A book is never crossed between commands.
-- `cancel`, `refuse` and `taker.place` change the book and its orders, and return everything that changed as an Outcome
-  of events and trades. The caller stores the outcome in one transaction, or throws the whole book away, because a
-  change cannot be undone.
+- `cancel`, `cancel_first`, `refuse` and `taker.place` change the book and its orders, and return everything that
+  changed as an Outcome of events and trades. The caller stores the outcome in one transaction, or throws the whole book
+  away, because a change cannot be undone.
 - Every event takes the market's next sequence number, without gaps. An order's own sequence is that of its first
   event, and is its time priority. A trade carries the sequence of its taker's fill event.
 - The taker's way through the book, with fees and self-trade prevention, is in `taker`.
@@ -115,6 +115,18 @@ class Book:
             return Outcome([], [])
         self.unrest(order)
         return Outcome([self.close(order, Status.CANCELLED, reason)], [])
+
+    def cancel_first(self, most: int, reason: Reason) -> Outcome:
+        """Take at most so many resting orders out, in the order in which they would trade, bids before asks.
+
+        The outcome is unfinished while orders are left. O(most x log levels).
+        """
+        events: list[Event] = []
+        for ladder in self.ladders.values():
+            while len(events) < most and (order := ladder.met_by(None)) is not None:
+                self.unrest(order)
+                events.append(self.close(order, Status.CANCELLED, reason))
+        return Outcome(events, [], finished=all(ladder.first is None for ladder in self.ladders.values()))
 
     def refuse(self, order: Order, status: Status, reason: Reason) -> Outcome:
         """Close an order that is not in the book, and release its frozen funds. O(1)."""

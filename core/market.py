@@ -12,6 +12,7 @@ from core.kinds import asset_given, spends_available
 from core.taker import place
 from core.types import (
     TRADING_STATUS_AFTER,
+    CommandKind,
     Event,
     MarketStatus,
     Order,
@@ -81,10 +82,13 @@ class Batch:
                 self._change(event.order.user_id, asset, event.released, -event.released)
 
     def set_trading_status(self, status: str, sequence: int, reason: str) -> None:
-        """Change the market's trading status at this place of its sequence, unless the market has it already."""
-        if status != self.status:
+        """Change the market's trading status at this place of its sequence, unless the market has it already.
+
+        A market that is delisted stays so.
+        """
+        if self.status not in (status, MarketStatus.DELISTED):
             self.status_changes.append(TradingStatusChange(status, sequence, reason))
-        self.status = status
+            self.status = status
 
     def gained(self, user_id: int, asset: str) -> int:
         """The change of a user's available funds by the batch so far, in units."""
@@ -168,17 +172,23 @@ class Market:
     def _apply(self, command: PendingCommand, batch: Batch, spendable: Mapping[int, int], steps: int) -> Outcome:
         """Apply one command. A market that does not trade rejects new orders.
 
+        A delisting cancels twice as many orders as a taker may meet, because a cancel makes one event and a fill two.
+        Its command stays in the inbox until no order rests. Unlike an unfinished taker it need not go on first: what
+        comes in between finds a market that takes no orders.
         An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
         operator waits until the taker is finished.
         """
         if command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
+            if command.kind == CommandKind.DELIST:
+                return self.book.cancel_first(2 * steps, Reason.MARKET_DELISTED)
             return Outcome([], [])
         order = command.order
         if order is None:
             return self.book.cancel(command.order_id)
         if batch.status != MarketStatus.TRADING:
-            return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, Reason.MARKET_HALTED)
+            reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
+            return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
         if spends_available(order):
             _limit_spending(order, spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote))
         return place(self.book, order, max_steps=steps)

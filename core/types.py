@@ -70,12 +70,13 @@ class MarketStatus(StrEnum):
     """A market's trading status. A market that is not TRADING takes cancels alone.
 
     The engine treats CANCEL_ONLY and HALTED alike. Operators set the first while they close a market; the second also
-    is what a market becomes that halts by itself.
+    is what a market becomes that halts by itself. DELISTED is final: all that rests is cancelled.
     """
 
     TRADING = "TRADING"
     CANCEL_ONLY = "CANCEL_ONLY"
     HALTED = "HALTED"
+    DELISTED = "DELISTED"
 
 
 class CommandKind(StrEnum):
@@ -86,6 +87,7 @@ class CommandKind(StrEnum):
     RESUME = "RESUME"
     CANCEL_ONLY = "CANCEL_ONLY"
     HALT = "HALT"
+    DELIST = "DELIST"
 
 
 # The commands that set the market's trading status, with the status that they set. The others concern an order.
@@ -93,6 +95,7 @@ TRADING_STATUS_AFTER = {
     CommandKind.RESUME.value: MarketStatus.TRADING,
     CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
     CommandKind.HALT.value: MarketStatus.HALTED,
+    CommandKind.DELIST.value: MarketStatus.DELISTED,
 }
 
 
@@ -105,6 +108,7 @@ class Reason(StrEnum):
     SELF_TRADE = "SELF_TRADE"
     USER_CANCELLED = "USER_CANCELLED"
     MARKET_HALTED = "MARKET_HALTED"
+    MARKET_DELISTED = "MARKET_DELISTED"
     PRICE_PROTECTION = "PRICE_PROTECTION"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 

@@ -21,8 +21,8 @@ from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
 from marketdata.feed import readings
 from marketdata.tape import read_tickers, represent_trade
-from markets.models import Interval, Market, Trade
-from markets.services import known_market
+from markets.models import Interval, Trade
+from markets.services import known_market, listed_markets
 
 TAG = "markets"
 _MOMENT = "ISO 8601, or milliseconds since 1970."
@@ -40,7 +40,7 @@ _CANDLES = (
 
 
 def _read_all_tickers() -> list[answers.Ticker]:
-    symbols = Market.objects.order_by("symbol").values_list("symbol", flat=True)
+    symbols = listed_markets().values_list("symbol", flat=True)
     return list(read_tickers(symbols, timezone.now()))
 
 

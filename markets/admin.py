@@ -30,6 +30,10 @@ else:
 EFFECTS = {
     MarketStatus.HALTED: "New orders are refused from now on. Orders that wait already are matched, then none trades.",
     MarketStatus.CANCEL_ONLY: "New orders are refused from now on; resting orders can be cancelled.",
+    MarketStatus.DELISTED: (
+        "For good: no other status can be set afterwards. New orders are refused from now on, all resting orders are"
+        " cancelled and their funds released. The market disappears from all lists; its history stays."
+    ),
     MarketStatus.TRADING: "New orders are accepted and matched again, with the orders that rest in the book.",
 }
 # They never change, because stored orders were checked against them.
@@ -98,7 +102,7 @@ class MarketAdmin(CodedAdmin):
     list_select_related = ("base", "quote")
     ordering = ("symbol",)
     search_fields = ("symbol",)
-    actions = ("halt", "cancel_only", "resume")
+    actions = ("halt", "cancel_only", "resume", "delist")
 
     @admin.action(description="Halt: nothing trades", permissions=["change"])
     def halt(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
@@ -111,6 +115,10 @@ class MarketAdmin(CodedAdmin):
     @admin.action(description="Resume: trade", permissions=["change"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
         return _confirm(chosen, MarketStatus.TRADING)
+
+    @admin.action(description="Delist: for good", permissions=["change"])
+    def delist(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
+        return _confirm(chosen, MarketStatus.DELISTED)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.confirm_status)
@@ -149,7 +157,8 @@ class MarketAdmin(CodedAdmin):
         """The form, below the market summary."""
         market = self.get_object(request, object_id)
         blocks = render_blocks(request, market) if market is not None else []
-        extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus)}
+        may_change = market is not None and market.status != MarketStatus.DELISTED
+        extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus) if may_change else []}
         return super().change_view(request, object_id, form_url, extra)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

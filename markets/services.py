@@ -11,8 +11,9 @@ from typing import Any
 
 from cachetools import LRUCache, TTLCache, cached
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
-from base.web.errors import AssetNotFound, InvalidField, MarketNotFound, SymbolTaken, refuse
+from base.web.errors import AssetNotFound, InvalidField, MarketDelisted, MarketNotFound, SymbolTaken, refuse
 from base.web.forms import printable
 from base.web.values import camel
 from commands.queue import submit_trading_status
@@ -44,7 +45,12 @@ def read_market(symbol: str) -> Market:
 
 def active_symbols() -> list[str]:
     """The markets that may trade. Their table is the registry, because a list of its own in Redis could lack one."""
-    return list(Market.objects.order_by("symbol").values_list("symbol", flat=True))
+    return list(listed_markets().values_list("symbol", flat=True))
+
+
+def listed_markets() -> QuerySet[Market]:
+    """The markets that lists show, by symbol. A market that is delisted is found by its name alone."""
+    return Market.objects.exclude(status=MarketStatus.DELISTED).order_by("symbol")
 
 
 def find_market(symbol: str) -> Market | None:
@@ -95,10 +101,13 @@ def change_market(market: Market, **fields: Any) -> Market:
 
     The market's row is locked first, so that of two operators at the same moment the second one's limits are checked
     together with those of the first, and their commands come in the order in which they changed the row. A change of
-    status alone is checked against no limit, because a halt must never fail. Raises InvalidField or ValidationFailed.
+    status alone is checked against no limit, because a halt must never fail. Raises InvalidField, ValidationFailed, and
+    MarketDelisted for any other status of a market that is delisted.
     """
     # Without its assets, whose rows would be locked too.
     locked = Market.objects.select_for_update().get(pk=market.pk)
+    if locked.status == MarketStatus.DELISTED != fields.get("status", MarketStatus.DELISTED):
+        raise MarketDelisted(f"{locked.symbol} is delisted for good", symbol=locked.symbol)
     for name, value in fields.items():
         setattr(locked, name, value)
     if fields.keys() - {"status"}:
@@ -111,8 +120,11 @@ def change_market(market: Market, **fields: Any) -> Market:
 
 
 def set_trading_status(symbol: str, status: str) -> None:
-    """Write the status that the market has in its own sequence. The worker calls this while it locks the book's row."""
-    Market.objects.filter(symbol=symbol).update(status=status)
+    """Write the status that the market has in its own sequence. The worker calls this while it locks the book's row.
+
+    Not over DELISTED: the command that delists it waits behind the one that is applied here.
+    """
+    Market.objects.filter(symbol=symbol).exclude(status=MarketStatus.DELISTED).update(status=status)
     _forget_now_and_when_committed()
 
 

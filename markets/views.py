@@ -10,13 +10,13 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer, body
 from base.web.authentication import IsStaffOrReadOnly
-from base.web.errors import SymbolTaken, timestamp
+from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.openapi.operations import Call
 from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, or_null, text, whole
 from core.types import MarketStatus, SelfTradePrevention
 from markets import answers, services
-from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Market
+from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
@@ -50,9 +50,9 @@ class NewMarketForm(MarketChangeForm):
 class MarketsView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
-    @Call(TAG, "listMarkets", "All markets", list[answers.Market])
+    @Call(TAG, "listMarkets", "All markets that are not delisted", list[answers.Market])
     def get(self, request: Request) -> Response:
-        return answer([answers.Market.of(market) for market in Market.objects.order_by("symbol")])
+        return answer([answers.Market.of(market) for market in services.listed_markets()])
 
     @Call(
         *(TAG, "openMarket", "Open a market", answers.Market),
@@ -79,7 +79,7 @@ class MarketView(APIView):
         text="A status is a command in the market's own sequence: what was accepted before it is still matched.",
         body=MarketChangeForm,
         examples={"halt": {"status": "HALTED"}},
-        refusals=("INVALID_MARKET",),
+        refusals=("INVALID_MARKET", MarketDelisted),
     )
     def patch(self, request: Request, symbol: str) -> Response:
         changes = MarketChangeForm.read(body(request)).sent()

@@ -79,7 +79,8 @@ class _Drain:
         # The commands of the current batch, and how far the search for a command that fails has come.
         self.rows: list[Row] = []
         self.bisection = Bisection()
-        self.is_halted = False
+        # The trading status of the book when the current batch began.
+        self.status: str = MarketStatus.TRADING
 
     def run(self) -> Run:
         try:
@@ -125,7 +126,7 @@ class _Drain:
             row = lock_book(self.symbol)
             locked_at = time.monotonic()
             LOCK_WAIT.labels(self.symbol).observe(locked_at - asked_at)
-            self.is_halted = row.status == MarketStatus.HALTED
+            self.status = row.status
             now = database_time()
             prepared = self._decided_ahead(row) or self._decided_now(row, now)
             if prepared is None:
@@ -207,7 +208,7 @@ class _Drain:
         if len(self.rows) > 1:
             return None
         # A halted market may stay broken for long, and other markets wait for this worker: no pauses then.
-        pauses = [] if self.is_halted else settings.ENGINE_RETRY_MS
+        pauses = [] if self.status == MarketStatus.HALTED else settings.ENGINE_RETRY_MS
         if self.bisection.attempts <= len(pauses):
             time.sleep(pauses[self.bisection.attempts - 1] / 1000)
             return None
@@ -216,9 +217,9 @@ class _Drain:
     def _give_up(self, error: Exception) -> Prepared | None:
         command_id, attempts = self.rows[0][0], self.bisection.attempts
         self.bisection.settled(1)
-        if isinstance(error, Overdrawn) and not self.is_halted:
-            # No command is the cause: the stored balances contradict the orders. In a market that is halted already
-            # the command is given up, so that the orders behind it can be refused.
+        if isinstance(error, Overdrawn) and self.status not in (MarketStatus.HALTED, MarketStatus.DELISTED):
+            # No command is the cause: the stored balances contradict the orders. In a market that takes no orders any
+            # more the command is given up, so that the orders behind it can be refused.
             halt(self.symbol, error)
             raise error
         try:

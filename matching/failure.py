@@ -68,7 +68,8 @@ def halt(symbol: str, error: Exception) -> None:
     """Halt a market whose rows contradict each other. Its inbox stays as it is until the rows are repaired."""
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
-        is_new = row.status != MarketStatus.HALTED
+        # A delisted market stays so: it takes no orders either.
+        is_new = row.status not in (MarketStatus.HALTED, MarketStatus.DELISTED)
         if is_new:
             batch = Batch(books.rules(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
             batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
@@ -76,11 +77,11 @@ def halt(symbol: str, error: Exception) -> None:
         else:
             # An operator resumed the market before the rows were repaired. Intake reads this status, and the command
             # that resumes cannot be applied.
-            set_trading_status(symbol, MarketStatus.HALTED)
+            set_trading_status(symbol, row.status)
     if is_new:
         logger.critical("market %s is halted, an invariant is broken: %s", symbol, error, exc_info=error)
     else:
-        logger.error("market %s stays halted, an invariant is broken: %s", symbol, error)
+        logger.error("market %s stays %s, an invariant is broken: %s", symbol, row.status.lower(), error)
 
 
 def _store_dead_letter(command: PendingCommand, settlement: Settlement, error: Exception, attempts: int) -> DeadLetter:

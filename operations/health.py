@@ -21,7 +21,7 @@ from base.web.errors import timestamp
 from base.web.values import Count, Instant, described
 from commands.models import Command
 from core.types import MarketStatus
-from markets.models import Market
+from markets.services import listed_markets
 from matching.worker.heartbeat import live_workers
 
 OK: Final = "ok"
@@ -52,7 +52,7 @@ class Readiness(TypedDict):
     oldestCommandSeconds: Annotated[
         Annotated[float, Field(ge=0)] | None, described("How long the first command of all inboxes has been waiting.")
     ]
-    workers: Annotated[dict[str, Count] | None, described("How many serve each market that is not halted.")]
+    workers: Annotated[dict[str, Count] | None, described("How many serve each market that is not halted or delisted.")]
     lastAudit: Annotated[LastAudit | None, described("Null before the first.")]
 
 
@@ -104,8 +104,8 @@ def _refuse_read_only() -> None:
 
 
 def _workers() -> dict[str, int]:
-    """How many serve each market that is not halted."""
-    return live_workers(Market.objects.exclude(status=MarketStatus.HALTED).values_list("symbol", flat=True))
+    """How many serve each market that is not halted or delisted."""
+    return live_workers(listed_markets().exclude(status=MarketStatus.HALTED).values_list("symbol", flat=True))
 
 
 def _oldest_command_seconds() -> float | None:

@@ -22,7 +22,8 @@ from core.types import MarketStatus
 from marketdata.candles import opens_at
 from marketdata.depth import read_bests
 from marketdata.tape import last_trades
-from markets.models import Candle, Interval, Market
+from markets.models import Candle, Interval
+from markets.services import listed_markets
 from matching.models import DeadLetter
 from matching.worker.heartbeat import live_heartbeats, live_workers
 from orders.models import Order
@@ -137,11 +138,11 @@ def _read(found: Overview, time_limit: TimeLimit, may: Callable[[str], bool]) ->
 
 
 def _read_markets(found: Overview, time_limit: TimeLimit) -> None:
-    """Read the markets. With too many of them, the trading ones are kept; the others come first in what is kept."""
+    """Read the listed markets. With too many, the trading ones are kept; the others come first in what is kept."""
 
     def markets() -> list[Line]:
         trading = Case(When(status=MarketStatus.TRADING, then=0), default=1)
-        rows = Market.objects.order_by(trading, "status", "symbol").values_list("symbol", "status")
+        rows = listed_markets().order_by(trading, "status", "symbol").values_list("symbol", "status")
         return [Line(symbol, status) for symbol, status in rows[: MOST_MARKETS + 1]]
 
     found.lines = time_limit.read(markets)

@@ -17,7 +17,7 @@ ExchangeError
 +-- AccountBlocked .............. 403  by the kill switch, or deactivated
 +-- NotFound .................... 404  (users, orders, markets, assets; another's looks the same)
 +-- MethodNotAllowed ............ 405
-+-- Conflict .................... 409  (names taken, order closed, market not trading)
++-- Conflict .................... 409  (names taken, order closed, market not trading or delisted)
 +-- BodyTooLarge ................ 413
 +-- UnsupportedMediaType ........ 415
 +-- KeyReused ................... 422  the same key with another body
@@ -214,6 +214,10 @@ class OrderClosed(Conflict):
 
 class MarketNotTrading(Conflict):
     code = "MARKET_NOT_TRADING"
+
+
+class MarketDelisted(Conflict):
+    code = "MARKET_DELISTED"
 
 
 class BodyTooLarge(ExchangeError):

@@ -103,7 +103,7 @@ def test_without_the_markets_no_trades_are_told(traded, markets, monkeypatch):
     assert read().trades.note == "1 in the last hour"
     with monkeypatch.context() as patches:
         if markets == "not read":
-            patches.setattr(Market.objects, "order_by", away)
+            patches.setattr(overview, "listed_markets", away)
         found = read(*(name for name in EVERYTHING if markets == "not read" or name != "markets.view_market"))
     assert (found.lines, found.trades) == (None, None)
 

@@ -213,6 +213,14 @@ def test_a_process_killed_at_any_statement_leaves_a_book_to_start_from(large, is
     assert outcome(large.play(large.alice, "buy 1 @ 102")) == "0 filled"
 
 
+def test_a_delisting_cancels_what_was_not_read_yet(large, settings):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    call_command("record_snapshots")
+    books.forget(large.symbol)
+    large.switch("DELISTED")
+    assert (large.match().batches, large.depth()) == (3, "|")
+
+
 def test_it_is_due_when_the_book_is_large_and_has_changed(large, settings, monkeypatch):
     assert due_symbols([large.symbol, "NO-BOOK"]) == [large.symbol]
     started = []

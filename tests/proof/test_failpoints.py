@@ -5,15 +5,17 @@
 
 import itertools
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from commands.models import Command
 from markets.models import Trade
+from markets.services import change_market, create_market
 from matching.drain import drain
 from matching.models import DeadLetter
-from orders.models import Order
+from orders.models import Order, OrderEvent
 from tests.support.failpoints import BLOWS, KILL, Blow, count, struck
 from tests.support.sampling import TIMES, sample
 from tests.support.tape import parse
@@ -99,6 +101,35 @@ def test_the_drain(world, blow):
         desk.check()
     assert not Command.objects.exists()
     assert not DeadLetter.objects.exists()
+
+
+def delisted(world: World) -> tuple[Desk, str]:
+    """A market of its own that is to be delisted, with five resting orders: three transactions."""
+    desk, symbol = Desk(world), f"BTC-USD-{next(_numbers)}"
+    market = create_market(symbol=symbol, base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    for who, line in ((desk.buyer, "buy 1 @ 9"), (desk.seller, "sell 1 @ 10"), (desk.buyer, "buy 1 @ 8")):
+        who.call("POST", "/orders", parse(line).body(symbol))
+    for price in (11, 12):
+        desk.seller.call("POST", "/orders", parse(f"sell 1 @ {price}").body(symbol))
+    drain(symbol)
+    change_market(market, status="DELISTED")
+    return desk, symbol
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+def test_a_delisting(world, settings, blow):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    _, first = delisted(world)
+    points = count(lambda: drain(first))
+    assert points > 30
+    for turn in sample(range(1, points + 1), DRAIN_ONE_IN * 2, "delisting", blow) * TIMES:
+        desk, symbol = delisted(world)
+        struck(lambda: drain(symbol), turn, blow)  # noqa: B023
+        drain(symbol)
+        assert desk.told() == ["0 cancelled"] * 5
+        assert OrderEvent.objects.filter(market=symbol, reason="MARKET_DELISTED").count() == 5
+        assert (desk.buyer.holds("USD"), desk.seller.holds("BTC")) == ("1000 0", "10 0")
+    assert not Command.objects.exists()
 
 
 def place(desk: Desk, key: str) -> Any:
