@@ -19,8 +19,12 @@ rest: Any = WSGIMiddleware(wsgi, workers=10)
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
+from base.streams.handshake import SocketApplication  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from base.streams.request import Receive, Scope, Send  # noqa: E402
+from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
+from exchange.socket import OrderSession  # noqa: E402
+from exchange.socket_calls import SocketUsers  # noqa: E402
 from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
 from orders.feed import PARAMETERS, OrderEventLog, open_order_feed  # noqa: E402
 
@@ -37,6 +41,7 @@ class ExchangeEventLog(OrderEventLog):
 
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
+sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 
@@ -49,6 +54,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and (symbol := _followed(scope["path"])):
         market = StreamApplication(hub, partial(open_market_feed, symbol))
         await CrossOrigin(market, is_public=True)(scope, receive, send)
+    elif scope["type"] in ("http", "websocket") and scope["path"] == SOCKET_PATH:
+        await sockets(scope, receive, send)
     elif scope["type"] == "http":
         await rest(_clean(scope), receive, send)
     else:
@@ -72,5 +79,6 @@ async def _live(receive: Receive, send: Send) -> None:
     log_servers_away()
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
+    await sockets.finished()
     await hub.stop()
     await send({"type": "lifespan.shutdown.complete"})

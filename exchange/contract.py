@@ -3,12 +3,15 @@
 from typing import Any
 
 from base.web.errors import (
+    AlreadySignedIn,
     AssetNotFound,
     MarketNotFound,
     NotAcceptable,
     NotAuthenticated,
     NotFound,
     OrderNotFound,
+    TooManyRequests,
+    UpgradeRequired,
     UserNotFound,
 )
 from base.web.openapi.document import InPaths, finish
@@ -64,6 +67,15 @@ METRICS = operation(
     *(OPERATIONS, "readMetrics", "What is counted, for Prometheus alone: no proxy lets it out"),
     {"200": answered("Metrics in Prometheus' text format.", "text/plain", TEXT)},
 )
+SOCKET = operation(
+    *("streams", "openSocket", "A WebSocket: orders and streams over one connection"),
+    {"101": {"description": "The connection is a WebSocket from now on.", "content": {}}},
+    (UpgradeRequired, TooManyRequests, AlreadySignedIn, "PARAMETER_UNKNOWN", "CHANNEL_UNKNOWN", "OPERATION_UNKNOWN"),
+    text=(
+        "Its operations and messages are described in docs/api.md. Requests that it refuses are answered with the same"
+        " envelope as here, in a frame, and the connection stays open."
+    ),
+)
 _DOCUMENT = {"schema": {"type": "object"}}
 _DOCUMENT_TYPES = (JSON, "application/vnd.oai.openapi+json", "application/yaml", "application/vnd.oai.openapi")
 SCHEMA = operation(
@@ -82,6 +94,7 @@ PAGES = operation(
 BESIDE_THE_CALLS = {
     "/api/v1/stream/order-status": {"get": ORDER_STATUS_STREAM},
     "/api/v1/stream/market/{symbol}": {"get": MARKET_STREAM},
+    "/api/v1/ws": {"get": SOCKET},
     "/health/live": {"get": LIVE},
     "/health/ready": {"get": READY},
     "/metrics": {"get": METRICS},

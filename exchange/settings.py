@@ -122,9 +122,13 @@ EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 # how many threads read the database for all of them.
 STREAM_MAX_PER_USER = between("STREAM_MAX_PER_USER", 20, 1)
 STREAM_MAX_PUBLIC = between("STREAM_MAX_PUBLIC", 1000, 1)
+STREAM_MAX_PER_ADDRESS = between("STREAM_MAX_PER_ADDRESS", 100, 1)
 STREAM_MAX_SECONDS = between("STREAM_MAX_SECONDS", 900, 1)
 STREAM_MAX_PENDING = between("STREAM_MAX_PENDING", 1000, 1)
 STREAM_THREADS = between("STREAM_THREADS", 4, 1, 64)
+# WebSockets: how many an address may have open in one process, and how many threads call REST for all of them.
+SOCKET_MAX_PER_ADDRESS = between("SOCKET_MAX_PER_ADDRESS", 50, 1)
+SOCKET_THREADS = between("SOCKET_THREADS", 4, 1, 64)
 
 # Celery: a message is a bell. If it is lost, doubled or late, its orders are only delayed.
 CELERY_BROKER_URL = BROKER_URL

@@ -144,6 +144,11 @@ class MarketFeed:
 def open_market_feed(symbol: str, request: StreamRequest) -> MarketFeed:
     """Open the public feed of a market. Raises TooManyRequests, MarketNotFound."""
     request.meter.count(None)
+    return open_market(symbol)
+
+
+def open_market(symbol: str) -> MarketFeed:
+    """Raises MarketNotFound."""
     return MarketFeed(known_market(symbol).symbol)
 
 

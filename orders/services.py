@@ -1,10 +1,12 @@
 """Find and cancel orders (`placing` places them). A cancel is stored as a command, which the worker applies."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from base.storage.bulk import batched
 from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
 from commands.queue import submit_cancels
@@ -14,6 +16,7 @@ from orders.log import cancels_accepted
 from orders.models import Order
 
 NEWEST_ORDERS = 20_000
+PER_QUERY = 500
 
 
 @again_on_deadlock
@@ -30,10 +33,33 @@ def cancel_order(user_id: int, order_id: int) -> Order:
 @again_on_deadlock
 def cancel_orders(user_id: int, symbol: str | None = None) -> int:
     """Store a cancel for each of the user's open orders, in one market or in all. Return how many."""
+    mine = Order.objects.filter(user_id=user_id)
+    return _cancel(mine if symbol is None else mine.filter(market_id=symbol))
+
+
+@again_on_deadlock
+def cancel_named(user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str]) -> int:
+    """Store a cancel for each of these orders of the user that is open. Return how many."""
+    return sum(
+        _cancel(Order.objects.filter(user_id=user_id, **{f"{name}__in": keys}))
+        for name, values in (("id", order_ids), ("client_order_id", client_order_ids))
+        for keys in batched(values, PER_QUERY)
+    )
+
+
+def active_among(user_id: int, order_ids: Sequence[int]) -> list[int]:
+    """Those of the user's orders that may still trade."""
+    found: list[int] = []
+    for some in batched(order_ids, PER_QUERY):
+        found += Order.objects.filter(user_id=user_id, id__in=some, phase__in=ACTIVE_PHASES).values_list(
+            "id", flat=True
+        )
+    return found
+
+
+def _cancel(orders: QuerySet[Order]) -> int:
     with transaction.atomic():
-        mine = Order.objects.filter(user_id=user_id, phase__in=ACTIVE_PHASES)
-        if symbol is not None:
-            mine = mine.filter(market_id=symbol)
+        mine = orders.filter(phase__in=ACTIVE_PHASES)
         by_market: dict[str, list[int]] = {}
         named = []
         for order_id, market_id, correlation_id in mine.order_by("id").values_list("id", "market_id", "correlation_id"):

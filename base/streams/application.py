@@ -73,7 +73,7 @@ class StreamApplication:
         """Serve the stream to its end. Returns the status that was answered."""
         try:
             feed = await _read(self._admit, request)
-            listener = self._hub.join(feed)
+            listener = self._hub.join(feed, request.address)
         except ExchangeError as refusal:
             return await _refuse(send, refusal, request)
         try:
@@ -102,7 +102,7 @@ class StreamApplication:
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
-            headers = [*STREAM_HEADERS, *_limit_headers(request)]
+            headers = [*STREAM_HEADERS, *limit_headers(request)]
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, _first_bytes(stream.opened(opening)))
             logger.info("stream opened")
@@ -188,7 +188,7 @@ async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
 
 
-def _limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
+def limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in request.meter.headers.items()]
 
 
@@ -201,16 +201,22 @@ async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str
 
 async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
     """Send the refusal, and return its status."""
+    headers, body = refusal_of(refusal, request)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+    return refusal.status
+
+
+def refusal_of(refusal: ExchangeError, request: StreamRequest) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of a refusal."""
     bind_contextvars(error=refusal.error)
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += _limit_headers(request)
+    headers += limit_headers(request)
     if isinstance(refusal, NotAuthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="api"'))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", b"GET"))
     if refusal.retry_after_seconds is not None:
         headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-    return refusal.status
+    return headers, body

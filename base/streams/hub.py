@@ -81,6 +81,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
     def __init__(self, event_log: EventLog, conflator: Conflator | None = None) -> None:
         super().__init__()
         self._streams: dict[Listener, Feed] = {}
+        # How many public streams each address has open.
+        self._addresses: Counter[str | None] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._event_log = event_log
         self._conflator = conflator or Conflator({}, _no_summary)
@@ -103,15 +105,23 @@ class Hub(ListenerManager):  # type: ignore[misc]
         """How many streams each user has open here. Other threads ask too, so a copy is counted."""
         return Counter(str(feed.user_id) for feed in tuple(self._streams.values()) if feed.user_id is not None)
 
-    def join(self, feed: Feed) -> Listener:
-        """Register a stream, which receives from now on. Raises TooManyRequests above a user's or the public limit."""
+    def join(self, feed: Feed, address: str) -> Listener:
+        """Register a stream, which receives from now on.
+
+        Raises TooManyRequests above a user's limit, or for a public one above that of its address or of all.
+        """
         limit = settings.STREAM_MAX_PUBLIC if feed.user_id is None else settings.STREAM_MAX_PER_USER
         if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
             raise TooManyRequests(f"{limit} streams are open already", limit=limit)
+        if feed.user_id is None and self._addresses[address] >= settings.STREAM_MAX_PER_ADDRESS:
+            limit = settings.STREAM_MAX_PER_ADDRESS
+            raise TooManyRequests(f"{limit} streams are open from this address already", limit=limit)
         self._keep_running()
         listener = Listener()
         listener.user_id = feed.user_id
         listener.channels = feed.channels
+        listener.address = address if feed.user_id is None else None
+        self._addresses[listener.address] += 1
         listener.assign_loop()
         self._streams[listener] = feed
         self.add_listener(listener)
@@ -125,6 +135,9 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def leave(self, listener: Listener) -> None:
         feed = self._streams.pop(listener)
+        self._addresses[listener.address] -= 1
+        if not self._addresses[listener.address]:
+            del self._addresses[listener.address]
         STREAM_CONNECTIONS.labels(stream_kind(feed)).dec()
         self.remove_listener(listener)
         self._presence.changed()

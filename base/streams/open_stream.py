@@ -38,7 +38,7 @@ class Told(NamedTuple):
 class OpenStream:
     """One open stream: what its listener received, and what it missed, in the order in which its client is told."""
 
-    def __init__(self, hub: Hub, feed: Feed, listener: Listener) -> None:
+    def __init__(self, hub: Hub, feed: Feed, listener: Listener, seconds: float | None = None) -> None:
         self.feed = feed
         self.listener = listener
         self._hub = hub
@@ -49,9 +49,7 @@ class OpenStream:
         self._confirmed = hub.checkpoint
         # While something that was missed could not be read, the position of the feed must not move on.
         self._is_behind = False
-        life = settings.STREAM_MAX_SECONDS
-        # Spread, so that clients that connected together do not all connect again together.
-        self._ends_at = time.monotonic() + life * random.uniform(0.9, 1.0)  # noqa: S311
+        self._ends_at = time.monotonic() + (lifetime() if seconds is None else seconds)
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
     @property
@@ -138,6 +136,11 @@ class OpenStream:
             self._resets.inc()
         self._events.inc()
         return Told(kind, data, bookmark)
+
+
+def lifetime() -> float:
+    """How long a connection may live: spread, so that clients that came together do not all come again together."""
+    return settings.STREAM_MAX_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
 
 
 def _has_all(_log: str, _after: int, _last: int) -> bool:

@@ -61,6 +61,7 @@ CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a wr
 DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])
 
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
+SOCKETS = Gauge("exchange_sockets", "Open WebSockets", multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])
 STREAM_RESETS = Counter("exchange_stream_resets", "Resets sent to clients that may have missed events", ["stream"])
 

@@ -20,6 +20,7 @@ ExchangeError
 +-- Conflict .................... 409  (names taken, order closed, market not trading or delisted)
 +-- BodyTooLarge ................ 413
 +-- UnsupportedMediaType ........ 415
++-- UpgradeRequired ............. 426
 +-- KeyReused ................... 422  the same key with another body
 +-- TooManyRequests ............. 429
 +-- MarketBusy .................. 503  known: nothing was stored
@@ -212,6 +213,12 @@ class OrderClosed(Conflict):
     code = "ORDER_CLOSED"
 
 
+class AlreadySignedIn(Conflict):
+    """A connection belongs to one user."""
+
+    code = "ALREADY_SIGNED_IN"
+
+
 class MarketNotTrading(Conflict):
     code = "MARKET_NOT_TRADING"
 
@@ -223,6 +230,11 @@ class MarketDelisted(Conflict):
 class BodyTooLarge(ExchangeError):
     code = "BODY_TOO_LARGE"
     status = 413
+
+
+class UpgradeRequired(ExchangeError):
+    code = "UPGRADE_REQUIRED"
+    status = 426
 
 
 class UnsupportedMediaType(ExchangeError):

@@ -17,7 +17,7 @@ from base.web.accounts import Credential
 from base.web.errors import ExchangeError
 from base.web.openapi.operations import BEARER
 from commands.queue import find_backlog
-from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from marketdata.feed import MarketFeed
 from matching import prepare
 from orders.feed import OrderFeed
@@ -28,7 +28,7 @@ from users.models import User
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
 MARKET_STREAM = MARKET_PATH + "{symbol}"
-NOT_UNDER_TEST = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_STREAM)}
+NOT_UNDER_TEST = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_STREAM), ("GET", SOCKET_PATH)}
 LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "100", "quantity": "1"}
 NEW_MARKET = {"symbol": "ETH-USD", "base": "ETH", "quote": "USD", "tickSize": "0.01", "lotSize": "0.01"}
 

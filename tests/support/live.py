@@ -59,5 +59,5 @@ class Trader(trader.Trader):
 def start_exchange(folder: Path, database_url: str, redis: Server) -> Live:
     """Migrate, make a staff user, and start web, worker and beat; returns once all of them work."""
     live = Live(exchange.prepare(folder, database_url, redis), folder, redis=redis)
-    live.run(exchange.worker(), exchange.beat(folder), exchange.web(live.port))
+    live.run(exchange.worker(), exchange.beat(), exchange.web(live.port))
     return live

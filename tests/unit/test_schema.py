@@ -20,11 +20,11 @@ from rest_framework.views import APIView
 
 from base.web.errors import Conflict, ExchangeError, InvalidField, KeyReused
 from base.web.openapi.pages import _rendered, document
-from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.support.contract import check_answer, check_event, operations
 from tests.unit.test_docs import all_subclasses, raised_codes
 
-STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}")}
+STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}"), ("GET", SOCKET_PATH)}
 # The page for operators, and the ways to it.
 ADMIN = ("/admin", "/admin/")
 # Other names of paths that are described, and off by default.

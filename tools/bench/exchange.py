@@ -35,7 +35,7 @@ class Exchange(exchange.Exchange):
     def start_matching(self) -> None:
         """Start what applies the commands, if it does not run: the worker and beat."""
         if not self.is_matching:
-            self.run(exchange.worker(), exchange.beat(self.folder))
+            self.run(exchange.worker(), exchange.beat())
 
     @property
     def is_matching(self) -> bool:

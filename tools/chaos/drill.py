@@ -69,7 +69,7 @@ class Drill:
         return self.report
 
     def _start(self, running: Exchange) -> None:
-        running.run(exchange.worker(), exchange.beat(self.folder), exchange.web(running.port))
+        running.run(exchange.worker(), exchange.beat(), exchange.web(running.port))
 
     def _copy_while_it_trades(self, running: Exchange, server: Server) -> Path:
         """The dump, begun and ended in the middle of the trading."""

@@ -75,7 +75,7 @@ def running_exchange(kind: str, folder: Path) -> Iterator[Exchange]:
         variables = exchange.prepare(folder, database.url, redis_server, **SETTINGS)
         running = Exchange(variables, folder, database=database, redis=redis_server)
         try:
-            running.run(exchange.web(running.port), exchange.beat(folder))
+            running.run(exchange.web(running.port), exchange.beat())
             for symbol in SYMBOLS:
                 running.market(symbol, **MARKET)
             yield running

@@ -21,6 +21,8 @@ from tools.rig.process import HOST, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 
+# A frame is no longer than a body of REST, and is not packed, because that would cost a buffer for each client.
+SOCKETS = ("--ws-max-size", "65536", "--ws-per-message-deflate", "false")
 # Quietly: without the banner. LOG_LEVEL decides what is logged.
 CELERY = ("celery", "--quiet", "-A", "exchange")
 
@@ -41,7 +43,7 @@ class Program:
 
 def web(port: int, name: str = "web") -> Program:
     """REST and the streams in one process, as it serves without a proxy."""
-    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers")
+    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers", *SOCKETS)
     uvicorn = ("uvicorn", "exchange.asgi:application", *options, "--timeout-graceful-shutdown", "3")
     return Program(name, uvicorn, 8, lambda _: answers(port))
 
@@ -58,9 +60,8 @@ def worker(*options: str, name: str = "worker") -> Program:
     return Program(name, (*CELERY, *solo, *options), 10, lambda process: process.has_logged(" ready."))
 
 
-def beat(folder: Path) -> Program:
-    schedule = ("beat", "--schedule", str(folder / "beat"), "--pidfile", "")
-    return Program("beat", (*CELERY, *schedule), 5, lambda process: process.has_logged("beat: Starting"))
+def beat() -> Program:
+    return Program("beat", (*CELERY, "beat", "--pidfile", ""), 5, lambda process: process.has_logged("beat: Starting"))
 
 
 def answers(port: int, path: str = "/api/v1/time") -> bool:

@@ -54,6 +54,7 @@ MEANINGS = {
     409: "Conflicts with the state.",
     413: "The body is too large.",
     415: "The body is not JSON.",
+    426: "The path is that of a WebSocket.",
     422: "The same key with another body.",
     429: "Too many requests; come again after Retry-After.",
     500: "A defect, logged. Unknown, never failed: repeat with the same key.",

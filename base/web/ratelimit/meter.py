@@ -44,7 +44,7 @@ class Meter:
         # Whether it is still to be counted.
         self.is_due = settings.RATE_LIMIT is not None and _is_under(API, path)
         self.is_emergency = KILL_SWITCH.fullmatch(path) is not None
-        self._origin = peer, forwarded_for
+        self.origin = peer, forwarded_for
         self._verdict: Verdict | None = None
 
     def count(self, caller: Limited | None) -> None:
@@ -56,7 +56,7 @@ class Meter:
         limit = settings.RATE_LIMIT if own is None else own
         if not limit:
             return
-        who = f"address:{client_network(*self._origin)}" if caller is None else f"user:{caller.pk}"
+        who = f"address:{client_network(*self.origin)}" if caller is None else f"user:{caller.pk}"
         self._verdict = _window.hit(f"{self._bucket}:{who}", limit)
         if not self._verdict.is_let_in:
             RATE_LIMITED.labels(self._bucket).inc()

@@ -1,0 +1,56 @@
+"""What crosses a WebSocket: requests as they are read, answers and messages as they are written."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from base.streams.open_stream import Told
+from base.web.answers import parse_object
+from base.web.errors import ExchangeError, InvalidField, error_body
+
+LONGEST_ID = 64
+# Of what a client may send as the id of a request.
+_LARGEST = 2**63
+
+
+def read_frame(text: str) -> tuple[int | str | None, dict[str, Any]]:
+    """The id and the other fields of a request. Raises MalformedBody, BodyTooLarge, InvalidField."""
+    fields = parse_object(text.encode("utf-8", "surrogatepass"))
+    asked_id = fields.pop("id", None)
+    is_number = isinstance(asked_id, int) and not isinstance(asked_id, bool) and abs(asked_id) < _LARGEST
+    if not (asked_id is None or is_number or (isinstance(asked_id, str) and len(asked_id) <= LONGEST_ID)):
+        raise InvalidField("id", "INVALID_ID", f"id must be a number or a string of at most {LONGEST_ID} characters")
+    return asked_id, fields
+
+
+def read_operation(fields: dict[str, Any]) -> str:
+    """Which operation is asked for; the others stay. Raises InvalidField."""
+    op = fields.pop("op", None)
+    if op is None:
+        raise InvalidField("op", "FIELD_REQUIRED", "op is required")
+    if not isinstance(op, str):
+        raise InvalidField("op", "STRING_REQUIRED", "op must be a string")
+    return op
+
+
+def answer_frame(asked_id: int | str | None, body: Mapping[str, Any]) -> str:
+    return json.dumps({"id": asked_id, **body}, separators=(",", ":"))
+
+
+def error_frame(asked_id: int | str | None, refusal: ExchangeError) -> str:
+    return answer_frame(asked_id, error_body(refusal))
+
+
+def push_frame(channel: str, told: Told) -> str:
+    """A message of a channel. Its data is not parsed, because it goes to many clients as it is."""
+    if told.bookmark is None:
+        return _public_frame(channel, told.type, told.data)
+    head = json.dumps({"channel": channel, "event": told.type, "id": told.bookmark}, separators=(",", ":"))
+    return f'{head[:-1]},"data":{told.data}}}'
+
+
+@lru_cache(maxsize=64)
+def _public_frame(channel: str, kind: str, data: str) -> str:
+    head = json.dumps({"channel": channel, "event": kind}, separators=(",", ":"))
+    return f'{head[:-1]},"data":{data}}}'

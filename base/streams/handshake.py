@@ -1,0 +1,104 @@
+"""The ASGI application that takes WebSockets: it lets a connection in, or refuses it as REST refuses a request."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from structlog.contextvars import bound_contextvars
+
+from base.streams.application import limit_headers, refusal_of
+from base.streams.hub import Hub
+from base.streams.open_stream import lifetime
+from base.streams.request import Receive, Scope, Send, StreamRequest
+from base.streams.socket import Session, Socket
+from base.streams.threads import in_thread
+from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
+from base.telemetry.metrics import SOCKETS
+from base.web.errors import ExchangeError, TooManyRequests, UpgradeRequired
+from base.web.queries import refuse_unknown
+
+logger = structlog.get_logger(__name__)
+
+STOP_SECONDS = 5.0
+
+
+class SocketApplication:
+    """`open_session` makes what answers on a socket. Used from one event loop.
+
+    Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here.
+    """
+
+    def __init__(self, hub: Hub, open_session: Callable[[Socket], Session]) -> None:
+        self._hub = hub
+        self._open_session = open_session
+        self._addresses: Counter[str] = Counter()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = StreamRequest.from_scope(scope)
+        request_id = request_id_for(request.headers.get(HEADER.lower()))
+        started = time.perf_counter()
+        with bound_contextvars(requestId=request_id, userId=None, error=None):
+            status = await self._take(scope, request, receive, send)
+            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
+            logger.info(ANSWERED, **asked, durationMs=duration_ms(started))
+
+    async def finished(self) -> None:
+        """Wait until what is done for sockets that are gone is done, or for a moment."""
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=STOP_SECONDS)
+
+    async def _take(self, scope: Scope, request: StreamRequest, receive: Receive, send: Send) -> int:
+        address = request.address
+        try:
+            await in_thread(_admit, request)
+            if scope["type"] != "websocket":
+                raise UpgradeRequired("connect with a WebSocket")
+            if self._addresses[address] >= settings.SOCKET_MAX_PER_ADDRESS:
+                limit = settings.SOCKET_MAX_PER_ADDRESS
+                raise TooManyRequests(f"{limit} WebSockets are open from this address already", limit=limit)
+        except ExchangeError as refusal:
+            return await _refuse(scope, receive, send, refusal, request)
+        self._addresses[address] += 1
+        SOCKETS.inc()
+        try:
+            await self._serve(request, receive, send)
+        finally:
+            SOCKETS.dec()
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+        return 101
+
+    async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept", "headers": limit_headers(request)})
+        socket = Socket(self._hub, request, receive, send, seconds=lifetime())
+        session = self._open_session(socket)
+        try:
+            await socket.serve(session)
+        finally:
+            # In a task of its own, because the server may cancel this one.
+            leaving = asyncio.get_running_loop().create_task(session.leave())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+
+def _admit(request: StreamRequest) -> None:
+    """Raises TooManyRequests, InvalidField."""
+    request.meter.count(None)
+    refuse_unknown(request.names, ())
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
+    """Answer the handshake as REST would. Returns the status."""
+    headers, body = refusal_of(refusal, request)
+    kind = "http" if scope["type"] == "http" else "websocket.http"
+    if kind == "websocket.http":
+        await receive()
+    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body})
+    return refusal.status

@@ -1,0 +1,203 @@
+"""One WebSocket: it answers requests one after the other, and sends the messages of the channels that it follows.
+
+It knows no operation: a `Session` answers. What a channel sends is what the same stream sends over server-sent events.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from base.streams.frames import answer_frame, error_frame, push_frame, read_frame, read_operation
+from base.streams.hub import Feed, Hub
+from base.streams.messages import RESET, Message
+from base.streams.open_stream import OpenStream, Told
+from base.streams.request import Receive, Send, StreamRequest
+from base.streams.threads import in_thread
+from base.web.answers import MAX_BYTES, as_refusal
+from base.web.errors import ExchangeError
+
+logger = logging.getLogger(__name__)
+
+# A client that takes nothing for so long is gone, or only costs memory.
+SEND_SECONDS = 30.0
+# A socket that follows no channel and asks for nothing for so long is closed.
+IDLE_SECONDS = 60.0
+# A client that is refused more often is broken, or tries something.
+MOST_ERRORS, ERROR_SECONDS = 20, 60.0
+MOST_CHANNELS = 50
+# Why the server closes a socket, as docs/api.md names them.
+IDLE, BINARY, REFUSED, TOO_LARGE, COME_AGAIN = 1000, 1003, 1008, 1009, 1012
+
+
+class Session(Protocol):
+    """What the operations of one socket do."""
+
+    async def answer(self, op: str, fields: dict[str, Any]) -> Mapping[str, Any]:
+        """The envelope of the answer. Raises ExchangeError."""
+
+    async def leave(self) -> None:
+        """The socket is gone."""
+
+
+@dataclass
+class _Channel:
+    """A channel that is followed. Of its stream only these types are sent; None for all of them."""
+
+    name: str
+    stream: OpenStream
+    opening: list[Message]
+    types: Collection[str] | None
+    task: "asyncio.Task[None] | None" = None
+
+
+class Socket:
+    """The connection. Used from one event loop."""
+
+    def __init__(self, hub: Hub, request: StreamRequest, receive: Receive, send: Send, *, seconds: float) -> None:
+        self.request = request
+        self._hub = hub
+        self._receive, self._send = receive, send
+        self._sending = asyncio.Lock()
+        self._channels: dict[str, _Channel] = {}
+        self._errors: deque[float] = deque()
+        self._closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self.stay(seconds)
+
+    def stay(self, seconds: float) -> None:
+        """Stay open for so long from now."""
+        self._ends_at = time.monotonic() + seconds
+
+    def close(self, code: int, reason: str) -> None:
+        """Close as soon as what is under way is done. The first reason counts."""
+        if not self._closing.done():
+            self._closing.set_result((code, reason))
+
+    @property
+    def followed(self) -> Collection[str]:
+        return self._channels.keys()
+
+    async def follow(self, name: str, feed: Feed, types: Collection[str] | None) -> None:
+        """Follow a channel, whose messages come after the answer. Raises TooManyRequests."""
+        listener = self._hub.join(feed, self.request.address)
+        stream = OpenStream(self._hub, feed, listener, seconds=float("inf"))
+        channel = self._channels[name] = _Channel(name, stream, [], types)
+        await self._hub.settled()
+        try:
+            channel.opening = await in_thread(feed.opening, time.monotonic())
+        except BaseException:
+            self.leave_channel(name)
+            raise
+
+    def leave_channel(self, name: str) -> None:
+        channel = self._channels.pop(name)
+        if channel.task is not None:
+            channel.task.cancel()
+        self._hub.leave(channel.stream.listener)
+
+    async def serve(self, session: Session) -> None:
+        """Answer until the client is gone, or the socket is closed from this side."""
+        asked = asyncio.ensure_future(self._receive())
+        try:
+            while not self._closing.done():
+                last_asked = time.monotonic()
+                while not asked.done() and not self._closing.done():
+                    seconds = self._seconds_left(last_asked)
+                    awaited: set[asyncio.Future[Any]] = {asked, self._closing}
+                    await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if asked.done():
+                    message = asked.result()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    await self._handle(session, message)
+                    asked = asyncio.ensure_future(self._receive())
+            code, reason = self._closing.result()
+            await self._within_time({"type": "websocket.close", "code": code, "reason": reason})
+        except (TimeoutError, OSError):
+            # The client takes nothing, or went while something was sent.
+            pass
+        finally:
+            asked.cancel()
+            for name in list(self._channels):
+                self.leave_channel(name)
+
+    def _seconds_left(self, last_asked: float) -> float:
+        """How long nothing may happen; where that is over, the socket closes."""
+        now = time.monotonic()
+        if now >= self._ends_at:
+            self.close(COME_AGAIN, "the time of this connection is over, come again")
+        if not self._channels and now >= last_asked + IDLE_SECONDS:
+            self.close(IDLE, "idle")
+        ends_at = self._ends_at if self._channels else min(self._ends_at, last_asked + IDLE_SECONDS)
+        return max(0.0, ends_at - now)
+
+    async def _handle(self, session: Session, message: Mapping[str, Any]) -> None:
+        text = message.get("text")
+        if text is None:
+            self.close(BINARY, "send text")
+        elif len(text) > MAX_BYTES:
+            self.close(TOO_LARGE, f"more than {MAX_BYTES} bytes")
+        else:
+            await self.send(await self._answer(session, text))
+            self._start_channels()
+
+    async def _answer(self, session: Session, text: str) -> str:
+        asked_id: int | str | None = None
+        try:
+            asked_id, fields = read_frame(text)
+            return answer_frame(asked_id, await session.answer(read_operation(fields), fields))
+        except Exception as error:
+            self._count_error()
+            refusal = as_refusal(error)
+            if refusal is None:
+                logger.exception("a request over a WebSocket could not be answered")
+                refusal = ExchangeError("something broke: the outcome is unknown")
+            return error_frame(asked_id, refusal)
+
+    def _count_error(self) -> None:
+        now = time.monotonic()
+        self._errors.append(now)
+        while self._errors[0] <= now - ERROR_SECONDS:
+            self._errors.popleft()
+        if len(self._errors) > MOST_ERRORS:
+            self.close(REFUSED, "too many errors")
+
+    def _start_channels(self) -> None:
+        """After the answer, so that the client knows what it is sent."""
+        for channel in self._channels.values():
+            if channel.task is None:
+                channel.task = asyncio.get_running_loop().create_task(self._tell(channel))
+
+    async def _tell(self, channel: _Channel) -> None:
+        stream = channel.stream
+        try:
+            await self._push(channel, stream.opened(channel.opening))
+            while True:
+                is_woken = await stream.woken(IDLE_SECONDS)
+                if stream.is_ended:
+                    # The caller was signed out, or the database was restored.
+                    self.close(COME_AGAIN, "sign in again")
+                    return
+                if is_woken:
+                    await self._push(channel, await stream.next())
+        except (TimeoutError, OSError):
+            self.close(REFUSED, "takes nothing")
+        except Exception:
+            logger.exception("a channel of a WebSocket could not be told")
+            self.close(COME_AGAIN, "come again")
+
+    async def _push(self, channel: _Channel, messages: list[Told]) -> None:
+        for told in messages:
+            if channel.types is None or told.type in channel.types or told.type == RESET:
+                await self.send(push_frame(channel.name, told))
+        channel.stream.delivery_log.taken()
+
+    async def send(self, text: str) -> None:
+        await self._within_time({"type": "websocket.send", "text": text})
+
+    async def _within_time(self, message: dict[str, Any]) -> None:
+        async with self._sending, asyncio.timeout(SEND_SECONDS):
+            await self._send(message)

@@ -1,0 +1,249 @@
+"""What the operations of a WebSocket do. An order is placed and cancelled by the call of REST, in a thread."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any
+
+from base.streams.open_stream import lifetime
+from base.streams.signin import Permit, sign_in
+from base.streams.socket import MOST_CHANNELS, REFUSED, Socket
+from base.streams.threads import in_thread
+from base.web.authentication import Caller
+from base.web.errors import (
+    AlreadySignedIn,
+    InvalidField,
+    NotAuthenticated,
+    TooManyRequests,
+    timestamp,
+)
+from base.web.forms import Form, printable
+from base.web.ratelimit.meter import Meter
+from base.web.ratelimit.windows import LocalWindow
+from base.web.rules import FLAG, IDENTIFIER, line, texts
+from exchange.socket_calls import Envelope, SocketUsers, as_now
+from marketdata.feed import DEPTH, TICKER, TRADES, open_market
+from orders.feed import OrderFeed
+from orders.services import active_among, cancel_named
+
+logger = logging.getLogger(__name__)
+
+PATH = "/api/v1/ws"
+ORDERS = "orders"
+PINGS_PER_SECOND = 10
+# How many orders are remembered before those that are closed are forgotten.
+REMEMBERED_ORDERS = 1000
+# The pauses between the attempts to cancel the orders of a socket that is gone.
+CANCEL_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)
+
+
+class AuthForm(Form):
+    """An access token, or a ticket."""
+
+    token: Annotated[str | None, line(4000)] = None
+    ticket: Annotated[str | None, line(1000)] = None
+
+
+class SubscribeForm(Form):
+    """Channels, and the id of the message of `orders` that was seen last."""
+
+    channels: Annotated[list[str] | None, texts(r"[!-~]{1,64}", 64, MOST_CHANNELS)] = None
+    last_event_id: Annotated[str | None, line(4000)] = None
+
+
+class UnsubscribeForm(Form):
+    """Channels."""
+
+    channels: Annotated[list[str] | None, texts(r"[!-~]{1,64}", 64, MOST_CHANNELS)] = None
+
+
+class CancelForm(Form):
+    """The order to cancel."""
+
+    order_id: Annotated[int, IDENTIFIER]
+
+
+class DisconnectForm(Form):
+    """Whether the orders of this socket are cancelled when it goes."""
+
+    enabled: Annotated[bool, FLAG]
+
+
+class NothingForm(Form):
+    """No field."""
+
+
+class OrderSession:
+    """One socket: who is signed in, and the orders that were placed over it."""
+
+    def __init__(self, sockets: SocketUsers, socket: Socket) -> None:
+        self._socket = socket
+        self._sockets = sockets
+        self._caller: Caller | None = None
+        self._pings = LocalWindow()
+        self._cancels = False
+        self._orders: list[int] = []
+        self._keys: list[str] = []
+        self._forget_at = REMEMBERED_ORDERS
+        self._operations: dict[str, tuple[type[Form], Callable[[Any], Awaitable[Envelope]]]] = {
+            "auth": (AuthForm, self._authenticate),
+            "subscribe": (SubscribeForm, self._subscribe),
+            "unsubscribe": (UnsubscribeForm, self._unsubscribe),
+            "cancel-on-disconnect": (DisconnectForm, self._cancel_on_disconnect),
+            "ping": (NothingForm, self._ping),
+        }
+
+    async def answer(self, op: str, fields: dict[str, Any]) -> Envelope:
+        if op == "order.place":
+            return await self._place(_params(fields))
+        if op == "order.cancel":
+            return await self._cancel(CancelForm.read(_params(fields)))
+        if op not in self._operations:
+            raise InvalidField("op", "OPERATION_UNKNOWN", f"there is no operation {printable(op)}")
+        form, operation = self._operations[op]
+        return await operation(form.read(fields))
+
+    async def leave(self) -> None:
+        """Cancel the orders of the socket, if that was asked for, however long the database is away."""
+        if self._caller is None:
+            return
+        self._sockets.leave(self._caller.id)
+        if not self._cancels or not (self._orders or self._keys):
+            return
+        for pause in (*CANCEL_AGAIN_SECONDS, 0):
+            try:
+                number = await self._sockets.in_thread(cancel_named, self._caller.id, self._orders, self._keys)
+                logger.info("a WebSocket of user %d is gone: %d of its orders are cancelled", self._caller.id, number)
+                return
+            except Exception as error:
+                logger.warning("the orders of a WebSocket that is gone are not cancelled yet: %r", error)
+                await asyncio.sleep(pause)
+        logger.error("the orders of a WebSocket of user %d that is gone were not cancelled", self._caller.id)
+
+    async def _authenticate(self, form: AuthForm) -> Envelope:
+        if (form.token is None) == (form.ticket is None):
+            raise InvalidField("token", "FIELD_REQUIRED", "token is required, or ticket in its place")
+        caller = await in_thread(self._sign_in, form)
+        if self._caller is None:
+            self._sockets.enter(caller.id)
+        elif self._caller.id != caller.id:
+            raise AlreadySignedIn("this connection is another user's, open one more")
+        self._caller = caller
+        seconds = lifetime()
+        self._socket.stay(seconds)
+        return _envelope({"userId": caller.id, "expiresIn": int(seconds)})
+
+    def _sign_in(self, form: AuthForm) -> Caller:
+        meter = self._meter()
+        try:
+            caller, _ = sign_in(self._socket.request.signing(token=form.token, ticket=form.ticket))
+            meter.count(caller)
+            return caller
+        finally:
+            meter.count(None)
+
+    async def _subscribe(self, form: SubscribeForm) -> Envelope:
+        names = _channels(form.channels)
+        await in_thread(self._count)
+        wanted = [name for name in names if name not in self._socket.followed]
+        if len(self._socket.followed) + len(wanted) > MOST_CHANNELS:
+            raise InvalidField("channels", "LIST_TOO_LONG", f"at most {MOST_CHANNELS} channels of one connection")
+        opened = [await self._open(name, form.last_event_id) for name in wanted]
+        begun: list[str] = []
+        try:
+            for name, follow in zip(wanted, opened, strict=True):
+                await follow()
+                begun.append(name)
+        except BaseException:
+            for name in begun:
+                self._socket.leave_channel(name)
+            raise
+        return _envelope({"channels": sorted(self._socket.followed)})
+
+    async def _open(self, name: str, last_event_id: str | None) -> Callable[[], Awaitable[None]]:
+        """How the channel is followed. Raises NotAuthenticated, InvalidField, MarketNotFound."""
+        if name == ORDERS:
+            caller = self._signed_in()
+            feed = OrderFeed(caller.id, last_event_id, Permit(caller.credential))
+            return partial(self._socket.follow, name, feed, None)
+        kind, _, symbol = name.partition(":")
+        if kind not in (DEPTH, TRADES, TICKER) or not symbol:
+            known = ", ".join((ORDERS, *(f"{kind}:SYMBOL" for kind in (DEPTH, TRADES, TICKER))))
+            raise InvalidField("channels", "CHANNEL_UNKNOWN", f"there is no channel {printable(name)}, but {known}")
+        return partial(self._socket.follow, name, await in_thread(open_market, symbol), (kind,))
+
+    async def _unsubscribe(self, form: UnsubscribeForm) -> Envelope:
+        for name in _channels(form.channels):
+            if name in self._socket.followed:
+                self._socket.leave_channel(name)
+        return _envelope({"channels": sorted(self._socket.followed)})
+
+    async def _place(self, params: dict[str, Any]) -> Envelope:
+        answer = await self._call("POST", "/api/v1/orders", params)
+        order_id = (answer.get("data") or {}).get("orderId")
+        if answer["code"] < 400 and isinstance(order_id, int):
+            self._orders.append(order_id)
+        elif answer["code"] >= 500 and isinstance(params.get("clientOrderId"), str):
+            # Perhaps it is stored all the same.
+            self._keys.append(params["clientOrderId"][:64])
+        if len(self._orders) >= self._forget_at:
+            self._orders = await self._sockets.in_thread(active_among, self._signed_in().id, self._orders)
+            self._forget_at = 2 * len(self._orders) + REMEMBERED_ORDERS
+        return answer
+
+    async def _cancel(self, form: CancelForm) -> Envelope:
+        return await self._call("DELETE", f"/api/v1/orders/{form.order_id}", None)
+
+    async def _cancel_on_disconnect(self, form: DisconnectForm) -> Envelope:
+        self._signed_in()
+        self._cancels = form.enabled
+        return _envelope({"enabled": form.enabled})
+
+    async def _ping(self, _: NothingForm) -> Envelope:
+        if not self._pings.hit("", PINGS_PER_SECOND).is_let_in:
+            raise TooManyRequests(f"more than {PINGS_PER_SECOND} pings a second", limit=PINGS_PER_SECOND)
+        return _envelope({"serverTime": timestamp()})
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Envelope:
+        caller = self._signed_in()
+        try:
+            return await self._sockets.in_thread(self._call_as, caller, method, path, body)
+        except NotAuthenticated:
+            self._socket.close(REFUSED, "signed out")
+            raise
+
+    def _call_as(self, caller: Caller, method: str, path: str, body: dict[str, Any] | None) -> Envelope:
+        return self._sockets.call(as_now(caller), self._socket, method, path, body)
+
+    def _count(self) -> None:
+        """Count a request of the caller, or of the address where nobody is signed in. Raises TooManyRequests."""
+        self._meter().count(None if self._caller is None else as_now(self._caller))
+
+    def _meter(self) -> Meter:
+        return Meter("GET", PATH, *self._socket.request.meter.origin)
+
+    def _signed_in(self) -> Caller:
+        if self._caller is None:
+            raise NotAuthenticated("sign in first: op auth")
+        return self._caller
+
+
+def _params(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an order. Raises InvalidField."""
+    params = fields.pop("params", None)
+    for name in fields:
+        raise InvalidField(printable(name), "FIELD_UNKNOWN", f"{printable(name)} is not a field here")
+    if not isinstance(params, dict):
+        raise InvalidField("params", "OBJECT_REQUIRED", "params must be an object")
+    return params
+
+
+def _channels(named: list[str] | None) -> list[str]:
+    if not named:
+        raise InvalidField("channels", "LIST_EMPTY", "channels must name a channel")
+    return list(dict.fromkeys(named))
+
+
+def _envelope(data: Any) -> Envelope:
+    return {"code": 200, "message": "OK", "data": data, "timestamp": timestamp()}
