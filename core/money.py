@@ -39,15 +39,6 @@ def notional(price: int, quantity: int) -> int:
     return value
 
 
-# An average may need more digits than any price has. Those of a float are more than enough to compare by.
-_AVERAGES = Context(prec=16, rounding=ROUND_HALF_EVEN)
-
-
-def average_price(total: int, quantity: int) -> Decimal:
-    """The average price of a quantity, total / quantity, to 16 significant digits; halves go to the even digit."""
-    return _AVERAGES.divide(Decimal(total), Decimal(quantity))
-
-
 def fee(received: int, rate: int, step: int) -> int:
     """The fee on a received amount: received x rate, rounded up to a multiple of the asset's smallest step.
 
@@ -93,3 +84,16 @@ def stored_units(value: int | Decimal | str) -> int:
 def units_or_none(value: int | Decimal | str | None) -> int | None:
     """The same where there may be no amount."""
     return None if value is None else stored_units(value)
+
+
+# An average may need more digits than any price has. Those of a float are more than enough to compare by.
+_AVERAGES = Context(prec=16, rounding=ROUND_HALF_EVEN)
+
+
+def plain_average(total: int, quantity: int) -> str:
+    """The average price, total / quantity, as clients see it: 16 significant digits, halves go to the even digit."""
+    units, rest = divmod(total * UNIT, quantity)
+    if not rest and units < 10**_AVERAGES.prec:
+        # Most orders are filled at one price, whose text is kept.
+        return plain_units(units)
+    return plain(_AVERAGES.divide(Decimal(total), Decimal(quantity)))

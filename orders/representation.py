@@ -9,7 +9,7 @@ from typing import Any
 from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
 from core import types as core
-from core.money import average_price, plain, plain_units, plain_units_or_none, to_units, units_or_none
+from core.money import plain, plain_average, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Side, Status
 from markets.models import Trade
 from orders import answers
@@ -169,7 +169,7 @@ def _progress(quantity: int | None, filled: int, filled_notional: int) -> answer
         "filledQuantity": plain_units(filled),
         "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
         "filledQuote": plain_units(filled_notional),
-        "averagePrice": plain(average_price(filled_notional, filled)) if filled else None,
+        "averagePrice": plain_average(filled_notional, filled) if filled else None,
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, average_price, fee, notional, plain, to_decimal, to_units
+from core.money import DIGITS, MAX_AMOUNT, MAX_UNITS, UNIT, fee, notional, plain_average, to_decimal, to_units
 
 amounts = st.integers(0, MAX_UNITS)
 
@@ -71,7 +71,14 @@ def test_notional_is_exact(ticks, lots, tick_digits):
 )
 def test_an_average_has_16_digits(total, quantity, shown):
     total_units, quantity_units = int(Decimal(total).scaleb(DIGITS)), to_units(Decimal(quantity))
-    assert plain(average_price(total_units, quantity_units)) == shown
+    assert plain_average(total_units, quantity_units) == shown
+
+
+@given(st.integers(0, 10**24), st.integers(1, MAX_UNITS))
+def test_an_average_is_the_nearest_of_16_digits(total, quantity):
+    exact, shown = Fraction(total, quantity), Fraction(plain_average(total, quantity))
+    # Half of the last of 16 digits, relative to the first.
+    assert abs(shown - exact) <= exact * Fraction(1, 2 * 10**15)
 
 
 def test_an_inexact_notional_is_a_bug_and_says_so():
