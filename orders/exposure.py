@@ -11,8 +11,9 @@ from decimal import Decimal
 from base.web.errors import AccountBlocked, ExchangeError, LimitExceeded
 from core.money import plain
 from core.types import ACTIVE_PHASES, Side
-from markets.models import Market, Trade
+from markets.models import Market
 from orders.models import Order
+from orders.resting import reference_price
 from users.limits import stored_limits
 from users.models import OrderLimits, User
 
@@ -70,14 +71,15 @@ def notional_of(order: Order) -> Decimal:
     """What an open order may still move, in quote currency.
 
     Of a buy what is frozen for it, of a sell its rest at its price. An order without either is one at the market, which
-    waits for moments only: its rest counts at the price of the market's last trade, and as nothing before the first.
+    waits for moments only: its rest counts at the market's reference price, and as nothing where there is none.
     """
     if order.side == Side.BUY and order.frozen:
         return Decimal(order.frozen)
     if order.quantity is None:
         return Decimal(0)
     rest: Decimal = order.quantity - order.filled_quantity
-    return rest * (_last_price(order.market_id) if order.price is None else order.price)
+    price = reference_price(order.market_id) if order.price is None else order.price
+    return rest * (price or Decimal(0))
 
 
 def _exposure(user: User) -> Exposure:
@@ -102,8 +104,3 @@ def _open_notional(user_id: int, currencies: Iterable[str]) -> dict[str, Decimal
     for order in mine.select_related("market").only(*_COUNTED, "market__quote"):
         found[order.market.quote_id] += notional_of(order)
     return found
-
-
-def _last_price(symbol: str) -> Decimal:
-    price = Trade.objects.filter(market_id=symbol).order_by("-sequence").values_list("price", flat=True).first()
-    return Decimal(0) if price is None else Decimal(price)

@@ -54,9 +54,14 @@ def test_what_is_open_counts_and_what_closes_does_not(limited: World) -> None:
     assert limited.play(limited.alice, "buy 8 @ 100")["status"] == "OPEN"
 
 
-def test_a_sell_counts_at_its_price_and_a_market_order_at_the_last_trade(limited: World) -> None:
+def test_a_sell_counts_at_its_price_and_a_market_order_at_the_reference_price(limited: World) -> None:
     change(limited, "bob", openNotional={"USD": "500"})
     assert refusal(limited.place(limited.bob, "sell 5.01 @ 100"))["order"] == "501"
+    limited.play(limited.bob, "sell 1 @ 110")
+    limited.play(limited.alice, "buy 1 @ 90")
+    assert refusal(limited.place(limited.alice, "buy 9.11 @ market"))["order"] == "911", "the middle"
+    limited.alice.call("DELETE", "/orders")
+    limited.play(limited.alice, "buy 1 @ 110")
     limited.play(limited.bob, "sell 1 @ 100")
     limited.play(limited.alice, "buy 1 @ 100")
     assert refusal(limited.place(limited.bob, "sell 5.01 @ market"))["order"] == "501"
