@@ -130,6 +130,13 @@ def test_the_audit_beside_the_demo(running: Shell) -> None:
         assert "clean" in running.run(documented.replace("--quick", option))
 
 
+@runs("manage.py record_snapshots")
+def test_a_snapshot_beside_the_demo(running: Shell) -> None:
+    """Its book is small, or the demo's Redis is another one: the command says so, and fails for neither."""
+    printed = running.run("DEMO=1 .venv/bin/python manage.py record_snapshots BTC-USD")
+    assert printed.splitlines()[-1].startswith("BTC-USD: ")
+
+
 @pytest.mark.long
 @runs("make demo")
 def test_demo(short_demo: Process) -> None:
