@@ -18,6 +18,7 @@ class Balance(Answer):
     available_balance: Amount = Field(validation_alias="available")
     frozen_balance: Amount = Field(validation_alias="frozen")
     total_balance: Amount = Field(validation_alias="total")
+    created_at: Annotated[Instant | None, described("Since when the asset is held; null if it never was.")]
     updated_at: Annotated[Instant | None, described("Null for an asset that was never held.")]
 
 

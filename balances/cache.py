@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from cachetools import TTLCache
 from django.conf import settings
@@ -254,7 +254,10 @@ def _key(user_id: int, part: str) -> str:
 
 def _written(balances: Iterable[Balance]) -> str:
     return json.dumps(
-        [[each.currency_id, str(each.available), str(each.frozen), each.updated_at.isoformat()] for each in balances]
+        [
+            [each.currency_id, str(each.available), str(each.frozen), *map(str, (each.created_at, each.updated_at))]
+            for each in balances
+        ]
     )
 
 
@@ -266,11 +269,12 @@ def _parse(user_id: int, look: Look, lease: Lease) -> list[Balance] | None:
     return [_balance(user_id, *row) for row in json.loads(rows)]
 
 
-def _balance(user_id: int, currency: str, available: str, frozen: str, updated_at: Any) -> Balance:
+def _balance(user_id: int, currency: str, available: str, frozen: str, created_at: str, updated_at: str) -> Balance:
     return Balance(
         user_id=user_id,
         currency_id=currency,
         available=Decimal(available),
         frozen=Decimal(frozen),
+        created_at=datetime.fromisoformat(created_at),
         updated_at=datetime.fromisoformat(updated_at),
     )

@@ -25,6 +25,7 @@ class Balance(models.Model):
     )
     available = AmountField(default=Decimal(0))
     frozen = AmountField(default=Decimal(0))
+    created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

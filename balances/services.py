@@ -1,6 +1,7 @@
 """The operations that move money: deposit, withdraw, freeze and settle. Each is a guarded write.
 
-Lock order: balances by (user, currency), then the asset. Intake locks its balances last, just before its commit.
+Lock order: the user, balances by (user, currency), then the asset. Intake locks its balances last, just before its
+commit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,12 +18,13 @@ from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, Ledg
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
 from base.storage.fields import amount as stored
 from base.storage.outages import again_on_deadlock
-from base.web.errors import AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
+from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.market import Account, Change
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
 from core.types import Rules
 from markets.models import Asset
 from markets.services import known_asset
+from users.services import lock_user
 
 _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
@@ -80,7 +82,7 @@ def transfer(
     """Deposit a positive amount or withdraw a negative one, once per reference.
 
     Returns the transfer and whether it had been made before. Raises AssetNotFound, InvalidField, InsufficientFunds,
-    AmountTooLarge and ReferenceReused.
+    AmountTooLarge, ReferenceReused, UserNotFound and AccountDeactivated.
     """
     assert amount, "a transfer moves something"
     _refuse_amount(amount, currency)
@@ -199,13 +201,20 @@ def _repeated(wanted: Transfer) -> Transfer | None:
 
 
 def _carry_out(wanted: Transfer) -> Transfer:
-    """Write balance, supply, ledger entries and the transfer itself. The balance's row is locked first."""
+    """Write balance, supply, ledger entries and the transfer itself.
+
+    The user's row is locked first, then the balance's: an account that is empty is deactivated under the same lock, and
+    nothing is deposited to it afterwards.
+    """
+    user = lock_user(wanted.user_id)
     key = (wanted.user_id, wanted.currency_id)
     held = lock_balances([key])[key]
     available, frozen = to_decimal(held.available), to_decimal(held.frozen)
     if (earlier := _repeated(wanted)) is not None:
         # Another request made the same transfer while this one waited for the balance.
         return earlier
+    if wanted.amount > 0 and not user.is_active:
+        raise AccountDeactivated("nothing can be deposited to an account that is deactivated", userId=user.pk)
     if available + wanted.amount < 0:
         raise InsufficientFunds(
             f"{plain(-wanted.amount)} {wanted.currency_id} needed, {plain(available)} available",
@@ -213,9 +222,15 @@ def _carry_out(wanted: Transfer) -> Transfer:
             required=plain(-wanted.amount),
             available=plain(available),
         )
+    _store(wanted, held.id, available, frozen)
+    return wanted
+
+
+def _store(wanted: Transfer, balance_id: int, available: Decimal, frozen: Decimal) -> None:
+    """The rows of a transfer to a balance of so much, which is locked."""
     _change_supply(wanted.currency_id, wanted.amount)
     wanted.available_after, wanted.frozen_after = available + wanted.amount, frozen
-    Balance.objects.filter(id=held.id).update(available=wanted.available_after, updated_at=timezone.now())
+    Balance.objects.filter(id=balance_id).update(available=wanted.available_after, updated_at=timezone.now())
     wanted.save(force_insert=True)
     kind = EntryKind.DEPOSIT if wanted.amount > 0 else EntryKind.WITHDRAWAL
     accounts = ((wanted.user_id, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))
@@ -233,7 +248,6 @@ def _carry_out(wanted: Transfer) -> Transfer:
         ]
     )
     balances_changed([wanted.user_id])
-    return wanted
 
 
 def _change_supply(currency: str, amount: Decimal) -> None:

@@ -16,7 +16,14 @@ from balances.models import Balance, LedgerEntry, Transfer
 from balances.services import transfer
 from base.web.answers import answer, body
 from base.web.authentication import IsStaff, caller_id
-from base.web.errors import AmountTooLarge, AssetNotFound, InsufficientFunds, ReferenceReused, UserNotFound
+from base.web.errors import (
+    AccountDeactivated,
+    AmountTooLarge,
+    AssetNotFound,
+    InsufficientFunds,
+    ReferenceReused,
+    UserNotFound,
+)
 from base.web.exports import Export
 from base.web.forms import Form
 from base.web.lists import in_window, read_page
@@ -50,7 +57,7 @@ _TRANSFER = Call(
     examples={"a deposit": _EXAMPLE},
     replayable=True,
     refusals=(
-        *(UserNotFound, AssetNotFound, InsufficientFunds, AmountTooLarge, ReferenceReused),
+        *(UserNotFound, AssetNotFound, InsufficientFunds, AmountTooLarge, ReferenceReused, AccountDeactivated),
         "AMOUNT_OFF_SCALE",
     ),
 )
@@ -62,6 +69,13 @@ class BalancesView(APIView):
         owner = readable_user_id(request, user_id)
         as_of = newest_events()
         return answer([answers.Balance.of(balance) for balance in read_balances(owner)], as_of=as_of)
+
+
+class OwnBalancesView(APIView):
+    @Call(TAG, "listOwnBalances", "One's own balances", list[answers.Balance], as_of=True)
+    def get(self, request: Request) -> Response:
+        as_of = newest_events()
+        return answer([answers.Balance.of(balance) for balance in read_balances(caller_id(request))], as_of=as_of)
 
 
 class BalanceView(APIView):
@@ -115,10 +129,12 @@ def readable_user_id(request: Request, user_id: str) -> int:
 
 def _after(made: Transfer) -> Balance:
     """The balance as it was after the transfer, however often it is asked for again."""
+    stored = Balance.objects.filter(user_id=made.user_id, currency_id=made.currency_id)
     return Balance(
         user_id=made.user_id,
         currency_id=made.currency_id,
         available=made.available_after,
         frozen=made.frozen_after,
+        created_at=stored.values_list("created_at", flat=True).get(),
         updated_at=made.created_at,
     )

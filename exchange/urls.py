@@ -13,13 +13,14 @@ from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
 from operations.metrics import metrics
-from orders import history
+from orders import history, own_account
 from orders import views as orders
 from users import views as users
 
 API = [
     path("info", operations.InfoView.as_view()),
     path("users", users.RegistrationView.as_view()),
+    path("users/me", own_account.MeView.as_view()),
     path("users/me/password", users.PasswordView.as_view()),
     path("users/<str:user_id>", users.UserView.as_view()),
     path("users/<str:user_id>/kill", operations.KillView.as_view()),
@@ -27,10 +28,14 @@ API = [
     path("auth/token", users.TokenView.as_view()),
     path("auth/token/refresh", users.TokenRefreshView.as_view()),
     path("auth/logout", users.LogOutView.as_view()),
+    path("account", own_account.AccountView.as_view()),
+    path("balances", balances.OwnBalancesView.as_view()),
     path("balances/update", balances.TransferView.as_view()),
     path("balances/<str:user_id>", balances.BalancesView.as_view()),
     path("balances/<str:user_id>/<str:currency>", balances.BalanceView.as_view()),
     path("balances/<str:user_id>/<str:currency>/ledger", balances.LedgerView.as_view()),
+    path("assets", markets.AssetsView.as_view()),
+    path("fees", markets.FeesView.as_view()),
     path("markets", markets.MarketsView.as_view()),
     path("markets/<str:symbol>", markets.MarketView.as_view()),
     path("time", markets.TimeView.as_view()),

@@ -26,6 +26,34 @@ Sequence = Annotated[
 ]
 
 
+class Asset(Answer):
+    """What a user can own."""
+
+    code: AssetCode
+    scale: Annotated[Count, described("The digits after the point in which it is counted.")]
+    supply: Annotated[Amount, described("What was deposited, less what was withdrawn.")]
+
+
+class FeeTier(TypedDict):
+    """A level of fees, and how much one has to trade for it."""
+
+    tier: Count
+    makerFeeRate: Amount
+    takerFeeRate: Amount
+    volume: Annotated[Amount, described("To be traded in its period, in the quote asset.")]
+    volumeLacking: Annotated[Amount, described("What is lacking of that.")]
+
+
+class Fees(Answer):
+    """What the caller pays in a market."""
+
+    symbol: Symbol
+    maker_fee_rate: Amount
+    taker_fee_rate: Amount
+    tier: Annotated[Count | None, described("Null: the market has one rate for everybody.")] = None
+    next_tier: Annotated[FeeTier | None, described("Null: there is none.")] = None
+
+
 class Market(Answer):
     """What is traded, in which steps, at which fees."""
 

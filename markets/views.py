@@ -16,7 +16,7 @@ from base.web.openapi.operations import Call
 from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, or_null, text, whole
 from core.types import MarketStatus, SelfTradePrevention
 from markets import answers, services
-from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN
+from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Asset
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
@@ -45,6 +45,21 @@ class NewMarketForm(MarketChangeForm):
     quote: Annotated[str, text(ASSET_PATTERN, 16)]
     tick_size: Annotated[Decimal, POSITIVE]
     lot_size: Annotated[Decimal, POSITIVE]
+
+
+class AssetsView(APIView):
+    permission_classes = [AllowAny]
+    authentication_classes = []
+
+    @Call(TAG, "listAssets", "All assets", list[answers.Asset])
+    def get(self, request: Request) -> Response:
+        return answer([answers.Asset.of(asset) for asset in Asset.objects.order_by("code")])
+
+
+class FeesView(APIView):
+    @Call(TAG, "listFees", "One's own fees, by market", list[answers.Fees])
+    def get(self, request: Request) -> Response:
+        return answer([answers.Fees.of(market) for market in services.listed_markets()])
 
 
 class MarketsView(APIView):

@@ -5,17 +5,21 @@ that are being stored, and every later one is refused: what is found open after 
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 
 from django.db import transaction
 
+from balances.models import Balance
 from base.storage.outages import again_on_deadlock
 from base.web.accounts import forget_account
-from base.web.errors import OrderClosed, UserNotFound
+from base.web.errors import AccountNotEmpty, OrderClosed, UserNotFound
+from core.money import plain
 from orders.models import Order
 from orders.services import cancel_order, cancel_orders
 from users.acts import Actor, record
 from users.models import ActKind, User, new_stamp
+from users.services import confirm_password, find_user, lock_user
 
 # What staff need to cancel anybody's orders.
 CANCEL_PERMISSION = "orders.cancel_for_others"
@@ -47,6 +51,29 @@ def deactivate(user_id: int, actor: Actor) -> int:
     cancelled = cancel_orders(user_id)
     record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
     return cancelled
+
+
+def close(user_id: int, password: str, actor: Actor) -> None:
+    """Deactivate an account for its owner, who has to own nothing. Raises InvalidCredentials and AccountNotEmpty."""
+    user = find_user(user_id)
+    # Before the transaction, because it takes a while.
+    confirm_password(user, password)
+    _close_if_empty(user_id, actor)
+
+
+@again_on_deadlock
+@transaction.atomic
+def _close_if_empty(user_id: int, actor: Actor) -> None:
+    """Whoever moves money to or from an account from outside locks its user's row too. Within the exchange a balance
+    grows by a trade alone, and who has funds in an order is not empty.
+    """
+    lock_user(user_id)
+    held = Balance.objects.filter(user_id=user_id).exclude(available=Decimal(0), frozen=Decimal(0))
+    left = [{"currency": each.currency_id, "totalBalance": plain(each.total)} for each in held.order_by("currency")]
+    if left:
+        owned = ", ".join(f"{each['totalBalance']} {each['currency']}" for each in left)
+        raise AccountNotEmpty(f"the account still owns {owned}", balances=left)
+    deactivate(user_id, actor)
 
 
 @again_on_deadlock

@@ -4,11 +4,13 @@ from typing import Annotated, Literal, NotRequired
 
 from typing_extensions import TypeAliasType, TypedDict
 
+from balances.answers import Balance
 from base.web.openapi.refusals import ErrorCode, ErrorStatus, RefusalData
 from base.web.rules import one_of
 from base.web.values import Amount, Count, Id, Instant, described, text_like
 from core import types as core
 from markets.answers import AssetCode, Sequence, Symbol, TradeId
+from users.answers import Limits
 
 CLIENT_ORDER_ID_PATTERN = r"[A-Za-z0-9._:-]{1,64}"
 ClientOrderId = Annotated[
@@ -190,6 +192,16 @@ class OrdersResetEvent(TypedDict):
     event: Literal["stream-reset"]
     data: OrdersReset
     id: Annotated[str, described("Where to go on from; empty to forget the one that the client has.")]
+
+
+class Account(TypedDict):
+    """The caller's account as a whole."""
+
+    userId: Id
+    username: str
+    balances: list[Balance]
+    limits: Limits
+    openOrders: Annotated[Count, described("Over all markets.")]
 
 
 class Ticket(TypedDict):

@@ -19,6 +19,13 @@ class User(Answer):
     created_at: Instant = Field(validation_alias="date_joined")
 
 
+class Me(User):
+    """One's own account."""
+
+    is_staff: bool
+    updated_at: Instant
+
+
 class Limits(TypedDict):
     """What an account may do at most."""
 

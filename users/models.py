@@ -3,18 +3,38 @@ what staff did to their accounts.
 """
 
 import secrets
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Index
 
-from base.storage.fields import ExactEmailField, KeyField
+from base.storage.fields import CaselessKeyField, ExactEmailField, KeyField, caseless, taken
 from base.web.ratelimit import MOST_PER_SECOND
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
 STAMP_LENGTH = 16
+# An address, two blanks and an id.
+KEY_LENGTH = 280
+
+# Generic for the type checker only.
+if TYPE_CHECKING:
+    UserManager = DjangoUserManager["User"]
+else:
+    UserManager = DjangoUserManager
+
+
+class Users(UserManager):
+    """Finds a user by the name that somebody signs in with."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """By the name as it is, else whatever its case. Raises DoesNotExist."""
+        typed = username or ""
+        return self.filter(username=typed).first() or self.get(username_key=caseless(typed))
 
 
 def new_stamp() -> str:
@@ -23,12 +43,14 @@ def new_stamp() -> str:
 
 
 class User(AbstractUser):
-    """A user. Names and addresses are unique and compared exactly as stored."""
+    """A user. Names and addresses are kept as typed, and taken for all who differ in case only."""
 
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
     username = KeyField(max_length=64, unique=True, validators=[RegexValidator(rf"^{USERNAME_PATTERN}\Z")])
     email = ExactEmailField(max_length=254, unique=True)
+    username_key = CaselessKeyField("username", max_length=KEY_LENGTH, unique=True)
+    email_key = CaselessKeyField("email", max_length=KEY_LENGTH, unique=True)
     rate_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -42,6 +64,10 @@ class User(AbstractUser):
     # In each session that was opened under it. A session with another stamp is over, and so are its tokens.
     stamp = models.CharField(max_length=STAMP_LENGTH, default="", editable=False)
 
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[Users] = Users()
+
     REQUIRED_FIELDS = ["email"]
 
     class Meta:
@@ -49,6 +75,18 @@ class User(AbstractUser):
         permissions = [("kill", "Can use the kill switch"), ("change_limits", "Can change a user's limits")]
         # For the list of operators, who are few among many users, and often the oldest.
         indexes = [Index(fields=["is_staff"], name="user_staff"), Index(fields=["is_superuser"], name="user_superuser")]
+
+    def clean(self) -> None:
+        """Raises ValidationError for a name or an address that another user has, in whatever case."""
+        super().clean()
+        others = User.objects.exclude(pk=self.pk)
+        errors = {
+            field: f"Another user has this {word}."
+            for field, word in (("username", "name"), ("email", "address"))
+            if getattr(self, field) and others.filter(taken(f"{field}_key", getattr(self, field))).exists()
+        }
+        if errors:
+            raise ValidationError(errors)
 
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(raw_password)

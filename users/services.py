@@ -3,7 +3,9 @@
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
+from base.storage.fields import taken
 from base.web.accounts import forget_account
 from base.web.errors import EmailTaken, InvalidCredentials, InvalidField, UsernameTaken, UserNotFound, refuse
 from users.ids import store_new, user_ids
@@ -41,18 +43,33 @@ def password_errors(
 def change_password(user_id: int, session_id: int | None, current: str, new: str) -> None:
     """Set a new password, and end all sessions of the account but this one. Raises InvalidCredentials, InvalidField."""
     user = find_user(user_id)
-    _refuse_wrong(user, current)
+    confirm_password(user, current)
     checked = user.password
     refuse(password_errors("newPassword", username=user.username, email=user.email, password=new))
     before = user.stamp
     user.set_password(new)
     with transaction.atomic():
         changed = User.objects.filter(id=user_id, password=checked, stamp=before)
-        if not changed.update(password=user.password, stamp=user.stamp):
+        if not changed.update(password=user.password, stamp=user.stamp, updated_at=timezone.now()):
             raise InvalidCredentials("the account was signed out meanwhile")
         if session_id is not None:
             Session.objects.filter(id=session_id, user_id=user_id, stamp=before).update(stamp=user.stamp)
     forget_account(user_id)
+
+
+def change_email(user_id: int, email: str) -> User:
+    """Raises EmailTaken."""
+    user = find_user(user_id)
+    user.email = email
+    _refuse_taken_email(email, but=user_id)
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email", "email_key", "updated_at"])
+    except IntegrityError:
+        # Another request took the address after the check above.
+        _refuse_taken_email(email, but=user_id)
+        raise
+    return user
 
 
 def end_all_sessions(user_id: int) -> None:
@@ -71,14 +88,26 @@ def find_user(user_id: int | None) -> User:
     return user
 
 
-def _refuse_taken(username: str, email: str) -> None:
-    if User.objects.filter(username=username).exists():
-        raise UsernameTaken(f"the name {username} is taken", field="username")
-    if User.objects.filter(email=email).exists():
-        raise EmailTaken("the address is taken", field="email")
+def lock_user(user_id: int) -> User:
+    """The user's row, locked until the caller's transaction ends. Raises UserNotFound."""
+    user = User.objects.select_for_update().filter(id=user_id).first()
+    if user is None:
+        raise UserNotFound("there is no such user")
+    return user
 
 
-def _refuse_wrong(user: User, password: str) -> None:
+def confirm_password(user: User, password: str) -> None:
     """Raises InvalidCredentials."""
     if not user.check_password(password):
         raise InvalidCredentials("the password is not that of the account")
+
+
+def _refuse_taken(username: str, email: str) -> None:
+    if User.objects.filter(taken("username_key", username)).exists():
+        raise UsernameTaken(f"the name {username} is taken", field="username")
+    _refuse_taken_email(email)
+
+
+def _refuse_taken_email(email: str, but: int | None = None) -> None:
+    if User.objects.filter(taken("email_key", email)).exclude(id=but or 0).exists():
+        raise EmailTaken("the address is taken", field="email")

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.authentication import credential_of
+from base.web.authentication import caller_id, credential_of
 from base.web.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -46,6 +46,12 @@ class RefreshForm(Form):
     """The refresh token of a sign-in."""
 
     refresh_token: Annotated[str, line(2000)]
+
+
+class ChangesForm(Form):
+    """What one may change of one's own account."""
+
+    email: Annotated[str | None, EMAIL] = None
 
 
 class LogOutForm(Form):
@@ -88,6 +94,26 @@ class UserView(APIView):
         if wanted != request.user.pk and not request.user.is_staff:
             raise UserNotFound("there is no such user")
         return answer(answers.User.of(services.find_user(wanted)))
+
+
+class MeView(APIView):
+    """One's own account; `orders.own_account` closes it."""
+
+    @Call("users", "readMe", "One's own account", answers.Me)
+    def get(self, request: Request) -> Response:
+        return answer(answers.Me.of(services.find_user(caller_id(request))))
+
+    @Call(
+        *("users", "changeMe", "Change one's own account", answers.Me),
+        body=ChangesForm,
+        examples={"another address": {"email": "dora@example.org"}},
+        refusals=(EmailTaken,),
+    )
+    def patch(self, request: Request) -> Response:
+        email = ChangesForm.read(body(request)).email
+        user_id = caller_id(request)
+        changed = services.find_user(user_id) if email is None else services.change_email(user_id, email)
+        return answer(answers.Me.of(changed), message="Account changed")
 
 
 class TokenView(APIView):

@@ -128,6 +128,55 @@ class KeyField(_ExactText, _CharBase):
     """A text that identifies: symbols, client order ids, references."""
 
 
+def caseless(text: str) -> str:
+    """The text as it is compared where case does not count. It never gets longer, so that it fits a column as long."""
+    return "".join(_fold(letter) for letter in text)
+
+
+def _fold(letter: str) -> str:
+    return next((folded for folded in (letter.casefold(), letter.lower()) if len(folded) == 1), letter)
+
+
+class CaselessKeyField(KeyField):
+    """The key by which the texts of another field, `source`, are unique whatever their case. It follows that field.
+
+    Texts of before that differed in case only have keys of their own (`exact_key`), and are known exactly alone. No
+    text has such a key, because none of a `source` may begin with a blank.
+    """
+
+    def __init__(self, source: str, **options: Any) -> None:
+        self.source = source
+        super().__init__(**{**options, "editable": False})
+
+    def deconstruct(self) -> Any:
+        name, path, _, options = super().deconstruct()
+        return name, path, [self.source], options
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        folded, key = caseless(getattr(model_instance, self.source)), getattr(model_instance, self.attname) or ""
+        if not key.startswith(_exact_keys(folded)):
+            key = folded
+            setattr(model_instance, self.attname, key)
+        return key
+
+
+def exact_key(folded: str, pk: int) -> str:
+    """The key of one of several texts that differ in case only."""
+    return f"{_exact_keys(folded)}{pk}"
+
+
+def taken(field: str, text: str) -> models.Q:
+    """The rows whose key says that the text is taken, itself or in another case."""
+    folded = caseless(text)
+    first = _exact_keys(folded)
+    # Up to the code point after the blank.
+    return models.Q(**{field: folded}) | models.Q(**{f"{field}__gt": first, f"{field}__lt": f"{first[:-1]}!"})
+
+
+def _exact_keys(folded: str) -> str:
+    return f" {folded} "
+
+
 class ExactEmailField(_ExactText, _EmailBase):
     """An e-mail address, unique as it was stored."""
 

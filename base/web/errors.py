@@ -1,30 +1,24 @@
 """Refusals as clients receive them: one class per rule.
 
 ExchangeError
-+-- InvalidField ................ 400  one field breaks one rule (its code names the rule)
-+-- ValidationFailed ............ 400  several fields do
-+-- MalformedBody ............... 400
-+-- MalformedRequest ............ 400  before any rule is asked: too many parameters, a host that is not ours
-+-- InsufficientFunds ........... 400
-+-- AmountTooLarge .............. 400
-+-- TooManyOpenOrders ........... 400
-+-- LimitExceeded ............... 400  a limit of this user's own
-+-- NotAuthenticated ............ 401
-+-- InvalidCredentials .......... 401
-+-- TokenReused ................. 401  a used refresh token came again: its session is over
-+-- NotYourAccount, StaffOnly ... 403
-+-- PermissionRequired .......... 403  staff without the permission that it names
-+-- AccountBlocked .............. 403  by the kill switch, or deactivated
-+-- NotFound .................... 404  (users, orders, markets, assets; another's looks the same)
-+-- MethodNotAllowed ............ 405
-+-- Conflict .................... 409  (names taken, order closed, market not trading or delisted)
-+-- BodyTooLarge ................ 413
-+-- UnsupportedMediaType ........ 415
-+-- UpgradeRequired ............. 426
-+-- KeyReused ................... 422  the same key with another body
-+-- TooManyRequests ............. 429
-+-- MarketBusy .................. 503  known: nothing was stored
-+-- Unavailable ................. 503  unknown: repeat with the same key
++-- InvalidField, ValidationFailed .............. 400  one field breaks one rule (its code names the rule); several do
++-- MalformedBody, MalformedRequest ............. 400  the second: before any rule is asked
++-- InsufficientFunds, AmountTooLarge ........... 400
++-- TooManyOpenOrders, LimitExceeded ............ 400  the second: a limit of this user's own
++-- NotAuthenticated, InvalidCredentials ........ 401
++-- TokenReused ................................. 401  a used refresh token came again: its session is over
++-- NotYourAccount, StaffOnly ................... 403
++-- PermissionRequired .......................... 403  staff without the permission that it names
++-- AccountBlocked .............................. 403  by the kill switch, or deactivated
++-- NotFound .................................... 404  (users, orders, markets, assets; another's looks the same)
++-- MethodNotAllowed, NotAcceptable ............. 405, 406
++-- Conflict .................................... 409  (names taken, order closed, market not trading or delisted)
++-- BodyTooLarge, UnsupportedMediaType .......... 413, 415
++-- UpgradeRequired ............................. 426
++-- KeyReused ................................... 422  the same key with another body
++-- TooManyRequests ............................. 429
++-- MarketBusy .................................. 503  known: nothing was stored
++-- Unavailable ................................. 503  unknown: repeat with the same key
 """
 
 from datetime import UTC, datetime
@@ -225,6 +219,14 @@ class MarketNotTrading(Conflict):
 
 class MarketDelisted(Conflict):
     code = "MARKET_DELISTED"
+
+
+class AccountNotEmpty(Conflict):
+    code = "ACCOUNT_NOT_EMPTY"
+
+
+class AccountDeactivated(Conflict):
+    code = "ACCOUNT_DEACTIVATED"
 
 
 class BodyTooLarge(ExchangeError):

@@ -1,17 +1,24 @@
 """Users, tokens, balances and markets over REST."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from balances.models import LedgerEntry
+from base.web.accounts import forget_account
+from base.web.errors import AccountDeactivated, AccountNotEmpty, UsernameTaken
 from exchange import settings as production
 from markets.models import Asset, Market
-from tests.support.world import World, fund
+from orders.accounts import close
+from tests.support.world import Person, World, fund
+from users.acts import Actor
 from users.models import User
+from users.services import register
 
 pytestmark = pytest.mark.dialect
 
@@ -38,10 +45,146 @@ def test_register_sign_in_and_look(world, settings):
     assert world.carol.get(f"/users/{made.body['data']['userId']}")["username"] == "dora"
 
 
-def test_names_differ_by_case(world):
-    for username in ("dora", "Dora", "DORA"):
-        body = {**DORA, "username": username, "email": f"{username}@example.com"}
-        assert world.carol.call("POST", "/users", body).status_code == 201
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"username": "DoRa", "email": "other@example.com"}, "USERNAME_TAKEN"),
+        ({"username": "other", "email": "DORA@Example.com"}, "EMAIL_TAKEN"),
+        ({"username": "other", "email": "D\u00d6RA@example.com"}, "EMAIL_TAKEN"),
+    ],
+)
+def test_names_and_addresses_differ_by_more_than_case(world, change, error):
+    if not change["email"].isascii():
+        world.carol.call("PATCH", "/users/me", {"email": "d\u00f6ra@example.com"})
+    kept = world.carol.call("POST", "/users", {**DORA, "username": "Dora", "email": "Dora@example.com"}).body["data"]
+    assert (kept["username"], kept["email"]) == ("Dora", "Dora@example.com")
+    refused = world.carol.call("POST", "/users", {**DORA, **change})
+    assert (refused.status_code, refused.body["error"]) == (409, error)
+    for typed in ("Dora", "dora", "DORA"):
+        signed_in = world.carol.call("POST", "/auth/token", {"username": typed, "password": DORA["password"]})
+        assert signed_in.body["data"]["username"] == "Dora"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_take_a_name_at_once_one_gets_it():
+    def take(username: str) -> str:
+        try:
+            return str(register(username=username, email=f"{username.encode().hex()}@x.com", password="correct horse"))
+        except UsernameTaken:
+            return ""
+        finally:
+            connection.close()
+
+    for name in ("dora", "erik", "fred"):
+        with ThreadPoolExecutor(4) as pool:
+            taken = list(pool.map(take, (name, name.upper(), name.title(), name[0] + name[1:].upper())))
+        assert sum(bool(each) for each in taken) == 1
+
+
+def test_ones_own_account(world):
+    me = world.alice.get("/users/me")
+    assert set(me) == {"userId", "username", "email", "isStaff", "createdAt", "updatedAt"}
+    assert (me["username"], me["isStaff"]) == ("alice", False)
+    changed = world.alice.call("PATCH", "/users/me", {"email": "Alice@example.org"}).body["data"]
+    assert changed["email"] == world.alice.get("/users/me")["email"] == "Alice@example.org"
+    assert changed["updatedAt"] > me["updatedAt"]
+    again = world.alice.call("PATCH", "/users/me", {"email": "alice@example.org"})
+    assert again.body["data"]["email"] == "alice@example.org", "one's own in another case is not taken"
+    assert world.alice.call("PATCH", "/users/me", {}).body["data"]["email"] == "alice@example.org"
+    for body, error in (
+        ({"email": "BOB@example.com"}, "EMAIL_TAKEN"),
+        ({"email": None}, "FIELD_REQUIRED"),
+        ({"username": "al"}, "FIELD_UNKNOWN"),
+    ):
+        assert world.alice.call("PATCH", "/users/me", body).body["error"] == error
+
+
+def test_the_account_as_a_whole(world):
+    world.play(world.alice, "buy 2 @ 100")
+    world.place(world.alice, "buy 1 @ 90")
+    answer = world.alice.call("GET", "/account").body
+    assert set(answer["asOf"]) == {"BTC-USD"}
+    account = answer["data"]
+    assert (account["userId"], account["username"], account["openOrders"]) == (world.alice.user.id, "alice", 2)
+    assert account["limits"] == {"requestsPerSecond": 0, "openNotional": {}, "markets": None}
+    (dollars,) = account["balances"]
+    assert (dollars["currency"], dollars["availableBalance"], dollars["frozenBalance"]) == ("USD", "9710", "290")
+    assert account["balances"] == world.alice.get("/balances") == world.alice.get(f"/balances/{world.alice.user.id}")
+    assert dollars["createdAt"] < dollars["updatedAt"]
+    empty = world.carol.get("/account")
+    assert (empty["balances"], empty["openOrders"]) == ([], 0)
+    assert world.carol.get(f"/balances/{world.carol.user.id}/USD")["createdAt"] is None
+    world.carol.client.credentials()
+    assert world.carol.get("/assets")[0] == {"code": "BTC", "scale": 8, "supply": "10"}
+
+
+def test_ones_own_fees(world):
+    world.staff.call("PATCH", "/markets/BTC-USD", {"takerFeeRate": "0.002"})
+    fees = world.alice.get("/fees")
+    rates = {"symbol": "BTC-USD", "makerFeeRate": "0", "takerFeeRate": "0.002"}
+    assert fees == [{**rates, "tier": None, "nextTier": None}]
+
+
+def closed(who: Person, password: str = "correct horse") -> str:
+    answer = who.call("DELETE", "/users/me", {"password": password})
+    return answer.body["error"] if answer.body else str(answer.status_code)
+
+
+def test_an_account_is_closed_when_it_is_empty(world):
+    world.alice.user.set_password("correct horse")
+    world.alice.user.stamp = ""
+    world.alice.user.save()
+    order = world.play(world.alice, "buy 100 @ 100")["orderId"]
+    assert world.alice.holds("USD") == "0 10000"
+    assert closed(world.alice, "wrong horse") == "INVALID_CREDENTIALS"
+    refused = world.alice.call("DELETE", "/users/me", {"password": "correct horse"}).body
+    assert (refused["code"], refused["error"]) == (409, "ACCOUNT_NOT_EMPTY")
+    assert refused["data"]["balances"] == [{"currency": "USD", "totalBalance": "10000"}]
+    world.alice.call("DELETE", f"/orders/{order}")
+    world.match()
+    give(world, "-10000", "all")
+    assert closed(world.alice) == "204"
+    forget_account(world.alice.user.id)
+    assert world.alice.call("GET", "/orders").status_code == 401
+    late = give(world, "1", "late")
+    assert (late.status_code, late.body["error"]) == (409, "ACCOUNT_DEACTIVATED")
+    signed_in = world.carol.call("POST", "/auth/token", {"username": "alice", "password": "correct horse"})
+    assert signed_in.body["error"] == "INVALID_CREDENTIALS"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_deposit_comes_into_an_account_that_closes():
+    """Whichever of the two is first."""
+    world = World.make()
+    ends = []
+    for number in range(6):
+        user = User(username=f"dora{number}", email=f"dora{number}@example.com", is_active=True)
+        user.set_password("correct horse")
+        user.save()
+
+        def close_it(user: User = user) -> str:
+            try:
+                close(user.id, "correct horse", Actor(user.id, "127.0.0.1"))
+            except AccountNotEmpty:
+                return "not empty"
+            finally:
+                connection.close()
+            return "closed"
+
+        def deposit(user: User = user) -> str:
+            try:
+                fund(user, USD="5", BTC="1")
+            except AccountDeactivated:
+                return "refused"
+            finally:
+                connection.close()
+            return "deposited"
+
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(act) for act in (close_it, deposit)]
+            ends.append(tuple(each.result() for each in both))
+    assert set(ends) <= {("closed", "refused"), ("not empty", "deposited")}
+    assert Asset.objects.get(code=world.market.quote_id).supply == 10_000 + 5 * ends.count(("not empty", "deposited"))
 
 
 @pytest.mark.parametrize("password", ["wrong horse", "", "CORRECT HORSE"])
@@ -73,7 +216,8 @@ def test_tokens_end_and_are_not_interchangeable(world):
 def test_staff_deposit_and_withdraw(world):
     assert give(world, "5.5", "r-1").body["data"]["availableBalance"] == "10005.5"
     taken = give(world, "-10005.5", "r-2").body["data"]
-    assert set(taken) == {"userId", "currency", "availableBalance", "frozenBalance", "totalBalance", "updatedAt"}
+    fields = {"userId", "currency", "availableBalance", "frozenBalance", "totalBalance", "createdAt", "updatedAt"}
+    assert set(taken) == fields
     assert taken["totalBalance"] == "0"
     statement = world.alice.call("GET", f"/balances/{world.alice.user.id}/USD/ledger?limit=2").body
     assert [(entry["kind"], entry["amount"]) for entry in statement["data"]] == [
@@ -146,6 +290,9 @@ def test_markets_are_public_and_made_by_staff(world):
             "minQuantity": "0.001",
             "maxQuantity": "1000000000",
             "minNotional": "10",
+            "maxNotional": "90000000000",
+            "priceBand": None,
+            "maxOpenOrders": 500,
             "makerFeeRate": "0",
             "takerFeeRate": "0.001",
             "selfTradePrevention": "EXPIRE_TAKER",

@@ -128,7 +128,13 @@ def _sign_in(world: World, call: Any) -> None:
     signed_in.client.credentials(HTTP_AUTHORIZATION=f"Bearer {fresh['accessToken']}")
     passwords = {"currentPassword": dora["password"], "newPassword": "battery staple"}
     call(signed_in, "POST", "/users/me/password", passwords, 204)
+    for path in ("/users/me", "/account", "/balances", "/assets", "/fees"):
+        call(signed_in, "GET", path)
+    call(signed_in, "PATCH", "/users/me", {"email": "dora@example.org"})
     call(signed_in, "POST", "/auth/logout", {"everywhere": True}, 204)
+    tokens = call(world.carol, "POST", "/auth/token", {**dora, "password": "battery staple"})
+    signed_in.client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['accessToken']}")
+    call(signed_in, "DELETE", "/users/me", {"password": "battery staple"}, 204)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The data of the version before goes on: what its rows say is what the migrated rows say."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +12,13 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from balances.models import Balance, LedgerEntry
+from base.web.errors import UsernameTaken
+from markets.models import Asset
 from orders.models import Order
 from tests.support.world import World
+from users.models import User
+from users.services import register
 
 pytestmark = pytest.mark.dialect
 
@@ -58,6 +64,40 @@ def test_orders_keep_their_place_in_life() -> None:
     assert list(Order.objects.order_by("id").values_list("phase", flat=True)) == phases
     assert [order.active for order in Order.objects.order_by("id")] == [active for _, active in rows]
     Order.objects.all().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_names_that_differ_in_case_are_known_exactly() -> None:
+    """And a balance is as old as its first ledger entry."""
+    old = migrate(("users", "0005_sessions"), ("balances", "0002_initial"))
+    names = ("dora", "Dora", "bob")
+    ids = [
+        old.get_model("users", "User").objects.create(username=name, email=f"{name}@example.com").pk for name in names
+    ]
+    old.get_model("markets", "Asset").objects.create(code="USD", supply=5)
+    first, later = timezone.now() - timedelta(days=2), timezone.now() - timedelta(days=1)
+    for instant, account, amount, kind in ((first, ids[2], 2, "1"), (later, ids[2], 3, "2")):
+        entry = {"currency_id": "USD", "kind": "DEPOSIT", "reference": f"transfer:{kind}", "created_at": instant}
+        for owner, moved in ((account, amount), (0, -amount)):
+            old.get_model("balances", "LedgerEntry").objects.create(account=owner, amount=moved, **entry)
+    for owner, owned in ((ids[2], 5), (ids[0], 0)):
+        old.get_model("balances", "Balance").objects.create(user_id=owner, currency_id="USD", available=owned)
+    upgrade()
+    known = {typed: User.objects.get_by_natural_key(typed).username for typed in (*names, "BOB")}
+    assert known == {"dora": "dora", "Dora": "Dora", "bob": "bob", "BOB": "bob"}
+    with pytest.raises(User.DoesNotExist):
+        User.objects.get_by_natural_key("DORA")
+    for name in ("DORA", "Bob"):
+        with pytest.raises(UsernameTaken):
+            register(username=name, email="other@example.com", password="correct horse")
+    assert Balance.objects.get(user_id=ids[2]).created_at == first
+    untouched = Balance.objects.get(user_id=ids[0])
+    assert untouched.created_at == untouched.updated_at
+    User.objects.get(username="dora").save()
+    assert User.objects.get_by_natural_key("dora").username == "dora"
+    LedgerEntry.objects.all().delete()
+    Balance.objects.all().delete()
+    Asset.objects.all().delete()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -137,7 +137,16 @@ class FakeRows:
 
     def _balances(self, user_id: int) -> list[Balance]:
         amount = Decimal(self.committed[user_id])
-        return [Balance(user_id=user_id, currency_id="USD", available=amount, frozen=Decimal(0), updated_at=TIME)]
+        return [
+            Balance(
+                user_id=user_id,
+                currency_id="USD",
+                available=amount,
+                frozen=Decimal(0),
+                created_at=TIME,
+                updated_at=TIME,
+            )
+        ]
 
 
 class Process:
