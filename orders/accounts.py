@@ -15,6 +15,7 @@ from base.storage.outages import again_on_deadlock
 from base.web.accounts import forget_account
 from base.web.errors import AccountNotEmpty, OrderClosed, UserNotFound
 from core.money import plain
+from orders.log import account_changed
 from orders.models import Order
 from orders.services import cancel_order, cancel_orders
 from users.acts import Actor, record
@@ -31,7 +32,7 @@ def kill(user_id: int, actor: Actor) -> int:
     """Block new orders, cancel all open ones and end all sessions, in one act. Return how many. Raises UserNotFound."""
     _change(user_id, is_blocked=True, stamp=new_stamp())
     cancelled = cancel_orders(user_id)
-    record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
+    _record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
     return cancelled
 
 
@@ -40,7 +41,7 @@ def kill(user_id: int, actor: Actor) -> int:
 def lift(user_id: int, actor: Actor) -> None:
     """Let a user who was blocked place orders again. Raises UserNotFound."""
     _change(user_id, is_blocked=False)
-    record(ActKind.UNBLOCKED, user_id, actor)
+    _record(ActKind.UNBLOCKED, user_id, actor)
 
 
 @again_on_deadlock
@@ -49,7 +50,7 @@ def deactivate(user_id: int, actor: Actor) -> int:
     """Close the account to its owner and cancel its open orders. Return how many. Raises UserNotFound."""
     _change(user_id, is_active=False, stamp=new_stamp())
     cancelled = cancel_orders(user_id)
-    record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
+    _record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
     return cancelled
 
 
@@ -81,7 +82,7 @@ def _close_if_empty(user_id: int, actor: Actor) -> None:
 def activate(user_id: int, actor: Actor) -> None:
     """Open the account to its owner again. Raises UserNotFound."""
     _change(user_id, is_active=True)
-    record(ActKind.ACTIVATED, user_id, actor)
+    _record(ActKind.ACTIVATED, user_id, actor)
 
 
 @again_on_deadlock
@@ -120,3 +121,10 @@ def _change(user_id: int, **fields: bool | str) -> None:
     if not User.objects.filter(id=user_id).update(**fields):
         raise UserNotFound("there is no such user")
     transaction.on_commit(partial(forget_account, user_id))
+
+
+def _record(kind: ActKind, user_id: int, actor: Actor, **details: int) -> None:
+    """Store the act, and log it once it is committed."""
+    record(kind, user_id, actor, **details)
+    told = partial(account_changed, f"account {kind.lower()}", user_id, actor.user_id, **details)
+    transaction.on_commit(told)

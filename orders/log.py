@@ -68,6 +68,11 @@ def cancels_accepted(orders: Iterable[tuple[int, str]]) -> None:
     _log_bundles("cancels accepted", [{"orderId": key, "correlationId": text} for key, text in orders])
 
 
+def account_changed(event: str, user_id: int, operator_id: int, **more: Any) -> None:
+    """What staff did to a user's account; the reason is in the row of the act."""
+    logger.warning(event, ownerId=user_id, operatorId=operator_id, **more)
+
+
 def orders_applied(symbol: str, events: Sequence[Event]) -> None:
     """The events of a committed batch, in the market's sequence: one line for each bundle.
 

@@ -70,6 +70,16 @@ def test_a_row_says_who_when_why_and_from_where(guarded: World) -> None:
     ]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_is_logged_once_it_is_done(log: Any) -> None:
+    world = World.make()
+    kill(world.alice.user.id, Actor(world.staff.user.id, "127.0.0.1", "a secret of ours"))
+    [line] = [line for line in log() if line["event"] == "account blocked"]
+    named = {"level": "warning", "ownerId": world.alice.user.id, "operatorId": world.staff.user.id, "cancelled": 0}
+    assert named.items() <= line.items()
+    assert "a secret of ours" not in str(line)
+
+
 def test_who_may_use_it(world: World) -> None:
     assert (switch(world).status_code, switch(world).body["error"]) == (403, "PERMISSION_REQUIRED")
     assert switch(world).body["data"] == {"permission": "users.kill"}
