@@ -102,13 +102,15 @@ class StatusChange(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """A worker that runs, and the markets that it serves. The worker renews its row every few seconds."""
+    """A worker that runs, and the markets that it serves; or beat. Each renews its row every few seconds."""
 
     # Celery's name of the worker. Two workers may have the same.
     name = models.CharField(max_length=255)
     # True for a worker of all markets, also of those that open later; `symbols` then names the ones that it leaves out.
     serves_all = models.BooleanField()
     symbols = models.JSONField(default=list)
+    # Beat serves no market: it sends what is scheduled.
+    is_beat = models.BooleanField(default=False)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 

@@ -75,6 +75,8 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
 
     @admin.display
     def serves(self, worker: WorkerHeartbeat) -> str:
+        if worker.is_beat:
+            return "the schedule"
         named = ", ".join(worker.symbols)
         if worker.serves_all:
             return f"all markets except {named}" if named else "all markets"

@@ -22,7 +22,7 @@ from base.web.values import Count, Instant, described
 from commands.models import Command
 from core.types import MarketStatus
 from markets.services import listed_markets
-from matching.worker.heartbeat import live_workers
+from matching.worker.heartbeat import live_beats, live_workers
 
 OK: Final = "ok"
 AWAY: Final = "away"
@@ -53,6 +53,7 @@ class Readiness(TypedDict):
         Annotated[float, Field(ge=0)] | None, described("How long the first command of all inboxes has been waiting.")
     ]
     workers: Annotated[dict[str, Count] | None, described("How many serve each market that is not halted or delisted.")]
+    beats: Annotated[Count | None, described("How many processes send what is scheduled: one, if all is well.")]
     lastAudit: Annotated[LastAudit | None, described("Null before the first.")]
 
 
@@ -67,7 +68,8 @@ def live(_: HttpRequest) -> JsonResponse:
 def ready(_: HttpRequest) -> JsonResponse:
     """503 without a database that takes writes. Redis may be away, because the workers' pollers match without it.
 
-    Nor is a market without a worker a reason to send orders elsewhere: they are stored here all the same.
+    Nor is a market without a worker, or a schedule that nobody sends, a reason to send orders elsewhere: they are
+    stored here all the same.
     """
     state: Readiness = {
         "status": OK,
@@ -75,16 +77,18 @@ def ready(_: HttpRequest) -> JsonResponse:
         "redis": _redis(),
         "oldestCommandSeconds": None,
         "workers": None,
+        "beats": None,
         "lastAudit": None,
     }
     try:
-        workers = _workers()
-        state |= {"oldestCommandSeconds": _oldest_command_seconds(), "workers": workers, "lastAudit": _last_audit()}
+        workers, beats = _workers(), live_beats()
+        state |= {"oldestCommandSeconds": _oldest_command_seconds(), "workers": workers, "beats": beats}
+        state["lastAudit"] = _last_audit()
         _refuse_read_only()
     except Error as error:
         state |= {"status": "unavailable", "database": READ_ONLY if is_read_only(error) else AWAY}
         return JsonResponse(state, status=503)
-    if not all(workers.values()):
+    if not all(workers.values()) or (settings.CELERY_BEAT_SCHEDULE and not beats):
         state["status"] = "degraded"
     return JsonResponse(state)
 

@@ -21,7 +21,7 @@ from base.telemetry.metrics import exposed
 from commands.models import Command
 from markets.models import Market
 from matching.models import DeadLetter
-from matching.worker.heartbeat import live_workers
+from matching.worker.heartbeat import live_beats, live_workers
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Gauges(Collector):
         up = GaugeMetricFamily("exchange_database_up", "Whether the database answers")
         try:
             # All gauges or none.
-            gauges = [*_markets(), _dead_letters(), *_audits()]
+            gauges = [*_markets(), _beats(), _dead_letters(), *_audits()]
         except Error as error:
             logger.warning("the database did not answer a scrape: %s", error)
             gauges = []
@@ -70,6 +70,10 @@ def _markets() -> Iterator[GaugeMetricFamily]:
         # The first command may have been applied between the two queries.
         oldest.add_metric([symbol], max(0.0, (now - since.get(first, now)).total_seconds()))
     yield from (status, workers, waiting, oldest)
+
+
+def _beats() -> GaugeMetricFamily:
+    return GaugeMetricFamily("exchange_beats", "Processes that send what is scheduled", value=live_beats())
 
 
 def _dead_letters() -> GaugeMetricFamily:

@@ -2,13 +2,18 @@
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 from django.conf import settings
 
+# For a thread of this process that tells others of it.
+touched = threading.Event()
+
 
 def touch() -> None:
     """Touch LIVENESS_FILE, if one is named. A full disk is no fault of this process, so the error is ignored."""
+    touched.set()
     if settings.LIVENESS_FILE:
         with contextlib.suppress(OSError):
             Path(settings.LIVENESS_FILE).touch()

@@ -1,4 +1,4 @@
-"""Heartbeats: each worker renews a row in the database every few seconds, with the markets that it serves.
+"""Heartbeats: each worker renews a row in the database every few seconds, with the markets that it serves; beat too.
 
 The rows are in the database, because Redis may be away. Each worker has its own, because nobody may wait for it. Only
 the database's clock counts, because the clocks of the workers need not agree.
@@ -22,10 +22,12 @@ KEPT = timedelta(hours=1)
 
 
 class Heartbeat:
-    """The heartbeat of one worker, for one thread. Raises what the database raises."""
+    """The heartbeat of one worker, or of beat, for one thread. Raises what the database raises."""
 
-    def __init__(self, name: str, *, serves_all: bool, symbols: Collection[str]) -> None:
-        self._fields = {"name": name, "serves_all": serves_all, "symbols": sorted(symbols)}
+    def __init__(
+        self, name: str, *, serves_all: bool = False, symbols: Collection[str] = (), is_beat: bool = False
+    ) -> None:
+        self._fields = {"name": name, "serves_all": serves_all, "symbols": sorted(symbols), "is_beat": is_beat}
         self._row_id: int | None = None
         self._due = 0.0
 
@@ -57,7 +59,16 @@ def live_workers(symbols: Iterable[str] | None = None) -> dict[str, int]:
 
 
 def live_heartbeats() -> QuerySet[WorkerHeartbeat]:
-    """The heartbeats that were renewed within 15 seconds."""
+    """The heartbeats of workers that were renewed within 15 seconds."""
+    return _alive().filter(is_beat=False)
+
+
+def live_beats() -> int:
+    """How many processes send what is scheduled: one, if all is well."""
+    return _alive().filter(is_beat=True).count()
+
+
+def _alive() -> QuerySet[WorkerHeartbeat]:
     return WorkerHeartbeat.objects.filter(seen_at__gte=Now() - ALIVE)
 
 

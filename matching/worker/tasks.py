@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from celery import bootsteps, current_app, shared_task
+from celery.signals import beat_init
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from prometheus_client import start_http_server
@@ -11,7 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from base.telemetry.metrics import registry
 from commands import queue
-from matching.worker import chores, poller
+from matching.worker import beat, chores, poller
 from matching.worker.subscription import MarketPoller, MarketSubscription
 from users import sessions
 
@@ -88,6 +89,7 @@ def record_snapshots() -> None:
     chores.record_snapshots()
 
 
+beat_init.connect(beat.begin_heartbeat, weak=False)
 current_app.steps["worker"].add(MetricsServer)
 current_app.steps["worker"].add(Warming)
 current_app.steps["consumer"].add(MarketSubscription)

@@ -11,13 +11,21 @@ from django.test import Client, override_settings
 
 from base.storage.fields import amount as stored
 from base.storage.snapshot import one_snapshot
-from matching.worker.heartbeat import Heartbeat
+from matching.worker.heartbeat import Heartbeat, live_workers
 from operations import health
 from orders.models import Order
 from tests.support.contract import check_answer
 from tests.support.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+
+
+@pytest.fixture(autouse=True)
+def beat() -> Heartbeat:
+    """One is alive, as it should be."""
+    heartbeat = Heartbeat("beat@host", is_beat=True)
+    heartbeat.refresh()
+    return heartbeat
 
 
 def ready() -> tuple[int, dict]:
@@ -33,7 +41,7 @@ def test_live(django_assert_num_queries):
 
 
 def test_an_idle_exchange(django_assert_num_queries):
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         status, state = ready()
     assert status == 200
     assert state == {
@@ -42,6 +50,7 @@ def test_an_idle_exchange(django_assert_num_queries):
         "redis": "ok",
         "oldestCommandSeconds": None,
         "workers": {},
+        "beats": 1,
         "lastAudit": None,
     }
 
@@ -54,6 +63,14 @@ def test_an_open_market_without_a_worker(world: World):
     worker.refresh()
     status, state = ready()
     assert (status, state["status"], state["workers"]) == (200, "ok", {"BTC-USD": 1})
+
+
+def test_a_schedule_that_nobody_sends(beat: Heartbeat):
+    """It is no worker: a market without one stays without one."""
+    assert live_workers(["BTC-USD"]) == {"BTC-USD": 0}
+    beat.remove()
+    status, state = ready()
+    assert (status, state["status"], state["beats"]) == (200, "degraded", 0)
 
 
 def test_a_halted_market_needs_no_worker(world: World):

@@ -159,7 +159,7 @@ def test_a_scrape_costs_the_same_for_any_number_of_markets(
             "symbol": f"ETH-{number}", "base": "ETH", "quote": "USD", "tickSize": "0.01", "lotSize": "0.01",
         })  # fmt: skip
     world.place(world.alice, "buy 1 @ 90")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         scraped()
     world.match()
 

@@ -1,6 +1,7 @@
 """Beat keeps sending what is scheduled, whatever happens to its folder and to the clock."""
 
 import os
+import queue
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from celery import Celery
 
 from exchange.celery import Scheduler
+from matching.worker import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20
@@ -54,6 +56,28 @@ def test_after_the_clock_steps_back_the_schedule_goes_on(step: timedelta, monkey
     monkeypatch.setattr(scheduler.app, "now", lambda: now - step)
     after = sent_within(scheduler, 61, monkeypatch)
     assert (after.count("often"), after.count("seldom")) == (60, 2)
+
+
+def test_its_heartbeat_stops_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renewed after each tick, and not while the scheduler hangs; a database that is away ends nothing."""
+    renewed: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    class Heartbeats:
+        def __init__(self, name: str, *, is_beat: bool) -> None:
+            assert (name.startswith("beat@"), is_beat) == (True, True)
+
+        def refresh(self) -> None:
+            renewed.put(time.monotonic())
+            if renewed.qsize() == 1:
+                raise OSError("the database is away")
+
+    monkeypatch.setattr("matching.worker.beat.Heartbeat", Heartbeats)
+    tasks.beat.begin_heartbeat()
+    for _ in range(2):
+        scheduler_of().tick()
+        assert renewed.get(timeout=5)
+    with pytest.raises(queue.Empty):
+        renewed.get(timeout=1.5)
 
 
 def test_a_schedule_file_that_lost_its_content_does_not_end_it(tmp_path: Path) -> None:

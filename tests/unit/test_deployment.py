@@ -32,7 +32,7 @@ VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 # Read from the database whenever Prometheus asks, and told by the exporter of the machine.
 AT_SCRAPE = {
     *("exchange_database_up", "exchange_waiting_commands", "exchange_oldest_command_seconds", "exchange_market_status"),
-    *("exchange_workers", "exchange_dead_letters_unresolved", "exchange_last_audit_findings"),
+    *("exchange_workers", "exchange_beats", "exchange_dead_letters_unresolved", "exchange_last_audit_findings"),
     *("exchange_last_audit_age_seconds", "exchange_server_away", "exchange_rate_limited_total"),
 }
 OF_OTHERS = {
