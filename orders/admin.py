@@ -106,7 +106,9 @@ class OrderAdmin(OfMarketsAdmin):
     ) -> HttpResponse:
         order = Order.objects.select_related("market").filter(id__in=numbers(object_id)).first()
         timeline = _timeline(order) if order is not None else {}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **timeline})
+        may_cancel = order is not None and order.active and self.has_cancel_permission(request)
+        extra = {**(extra_context or {}), **timeline, "may_cancel": may_cancel}
+        return super().change_view(request, object_id, form_url, extra)
 
 
 @admin.register(OpenOrders)

@@ -63,8 +63,11 @@ def test_chosen_orders_and_all_of_a_user_are_cancelled(world: World, operator: C
     asked = operator.post(reverse("admin:orders_order_changelist"), chosen, follow=True)
     assert "Cancel 1 order" in page(asked)
     url = f"{reverse('admin:orders_order_cancel')}?id={ids[0]}"
+    own_page = reverse("admin:orders_order_change", args=[ids[0]])
+    assert url in page(operator.get(own_page))
     assert "1 cancels are stored" in page(operator.post(url, {"reason": "a mistake"}, follow=True))
     assert statuses(world) == ["CANCELLED", "OPEN", "OPEN"]
+    assert url not in page(operator.get(own_page)), "it is closed"
     assert operator.post(account(world, "cancel"), {"reason": "left"}).status_code == 302
     assert statuses(world) == ["CANCELLED"] * 3
     details = list(StaffAct.objects.order_by("id").values_list("reason", "details"))
