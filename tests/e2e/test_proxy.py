@@ -129,6 +129,15 @@ def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: E
         assert httpx.get(proxy + path).json()["server"] == "web", path
 
 
+def test_a_websocket_is_upgraded_and_nothing_else(proxy: str) -> None:
+    asked = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-For": "1.2.3.4"}
+    for path, server, connection in (("/api/v1/ws", "stream", "upgrade"), ("/api/v1/time", "web", None)):
+        told = httpx.get(proxy + path, headers=asked).json()
+        headers = {name.lower(): value for name, value in told["headers"]}
+        assert (told["server"], headers.get("connection")) == (server, connection)
+        assert headers["x-forwarded-for"] == "127.0.0.1"
+
+
 @pytest.mark.parametrize("path", STREAMS)
 def test_an_event_is_not_held_back(proxy: str, stream: EchoServer, path: str) -> None:
     with httpx.stream("GET", proxy + path, timeout=5) as answer:

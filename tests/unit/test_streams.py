@@ -275,6 +275,18 @@ def test_what_was_not_heard_by_the_second_look_is_read(bench: Bench) -> None:
     assert bench.look() == []
 
 
+def test_a_run_of_numbers_has_no_hole(bench: Bench) -> None:
+    for number in (3, 4, 5):
+        bench.detector.receive(f"X-{number}")
+    assert bench.detector.has_all("X", 2, 5)
+    assert not bench.detector.has_all("X", 1, 5)
+    bench.detector.receive("X-7")
+    assert not bench.detector.has_all("X", 5, 7)
+    bench.detector.receive("X-6")
+    assert bench.detector.has_all("X", 5, 7)
+    assert not bench.detector.has_all("Y", 0, 1)
+
+
 def test_what_comes_late_is_no_gap(bench: Bench) -> None:
     bench.look()
     bench.commit("alice", heard=False)
