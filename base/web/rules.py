@@ -1,5 +1,6 @@
 """The rules that the fields of forms follow, for pydantic and for the API's description alike."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -77,22 +78,23 @@ def or_null(rule: Rule) -> Rule:
 
 def amounts_by(pattern: str, most: int) -> Rule:
     """An object of so many amounts at most, none of them negative, each by a name that matches as a whole; or null."""
-    name = core_schema.str_schema(strict=True, max_length=64, pattern=f"^(?:{pattern})$")
 
-    def read(given: Any) -> dict[str, Decimal]:
+    def read(given: Any) -> dict[str, Any]:
         if not isinstance(given, dict):
             raise PydanticCustomError("no_object", "no object")
         if len(given) > most:
             raise PydanticCustomError("too_many", "too many")
+        if not all(re.fullmatch(pattern, name) for name in given):
+            raise PydanticCustomError("bad_name", "a name that is none")
         return given
 
-    table = core_schema.dict_schema(name, NOT_NEGATIVE.check)
-    check = core_schema.nullable_schema(core_schema.no_info_before_validator_function(read, table))
+    amounts = core_schema.dict_schema(core_schema.str_schema(), NOT_NEGATIVE.check)
+    check = core_schema.nullable_schema(core_schema.no_info_before_validator_function(read, amounts))
     refusals = {
         **NOT_NEGATIVE.refusals,
         "no_object": ("OBJECT_REQUIRED", "must be an object"),
         "too_many": ("LIST_TOO_LONG", f"must have at most {most} items"),
-        "string_too_long": ("TOO_LONG", "has a name that is too long"),
+        "bad_name": ("INVALID_FORMAT", f"must have names that match {pattern}"),
     }
     schema = {"type": "object", "additionalProperties": NOT_NEGATIVE.schema, "propertyNames": matching(pattern)}
     return Rule(check, refusals, {"anyOf": [schema | {"maxProperties": most}, {"type": "null"}]})
