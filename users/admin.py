@@ -44,7 +44,7 @@ class NewPasswordForm(_PasswordForm):
 
 class UserAdmin(ExactSearch, _UserAdmin):
     list_display = ("username", "id", "email", "is_staff", "is_active", JOINED_IN_LIST)
-    list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
+    list_filter = ("is_staff", "is_superuser", "is_active", "is_blocked", "date_joined")
     list_per_page = 50
     ordering = ("-id",)
     search_help_text = "The whole id, name or address; or else a part of the name or of the address."

@@ -29,10 +29,10 @@ from commands.models import Command
 from markets.models import Trade
 from markets.services import create_market
 from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
-from orders.models import Order, OrderEvent
+from orders.models import OpenOrders, Order, OrderEvent
 from orders.terms import new_correlation_id
 from tests.support.sampling import TIMES, sample
-from users.models import User
+from users.models import StaffAct, User
 
 ROWS = 12_000 * TIMES
 # Small beside the tables, as they are in production: a list that read a whole table would go far beyond.
@@ -64,6 +64,7 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "phase": "'CLOSED'",
         "correlation_id": f"IF(n = 5, '{CORRELATION}', n)",
     },
+    OpenOrders: {"market_id": "'BTC-USD'", "user_id": "n + 100", "number": "1"},
     OrderEvent: {
         "market_id": "'BTC-USD'",
         "sequence": "n",
@@ -91,8 +92,19 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
     User: {
         "username": "CONCAT('user-', n)",
         "email": "CONCAT('user-', n, '@example.com')",
+        "username_key": "CONCAT('user-', n)",
+        "email_key": "CONCAT('user-', n, '@example.com')",
         "password": "'!'",
         "is_active": "n > 10",
+        "is_blocked": "n < 10",
+    },
+    StaffAct: {
+        "kind": "IF(n < 10, 'BLOCKED', 'LIMITS_CHANGED')",
+        "user_id": "7",
+        "operator_id": "7",
+        "reason": "'r'",
+        "address": "'127.0.0.1'",
+        "details": "'{}'",
     },
     Transfer: {"reference": "CONCAT('transfer-', n)", "user_id": "7", "currency": "'BTC'", "reason": "'r'"},
     Command: {"market_id": "'BTC-USD'", "kind": "IF(n < 10, 'CANCEL', 'NEW')", "order_id": "n"},
@@ -131,6 +143,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
         "q=maker+BTC-USD&status__exact=FAILED",
         "user__id__exact=7",
     ),
+    OpenOrders: ("q=user-5", "q=BTC-USD"),
     OrderEvent: ("q=BTC-USD-5", "q=5", "q=maker", "q=BTC-USD", "order__id__exact=5"),
     Trade: ("q=BTC-USD-5", "q=5", "q=BTC-USD"),
     LedgerEntry: (
@@ -143,6 +156,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
     ),
     Balance: ("q=user-5", "q=BTC", "user__id__exact=105"),
     User: ("q=user-5", "q=user-5@example.com", "q=ser-5", "q=5", "is_staff__exact=1", "is_superuser__exact=1", "o=1"),
+    StaffAct: ("q=maker", "q=7"),
     Transfer: ("q=transfer-5", "q=maker", "user__id__exact=7"),
     Command: ("q=5", "q=BTC-USD"),
     StatusChange: ("q=BTC-USD",),
@@ -155,6 +169,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
 READ_THROUGH = {
     (User, "q=ser-5"),
     (Order, "q=maker+BTC-USD&status__exact=FAILED"),
+    (OpenOrders, "q=user-5"),
     (Command, "q=5"),
     (WorkerHeartbeat, "q=worker-5"),
 }
