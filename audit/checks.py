@@ -31,6 +31,11 @@ class Check(StrEnum):
         "Users and the fee account own the asset's supply, which is what transfers brought in.",
     )
     TRANSFER = "transfer-is-posted", "transfers", "Each transfer has its two entries, and no other."
+    POSITION = (
+        "position-is-its-ledger",
+        "positions",
+        "A kept position is the moving average of its ledger entries.",
+    )
     POSTED = (
         "trade-is-posted",
         "trades",
@@ -145,7 +150,7 @@ class Check(StrEnum):
 
 REPLAYED = tuple(check for check in Check if check.startswith("replay-"))
 # Checks that need the sum of all rows.
-NOT_IN_QUICK = (Check.SUPPLY,)
+NOT_IN_QUICK = (Check.SUPPLY, Check.POSITION)
 
 
 # A hundred findings of one check are enough to see what is wrong, and more of them could fill the memory.

@@ -12,6 +12,7 @@ from audit.checks import Check, Report
 from audit.events import Timeline
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
 from audit.open_orders import Reserved, check_open_orders, check_rules, check_status
+from audit.positions import check_positions
 from audit.reference_data import MarketState, ReferenceData, load_reference_data
 from audit.rows import EntryRow, TradeRow, TransferRow, read
 from audit.scope import Scope, full_scope, scope_since
@@ -69,6 +70,7 @@ def inspect_full(report: Report, now: datetime) -> Positions:
     ledger.finish()
     report.progress("balances")
     check_balances(report, data, ledger.accounts, reserved)
+    check_positions(report, data)
     data.check_users()
     return Positions(_events(data), last, now.isoformat())
 

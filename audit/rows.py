@@ -20,6 +20,7 @@ from core.money import stored_units
 from core.types import Status
 from markets.models import Candle, Trade
 from orders.models import Order, OrderEvent
+from positions.models import Position
 
 CHUNK = 5_000
 # How many keys a statement may list.
@@ -124,6 +125,16 @@ class TransferRow(NamedTuple):
     created_at: datetime
 
 
+class PositionRow(NamedTuple):
+    id: int
+    user_id: int
+    asset_id: str
+    entry_id: int
+    quantity: int
+    cost: int
+    realized: int
+
+
 class CandleRow(NamedTuple):
     id: int
     interval: int
@@ -152,6 +163,7 @@ _MODELS: dict[type, type[Model]] = {
     EntryRow: LedgerEntry,
     BalanceRow: Balance,
     TransferRow: Transfer,
+    PositionRow: Position,
     CandleRow: Candle,
     CommandRow: Command,
 }

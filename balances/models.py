@@ -98,6 +98,8 @@ class Transfer(models.Model):
     operator = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, db_constraint=False
     )
+    # What one of the asset was worth then; null if its main market had not traded.
+    mark_price = AmountField(null=True)
     available_after = AmountField()
     frozen_after = AmountField()
     created_at = models.DateTimeField()

@@ -22,6 +22,7 @@ from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFund
 from core.market import Account, Change
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
 from core.types import Rules
+from markets.marks import mark_of
 from markets.models import Asset
 from markets.services import known_asset
 from users.services import lock_user
@@ -230,22 +231,15 @@ def _store(wanted: Transfer, balance_id: int, available: Decimal, frozen: Decima
     """The rows of a transfer to a balance of so much, which is locked."""
     _change_supply(wanted.currency_id, wanted.amount)
     wanted.available_after, wanted.frozen_after = available + wanted.amount, frozen
+    wanted.mark_price = mark_of(wanted.currency_id)
     Balance.objects.filter(id=balance_id).update(available=wanted.available_after, updated_at=timezone.now())
     wanted.save(force_insert=True)
     kind = EntryKind.DEPOSIT if wanted.amount > 0 else EntryKind.WITHDRAWAL
     accounts = ((wanted.user_id, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))
+    shared = {"currency_id": wanted.currency_id, "kind": kind, "reference": wanted.ledger_reference}
     LedgerEntry.objects.bulk_create(
-        [
-            LedgerEntry(
-                account=account,
-                currency_id=wanted.currency_id,
-                kind=kind,
-                amount=amount,
-                reference=wanted.ledger_reference,
-                created_at=wanted.created_at,
-            )
-            for account, amount in accounts
-        ]
+        LedgerEntry(account=account, amount=amount, created_at=wanted.created_at, **shared)
+        for account, amount in accounts
     )
     balances_changed([wanted.user_id])
 

@@ -64,7 +64,19 @@ CORS_ORIGINS = parse_origins("CORS_ORIGINS", env.list("CORS_ORIGINS", default=[]
 INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
-    *("base", "users", "markets", "balances", "commands", "orders", "marketdata", "matching", "audit", "operations"),
+    *(
+        "base",
+        "users",
+        "markets",
+        "balances",
+        "positions",
+        "commands",
+        "orders",
+        "marketdata",
+        "matching",
+        "audit",
+        "operations",
+    ),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

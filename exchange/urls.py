@@ -15,6 +15,7 @@ from operations.info import where_wanted
 from operations.metrics import metrics
 from orders import history, own_account
 from orders import views as orders
+from positions import views as positions
 from users import views as users
 
 API = [
@@ -36,6 +37,7 @@ API = [
     path("balances/<str:user_id>/<str:currency>/ledger", balances.LedgerView.as_view()),
     path("assets", markets.AssetsView.as_view()),
     path("fees", markets.FeesView.as_view()),
+    path("positions", positions.PositionsView.as_view()),
     path("markets", markets.MarketsView.as_view()),
     path("markets/<str:symbol>", markets.MarketView.as_view()),
     path("time", markets.TimeView.as_view()),

@@ -182,6 +182,22 @@ class Trade(models.Model):
         return f"{self.market_id}-{self.sequence}"
 
 
+class Mark(models.Model):
+    """The price of an asset in its main market, when a batch of another market's trades began: see `markets.marks`."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    sequence = models.PositiveBigIntegerField()
+    price = AmountField()
+
+    class Meta:
+        db_table = "marks"
+        constraints = [UniqueConstraint(fields=["market", "asset", "sequence"], name="mark_market_asset_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.asset_id} at {self.market_id}-{self.sequence}"
+
+
 class Interval(models.IntegerChoices):
     """The length of a candle in seconds, with the name that clients use."""
 

@@ -18,6 +18,7 @@ from base.web.forms import printable
 from base.web.values import camel
 from commands.queue import submit_trading_status
 from core.types import MarketStatus
+from markets.marks import main_markets
 from markets.models import Asset, Market, market_errors
 
 # How long a process may use a market as it was before another process changed it.
@@ -130,8 +131,9 @@ def set_trading_status(symbol: str, status: str) -> None:
 
 def _forget_now_and_when_committed() -> None:
     """Now for what this transaction reads, and then for what others have remembered until its commit."""
-    known_market.cache_clear()
-    transaction.on_commit(known_market.cache_clear)
+    for remembered in (known_market, main_markets):
+        remembered.cache_clear()
+        transaction.on_commit(remembered.cache_clear)
 
 
 def _set_defaults(market: Market, given: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from core import types as core
 from core.market import Batch
 from core.types import PendingCommand, Phase, Status
 from marketdata import candles
+from markets.marks import record_marks
 from markets.models import Trade
 from markets.services import set_trading_status
 from matching.books import BookRow, renew_book
@@ -102,6 +103,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     if batch.trades:
         post_trades(batch.rules, batch.trades[0].sequence, batch.trades[-1].sequence)
         candles.record(batch.rules.symbol, batch.trades, now)
+        record_marks(batch.rules, batch.trades[0].sequence)
     if batch.status_changes:
         _store_status_changes(batch, now)
     if closed := Counter(event.order.user_id for event in batch.events if not event.active):

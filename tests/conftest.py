@@ -16,6 +16,7 @@ from base.storage.breakers import forget_breakers
 from base.telemetry import logs
 from base.web.accounts import known_account
 from commands.queue import find_backlog
+from markets.marks import main_markets
 from markets.services import asset_code, known_market
 from matching import books
 from orders.ids import order_ids
@@ -64,6 +65,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     books._markets.clear()
     known_market.cache_clear()
     asset_code.cache_clear()
+    main_markets.cache_clear()
     known_account.cache_clear()
     find_backlog.cache_clear()
     order_ids.highest.forget()

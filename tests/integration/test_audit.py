@@ -17,6 +17,8 @@ from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OrderEvent
+from positions.models import Position
+from positions.services import read_positions
 from tests.support.orders import PlayedExchange, all_findings, checks, full, replay
 from tests.support.rows import shared_rows
 
@@ -115,6 +117,12 @@ def a_command_for_a_closed_order(traded):
 def a_candles_volume_changed(_):
     candle = Candle.objects.order_by("id").first()
     Candle.objects.filter(id=candle.id).update(volume=candle.volume + DUST)
+
+
+def a_kept_positions_cost_changed(traded):
+    read_positions(traded.world.alice.user.id)
+    position = Position.objects.get(asset="BTC")
+    Position.objects.filter(id=position.id).update(cost=position.cost + DUST)
 
 
 def a_supply_changed(_):
@@ -218,6 +226,7 @@ CORRUPTIONS = {
     the_command_of_a_pending_order_deleted: Check.PENDING,
     a_command_for_a_closed_order: Check.COMMAND,
     a_candles_volume_changed: Check.CANDLES,
+    a_kept_positions_cost_changed: Check.POSITION,
     a_supply_changed: Check.SUPPLY,
     a_self_trade: Check.SELF,
     a_trade_while_halted: Check.HALTED,
@@ -233,8 +242,8 @@ CORRUPTIONS = {
 }
 
 
-def test_there_are_thirty():
-    assert len(CORRUPTIONS) == 30
+def test_there_are_thirty_one():
+    assert len(CORRUPTIONS) == 31
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))

@@ -22,6 +22,7 @@ from base.storage.fields import amount as stored
 from commands.models import Command
 from matching.models import OrderBook
 from orders.models import Order
+from positions.services import read_positions
 from tests.support.orders import PlayedExchange, all_findings, checks, full, quick
 from tests.support.world import World, fund, stored_rows
 
@@ -31,7 +32,10 @@ MODES = [("--quick",), ("--full",), ("--replay", "BTC-USD"), ("--replay", "all")
 
 @pytest.fixture
 def traded(db: None) -> PlayedExchange:
-    return PlayedExchange()
+    played = PlayedExchange()
+    # A position is kept where somebody asked for it.
+    read_positions(played.world.alice.user.id)
+    return played
 
 
 def since(traded: PlayedExchange, first: int) -> Positions:

@@ -61,7 +61,13 @@ def test_every_call_answers_as_described(world: World):
     call(alice, "POST", "/orders/batch", {"orders": [LIMIT, {}, 1, {**LIMIT, "clientOrderId": "mine"}]}, 202)
     call(alice, "DELETE", f"/orders/{order}", status=202)
     call(alice, "DELETE", "/orders?symbol=BTC-USD", status=202)
-    for path in (f"/users/{me}", f"/balances/{me}", f"/balances/{me}/BTC", f"/balances/{me}/USD/ledger?limit=2"):
+    for path in (
+        "/positions",
+        f"/users/{me}",
+        f"/balances/{me}",
+        f"/balances/{me}/BTC",
+        f"/balances/{me}/USD/ledger?limit=2",
+    ):
         call(alice, "GET", path)
     _look(world, call)
     transfer = {"userId": me, "currency": "USD", "amount": "-1.5", "reason": "out", "reference": "out-1"}

@@ -21,6 +21,7 @@ PACKAGES = (
     "users",
     "markets",
     "balances",
+    "positions",
     "commands",
     "orders",
     "marketdata",

@@ -1,0 +1,74 @@
+"""What an asset is worth: the last price of its main market.
+
+The main market of an asset is the oldest of those whose base it is. It never changes, because new markets are younger.
+An asset without one, such as the currency that all prices are in, is counted in itself.
+
+Where a market trades an asset that has its main market elsewhere, the worker stores the asset's mark with each batch:
+the price there at that moment. Nobody could tell it afterwards, because the events of two markets have no common order.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from cachetools import TTLCache, cached
+from django.db.models import OuterRef, Subquery
+
+from base.storage.bulk import dialect, execute, write_inserts
+from core.money import to_units
+from core.types import Rules
+from markets.models import Mark, Market, Trade
+
+# A market that is younger than this may be missing: the first trades of a new asset have no marks then.
+REMEMBERED_SECONDS = 1
+
+
+@cached(TTLCache[Any, Mapping[str, str]](1, REMEMBERED_SECONDS), lock=threading.Lock())
+def main_markets() -> Mapping[str, str]:
+    """The symbol of each asset's main market, as it was within the last second."""
+    newest_first = Market.objects.order_by("-created_at", "-symbol").values_list("base_id", "symbol")
+    return dict(newest_first)
+
+
+def last_prices(symbols: Iterable[str]) -> dict[str, Decimal]:
+    """The price of the last trade of each market that has traded."""
+    return _prices(symbols, "-sequence")
+
+
+def first_price(symbol: str) -> Decimal | None:
+    """The price of the market's first trade, for what has no mark because the market had not traded yet."""
+    return _prices([symbol], "sequence").get(symbol)
+
+
+def mark_of(asset: str) -> Decimal | None:
+    """The asset's price now; None without a main market, or before its first trade."""
+    main = main_markets().get(asset)
+    return last_prices([main]).get(main) if main else None
+
+
+def record_marks(market: Rules, sequence: int) -> None:
+    """Store the marks of the market's assets for its trades from this number on, in the caller's transaction."""
+    mains = main_markets()
+    elsewhere = {
+        asset: mains[asset] for asset in (market.base, market.quote) if mains.get(asset, market.symbol) != market.symbol
+    }
+    if not elsewhere:
+        return
+    prices = last_prices(elsewhere.values())
+    rows = [
+        (market.symbol, asset, sequence, to_units(prices[main])) for asset, main in elsewhere.items() if main in prices
+    ]
+    execute(write_inserts(dialect(), Mark, ("market", "asset", "sequence", "price"), rows))
+
+
+def mark_at_trade(asset: str) -> Any:
+    """The asset's mark at a trade, as an expression in a query of trades; null where there is none."""
+    marks = Mark.objects.filter(market=OuterRef("market"), asset=asset, sequence__lte=OuterRef("sequence"))
+    return Subquery(marks.order_by("-sequence").values("price")[:1])
+
+
+def _prices(symbols: Iterable[str], order: str) -> dict[str, Decimal]:
+    trades = Trade.objects.filter(market=OuterRef("pk")).order_by(order).values("price")[:1]
+    rows = Market.objects.filter(pk__in=set(symbols)).values_list("symbol", Subquery(trades))
+    return {symbol: price for symbol, price in rows if price is not None}
