@@ -61,6 +61,8 @@ class Batch:
     unfinished_order_id: int | None = None
     # That order, which goes on with what it has fixed in this batch.
     unfinished: Order | None = None
+    # The sequence of the last trade before the batch; 0 before the first.
+    previous_trade: int = 0
     _changes: dict[Account, list[int]] = field(default_factory=dict)
 
     def add(self, command: PendingCommand, outcome: Outcome) -> None:
@@ -118,7 +120,7 @@ class Batch:
 class Market:
     """A market in its worker's memory: its trading status and its book."""
 
-    __slots__ = ("book", "rules", "status")
+    __slots__ = ("book", "last_trade", "rules", "status")
 
     def __init__(
         self,
@@ -128,14 +130,16 @@ class Market:
         resting: Iterable[Order] = (),
         last_price: int | None = None,
         store: OrderStore | None = None,
+        last_trade: int = 0,
     ) -> None:
-        """Rebuild the market from its row, its resting orders and its last trade's price.
+        """Rebuild the market from its row, its resting orders, and its last trade's price and sequence.
 
         Raises ValueError if the orders are crossed.
         """
         self.rules = rules
         self.status = status
         self.book = Book(rules, next_sequence, resting, last_price, store)
+        self.last_trade = last_trade
 
     def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.
@@ -145,7 +149,7 @@ class Market:
         `most_fills`: how many orders one taker may meet in this transaction. The limit exists because each trade takes
         time to write, and the book is locked meanwhile. A batch of several takers ends at twice as many.
         """
-        batch = Batch(self.rules, self.status)
+        batch = Batch(self.rules, self.status, previous_trade=self.last_trade)
         for command in commands:
             # A taker makes at most two events with each order that it meets: those of the two fills.
             left = 2 * most_fills - len(batch.events) // 2
@@ -156,6 +160,8 @@ class Market:
             if not outcome.finished:
                 break
         self.status = batch.status
+        if batch.trades:
+            self.last_trade = batch.trades[-1].sequence
         return batch
 
     def give_up(self, command: PendingCommand) -> Batch:

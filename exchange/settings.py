@@ -128,6 +128,10 @@ CACHES = {"default": redis_cache(CACHE_URL), "kept": redis_cache(REDIS_URL)}
 # How many levels of each side the worker keeps in the cache after each batch; 0 keeps none.
 DEPTH_CACHE_LEVELS = between("DEPTH_CACHE_LEVELS", 100, 0, 500)
 
+# The feed for other systems, and about how many entries each of its Redis streams holds.
+FEED = choice("FEED", "off", _ON + _OFF) in _ON
+FEED_LENGTH = between("FEED_LENGTH", 100_000, 1)
+
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 
 # Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and

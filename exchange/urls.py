@@ -8,7 +8,7 @@ from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
 from marketdata import views as marketdata
 from markets import views as markets
-from operations import health
+from operations import feed, health
 from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
@@ -53,6 +53,8 @@ API = [
     path("trades/<str:symbol>", marketdata.TradesView.as_view()),
     path("klines/<str:symbol>", marketdata.KlinesView.as_view()),
     path("orderbook/<str:symbol>", marketdata.DepthView.as_view()),
+    path("feed/orders/<str:symbol>", feed.OrderFeedView.as_view()),
+    path("feed/trades/<str:symbol>", feed.TradeFeedView.as_view()),
     path("cache/stats", operations.CacheStatsView.as_view()),
     path("ticker", marketdata.TickersView.as_view()),
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),

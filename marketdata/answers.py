@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from base.web.rules import one_of
-from base.web.values import Amount, Count, Instant, SignedAmount, described
+from base.web.values import Amount, Count, Id, Instant, SignedAmount, described
 from core.types import Side
 from markets.answers import Sequence, Symbol, TradeId
 
@@ -20,6 +20,15 @@ class Trade(TypedDict):
     quantity: Amount
     takerSide: Annotated[str, one_of(Side)]
     createdAt: Instant
+
+
+class TradeOfFeed(Trade):
+    """A trade as other systems receive it."""
+
+    symbol: Symbol
+    buyOrderId: Id
+    sellOrderId: Id
+    previous: Annotated[Count, described("The sequence of the market's trade before it; 0 for the first.")]
 
 
 class Candle(TypedDict):

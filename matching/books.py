@@ -58,7 +58,7 @@ _SELECT = (
     " WHERE market_id = %s"
 )
 
-_LAST_PRICE = "SELECT price FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
+_LAST_TRADE = "SELECT price, sequence FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
 
 _RENEW = (
     "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, status = %s, failures = %s,"
@@ -157,7 +157,8 @@ def load_snapshot(row: BookRow | OrderBook) -> Market | None:
 def restore_snapshot(row: BookRow | OrderBook) -> Market | None:
     """The same. Raises where the snapshot contradicts the rows."""
     symbol = row.market_id
-    build = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=_last_price(symbol))
+    price, trade = _last_trade(symbol)
+    build = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=price, last_trade=trade)
     return build_market(symbol, row.next_sequence, FORM, build)
 
 
@@ -169,9 +170,10 @@ def load_rows(row: BookRow | OrderBook) -> Market:
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
-    last_price, market_rules = _last_price(row.market_id), rules(row.market_id)
+    (price, trade), market_rules = _last_trade(row.market_id), rules(row.market_id)
     try:
-        market = Market(market_rules, row.status, row.next_sequence, map(core_order, resting), last_price)
+        orders = map(core_order, resting)
+        market = Market(market_rules, row.status, row.next_sequence, orders, price, last_trade=trade)
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
     newest = max((order.sequence or 0 for order in market.book.orders.values()), default=0)
@@ -180,11 +182,12 @@ def load_rows(row: BookRow | OrderBook) -> Market:
     return market
 
 
-def _last_price(symbol: str) -> int | None:
+def _last_trade(symbol: str) -> tuple[int | None, int]:
+    """The price and the sequence of the last trade; None and 0 before the first."""
     with connection.cursor() as cursor:
-        cursor.execute(_LAST_PRICE, (symbol,))
-        last_trade = cursor.fetchone()
-    return stored_units(last_trade[0]) if last_trade else None
+        cursor.execute(_LAST_TRADE, (symbol,))
+        found = cursor.fetchone()
+    return (stored_units(found[0]), found[1]) if found else (None, 0)
 
 
 def remember(symbol: str, token: str, market: Market) -> None:

@@ -13,12 +13,13 @@ from django.db import connection
 from balances.services import lock_balances
 from base.storage.bulk import Dialect, dialect
 from base.streams import Message
+from base.streams.amqp import publish_amqp
 from core.market import Batch, Market, market_buyers
 from core.types import PendingCommand
 from marketdata import depth_cache
 from marketdata.depth import Depth, take_depth
 from marketdata.feed import market_messages
-from matching import books
+from matching import books, feed
 from matching.books import BookRow
 from matching.inbox import Row, parse_commands
 from matching.report import count
@@ -73,8 +74,11 @@ class Prepared:
     def _send(self, token: str) -> None:
         symbol, now = self.batch.rules.symbol, self.settlement.now
         writes = [] if self.depth is None else [depth_cache.write_after_commit(symbol, self.depth, token)]
-        updates = (from_engine(symbol, event, now) for event in self.batch.events)
-        publish_updates(updates, ahead=self.public, writes=writes)
+        updates = [from_engine(symbol, event, now) for event in self.batch.events]
+        entries = feed.entries_of(self.batch, updates, now) if settings.FEED else {}
+        publish_updates(updates, ahead=self.public, writes=[*writes, *feed.writes_of(symbol, entries)])
+        if entries and not settings.IS_REDIS_BROKER:
+            publish_amqp(settings.BROKER_URL, feed.amqp_messages(symbol, entries))
 
 
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:

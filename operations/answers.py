@@ -1,11 +1,14 @@
 """What operators are answered over REST."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from base.web.values import Count, Instant, described
+from marketdata.answers import TradeOfFeed
+from markets.answers import Sequence
+from orders.answers import OrderStatusUpdate
 
 
 class KillSwitch(TypedDict):
@@ -25,6 +28,22 @@ class CacheStats(TypedDict):
     oldestSeconds: Annotated[
         Annotated[float, Field(ge=0)] | None, described("The age of the oldest entry; null where that is not known.")
     ]
+
+
+class OrderEntry(TypedDict):
+    """One step of an order, of the feed for other systems."""
+
+    id: Sequence
+    event: Literal["order-status-update"]
+    data: OrderStatusUpdate
+
+
+class TradeEntry(TypedDict):
+    """One trade, of the feed for other systems."""
+
+    id: Sequence
+    event: Literal["trade"]
+    data: TradeOfFeed
 
 
 class Info(TypedDict):

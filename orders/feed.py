@@ -71,12 +71,12 @@ class OrderFeed:
         except (catch_up.UnknownEvent, catch_up.TooManyMissed) as reason:
             return [self._connected(None), self._reset(reason)]
         self._bookmark = Bookmark(read_bookmark(self._last_event_id) or {})
-        return [self._connected(None), *self._stored(events)]
+        return [self._connected(None), *stored_updates(events)]
 
     def missed(self, since: float) -> list[Message]:
         newest = _shared_position.read(since)
         try:
-            messages = self._stored(catch_up.events_between(self.user_id, self._position, newest))
+            messages = stored_updates(catch_up.events_between(self.user_id, self._position, newest))
         except catch_up.TooManyMissed as reason:
             messages = [self._reset(reason)]
         self._position = newest
@@ -118,13 +118,15 @@ class OrderFeed:
     def _message(self, kind: str, data: dict[str, Any], event_id: str | None) -> Message:
         return Message(order_channel(self.user_id), kind, data, event_id)
 
-    def _stored(self, events: Sequence[OrderEvent]) -> list[Message]:
-        trades: dict[tuple[str, int], Trade] = {}
-        for symbol in {event.market_id for event in events}:
-            numbers = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
-            for trade in Trade.objects.filter(market_id=symbol, sequence__in=numbers):
-                trades[symbol, trade.sequence] = trade
-        return from_rows(events, trades)
+
+def stored_updates(events: Sequence[OrderEvent]) -> list[Message]:
+    """The order updates of stored events."""
+    trades: dict[tuple[str, int], Trade] = {}
+    for symbol in {event.market_id for event in events}:
+        numbers = [event.trade_sequence for event in events if event.market_id == symbol and event.trade_sequence]
+        for trade in Trade.objects.filter(market_id=symbol, sequence__in=numbers):
+            trades[symbol, trade.sequence] = trade
+    return from_rows(events, trades)
 
 
 def open_order_feed(request: StreamRequest) -> OrderFeed:

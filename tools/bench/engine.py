@@ -10,6 +10,7 @@ from statistics import median
 
 from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 from tqdm import tqdm
 
 from matching.drain import drain
@@ -77,6 +78,16 @@ def by_depth(depths: Iterable[int], commands: int, rounds: int) -> dict[int, flo
         for depth, stage in stages.items():
             rates[depth].append(measure(stage, commands, f"{depth} resting").rate)
     return {depth: median(found) for depth, found in rates.items()}
+
+
+def by_settings(choices: dict[str, dict[str, int | bool]], commands: int, rounds: int) -> dict[str, float]:
+    """Orders a second under each choice of settings; the choices take turns, and each has the median of its rounds."""
+    rates: dict[str, list[float]] = {name: [] for name in choices}
+    for turn in range(rounds):
+        for number, (name, chosen) in enumerate(choices.items()):
+            with override_settings(**chosen):
+                rates[name].append(measure(Stage(f"BTC-USD-T{turn}C{number}"), commands, name).rate)
+    return {name: median(found) for name, found in rates.items()}
 
 
 def sweep(orders: int) -> Drained:

@@ -81,6 +81,22 @@ class Bench:
         ratio = self.by_depth[deep] / self.by_depth[shallow]
         self.report.add(Row(f"depth: {deep:,} resting orders against {shallow}", ratio, "x", 0.9))
 
+    def redis(self) -> None:
+        """What the worker writes into Redis after each batch, and what that costs its orders."""
+        bare = {"DEPTH_CACHE_LEVELS": 0, "FEED": False}
+        choices = {
+            "nothing": bare,
+            **{f"{levels} levels": {**bare, "DEPTH_CACHE_LEVELS": levels} for levels in (100, 500)},
+        }
+        choices["the feed"] = {**bare, "FEED": True}
+        rates = engine.by_settings(choices, 6000 // self.size, rounds=5)
+        for name, rate in rates.items():
+            if name != "nothing":
+                detail = f"{rates['nothing']:,.0f} and {rate:,.0f} orders/s"
+                self.report.add(
+                    Row(f"drain with {name} kept in Redis against without", rate / rates["nothing"], "x", detail=detail)
+                )
+
     def start(self) -> None:
         """A worker's start on a large book."""
         orders = self.resting // self.size
@@ -170,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
         bench.profile,
         bench.sizes,
         bench.depth,
+        bench.redis,
         bench.start,
         bench.sweep,
         bench.symbols,
