@@ -109,6 +109,8 @@ def _watch_over(user: User, staff: Person, call: Any) -> None:
     call(staff, "POST", f"{path}/kill", {"reason": "a test"})
     call(staff, "DELETE", f"{path}/kill")
     call(staff, "GET", "/cache/stats")
+    for watched in ("/feed/orders/BTC-USD", "/feed/trades/BTC-USD"):
+        call(staff, "GET", watched)
 
 
 def _look(world: World, call: Any) -> None:

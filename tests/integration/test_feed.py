@@ -11,6 +11,7 @@ from base.streams import amqp
 from marketdata import depth_cache
 from matching import feed, prepare
 from matching.feed import ORDERS, TRADES, stream_key
+from orders.models import Order
 from tests.support.world import World
 from tools.feed.consumer import Consumer, Entry, RefusedError
 
@@ -56,9 +57,10 @@ def test_redis_and_the_rows_tell_the_same(fed, name):
 
 
 def test_a_trade_names_its_orders_and_the_trade_before(fed):
+    placed = list(Order.objects.order_by("id").values_list("id", flat=True))
     first, second = (entry["data"] for entry in in_redis(fed, TRADES))
-    assert (first["buyOrderId"], first["sellOrderId"], first["previous"]) == (3, 1, 0)
-    assert (second["sellOrderId"], second["previous"]) == (2, first["sequence"])
+    assert (first["buyOrderId"], first["sellOrderId"], first["previous"]) == (placed[2], placed[0], 0)
+    assert (second["sellOrderId"], second["previous"]) == (placed[1], first["sequence"])
     fed.play(fed.alice, "buy 1 @ 101")
     assert in_redis(fed, TRADES)[2]["data"]["previous"] == second["sequence"]
 
