@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 PATH = "/api/v1/ws"
 ORDERS = "orders"
-PINGS_PER_SECOND = 10
+# Of the operations that are no call of REST and read nothing.
+LOCAL_PER_SECOND = 10
 # How many orders are remembered before those that are closed are forgotten.
 REMEMBERED_ORDERS = 1000
 # The pauses between the attempts to cancel the orders of a socket that is gone.
@@ -81,11 +82,12 @@ class OrderSession:
         self._socket = socket
         self._sockets = sockets
         self._caller: Caller | None = None
-        self._pings = LocalWindow()
+        self._local = LocalWindow()
         self._cancels = False
         self._orders: list[int] = []
         self._keys: list[str] = []
         self._forget_at = REMEMBERED_ORDERS
+        self._placing: asyncio.Future[Envelope] | None = None
         self._operations: dict[str, tuple[type[Form], Callable[[Any], Awaitable[Envelope]]]] = {
             "auth": (AuthForm, self._authenticate),
             "subscribe": (SubscribeForm, self._subscribe),
@@ -96,7 +98,9 @@ class OrderSession:
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Envelope:
         if op == "order.place":
-            return await self._place(_params(fields))
+            # Not broken off with the connection, because the order may be stored already.
+            self._placing = asyncio.ensure_future(self._place(_params(fields)))
+            return await asyncio.shield(self._placing)
         if op == "order.cancel":
             return await self._cancel(CancelForm.read(_params(fields)))
         if op not in self._operations:
@@ -109,6 +113,8 @@ class OrderSession:
         if self._caller is None:
             return
         self._sockets.leave(self._caller.id)
+        if self._placing is not None:
+            await asyncio.wait({self._placing})
         if not self._cancels or not (self._orders or self._keys):
             return
         for pause in (*CANCEL_AGAIN_SECONDS, 0):
@@ -174,6 +180,7 @@ class OrderSession:
         return partial(self._socket.follow, name, await in_thread(open_market, symbol), (kind,))
 
     async def _unsubscribe(self, form: UnsubscribeForm) -> Envelope:
+        self._count_here()
         for name in _channels(form.channels):
             if name in self._socket.followed:
                 self._socket.leave_channel(name)
@@ -197,12 +204,12 @@ class OrderSession:
 
     async def _cancel_on_disconnect(self, form: DisconnectForm) -> Envelope:
         self._signed_in()
+        self._count_here()
         self._cancels = form.enabled
         return _envelope({"enabled": form.enabled})
 
     async def _ping(self, _: NothingForm) -> Envelope:
-        if not self._pings.hit("", PINGS_PER_SECOND).is_let_in:
-            raise TooManyRequests(f"more than {PINGS_PER_SECOND} pings a second", limit=PINGS_PER_SECOND)
+        self._count_here()
         return _envelope({"serverTime": timestamp()})
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Envelope:
@@ -215,6 +222,10 @@ class OrderSession:
 
     def _call_as(self, caller: Caller, method: str, path: str, body: dict[str, Any] | None) -> Envelope:
         return self._sockets.call(as_now(caller), self._socket, method, path, body)
+
+    def _count_here(self) -> None:
+        if not self._local.hit("", LOCAL_PER_SECOND).is_let_in:
+            raise TooManyRequests(f"more than {LOCAL_PER_SECOND} such operations a second", limit=LOCAL_PER_SECOND)
 
     def _count(self) -> None:
         """Count a request of the caller, or of the address where nobody is signed in. Raises TooManyRequests."""

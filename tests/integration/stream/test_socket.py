@@ -97,6 +97,22 @@ def test_orders_are_cancelled_when_the_socket_goes(world: World, port: int) -> N
     assert Order.objects.get(id=kept).status == "OPEN"
 
 
+def test_an_order_that_is_on_its_way_when_the_socket_goes_is_cancelled_too(world: World, port: int) -> None:
+    with socket(port, world.alice.user) as alice:
+        assert alice.ask("cancel-on-disconnect", enabled=True)["code"] == 200
+        body = parse("buy 1 @ 90").body(world.symbol)
+        alice.connection.send(json.dumps({"op": "order.place", "params": body}))
+        alice.connection.socket.close()
+    assert until_true(lambda: (world.match(), Order.objects.filter(status="CANCELLED").exists())[1])
+
+
+def test_a_flood_of_pings_is_refused(world: World, port: int) -> None:
+    with socket(port) as anybody:
+        codes = [anybody.ask("ping")["code"] for _ in range(15)]
+        assert codes[:10] == [200] * 10
+        assert 429 in codes
+
+
 def read_to_the_end(trader: SocketTrader) -> None:
     while True:
         trader.frame()
