@@ -6,7 +6,7 @@ so last of all, after they have locked balances, so that the two never wait for 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.db import connection
@@ -43,14 +43,22 @@ def count_opened(opened: Mapping[Key, int], most: Mapping[str, int]) -> None:
             raise GuardFailed(f"user {key[1]} would have more than {limit} open orders in {key[0]}")
 
 
-def lock_numbers(keys: Iterable[Key]) -> dict[Key, int]:
+def lock_numbers(opened: Mapping[Key, int], most: Mapping[str, int]) -> dict[Key, int]:
     """How many open orders each user has in the market, locked until the caller's transaction ends.
 
-    Where there is no row yet none is made, because the orders may be refused: `count_opened` is exact without it.
+    Where the orders to open would not all fit, the user's are counted anew, so that none is refused because of a number
+    that is too large. Where there is no row yet none is made, because all of them may be refused, and `count_opened` is
+    exact without it.
     """
-    wanted = set(keys)
-    found = _locked(wanted)
-    return {key: found[key].number if key in found else 0 for key in wanted}
+    found = _locked(set(opened))
+    numbers = {key: found[key].number if key in found else 0 for key in opened}
+    for (symbol, user_id), row in found.items():
+        if row.number + opened[symbol, user_id] > most[symbol]:
+            number = numbers[symbol, user_id] = _count(symbol, [user_id])[user_id]
+            if number != row.number:
+                _tell_miscounted(symbol, [user_id])
+                OpenOrders.objects.filter(id=row.id).update(number=number)
+    return numbers
 
 
 def count_closed(symbol: str, closed: Mapping[int, int]) -> None:
@@ -63,7 +71,7 @@ def count_closed(symbol: str, closed: Mapping[int, int]) -> None:
     left = {user_id: rows[symbol, user_id].number - number for user_id, number in closed.items()}
     wrong = sorted(user_id for user_id, number in left.items() if number < 0)
     if wrong:
-        logger.error("the open orders of users %s in %s were miscounted, and are counted anew", wrong, symbol)
+        _tell_miscounted(symbol, wrong)
         left |= _count(symbol, wrong)
     values = [(rows[symbol, user_id].id, number) for user_id, number in sorted(left.items())]
     update_rows(OpenOrders, key="id", guards=(), fields=("number",), rows=values)
@@ -77,6 +85,10 @@ def too_many(symbol: str, number: int, most: int) -> TooManyOpenOrders:
         openOrders=number,
         maxOpenOrders=most,
     )
+
+
+def _tell_miscounted(symbol: str, user_ids: list[int]) -> None:
+    logger.error("the open orders of users %s in %s were miscounted, and are counted anew", user_ids, symbol)
 
 
 def _raise(key: Key, number: int, most: int) -> bool:

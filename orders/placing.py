@@ -55,16 +55,12 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any.
-
-    `most_open` is how many open orders its user may have in the market.
-    """
+    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any."""
 
     order: Order
     market: Market
     account: Account
     refusal: ExchangeError | None
-    most_open: int
 
     @property
     def key(self) -> Key:
@@ -164,7 +160,7 @@ def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     except ExchangeError as error:
         refusal = error
     account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))
-    return Draft(order, market, account, refusal, market.max_open_orders)
+    return Draft(order, market, account, refusal)
 
 
 def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
@@ -180,8 +176,8 @@ def _lock_limits(drafts: _Drafts) -> _Limits:
     """The users first, as the insert does; the balances before the numbers, as the worker does."""
     users = lock_exposures(each.order.user_id for each in drafts if isinstance(each, Draft))
     funds = lock_available(_accounts(drafts))
-    places = {each.place for each in drafts if isinstance(each, Draft) and not each.refusal}
-    return _Limits(users, funds, open_orders.lock_numbers(places))
+    accepted = [each for each in drafts if isinstance(each, Draft) and not each.refusal]
+    return _Limits(users, funds, open_orders.lock_numbers(*_opened(accepted)))
 
 
 def _decide_in_turn(drafts: _Drafts, limits: _Limits | None, known: Mapping[Key, Order]) -> list[_Decision]:
@@ -211,8 +207,8 @@ def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
     exposure = limits.users[order.user_id]
     if (refusal := exposure.refusal(order, draft.market)) is not None:
         return refusal
-    if opened >= draft.most_open:
-        return open_orders.too_many(order.market_id, opened, draft.most_open)
+    if opened >= (most := draft.market.max_open_orders):
+        return open_orders.too_many(order.market_id, opened, most)
     if order.frozen:
         rest = limits.funds.get(draft.account, Decimal(0)) - order.frozen
         if rest < 0:
@@ -255,8 +251,14 @@ def _store(drafts: Sequence[Draft], *, checks_users: bool) -> None:
         if draft.order.frozen:
             amounts[draft.account] += draft.order.frozen
     freeze_all(amounts)
-    most = {draft.order.market_id: draft.most_open for draft in drafts}
-    open_orders.count_opened(Counter(draft.place for draft in drafts), most)
+    open_orders.count_opened(*_opened(drafts))
+
+
+def _opened(drafts: Sequence[Draft]) -> tuple[Counter[open_orders.Key], dict[str, int]]:
+    """How many orders the drafts would open for each user in each market, and how many each market allows."""
+    return Counter(draft.place for draft in drafts), {
+        each.market.symbol: each.market.max_open_orders for each in drafts
+    }
 
 
 def _result(decision: _Decision) -> Accepted | ExchangeError:

@@ -79,6 +79,15 @@ def test_a_number_that_is_too_small_holds_up_no_order(narrow, log):
     assert any("counted anew" in entry["event"] for entry in log())
 
 
+@pytest.mark.dialect
+def test_a_number_that_is_too_large_refuses_no_order(narrow, log):
+    narrow.play(narrow.alice, "buy 1 @ 10")
+    OpenOrders.objects.filter(user=narrow.alice.user).update(number=3)
+    assert narrow.place(narrow.alice, "buy 1 @ 11").status_code == 202
+    assert number(narrow, narrow.alice) == 2
+    assert any("counted anew" in entry["event"] for entry in log())
+
+
 def test_in_parallel(exchange: Live):
     """Both sides at once, which reserve different balances, and nothing of it trades."""
     symbol = exchange.market(maxOpenOrders=20)

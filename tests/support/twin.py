@@ -15,6 +15,7 @@ from core.types import (
     Order,
     OrderType,
     Outcome,
+    Reason,
     Rules,
     SelfTradePrevention,
     Side,
@@ -62,6 +63,10 @@ class CoreExchange:
 
     def cancel(self, order_id: int) -> None:
         self._settle(self.book.cancel(order_id))
+
+    def delist(self, most: int) -> bool:
+        """Cancel so many of the orders that rest. False while some are left."""
+        return self._settle(self.book.cancel_first(most, Reason.MARKET_DELISTED))
 
     def restart(self, seed: int, unfinished: Order | None = None) -> None:
         resting = [order for order in self.orders.values() if order.active and order is not unfinished]
@@ -136,6 +141,15 @@ class CoreAndTwin:
                         self._cancel(order.id)
             case Cancel(order) if self.twin.orders:
                 self._cancel(list(self.twin.orders)[order % len(self.twin.orders)])
+
+    def delist(self, most: int) -> None:
+        """Cancel all that rests, `most` orders at a time, and compare after each time."""
+        while self.twin.resting:
+            for _ in range(min(most, len(self.twin.resting))):
+                self.twin.delist_next()
+                self.twin.drain()
+            assert self.core.delist(most) == (not self.twin.resting)
+            self.compare()
 
     def _deposit(self, user: str) -> None:
         for asset, stake in self.stake.items():

@@ -23,6 +23,7 @@ def test_any_short_stream(market, max_steps, forgetful, stream):
     for command in stream:
         both.play(command)
         both.compare()
+    both.delist(max_steps or 3)
     both.compare_all()
 
 

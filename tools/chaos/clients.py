@@ -18,8 +18,10 @@ PAUSE_BEFORE_REPEAT_SECONDS = 0.1
 # How long the last request of a client may go on after everything runs again.
 LAST_ANSWER_SECONDS = 45
 ACCEPTED = 202
-# What a correct exchange may answer to these requests besides 202: the order was closed before its cancel came.
-EXPECTED = {(409, "ORDER_CLOSED")}
+OUT_OF_BAND = "PRICE_OUT_OF_BAND"
+# What a correct exchange may answer to these requests besides 202: the order was closed before its cancel came, or the
+# last trade has moved away from its price.
+EXPECTED = {(409, "ORDER_CLOSED"), (400, OUT_OF_BAND)}
 BUSY = "MARKET_BUSY"
 
 
@@ -108,6 +110,8 @@ class Client:
         if result.get("error") == BUSY:
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
             self.troubles[f"503 {BUSY} in a batch"] += 1
+            return
+        if result.get("error") == OUT_OF_BAND:
             return
         if result.get("error"):
             self.mistakes.append(f"{order}: {result}")

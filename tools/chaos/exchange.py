@@ -16,7 +16,9 @@ from tools.rig.servers import STARTS, start_redis
 from tools.rig.trader import Trader
 
 SYMBOLS = ("BTC-USD", "ETH-USD")
-MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerFeeRate": "0.002"}
+# A band that takers reach now and then, and as many open orders as may wait while no worker runs.
+RULES = {"priceBand": "0.006", "maxOpenOrders": 1_000_000}
+MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerFeeRate": "0.002", **RULES}
 WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
