@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -143,6 +144,13 @@ def test_the_image_holds_what_runs_and_nobody_is_root_in_it() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "tools"}
     assert ignored[1] == "*"
     assert {f"!{package}" for package in packages} | {"!deploy/gunicorn.conf.py", "!manage.py"} <= set(ignored)
+
+
+def test_the_wheel_holds_what_the_image_holds() -> None:
+    """tests/e2e/test_package.py builds it, and looks into it."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "tools"}
+    assert set(tool["include"]) == {f"{package}*" for package in packages}
 
 
 def test_docker_compose_understands_it(tmp_path: Path) -> None:
