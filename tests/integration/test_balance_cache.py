@@ -97,6 +97,7 @@ def test_an_answer_is_the_same_with_and_without(cached):
         assert kept == (cached.alice.get(path), cached.alice.get(f"{path}/USD"), cached.alice.get(f"{path}/BTC"))
 
 
+@pytest.mark.dialect
 def test_what_another_transaction_changes_is_not_kept(cached):
     """Between the renewal and the commit the row is locked: a reader has the old one, and nobody keeps it."""
     user_id, locked, go_on = cached.alice.user.id, threading.Event(), threading.Event()
@@ -153,6 +154,7 @@ def test_redis_without_memory_of_it(cached, redis):
     assert hits(cached) == 1
 
 
+@pytest.mark.dialect
 def test_the_state_is_changed_by_one(transactional_db):
     states = DatabaseStates()
     assert states.read() == NEVER_OPENED

@@ -112,6 +112,7 @@ def test_intake_without_redis_makes_it_say_perhaps(filtered):
 
 
 @needs_row_locks
+@pytest.mark.dialect
 def test_a_transaction_that_is_not_over_is_waited_for(filtered):
     """Its row was inserted before the filter's time, so it adds no bit itself."""
     inserted, go_on, ids = threading.Event(), threading.Event(), []
