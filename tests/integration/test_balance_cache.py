@@ -70,6 +70,8 @@ def test_a_second_reader_reads_no_row(cached, django_assert_num_queries):
 
 @pytest.mark.parametrize("line", ["buy 1 @ 100", "buy 1 @ 100 ioc"])
 def test_what_intake_freezes_and_the_worker_settles_is_seen(cached, line):
+    # Both balances are there before: the worker makes none.
+    fund(cached.alice.user, BTC="1")
     cached.play(cached.bob, "sell 1 @ 100")
     hits(cached)
     assert cached.place(cached.alice, line).status_code == 202
@@ -77,7 +79,7 @@ def test_what_intake_freezes_and_the_worker_settles_is_seen(cached, line):
     hits(cached)
     cached.match()
     assert cached.alice.holds("USD") == "9900 0"
-    assert cached.alice.holds("BTC") == "1 0"
+    assert cached.alice.holds("BTC") == "2 0"
     assert [row["currency"] for row in cached.alice.get(f"/balances/{cached.alice.user.id}")] == ["BTC", "USD"]
 
 
