@@ -11,10 +11,8 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from decimal import Decimal
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from cachetools import TTLCache
 from django.conf import settings
@@ -70,6 +68,9 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
 local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 return {run, redis.call('ZCARD', KEYS[1]), oldest and now - oldest or 0}
 """)
+
+# What an entry holds of each balance, by Django's own way to write a field as text and to read it.
+_FIELDS: list[Any] = [field for field in Balance._meta.concrete_fields if field.attname not in ("id", "user_id")]
 
 
 class Look(NamedTuple):
@@ -253,12 +254,11 @@ def _key(user_id: int, part: str) -> str:
 
 
 def _written(balances: Iterable[Balance]) -> str:
-    return json.dumps(
-        [
-            [each.currency_id, str(each.available), str(each.frozen), *map(str, (each.created_at, each.updated_at))]
-            for each in balances
-        ]
-    )
+    return json.dumps([[_text(field, each) for field in _FIELDS] for each in balances])
+
+
+def _text(field: Any, balance: Balance) -> str | None:
+    return None if field.value_from_object(balance) is None else field.value_to_string(balance)
 
 
 def _parse(user_id: int, look: Look, lease: Lease) -> list[Balance] | None:
@@ -266,15 +266,9 @@ def _parse(user_id: int, look: Look, lease: Lease) -> list[Balance] | None:
     version, token, rows = look.entry.split(" ", 2)
     if (version, token) != (look.version, lease.token):
         return None
-    return [_balance(user_id, *row) for row in json.loads(rows)]
+    return [_balance(user_id, row) for row in json.loads(rows)]
 
 
-def _balance(user_id: int, currency: str, available: str, frozen: str, created_at: str, updated_at: str) -> Balance:
-    return Balance(
-        user_id=user_id,
-        currency_id=currency,
-        available=Decimal(available),
-        frozen=Decimal(frozen),
-        created_at=datetime.fromisoformat(created_at),
-        updated_at=datetime.fromisoformat(updated_at),
-    )
+def _balance(user_id: int, row: Sequence[str | None]) -> Balance:
+    values: dict[str, Any] = {field.attname: field.to_python(text) for field, text in zip(_FIELDS, row, strict=True)}
+    return Balance(user_id=user_id, **values)

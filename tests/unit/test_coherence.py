@@ -6,13 +6,17 @@ model that finds nothing must be able to find something.
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
 
+from balances.cache import Look, _parse, _written
+from balances.models import Balance
 from base.storage import coherence
-from base.storage.coherence import CLOSED_SECONDS, CLOSING_SECONDS, LEASE_SECONDS, Phase, Unreachable
+from base.storage.coherence import CLOSED_SECONDS, CLOSING_SECONDS, LEASE_SECONDS, Lease, Phase, Unreachable
 from tests.support.coherence import USERS, FakeRedis, FakeRows, FakeStates, Process
 from tests.support.interleaving import Stage
 from tests.support.sampling import PROVE, SEED
@@ -226,6 +230,19 @@ def test_of_many_who_miss_one_fills():
     during(house.redis, "fill", lambda: filled.append(1))
     assert house.web.read(ALICE) == (1, 1)
     assert (answers, filled) == ([(1, 1)], [1])
+
+
+def test_an_entry_keeps_every_field():
+    now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    amounts = {"available": Decimal("90000000000.12345678"), "frozen": Decimal("0.00000001")}
+    balance = Balance(user_id=ALICE, currency_id="USD", created_at=now, updated_at=now, **amounts)
+    entry = f"version token {_written([balance, Balance(user_id=ALICE, currency_id='BTC')])}"
+    look = Look("run", "version", "entry", entry)
+    first, second = _parse(ALICE, look, Lease("token", "run", 0.0))
+    kept = [field.attname for field in Balance._meta.concrete_fields if not field.primary_key]
+    assert [getattr(first, name) for name in kept] == [getattr(balance, name) for name in kept]
+    assert (second.currency_id, second.available, second.created_at) == ("BTC", 0, None)
+    assert _parse(ALICE, look, Lease("another", "run", 0.0)) is None
 
 
 def test_caches_that_cannot_be_closed_stop_the_commit(monkeypatch):
