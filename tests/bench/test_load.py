@@ -22,7 +22,9 @@ def chunk(body: bytes) -> bytes:
 
 
 def event(kind: str, number: int) -> bytes:
-    return f'event: {kind}\nid: BTC-USD-{number}\ndata: {{"orderId":{number}}}\n\n'.encode()
+    return (
+        f'event: {kind}\nid: BTC-USD-{number}\ndata: {{"orderId":{number},"eventId":"BTC-USD-{number}"}}\n\n'.encode()
+    )
 
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -154,7 +156,7 @@ def test_a_stream_gives_each_event_once_however_it_is_cut():
             (b"order-status-update", b"BTC-USD-2"),
             (b"order-status-update", b"BTC-USD-3"),
         ]
-        assert received[0].data == b'{"orderId":1}'
+        assert received[0].data == b'{"orderId":1,"eventId":"BTC-USD-1"}'
         assert failure is None
 
 
