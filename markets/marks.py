@@ -36,9 +36,9 @@ def last_prices(symbols: Iterable[str]) -> dict[str, Decimal]:
     return _prices(symbols, "-sequence")
 
 
-def first_price(symbol: str) -> Decimal | None:
-    """The price of the market's first trade, for what has no mark because the market had not traded yet."""
-    return _prices([symbol], "sequence").get(symbol)
+def first_prices(symbols: Iterable[str]) -> dict[str, Decimal]:
+    """That of the first trade, for what has no mark because the market had not traded yet."""
+    return _prices(symbols, "sequence")
 
 
 def mark_of(asset: str) -> Decimal | None:

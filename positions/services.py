@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from balances.models import Balance
 from base.web.errors import ExchangeError
 from core.money import to_decimal, to_units
-from markets.marks import first_price, last_prices, main_markets
+from markets.marks import first_prices, last_prices, main_markets
 from markets.models import Market
 from markets.newest import newest_events
 from positions import answers
@@ -37,27 +37,37 @@ def read_positions(user_id: int) -> tuple[list[answers.Position], Mapping[str, i
     """The positions by asset, and the number of an event of each market that they include. Raises PositionsBehind."""
     newest, deadline = newest_events(), time.monotonic() + BUDGET_SECONDS
     assets = {market.symbol: (market.base_id, market.quote_id) for market in Market.objects.all()}
-    mains = main_markets()
     balances = Balance.objects.filter(user_id=user_id).order_by("currency_id")
     owned = {balance.currency_id: to_units(balance.total) for balance in balances}
-    accounts = {asset: _account(user_id, asset, mains[asset]) for asset in owned if mains.get(asset) in assets}
-    holdings = {asset: bring_forward(account, deadline) for asset, account in accounts.items() if account is not None}
-    prices = last_prices(account.main for account in accounts.values() if account is not None)
+    mains = {asset: main for asset, main in main_markets().items() if asset in owned and main in assets}
+    holdings = _bring_all_forward(user_id, mains, deadline)
+    prices = last_prices(mains.values())
     positions = []
     for asset, quantity in owned.items():
         as_of = {symbol: number for symbol, number in newest.items() if asset in assets.get(symbol, ())}
-        if asset not in accounts:
+        if asset in mains:
+            price, currency = prices.get(mains[asset]), assets[mains[asset]][1]
+            positions.append(represent(asset, currency, holdings.get(asset), quantity, price, as_of))
+        else:
             positions.append(represent_cash(asset, quantity, as_of))
-            continue
-        main = mains[asset]
-        holding = holdings.get(asset)
-        positions.append(represent(asset, assets[main][1], holding, quantity, prices.get(main), as_of))
     return positions, newest
 
 
-def bring_forward(account: Account, deadline: float) -> Holding:
+def _bring_all_forward(user_id: int, mains: Mapping[str, str], deadline: float) -> dict[str, Holding]:
+    """The holdings by asset, of those assets whose main market has traded: the others have no price at all."""
+    first = first_prices(mains.values())
+    kept = {position.asset_id: position for position in Position.objects.filter(user_id=user_id)}
+    holdings = {}
+    for asset, main in mains.items():
+        if main in first:
+            position = kept.get(asset) or Position(user_id=user_id, asset_id=asset)
+            account = Account(user_id, asset, main, to_units(first[main]))
+            holdings[asset] = _bring_forward(account, position, deadline)
+    return holdings
+
+
+def _bring_forward(account: Account, position: Position, deadline: float) -> Holding:
     """The account's holding after its newest entry, kept for the next time. Raises PositionsBehind when time is up."""
-    position = _kept(account)
     while True:
         holding = Holding(*map(to_units, (position.quantity, position.cost, position.realized)))
         entries = entries_after(account, position.entry_id, STEP)
@@ -66,18 +76,7 @@ def bring_forward(account: Account, deadline: float) -> Holding:
         _keep(position, carry(holding, account, entries), entries[-1].id)
         if time.monotonic() > deadline:
             raise PositionsBehind("the ledger is long: ask again, and this goes on from where it is")
-        position = _kept(account)
-
-
-def _account(user_id: int, asset: str, main: str) -> Account | None:
-    """None while the asset has no price at all."""
-    price = first_price(main)
-    return None if price is None else Account(user_id, asset, main, to_units(price))
-
-
-def _kept(account: Account) -> Position:
-    mine = Position.objects.filter(user_id=account.user_id, asset_id=account.asset)
-    return mine.first() or Position(user_id=account.user_id, asset_id=account.asset)
+        position = Position.objects.get(user=account.user_id, asset=account.asset)
 
 
 def _keep(position: Position, holding: Holding, entry_id: int) -> None:
