@@ -15,7 +15,7 @@ from base.streams.messages import RESET, Message
 from base.streams.signin import Permit
 from base.web.accounts import Credential
 from orders import catch_up
-from orders.feed import OrderEventLog, OrderFeed
+from orders.feed import OrderEventLog, OrderFeed, stored_updates
 from orders.models import OrderEvent
 from orders.representation import ORDER_STATUS_UPDATE
 from tests.integration.stream.cast import Cast
@@ -71,7 +71,7 @@ def test_nothing_is_missing_after_a_cut(cast: Cast, seed: int) -> None:
                 mine.add(event.event_id)
             if dice.random() < 0.8:
                 detector.receive(event.event_id)
-                waiting += feed._stored([event]) if user is cast.alice else []
+                waiting += stored_updates([event]) if user is cast.alice else []
         elif step < 0.8:
             client.take(feed, waiting, detector.has_all)
             waiting = []

@@ -22,7 +22,8 @@ def test_connected_comes_first(cast: Cast, port: int) -> None:
 
     assert client.status == 200
     assert client.headers["content-type"].startswith("text/event-stream")
-    assert client.headers["cache-control"] == "no-cache"
+    assert client.headers["cache-control"] == "no-store"
+    assert client.headers["x-content-type-options"] == "nosniff"
     assert client.headers["x-accel-buffering"] == "no"
     assert told is not None
     assert (told.type, told.data, told.id) == ("connected", {"userId": cast.alice.pk}, "0")
