@@ -93,7 +93,7 @@ def _rates(order: object) -> list[str]:
 
 
 def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
-    """The worker runs when there is a batch or so for it. Fees and the band change seldom: most orders come by the dozen."""
+    """The worker runs when there is a batch or so for it. Fees and the band change seldom: orders come by the dozen."""
     rates: dict[str, Any] = {}
     for number in range(length):
         if number % 100 == 0:
