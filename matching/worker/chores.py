@@ -33,6 +33,8 @@ _children: list["subprocess.Popen[bytes]"] = []
 
 def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
     """Compare the cached depths of these markets (None: of all active ones) with MySQL; return those not reached."""
+    if not settings.DEPTH_CACHE_LEVELS:
+        return []
     with alone("synchronise-depths", LOCK_SECONDS) as fence:
         if fence is None:
             return []

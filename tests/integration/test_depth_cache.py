@@ -89,6 +89,7 @@ def test_switched_off_nothing_is_written_nor_read(market):
     with override_settings(DEPTH_CACHE_LEVELS=0):
         market.play(market.bob, "sell 1 @ 104")
         assert levels(market) == ["101", "102", "103", "104"]
+        assert chores.synchronise_depths(None) == []
     assert depth_cache.read_kept(market.symbol) is None
 
 

@@ -221,6 +221,25 @@ def test_a_delisting_cancels_what_was_not_read_yet(large, settings):
     assert (large.match().batches, large.depth()) == (3, "|")
 
 
+def test_a_worker_killed_at_any_statement_is_followed_by_one_that_starts_from_the_snapshot(large, monkeypatch):
+    record(large.symbol)
+    monkeypatch.setattr(books, "load_rows", None)
+
+    def start_and_match():
+        books.forget(large.symbol)
+        large.match()
+
+    large.place(large.alice, "buy 0.1 @ 102")
+    points = count(start_and_match)
+    for turn in sample(range(1, points + 1), 6):
+        order = large.place(large.alice, "buy 0.1 @ 102").body["data"]["orderId"]
+        struck(start_and_match, turn, KILL)
+        start_and_match()
+        assert outcome(large.alice.get(f"/orders/{order}")) == "0 filled"
+    monkeypatch.undo()
+    assert is_as_the_rows(large)
+
+
 def test_it_is_due_when_the_book_is_large_and_has_changed(large, settings, monkeypatch):
     assert due_symbols([large.symbol, "NO-BOOK"]) == [large.symbol]
     started = []
