@@ -112,11 +112,15 @@ def test_one_order_is_followed(running: Shell) -> None:
         flower.stop()
 
 
+def token_of(name: str, http: httpx.Client) -> str:
+    answer = http.post("/auth/token", json={"username": name, "password": PASSWORD})
+    return str(answer.json()["data"]["accessToken"])
+
+
 def place(running: Shell) -> str:
     """An order of Alice's; its correlation id."""
     with httpx.Client(base_url=f"http://127.0.0.1:{running.port}/api/v1", trust_env=False) as http:
-        answer = http.post("/auth/token", json={"username": "alice", "password": PASSWORD})
-        http.headers["Authorization"] = f"Bearer {answer.json()['data']['accessToken']}"
+        http.headers["Authorization"] = f"Bearer {token_of('alice', http)}"
         order = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "1.00", "quantity": "0.5"}
         correlation_id: str = http.post("/orders", json=order).json()["data"]["correlationId"]
     return correlation_id
@@ -135,6 +139,24 @@ def test_a_snapshot_beside_the_demo(running: Shell) -> None:
     """Its book is small, or the demo's Redis is another one: the command says so, and fails for neither."""
     printed = running.run("DEMO=1 .venv/bin/python manage.py record_snapshots BTC-USD")
     assert printed.splitlines()[-1].startswith("BTC-USD: ")
+
+
+@runs("tools.feed")
+def test_the_feed_from_the_rows(running: Shell) -> None:
+    """The demo has no feed in Redis: what was traded before is read from the rows."""
+    correlation_id = place(running)
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}/api/v1", trust_env=False) as http:
+        running.variables["FEED_TOKEN"] = token_of("admin", http)
+    [documented] = [line for line in command_lines("docs/operations.md") if name_of(line) == "tools.feed"]
+    here = {"FEED_TOKEN=... ": "", "trades": "orders", "/var/lib/feed": str(running.folder)}
+    here |= {"https://exchange.example.com": "http://127.0.0.1:8000", "cache:6379": f"127.0.0.1:{free_port()}"}
+    for documented_text, text in here.items():
+        documented = documented.replace(documented_text, text)
+    feed = running.begin("feed", documented)
+    try:
+        wait_for(lambda: feed.has_logged(correlation_id))
+    finally:
+        feed.stop()
 
 
 @pytest.mark.long
