@@ -21,6 +21,7 @@ from balances.models import LedgerEntry, Transfer
 from base.storage.fields import amount as stored
 from commands.models import Command
 from matching.models import OrderBook
+from matching.snapshots.recording import record
 from orders.models import Order
 from positions.services import read_positions
 from tests.support.orders import PlayedExchange, all_findings, checks, full, quick
@@ -61,6 +62,8 @@ def test_a_clean_exchange(traded, capsys, options):
 
 
 def test_every_check_is_told(traded):
+    # As for a book that is large.
+    record(traded.symbol)
     call_command("audit", "--full", "--json")
     call_command("audit", "--quick", "--json")
     call_command("audit", "--replay", "all", "--json")

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from functools import partial
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry
@@ -21,7 +22,7 @@ from core.types import CommandKind, Phase, Reason, Side, Status
 from marketdata.candles import opens_at
 from markets.models import Asset, Candle, Interval, Market, Trade
 from matching.models import OrderBook, new_token
-from orders.models import Order, OrderEvent
+from orders.models import OpenOrders, Order, OrderEvent
 from orders.representation import ORDER_STATUS_UPDATE, order_channel, represent_order
 
 RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
@@ -79,6 +80,12 @@ def _cancel(book: OrderBook, order: Order, now: datetime) -> None:
     order.phase, order.closed_at = Phase.CLOSED, now
     _record_event(book, order, None, now)
     order.save()
+    _count_closed(order)
+
+
+def _count_closed(order: Order) -> None:
+    opened = OpenOrders.objects.filter(market_id=order.market_id, user_id=order.user_id)
+    opened.update(number=F("number") - 1)
 
 
 def _best_opposite(taker: Order) -> Order | None:
@@ -116,6 +123,8 @@ def _fill(book: OrderBook, maker: Order, taker: Order, now: datetime) -> None:
         order.phase, order.closed_at = (Phase.CLOSED, now) if is_filled else (order.phase, None)
         _record_event(book, order, trade, now)
         order.save()
+        if is_filled:
+            _count_closed(order)
 
 
 def _trade(book: OrderBook, maker: Order, taker: Order, now: datetime) -> Trade:
