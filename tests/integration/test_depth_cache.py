@@ -16,8 +16,6 @@ from matching.models import OrderBook
 from matching.worker import chores
 from tests.support.world import World
 
-pytestmark = pytest.mark.dialect
-
 
 @pytest.fixture
 def market(world: World) -> World:
@@ -41,6 +39,7 @@ def levels(world: World, limit: int = 20) -> list[str]:
     return [level["price"] for level in world.carol.get(f"/orderbook/{world.symbol}?limit={limit}")["asks"]]
 
 
+@pytest.mark.dialect
 def test_a_request_reads_the_books_row_alone(market):
     found = find_depth(market.symbol, 2)
     assert found == read_depth(market.symbol, 2)
@@ -113,6 +112,7 @@ def put(market: World, **fields: str) -> None:
     depth_cache.client().hset(depth_cache.key(market.symbol), mapping=fields)
 
 
+@pytest.mark.dialect
 def test_what_differs_is_repaired(market, caplog):
     assert synchronise_one(market.symbol, 1) is None
     put(market, asks="1:1:1")

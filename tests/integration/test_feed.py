@@ -15,8 +15,6 @@ from orders.models import Order
 from tests.support.world import World
 from tools.feed.consumer import Consumer, Entry, RefusedError
 
-pytestmark = pytest.mark.dialect
-
 
 @pytest.fixture
 def fed(world: World, settings) -> World:

@@ -22,7 +22,6 @@ from tests.support.failpoints import KILL, count, struck
 from tests.support.sampling import sample
 from tests.support.world import World, fund, outcome
 
-pytestmark = pytest.mark.dialect
 SIZE = 3
 
 
@@ -70,6 +69,7 @@ def is_as_the_rows(world: World) -> bool:
     return True
 
 
+@pytest.mark.dialect
 def test_a_worker_starts_from_a_snapshot(large, monkeypatch):
     record(large.symbol)
     books.forget(large.symbol)
@@ -80,6 +80,7 @@ def test_a_worker_starts_from_a_snapshot(large, monkeypatch):
     assert large.depth() == "| 2@102 4@103"
 
 
+@pytest.mark.dialect
 def test_an_older_one_is_brought_forward(large):
     record(large.symbol)
     assert is_as_the_rows(large)
@@ -149,6 +150,7 @@ def come_from_another_version(world):
     BookSnapshot.objects.update(form="0" * 32)
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize(
     "harm",
     [lose_a_part, break_a_part, close_an_order_behind_its_back, go_back_in_time, come_from_another_version],
