@@ -114,6 +114,17 @@ def sent_by(page: str) -> dict[str, str]:
     return {**fields, **dict(options)}
 
 
+def test_a_change_that_does_not_go_with_another_operators_is_told(world, operator, monkeypatch):
+    """The form was checked a moment before the other change; the service checks again under the row's lock."""
+    url = reverse("admin:markets_market_change", args=["BTC-USD"])
+    page = sent_by(operator.get(url).content.decode())
+    services.change_market(Market.objects.get(), min_quantity=Decimal(5))
+    monkeypatch.setattr(Market, "clean", lambda _: None)
+    answer = operator.post(url, {**page, "max_quantity": "3"}, follow=True)
+    assert "exceeds max_quantity 3" in answer.content.decode()
+    assert Market.objects.get().max_quantity > 5
+
+
 def test_a_market_is_not_changed_into_one_that_breaks_a_rule(world, operator):
     url = reverse("admin:markets_market_change", args=["BTC-USD"])
     response = operator.post(url, {**NEW_MARKET, "min_quantity": "2000", "max_quantity": "1000"})
