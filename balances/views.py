@@ -26,7 +26,7 @@ from base.web.errors import (
 )
 from base.web.exports import Export
 from base.web.forms import Form
-from base.web.lists import in_window, read_page
+from base.web.lists import answer_page, by_index, in_window
 from base.web.openapi.operations import Call
 from base.web.queries import WINDOW
 from base.web.rules import IDENTIFIER, NOT_ZERO, line, text
@@ -99,7 +99,8 @@ class LedgerView(APIView):
         owner, code = readable_user_id(request, user_id), asset_code(currency)
         as_of = newest_events_with(code)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency_id=code)
-        return read_page(request, in_window(request, entries), answers.LedgerEntry.of, as_of=as_of)
+        read = by_index(in_window(request, entries), "ledger_statement", answers.LedgerEntry.of)
+        return answer_page(request, read, as_of=as_of)
 
 
 class TransferView(APIView):

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 
 from base.storage.bulk import batched
+from base.storage.indexes import along_index
 from base.web.exports import Page, PageReader
 from core.types import Side
 from markets.models import Trade
@@ -23,29 +24,29 @@ _SIDES = (Side.SELL, Side.BUY)
 # SQLite joins at most 500.
 _MOST_JOINED = 400
 
-# The side of a half, and the columns by which it is found.
-Half = tuple[Side, Mapping[str, Any]]
+# The side of a half, the columns by which it is found, and the index that holds them where it has a name of ours.
+Half = tuple[Side, Mapping[str, Any], str]
 
 
 def halves_of_user(user_id: int, symbols: Iterable[str]) -> list[Half]:
     """All that the user bought and sold in these markets."""
     found: list[Half] = []
     for symbol in symbols:
-        found.append((Side.BUY, {"buyer_id": user_id, "market_id": symbol}))
-        found.append((Side.SELL, {"seller_id": user_id, "market_id": symbol}))
+        found.append((Side.BUY, {"buyer_id": user_id, "market_id": symbol}, "trade_buyer"))
+        found.append((Side.SELL, {"seller_id": user_id, "market_id": symbol}, "trade_seller"))
     return found
 
 
 def halves_of_order(order: Order) -> list[Half]:
     """What the order traded."""
-    return [(Side(order.side), {"buy_order_id" if order.side == Side.BUY else "sell_order_id": order.id})]
+    return [(Side(order.side), {"buy_order_id" if order.side == Side.BUY else "sell_order_id": order.id}, "")]
 
 
 def newest_fills(trades: QuerySet[Trade], halves: Sequence[Half]) -> PageReader:
     """Reads these halves of the trades, newest first."""
 
     def read(cursor: int | None, limit: int) -> Page:
-        places = _newest([_places(trades.filter(**of), side, cursor, limit + 1) for side, of in halves])
+        places = _newest([(_places(trades.filter(**of), side, cursor, limit + 1), by) for side, of, by in halves])
         shown = places[:limit]
         found = Trade.objects.select_related("market").in_bulk({place // 2 for place in shown})
         fills = [represent_fill(_SIDES[place % 2], found[place // 2]) for place in shown]
@@ -62,11 +63,11 @@ def _places(trades: QuerySet[Trade], side: Side, cursor: int | None, most: int) 
     return trades.annotate(place=F("pk") * 2 + last).order_by("-pk").values_list("place", flat=True)[:most]
 
 
-def _newest(sources: Sequence[Any]) -> list[int]:
-    """What all of the queries find, newest first, by one statement: Django joins no limited queries on SQLite."""
+def _newest(sources: Sequence[tuple[Any, str]]) -> list[int]:
+    """What the queries find along their indexes, newest first; by one statement, for Django joins none with a LIMIT."""
     found: list[int] = []
     for some in batched(sources, _MOST_JOINED):
-        statements, values = zip(*(source.query.sql_with_params() for source in some), strict=True)
+        statements, values = zip(*(along_index(*source) for source in some), strict=True)
         joined = " UNION ALL ".join(f"SELECT * FROM ({each}) AS s{n}" for n, each in enumerate(statements))  # noqa: S608
         with connection.cursor() as cursor:
             cursor.execute(joined, [value for each in values for value in each])

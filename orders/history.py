@@ -33,7 +33,7 @@ class OrderFillsView(APIView):
     )
     def get(self, request: Request, order_id: str) -> HttpResponseBase:
         order = own_order(request, order_id)
-        ((side, of),) = halves_of_order(order)
+        ((side, of, _),) = halves_of_order(order)
         fills = Trade.objects.filter(**of).select_related("market")
         represent = partial(represent_fill, side)
         return read_page(request, fills, represent, oldest_first=True, as_of=as_of_order(order))

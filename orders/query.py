@@ -1,6 +1,7 @@
 """What a request asks of orders: whose, which one, and those that its query string leaves."""
 
-from django.db.models import QuerySet
+from typing import Any
+
 from rest_framework.request import Request
 
 from base.web.authentication import caller_id, own_user_id
@@ -73,30 +74,24 @@ def as_of_order(order: Order) -> AsOf:
     return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
 
 
-def narrowed(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
-    """The orders, narrowed by the query. Raises MarketNotFound."""
+def in_state(request: Request) -> tuple[dict[str, Any], str]:
+    """The status that the query asks for, or whether orders are open; and the index that holds a user's orders so."""
     asked = parameters(request)
-    symbol = named_market(request)
-    if symbol is not None:
-        orders = orders.filter(market_id=symbol)
-    if asked["side"] is not None:
-        orders = orders.filter(side=asked["side"])
+    phases, state = set(Phase), {}
     if asked["status"] is not None:
-        # The phase follows from the status, and the index of a user's orders begins with the phase.
-        orders = orders.filter(status=asked["status"], phase__in=phases_of(Status(asked["status"])))
+        # The phase follows from the status, and the index begins with it.
+        phases, state = set(phases_of(Status(asked["status"]))), {"status": asked["status"]}
     if asked["active"] is not None:
-        orders = orders.filter(phase__in=ACTIVE_PHASES if asked["active"] else [Phase.CLOSED])
-    return orders
+        phases &= set(ACTIVE_PHASES) if asked["active"] else {Phase.CLOSED}
+    if phases == set(Phase) and not state:
+        return {}, "order_user"
+    return {**state, "phase__in": sorted(phases)}, "order_user_phase"
 
 
-def has_no_index(request: Request) -> bool:
-    """Whether the query asks for what may be rare among its user's orders, and no index holds.
-
-    Open orders and those of one status have an index, and open ones are few, whatever else is asked of them.
-    """
-    asked = parameters(request)
-    is_by_what_is_rare = asked["symbol"] is not None or asked["side"] is not None
-    return is_by_what_is_rare and not asked["active"] and asked["status"] not in (Status.PENDING, Status.OPEN)
+def narrowing(request: Request) -> dict[str, Any]:
+    """What else the query asks for, which no index holds. Raises MarketNotFound."""
+    wanted = {"market_id": named_market(request), "side": parameters(request)["side"]}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def named_market(request: Request) -> str | None:

@@ -25,9 +25,9 @@ from base.web.errors import (
 )
 from base.web.exports import Export
 from base.web.forms import printable
-from base.web.lists import in_window, read_page
+from base.web.lists import answer_page, by_index, in_window
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, WINDOW, parameters
+from base.web.queries import OLD_USER_ID, WINDOW
 from markets.models import Market
 from markets.newest import newest_events, newest_events_of
 from orders import answers, log, services
@@ -39,10 +39,10 @@ from orders.query import (
     OF_MARKET,
     account_for,
     as_of_order,
-    has_no_index,
+    in_state,
     known_id,
     named_market,
-    narrowed,
+    narrowing,
     own_order,
     owner_of,
 )
@@ -106,11 +106,11 @@ class OrdersView(APIView):
     )
     def get(self, request: Request) -> HttpResponseBase:
         mine = in_window(request, Order.objects.filter(user_id=owner_of(request)))
-        orders = narrowed(request, mine)
-        symbol = parameters(request)["symbol"]
+        symbol = named_market(request)
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
-        among = mine if has_no_index(request) else None
-        return read_page(request, orders, represent_order, among=among, as_of=as_of)
+        state, index = in_state(request)
+        read = by_index(mine, index, represent_order, state=state, narrow=narrowing(request))
+        return answer_page(request, read, as_of=as_of)
 
     @Call(
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),

@@ -21,14 +21,17 @@ def ids_near(model: Any, instant: datetime) -> Q:
 def made_between(rows: QuerySet[M], start: datetime | None, end: datetime | None, key: str = "pk") -> QuerySet[M]:
     """Those made from `start` on and before `end`. An index must hold the rows by `key`, which rises with time.
 
-    The ends are found by the index, and the time itself is looked at only of what was made within DISORDER of them. So
-    filters that the index does not serve are added afterwards: they would make the search read row after row.
+    The ends are found along the index, and the time itself is looked at only of what was made within DISORDER of them.
+    A primary key rises over all rows of the table, and is searched over all of them: of the rows of one user a database
+    might look for each by reading the others. Filters that the index does not hold are added afterwards.
     """
+    searched = rows.model._default_manager.all() if key == "pk" else rows
     found = rows
     if start is not None:
-        found = found.filter(**{f"{key}__gte": _first_since(rows, key, start - DISORDER), "created_at__gte": start})
+        first = _first_since(searched, key, start - DISORDER)
+        found = found.filter(**{f"{key}__gte": first, "created_at__gte": start})
     if end is not None:
-        found = found.filter(**{f"{key}__lt": _first_since(rows, key, end + DISORDER), "created_at__lt": end})
+        found = found.filter(**{f"{key}__lt": _first_since(searched, key, end + DISORDER), "created_at__lt": end})
     return found
 
 

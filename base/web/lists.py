@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
+from base.storage.indexes import fetch_keys, fetch_rows
 from base.storage.time_search import made_between
 from base.web.answers import answer
 from base.web.exports import Page, PageReader, asked_for, export_of, stream_csv
@@ -14,8 +15,8 @@ from base.web.queries import parameters
 from base.web.values import AsOf
 
 M = TypeVar("M", bound=Model)
-# The most rows that a page looks at for those that its filters leave.
-MOST_READ = 10_000
+# The most rows that a page looks at for those that its filters leave, and how many of them by one statement.
+MOST_READ, READ_AT_ONCE = 10_000, 1_000
 
 
 def read_page(
@@ -25,12 +26,10 @@ def read_page(
     *,
     oldest_first: bool = False,
     key: str = "pk",
-    among: QuerySet[M] | None = None,
     as_of: AsOf | None = None,
 ) -> HttpResponseBase:
-    """One page of the rows, in the order of their keys, as `answer_page` answers it; `among` as in `by_key`."""
-    read = by_key(rows, represent, oldest_first=oldest_first, key=key, among=among)
-    return answer_page(request, read, as_of=as_of)
+    """One page of the rows, in the order of their keys, as `answer_page` answers it."""
+    return answer_page(request, by_key(rows, represent, oldest_first=oldest_first, key=key), as_of=as_of)
 
 
 def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None) -> HttpResponseBase:
@@ -46,36 +45,60 @@ def answer_page(request: Request, read: PageReader, *, as_of: AsOf | None = None
 
 
 def by_key(
-    rows: QuerySet[M],
-    represent: Callable[[M], Mapping[str, Any]],
-    *,
-    oldest_first: bool = False,
-    key: str = "pk",
-    among: QuerySet[M] | None = None,
+    rows: QuerySet[M], represent: Callable[[M], Mapping[str, Any]], *, oldest_first: bool = False, key: str = "pk"
 ) -> PageReader:
-    """Reads the rows by a key that an index holds.
-
-    `among`: what the index finds, where the rows are those of them that a filter leaves. A page then looks at MOST_READ
-    of them, and ends there, so that a filter for what is rare does not read all that its owner ever did.
-    """
+    """Reads the rows by a key that an index holds."""
 
     def read(cursor: int | None, limit: int) -> Page:
         after = {} if cursor is None else {f"{key}__{'gt' if oldest_first else 'lt'}": cursor}
-        order = key if oldest_first else f"-{key}"
-        edge = None if among is None else _key_after(among.filter(**after).order_by(order), key)
-        within = {} if edge is None else {f"{key}__{'lte' if oldest_first else 'gte'}": edge}
-        found = list(rows.filter(**after, **within).order_by(order)[: limit + 1])
+        found = list(rows.filter(**after).order_by(key if oldest_first else f"-{key}")[: limit + 1])
         page = found[:limit]
-        # The edge itself was looked at.
-        return [represent(row) for row in page], getattr(page[-1], key) if len(found) > limit else edge
+        return [represent(row) for row in page], getattr(page[-1], key) if len(found) > limit else None
 
     return read
 
 
-def _key_after(rows: QuerySet[Any], key: str) -> int | None:
-    """The key of the last row that a page looks at; None if there are no more rows than that."""
-    keys = list(rows.values_list(key, flat=True)[MOST_READ - 1 : MOST_READ + 1])
-    return keys[0] if len(keys) > 1 else None
+def by_index(
+    rows: QuerySet[M],
+    index: str,
+    represent: Callable[[M], Mapping[str, Any]],
+    *,
+    state: Mapping[str, Any] | None = None,
+    narrow: Mapping[str, Any] | None = None,
+) -> PageReader:
+    """Reads the rows newest first, which the index holds in the order of their primary key.
+
+    `state` is what the index holds too, and what may change until the rows themselves are read. `narrow` is what it
+    does not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare does
+    not read all that its owner ever did.
+    """
+
+    def read(cursor: int | None, limit: int) -> Page:
+        older = rows if cursor is None else rows.filter(pk__lt=cursor)
+        if state or narrow:
+            found, looked_to = _looked_for(older.filter(**(state or {})), index, limit, state or {}, narrow or {})
+        else:
+            found, looked_to = fetch_rows(older.order_by("-pk")[: limit + 1], index), None
+        page = found[:limit]
+        return [represent(row) for row in page], page[-1].pk if len(found) > limit else looked_to
+
+    return read
+
+
+def _looked_for(
+    rows: QuerySet[M], index: str, limit: int, state: Mapping[str, Any], narrow: Mapping[str, Any]
+) -> tuple[list[M], int | None]:
+    """More rows than the limit if there are so many, and the key to which was looked; None if to the end."""
+    found: list[M] = []
+    size, looked, last = READ_AT_ONCE if narrow else limit + 1, 0, None
+    while len(found) <= limit and looked < MOST_READ:
+        older = rows if last is None else rows.filter(pk__lt=last)
+        keys = fetch_keys(older.order_by("-pk").values_list("pk", flat=True)[:size], index)
+        found += rows.model._default_manager.filter(pk__in=keys, **state, **narrow).order_by("-pk")
+        if len(keys) < size:
+            return found, None
+        looked, last = looked + size, keys[-1]
+    return found, last
 
 
 def in_window(request: Request, rows: QuerySet[M], key: str = "pk") -> QuerySet[M]:
