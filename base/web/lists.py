@@ -69,8 +69,8 @@ def by_index(
     """Reads the rows newest first, which the index holds in the order of their primary key.
 
     `state` is what the index holds too, and what may change until the rows themselves are read. `narrow` is what it
-    does not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare does
-    not read all that its owner ever did.
+    does not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare
+    does not read all that its owner ever did.
     """
 
     def read(cursor: int | None, limit: int) -> Page:
