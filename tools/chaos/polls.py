@@ -10,6 +10,7 @@ fill in each market, which must not be one before `asOf`.
 import json
 import threading
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -201,7 +202,7 @@ def _fits(change: Totals, totals: Totals, symbol: str) -> bool:
 
 def _since(fills: Sequence[tuple[int, Totals]], number: int) -> list[Totals]:
     """What the market's fills had added by the event of this number, and after each later fill."""
-    at = sum(sequence <= number for sequence, _ in fills)
+    at = bisect_right(fills, number, key=lambda fill: fill[0])
     before = [fills[at - 1][1]] if at else [defaultdict(Decimal)]
     return before + [change for _, change in fills[at : at + MOST_AHEAD]]
 
