@@ -37,6 +37,7 @@ _BEGIN = """
 redis.call('SETRANGE', KEYS[1], ARGV[1], ARGV[2])
 return {run}
 """
+_MARK = "return {run, tostring(redis.call('GETBIT', KEYS[1], ARGV[1]))}"
 # If the string was lost on the way, its token is gone too.
 _END = """
 if redis.call('GETRANGE', KEYS[1], ARGV[1], ARGV[1] + #ARGV[2] - 1) ~= ARGV[2] then return {run, 0} end
@@ -55,7 +56,7 @@ class Said(NamedTuple):
 class IdFilter:
     """Of one kind of thing. `size`: how many ids it is made for; beyond that it says "perhaps" more often."""
 
-    _look, _add, _begin, _end = Script(_LOOK), Script(_ADD), Script(_BEGIN), Script(_END)
+    _look, _add, _mark, _begin, _end = Script(_LOOK), Script(_ADD), Script(_MARK), Script(_BEGIN), Script(_END)
 
     def __init__(self, name: str, size: int, coherent: Callable[[], Coherence]) -> None:
         self.name = name
@@ -76,6 +77,11 @@ class IdFilter:
         """In the transaction that issues the ids, after their rows were inserted. Raises coherence.Unreachable."""
         places = [place for number in numbers for place in self._places(number)]
         self._coherent().before_commit(lambda token: str(self._add([self._key(token)], places)[0]))
+
+    def is_filled(self) -> bool:
+        """Whether the present string is complete."""
+        found = self._coherent().ask(lambda lease: Said(*self._mark([self._key(lease.token)], [self.bits])))
+        return found is not None and found[1].word == "1"
 
     def fill(self, next_ids: Callable[[int], Sequence[int]]) -> bool:
         """Fill the present string from the table and mark it complete. False where it cannot be, or not now.

@@ -90,8 +90,10 @@ class KnownIds:
             self.shared.add(numbers)
 
     def fill(self) -> bool:
-        """Fill the shared filter from the table. False where that is not wanted, or cannot be now."""
-        return settings.ID_FILTER == SHARED and self.shared.fill(self._read_locked)
+        """Fill the shared filter from the table, if it is not. False where that is not wanted, or cannot be now."""
+        if settings.ID_FILTER != SHARED:
+            return False
+        return self.shared.is_filled() or self.shared.fill(self._read_locked)
 
     def read_highest(self) -> int:
         """The highest id in the table, 0 for none."""

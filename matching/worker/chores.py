@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import connection
 
 from balances.cache import read_balances
 from base.storage.breakers import ServerAway
+from base.storage.known_ids import SHARED
 from base.storage.locks import alone
 from marketdata.synchronising import synchronise
 from markets.services import active_symbols, known_market
@@ -47,10 +48,21 @@ def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
 
 
 def start_warming() -> threading.Thread:
-    """In a thread of its own, because a worker must not be kept from its markets."""
-    thread = threading.Thread(target=_warm_in_thread, name="warming", daemon=True)
-    thread.start()
-    return thread
+    return _start("warming", warm)
+
+
+def start_filling() -> threading.Thread:
+    return _start("filling", fill_filters)
+
+
+def fill_filters() -> None:
+    """Fill the shared filters of ids that are not filled, or not any more, in one instance at a time."""
+    if settings.ID_FILTER != SHARED:
+        return
+    with alone("fill-filters", WARMING_SECONDS) as fence:
+        if fence is not None:
+            for ids in (order_ids, user_ids):
+                ids.fill()
 
 
 def warm() -> None:
@@ -63,20 +75,26 @@ def warm() -> None:
         if settings.BALANCE_CACHE:
             for user_id in most_active_users(WARMED_USERS):
                 read_balances(user_id)
-        for ids in (order_ids, user_ids):
-            ids.fill()
+    fill_filters()
     until = time.monotonic() + LOCK_SECONDS
     rest: list[str] | None = None
     while time.monotonic() < until and (rest := synchronise_depths(rest)):
         continue
 
 
-def _warm_in_thread() -> None:
+def _start(name: str, chore: Callable[[], None]) -> threading.Thread:
+    """In a thread of its own, because a worker must not be kept from its markets."""
+    thread = threading.Thread(target=_do, args=(name, chore), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _do(name: str, chore: Callable[[], None]) -> None:
     try:
-        warm()
+        chore()
     except Exception as error:
-        # Without Redis, or without the database: they are filled by those who read.
-        logger.warning("the caches are not warm: %s", error)
+        # Without Redis, or without the database: the caches are filled by those who read.
+        logger.warning("%s of the caches was broken off: %s", name, error)
     finally:
         connection.close()
 

@@ -77,6 +77,12 @@ def delete_expired_sessions() -> int:
     return sessions.delete_expired()
 
 
+@shared_task(name="matching.fill_filters", ignore_result=True)
+def fill_filters() -> None:
+    """Beat says so every five minutes, because Redis may have lost them."""
+    chores.start_filling()
+
+
 @shared_task(name="matching.warm_caches", ignore_result=True)
 def warm_caches() -> None:
     """Beat says so once a day; each worker does it when it starts."""

@@ -14,6 +14,7 @@ from base.storage import coherence
 from base.storage.coherence import Phase
 from base.storage.redis import redis_client
 from base.storage.shared_caches import coherence as shared_coherence
+from matching.worker import chores
 from orders.ids import order_ids
 from tests.support.world import World
 from users.ids import store_new, user_ids
@@ -82,11 +83,15 @@ def test_it_says_never_when_it_is_filled(filtered, django_assert_num_queries):
 @needs_row_locks
 def test_the_mark_is_lost_with_the_bits(filtered, redis):
     assert order_ids.fill()
+    assert order_ids.shared.is_filled()
     for key in redis.scan_iter("exchange:shared:ids:*"):
         redis.delete(key)
     assert order_ids.may_exist(NEVER)
     filtered.place(filtered.alice, "buy 1 @ 100")
     assert order_ids.may_exist(NEVER), "a few bits, and no mark"
+    assert not order_ids.shared.is_filled()
+    chores.fill_filters()
+    assert not order_ids.may_exist(NEVER) and not user_ids.may_exist(NEVER)
 
 
 @needs_row_locks
