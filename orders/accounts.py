@@ -126,5 +126,5 @@ def _change(user_id: int, **fields: bool | str) -> None:
 def _record(kind: ActKind, user_id: int, actor: Actor, **details: int) -> None:
     """Store the act, and log it once it is committed."""
     record(kind, user_id, actor, **details)
-    told = partial(account_changed, f"account {kind.lower()}", user_id, actor.user_id, **details)
-    transaction.on_commit(told)
+    log = partial(account_changed, f"account {kind.lower()}", user_id, actor.user_id, **details)
+    transaction.on_commit(log)

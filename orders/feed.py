@@ -27,7 +27,8 @@ def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = (), w
 
     `ahead`: the batch's other messages, in the same round trip. They come first because the gap detector counts order
     events alone: a process that received the last order event of a batch has then received all of the batch.
-    `writes`: what the cache keeps of the batch, before all messages, so that who is told finds it there.
+    `writes`: what the cache keeps of the batch. They come before all messages, so that a client that has received a
+    message finds there what belongs to it.
     """
     publish([*ahead, *updates], writes)
 

@@ -19,7 +19,7 @@ from django_eventstream.utils import sse_encode_event
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from base.streams.hub import Feed, Hub
-from base.streams.open_stream import OpenStream, Told
+from base.streams.open_stream import OpenStream, Outgoing
 from base.streams.request import Receive, Scope, Send, StreamRequest
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
@@ -121,7 +121,7 @@ class StreamApplication:
         return 200
 
 
-def _first_bytes(opening: Iterable[Told]) -> bytes:
+def _first_bytes(opening: Iterable[Outgoing]) -> bytes:
     retry = random.randint(1000, 3000)  # noqa: S311
     return f"retry: {retry}\n".encode() + _encoded(opening)
 
@@ -138,14 +138,14 @@ async def _serve(stream: OpenStream, send: Send, gone: "asyncio.Future[None]") -
             stream.delivery_log.taken()
 
 
-def _encoded(messages: Iterable[Told]) -> bytes:
+def _encoded(messages: Iterable[Outgoing]) -> bytes:
     return b"".join(map(_encode, messages))
 
 
-def _encode(told: Told) -> bytes:
-    if told.bookmark is None:
-        return _encoded_for_all(told.type, told.data)
-    text: str = sse_encode_event(told.type, told.data, event_id=told.bookmark)
+def _encode(outgoing: Outgoing) -> bytes:
+    if outgoing.bookmark is None:
+        return _encoded_for_all(outgoing.type, outgoing.data)
+    text: str = sse_encode_event(outgoing.type, outgoing.data, event_id=outgoing.bookmark)
     return text.encode()
 
 

@@ -10,7 +10,7 @@ from base.streams.messages import split_id
 
 # The bookmark of a client that has no message of any log. Not an empty text, with which a browser sends nothing.
 EMPTY = "0"
-# What fits into a line of a request's head. Of more logs some are left out, and the client is told to read again.
+# What fits into a line of a request's head. Of more logs some are left out, and the client gets a reset.
 MOST_LOGS = 200
 LONGEST = 4000
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from base.streams.open_stream import Told
+from base.streams.open_stream import Outgoing
 from base.web.answers import parse_object
 from base.web.errors import ExchangeError, InvalidField, error_body
 
@@ -42,12 +42,12 @@ def error_frame(asked_id: int | str | None, refusal: ExchangeError) -> str:
     return answer_frame(asked_id, error_body(refusal))
 
 
-def push_frame(channel: str, told: Told) -> str:
+def push_frame(channel: str, outgoing: Outgoing) -> str:
     """A message of a channel. Its data is not parsed, because it goes to many clients as it is."""
-    if told.bookmark is None:
-        return _public_frame(channel, told.type, told.data)
-    head = json.dumps({"channel": channel, "event": told.type, "id": told.bookmark}, separators=(",", ":"))
-    return f'{head[:-1]},"data":{told.data}}}'
+    if outgoing.bookmark is None:
+        return _public_frame(channel, outgoing.type, outgoing.data)
+    head = json.dumps({"channel": channel, "event": outgoing.type, "id": outgoing.bookmark}, separators=(",", ":"))
+    return f'{head[:-1]},"data":{outgoing.data}}}'
 
 
 @lru_cache(maxsize=64)

@@ -27,8 +27,8 @@ READ_AGAIN_SECONDS = 2.0
 REMEMBERED_IDS = 2000
 
 
-class Told(NamedTuple):
-    """A message as a client is told it. `bookmark` is what the client keeps with it, if the stream can be resumed."""
+class Outgoing(NamedTuple):
+    """A message as it is sent to a client. `bookmark` is what the client keeps with it, if the stream has one."""
 
     type: str
     data: str
@@ -36,7 +36,7 @@ class Told(NamedTuple):
 
 
 class OpenStream:
-    """One open stream: what its listener received, and what it missed, in the order in which its client is told."""
+    """One open stream: what its listener received, and what it missed, in the order in which they are sent."""
 
     def __init__(self, hub: Hub, feed: Feed, listener: Listener, seconds: float | None = None) -> None:
         self.feed = feed
@@ -61,11 +61,11 @@ class OpenStream:
     def is_ended(self) -> bool:
         return bool(self.listener.error)
 
-    def opened(self, opening: Iterable[Message]) -> list[Told]:
+    def opened(self, opening: Iterable[Message]) -> list[Outgoing]:
         return self._read(opening)
 
     async def woken(self, seconds: float) -> bool:
-        """Wait until there may be something to tell, for so long at most."""
+        """Wait until there may be something to send, for so long at most."""
         longest = min(seconds, max(self._ends_at - time.monotonic(), 0.0))
         try:
             async with asyncio.timeout(longest):
@@ -74,14 +74,14 @@ class OpenStream:
             return False
         return True
 
-    async def next(self) -> list[Told]:
+    async def next(self) -> list[Outgoing]:
         """What was received since the last time, and what the event log holds if something may have been missed."""
         queued, must_catch_up = self._hub.take(self.listener)
         if not must_catch_up:
-            told = self._received(queued)
+            outgoing = self._received(queued)
             # Everything up to the checkpoint was in a queue by now, and this was all of the queue.
             self._confirm()
-            return told
+            return outgoing
         self._is_behind = True
         try:
             missed = await in_thread(self.feed.missed, time.monotonic())
@@ -110,18 +110,18 @@ class OpenStream:
         self._renew_at = time.monotonic() + RENEW_SECONDS
         return await in_thread(ticket.renew)
 
-    def _read(self, messages: Iterable[Message]) -> list[Told]:
-        told = (self._told(each.type, data_text(each.data), each.id, _has_all) for each in messages)
-        return [each for each in told if each is not None]
+    def _read(self, messages: Iterable[Message]) -> list[Outgoing]:
+        outgoing = (self._outgoing(each.type, data_text(each.data), each.id, _has_all) for each in messages)
+        return [each for each in outgoing if each is not None]
 
-    def _received(self, events: Iterable[Event]) -> list[Told]:
+    def _received(self, events: Iterable[Event]) -> list[Outgoing]:
         has_all = None if self._is_behind else self._hub.has_all
         new = (event for event in events if self.feed.is_new(event.type, event.data))
-        told = (self._told(event.type, event.data, event.id, has_all) for event in new)
-        return [each for each in told if each is not None]
+        outgoing = (self._outgoing(event.type, event.data, event.id, has_all) for event in new)
+        return [each for each in outgoing if each is not None]
 
-    def _told(self, kind: str, data: str, message_id: str | None, has_all: HasAll | None) -> Told | None:
-        """The message as the client is told it; None if it was told it before."""
+    def _outgoing(self, kind: str, data: str, message_id: str | None, has_all: HasAll | None) -> Outgoing | None:
+        """The message as it is sent; None if the client has it already."""
         bookmark = None
         if message_id is not None:
             # Also for a message that was sent before: now nothing is missing before it.
@@ -135,7 +135,7 @@ class OpenStream:
         if kind == RESET:
             self._resets.inc()
         self._events.inc()
-        return Told(kind, data, bookmark)
+        return Outgoing(kind, data, bookmark)
 
 
 def lifetime() -> float:

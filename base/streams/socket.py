@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from base.streams.frames import answer_frame, error_frame, push_frame, read_frame, read_operation
 from base.streams.hub import Feed, Hub
 from base.streams.messages import RESET, Message
-from base.streams.open_stream import OpenStream, Told
+from base.streams.open_stream import OpenStream, Outgoing
 from base.streams.request import Receive, Send, StreamRequest
 from base.streams.threads import in_thread
 from base.web.answers import MAX_BYTES, as_refusal
@@ -186,13 +186,13 @@ class Socket:
         except (TimeoutError, OSError):
             self.close(REFUSED, "takes nothing")
         except Exception:
-            logger.exception("a channel of a WebSocket could not be told")
+            logger.exception("a channel of a WebSocket could not be sent to")
             self.close(COME_AGAIN, "come again")
 
-    async def _push(self, channel: _Channel, messages: list[Told]) -> None:
-        for told in messages:
-            if channel.types is None or told.type in channel.types or told.type == RESET:
-                await self.send(push_frame(channel.name, told))
+    async def _push(self, channel: _Channel, messages: list[Outgoing]) -> None:
+        for outgoing in messages:
+            if channel.types is None or outgoing.type in channel.types or outgoing.type == RESET:
+                await self.send(push_frame(channel.name, outgoing))
         channel.stream.delivery_log.taken()
 
     async def send(self, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-# For a thread of this process that tells others of it.
+# For a thread of this process that makes it known to others.
 touched = threading.Event()
 
 

@@ -50,7 +50,7 @@ class Export:
 
 
 class ByCall(DefaultContentNegotiation):
-    """JSON, and CSV of a list that may be had so. What is refused is told in JSON, whatever was asked for."""
+    """JSON, and CSV of a list that may be had so. A refusal is JSON, whatever was asked for."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         offered = [*renderers, _Csv()] if export_of(request) else renderers

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from base.telemetry import liveness
 from exchange.celery import Scheduler
 from matching.worker import tasks
 
@@ -72,6 +73,8 @@ def test_its_heartbeat_stops_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise OSError("the database is away")
 
     monkeypatch.setattr("matching.worker.beat.Heartbeat", Heartbeats)
+    # Earlier tests of this process may have left it set.
+    liveness.touched.clear()
     tasks.beat.begin_heartbeat()
     for _ in range(2):
         scheduler_of().tick()

@@ -37,5 +37,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{symbol}: left out, another instance does it or Redis is away")
                     continue
                 snapshot = record(symbol)
-            told = f"{snapshot.order_count} orders after event {snapshot.sequence}" if snapshot else "nothing to store"
-            self.stdout.write(f"{symbol}: {told}")
+            result = (
+                f"{snapshot.order_count} orders after event {snapshot.sequence}" if snapshot else "nothing to store"
+            )
+            self.stdout.write(f"{symbol}: {result}")
