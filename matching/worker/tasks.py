@@ -43,7 +43,9 @@ class MetricsServer(bootsteps.StartStopStep):
 
 
 class Warming(bootsteps.StartStopStep):
-    """Fills the caches once, when the worker starts."""
+    """Fills the caches once, when the worker starts; not in one that refuses to match."""
+
+    requires = (MarketPoller,)
 
     def start(self, worker: Any) -> None:
         chores.start_warming()

