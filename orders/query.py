@@ -74,23 +74,30 @@ def as_of_order(order: Order) -> AsOf:
     return {order.market_id: order.newest_event}  # type: ignore[attr-defined]
 
 
-def in_state(request: Request) -> tuple[dict[str, Any], str]:
-    """The status that the query asks for, or whether orders are open; and the index that holds a user's orders so."""
+def in_states(request: Request) -> tuple[list[dict[str, Any]] | None, str]:
+    """The states of the orders that the query asks for, None for all; and the index that holds a user's orders so.
+
+    Closed orders of any status are not read by the index of the states, which would have to be sorted for each page.
+    """
     asked = parameters(request)
-    phases, state = set(Phase), {}
-    if asked["status"] is not None:
-        # The phase follows from the status, and the index begins with it.
-        phases, state = set(phases_of(Status(asked["status"]))), {"status": asked["status"]}
-    if asked["active"] is not None:
-        phases &= set(ACTIVE_PHASES) if asked["active"] else {Phase.CLOSED}
-    if phases == set(Phase) and not state:
-        return {}, "order_user"
-    return {**state, "phase__in": sorted(phases)}, "order_user_phase"
+    status, is_active = asked["status"], asked["active"]
+    if status is None:
+        return (
+            ([{"phase": phase} for phase in ACTIVE_PHASES], "order_user_phase") if is_active else (None, "order_user")
+        )
+    # The phase follows from the status, and the index begins with it.
+    phases = set(phases_of(Status(status)))
+    if is_active is not None:
+        phases &= set(ACTIVE_PHASES) if is_active else {Phase.CLOSED}
+    return [{"phase": phase, "status": status} for phase in sorted(phases)], "order_user_phase"
 
 
 def narrowing(request: Request) -> dict[str, Any]:
     """What else the query asks for, which no index holds. Raises MarketNotFound."""
-    wanted = {"market_id": named_market(request), "side": parameters(request)["side"]}
+    asked = parameters(request)
+    is_closed = asked["status"] is None and asked["active"] is False
+    phase = Phase.CLOSED if is_closed else None
+    wanted = {"market_id": named_market(request), "side": asked["side"], "phase": phase}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -39,7 +39,7 @@ from orders.query import (
     OF_MARKET,
     account_for,
     as_of_order,
-    in_state,
+    in_states,
     known_id,
     named_market,
     narrowing,
@@ -108,8 +108,8 @@ class OrdersView(APIView):
         mine = in_window(request, Order.objects.filter(user_id=owner_of(request)))
         symbol = named_market(request)
         as_of = newest_events() if symbol is None else newest_events_of(symbol)
-        state, index = in_state(request)
-        read = by_index(mine, index, represent_order, state=state, narrow=narrowing(request))
+        states, index = in_states(request)
+        read = by_index(mine, index, represent_order, states=states, narrow=narrowing(request))
         return answer_page(request, read, as_of=as_of)
 
     @Call(

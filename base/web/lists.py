@@ -1,9 +1,11 @@
 """Lists that are read in pages, newest first or oldest first, and within a window of time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
@@ -63,20 +65,21 @@ def by_index(
     index: str,
     represent: Callable[[M], Mapping[str, Any]],
     *,
-    state: Mapping[str, Any] | None = None,
+    states: Sequence[Mapping[str, Any]] | None = None,
     narrow: Mapping[str, Any] | None = None,
 ) -> PageReader:
     """Reads the rows newest first, which the index holds in the order of their primary key.
 
-    `state` is what the index holds too, and what may change until the rows themselves are read. `narrow` is what it
-    does not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare
-    does not read all that its owner ever did.
+    `states`: the rows are in one of them. The index holds those of each state in the order of the key, so each is read
+    by a statement of its own; a row's state may change until the row itself is read. `narrow` is what the index does
+    not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare does not
+    read all that its owner ever did.
     """
 
     def read(cursor: int | None, limit: int) -> Page:
         older = rows if cursor is None else rows.filter(pk__lt=cursor)
-        if state or narrow:
-            found, looked_to = _looked_for(older.filter(**(state or {})), index, limit, state or {}, narrow or {})
+        if states is not None or narrow:
+            found, looked_to = _looked_for(older, index, limit, [{}] if states is None else states, narrow or {})
         else:
             found, looked_to = fetch_rows(older.order_by("-pk")[: limit + 1], index), None
         page = found[:limit]
@@ -86,15 +89,19 @@ def by_index(
 
 
 def _looked_for(
-    rows: QuerySet[M], index: str, limit: int, state: Mapping[str, Any], narrow: Mapping[str, Any]
+    rows: QuerySet[M], index: str, limit: int, states: Sequence[Mapping[str, Any]], narrow: Mapping[str, Any]
 ) -> tuple[list[M], int | None]:
     """More rows than the limit if there are so many, and the key to which was looked; None if to the end."""
     found: list[M] = []
+    if not states:
+        return found, None
+    in_a_state = reduce(or_, (Q(**state) for state in states))
     size, looked, last = READ_AT_ONCE if narrow else limit + 1, 0, None
     while len(found) <= limit and looked < MOST_READ:
         older = rows if last is None else rows.filter(pk__lt=last)
-        keys = fetch_keys(older.order_by("-pk").values_list("pk", flat=True)[:size], index)
-        found += rows.model._default_manager.filter(pk__in=keys, **state, **narrow).order_by("-pk")
+        walks = (older.filter(**state).order_by("-pk").values_list("pk", flat=True)[:size] for state in states)
+        keys = sorted((key for walk in walks for key in fetch_keys(walk, index)), reverse=True)[:size]
+        found += rows.model._default_manager.filter(in_a_state, pk__in=keys, **narrow).order_by("-pk")
         if len(keys) < size:
             return found, None
         looked, last = looked + size, keys[-1]

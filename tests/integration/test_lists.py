@@ -1,5 +1,6 @@
 """Lists: their pages, and the windows of time in which they are read."""
 
+import itertools
 import random
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from base.storage.time_search import made_between
 from base.web import lists as lists_module
+from core.types import Status
 from orders.models import Order
 from tests.integration.test_open_orders import rows_read
 from tests.support.world import Person, World, fund
@@ -113,6 +115,25 @@ def test_a_page_looks_at_so_many_rows(world, monkeypatch):
     world.match()
     for query in ("active=true&side=SELL", "status=OPEN&symbol=BTC-USD&side=SELL"):
         assert [order["price"] for order in world.alice.get(f"/orders?{query}")] == ["300"]
+
+
+def test_a_status_and_whether_it_is_active_go_together_in_all_ways(world):
+    for line in ("sell 2 @ 10", "sell 1 @ 12"):
+        world.play(world.bob, line)
+    for line in ("buy 1 @ 10", "buy 3 @ 11", "buy 9 @ 11 ioc", "buy 1 @ 9 ioc", "buy 2 @ 12 ioc"):
+        world.play(world.alice, line)
+    world.place(world.alice, "buy 1 @ 8")
+    everything = world.alice.get("/orders")
+    assert {order["status"] for order in everything} >= {"FILLED", "PARTIALLY_FILLED", "EXPIRED", "PENDING"}
+    for status, active in itertools.product([None, *Status], [None, True, False]):
+        query = {"status": status, "active": active if active is None else str(active).lower()}
+        path = "/orders?" + "&".join(f"{name}={value}" for name, value in query.items() if value is not None)
+        wanted = [
+            order["orderId"]
+            for order in everything
+            if status in (None, order["status"]) and active in (None, order["active"])
+        ]
+        assert [order["orderId"] for order in read(world.alice, path, 2)] == wanted, path
 
 
 def test_a_user_whose_orders_are_old_does_not_read_those_of_others(world):
