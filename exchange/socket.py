@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
@@ -19,13 +20,17 @@ from base.web.errors import (
     timestamp,
 )
 from base.web.forms import Form, printable
+from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
 from base.web.rules import FLAG, IDENTIFIER, line, texts
+from base.web.values import parse_id
 from exchange.socket_calls import Envelope, SocketUsers, as_now
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
+from orders.accounts import cancel_named_for
 from orders.feed import OrderFeed
-from orders.services import active_among, cancel_named
+from orders.services import active_among
+from users.acts import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +89,9 @@ class OrderSession:
         self._caller: Caller | None = None
         self._local = LocalWindow()
         self._cancels = False
-        self._orders: list[int] = []
-        self._keys: list[str] = []
+        # By owner, because staff place orders for others too; and keys of orders that are perhaps stored.
+        self._orders: dict[int, list[int]] = defaultdict(list)
+        self._keys: dict[int, list[str]] = defaultdict(list)
         self._forget_at = REMEMBERED_ORDERS
         self._placing: asyncio.Future[Envelope] | None = None
         self._operations: dict[str, tuple[type[Form], Callable[[Any], Awaitable[Envelope]]]] = {
@@ -117,15 +123,20 @@ class OrderSession:
             await asyncio.wait({self._placing})
         if not self._cancels or not (self._orders or self._keys):
             return
+        actor = Actor(self._caller.id, client_network(*self._socket.request.meter.origin), "the connection ended")
         for pause in (*CANCEL_AGAIN_SECONDS, 0):
             try:
-                number = await self._sockets.in_thread(cancel_named, self._caller.id, self._orders, self._keys)
+                number = await self._sockets.in_thread(self._cancel_placed, actor)
                 logger.info("a WebSocket of user %d is gone: %d of its orders are cancelled", self._caller.id, number)
                 return
             except Exception as error:
                 logger.warning("the orders of a WebSocket that is gone are not cancelled yet: %r", error)
                 await asyncio.sleep(pause)
         logger.error("the orders of a WebSocket of user %d that is gone were not cancelled", self._caller.id)
+
+    def _cancel_placed(self, actor: Actor) -> int:
+        owners = sorted({*self._orders, *self._keys})
+        return sum(cancel_named_for(owner, self._orders[owner], self._keys[owner], actor) for owner in owners)
 
     async def _authenticate(self, form: AuthForm) -> Envelope:
         if (form.token is None) == (form.ticket is None):
@@ -189,15 +200,31 @@ class OrderSession:
     async def _place(self, params: dict[str, Any]) -> Envelope:
         answer = await self._call("POST", "/api/v1/orders", params)
         order_id = (answer.get("data") or {}).get("orderId")
+        owner_id = parse_id(str(params.get("userId"))) or self._signed_in().id
         if answer["code"] < 400 and isinstance(order_id, int):
-            self._orders.append(order_id)
+            # A repeat placed nothing: its order is remembered already, or was placed elsewhere.
+            if not answer.get("replayed"):
+                self._orders[owner_id].append(order_id)
         elif answer["code"] >= 500 and isinstance(params.get("clientOrderId"), str):
             # Perhaps it is stored all the same.
-            self._keys.append(params["clientOrderId"][:64])
-        if len(self._orders) >= self._forget_at:
-            self._orders = await self._sockets.in_thread(active_among, self._signed_in().id, self._orders)
-            self._forget_at = 2 * len(self._orders) + REMEMBERED_ORDERS
+            self._keys[owner_id].append(params["clientOrderId"][:64])
+        if self._remembered >= self._forget_at:
+            await self._forget_closed()
         return answer
+
+    @property
+    def _remembered(self) -> int:
+        return sum(map(len, self._orders.values()))
+
+    async def _forget_closed(self) -> None:
+        """If that fails, the next order tries it again: the order that was just placed is accepted all the same."""
+        try:
+            for owner_id, order_ids in self._orders.items():
+                self._orders[owner_id] = await self._sockets.in_thread(active_among, owner_id, order_ids)
+        except Exception as error:
+            logger.warning("the closed orders of a WebSocket are not forgotten yet: %r", error)
+        else:
+            self._forget_at = 2 * self._remembered + REMEMBERED_ORDERS
 
     async def _cancel(self, form: CancelForm) -> Envelope:
         return await self._call("DELETE", f"/api/v1/orders/{form.order_id}", None)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import close_old_connections, connections
 from rest_framework_simplejwt.exceptions import InvalidToken
 
 from base.streams.socket import Socket
@@ -42,7 +43,7 @@ class SocketUsers:
             del self._users[user_id]
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(_threads(), function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(_threads(), _outside_requests, function, *arguments)
 
     def call(self, caller: Caller, socket: Socket, method: str, path: str, body: Mapping[str, Any] | None) -> Envelope:
         """The answer of REST, as if the caller had sent this request over HTTP."""
@@ -71,6 +72,16 @@ class SocketUsers:
         answer: dict[str, Any] = json.loads(b"".join(chunks))
         getattr(chunks, "close", lambda: None)()
         return {**answer, "replayed": True} if headers.get("Idempotent-Replayed") else answer
+
+
+def _outside_requests(function: Callable[..., T], *arguments: Any) -> T:
+    """Call it with no connection that is too old or that failed, which Django sees to within requests alone."""
+    close_old_connections()
+    try:
+        return function(*arguments)
+    except BaseException:
+        connections.close_all()
+        raise
 
 
 @functools.cache

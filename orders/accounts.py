@@ -17,7 +17,7 @@ from base.web.errors import AccountNotEmpty, OrderClosed, UserNotFound
 from core.money import plain
 from orders.log import account_changed
 from orders.models import Order
-from orders.services import cancel_order, cancel_orders
+from orders.services import cancel_named, cancel_order, cancel_orders
 from users.acts import Actor, record
 from users.models import ActKind, User, new_stamp
 from users.services import confirm_password, find_user, lock_user
@@ -87,10 +87,21 @@ def activate(user_id: int, actor: Actor) -> None:
 
 @again_on_deadlock
 @transaction.atomic
-def cancel_for(user_id: int, actor: Actor) -> int:
-    """Cancel the open orders of a user on behalf of an operator. Return how many."""
-    cancelled = cancel_orders(user_id)
-    record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled)
+def cancel_for(user_id: int, actor: Actor, symbol: str | None = None) -> int:
+    """Cancel the open orders of a user on behalf of an operator, in one market or in all. Return how many."""
+    cancelled = cancel_orders(user_id, symbol)
+    where = {} if symbol is None else {"symbol": symbol}
+    record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled, **where)
+    return cancelled
+
+
+@again_on_deadlock
+@transaction.atomic
+def cancel_named_for(user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str], actor: Actor) -> int:
+    """Cancel these orders of the user, as far as they are open; an act, unless by the user. Return how many."""
+    cancelled = cancel_named(user_id, order_ids, client_order_ids)
+    if cancelled and actor.user_id != user_id:
+        record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled)
     return cancelled
 
 

@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, credential_of, permitted
+from base.web.authentication import IsStaff, caller_id, credential_of, permitted
 from base.web.errors import (
     AccountBlocked,
     ClientOrderIdReused,
@@ -31,7 +31,7 @@ from base.web.queries import OLD_USER_ID, WINDOW
 from markets.models import Market
 from markets.newest import newest_events, newest_events_of
 from orders import answers, log, services
-from orders.accounts import CANCEL_PERMISSION, cancel_order_as_operator
+from orders.accounts import CANCEL_PERMISSION, cancel_for, cancel_order_as_operator
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.query import (
@@ -114,13 +114,17 @@ class OrdersView(APIView):
 
     @Call(
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
-        text="Each cancel is queued behind what came before it; the outcome is an event.",
+        text=(
+            "Each cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
+            " `orders.cancel_for_others` cancel those of the `userId`."
+        ),
         status=202,
         query=(OF_MARKET, OLD_USER_ID),
+        refusals=(PermissionRequired,),
     )
     def delete(self, request: Request) -> Response:
         symbol = named_market(request)
-        cancelled = services.cancel_orders(owner_of(request), symbol)
+        cancelled = _cancel_all(request, symbol)
         accepted: answers.AcceptedCancels = {"cancelled": cancelled}
         return answer(accepted, message="Cancels accepted for processing", code=202)
 
@@ -203,12 +207,25 @@ class StreamStatsView(APIView):
 
 def _cancel(request: Request, order_id: str) -> Order:
     """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
-    try:
-        return services.cancel_order(owner_of(request), known_id(order_id))
-    except OrderNotFound:
-        order = own_order(request, order_id)
+    own_id = caller_id(request)
+    if owner_of(request) == own_id:
+        try:
+            return services.cancel_order(own_id, known_id(order_id))
+        except OrderNotFound:
+            # Perhaps another user's, which staff may name by its id alone.
+            pass
+    order = own_order(request, order_id)
     permitted(request, CANCEL_PERMISSION)
     return cancel_order_as_operator(order, actor_of(request))
+
+
+def _cancel_all(request: Request, symbol: str | None) -> int:
+    """Cancel the caller's open orders; staff with the permission those of the user whom the query names."""
+    owner_id = owner_of(request)
+    if owner_id == caller_id(request):
+        return services.cancel_orders(owner_id, symbol)
+    permitted(request, CANCEL_PERMISSION)
+    return cancel_for(owner_id, actor_of(request), symbol)
 
 
 def _asked(

@@ -92,9 +92,21 @@ class User(AbstractUser):
         super().set_password(raw_password)
         self._renew_stamp_if_stored()
 
+    def check_password(self, raw_password: str | None) -> bool:
+        """Django may store the right password again, hashed anew. It is no new one, so no session ends."""
+        stamp = self.stamp
+        is_right = super().check_password(raw_password)
+        self.stamp = stamp
+        return is_right
+
     def set_unusable_password(self) -> None:
         super().set_unusable_password()
         self._renew_stamp_if_stored()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session of the admin must carry. With the stamp, so that it ends as all others do."""
+        by_password: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        return by_password + self.stamp
 
     def _renew_stamp_if_stored(self) -> None:
         # Whoever is new has no sessions that could end.

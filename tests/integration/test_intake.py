@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cachetools import TTLCache, cached
+from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 
 from base.web import authentication
@@ -166,6 +167,7 @@ def test_powers_are_never_remembered(world):
         ("GET", f"/balances/{alice}", None, 404),
         ("GET", f"/users/{alice}", None, 404),
     ]
+    world.staff.user.user_permissions.add(Permission.objects.get(codename="cancel_for_others"))
     order_id = world.place(world.alice, "buy 1 @ 1").body["data"]["orderId"]
     calls.append(("GET", f"/orders/{order_id}", None, 404))
     allowed = [world.staff.call(method, path, sent).status_code for method, path, sent, _ in calls]

@@ -163,6 +163,31 @@ def test_no_order_slips_through(end: Any) -> None:
     world.match()
 
 
+def test_staff_who_name_the_user_need_the_permission_too(world: World) -> None:
+    order_id = world.play(world.alice, "buy 1 @ 90")["orderId"]
+    other_id = world.play(world.alice, "buy 1 @ 91")["orderId"]
+    alice, staff = world.alice.user.id, world.staff.user.id
+    one, each = f"/orders/{order_id}?userId={alice}", f"/orders?userId={alice}&symbol={world.symbol}"
+    for path in (one, each):
+        refused = world.staff.call("DELETE", path)
+        assert (refused.status_code, refused.body["error"]) == (403, "PERMISSION_REQUIRED")
+        assert world.bob.call("DELETE", path).body["error"] == "NOT_YOUR_ACCOUNT"
+    assert world.staff.call("DELETE", f"/orders/{order_id}?userId={staff}").body["error"] == "ORDER_NOT_FOUND"
+    assert world.staff.call("DELETE", "/orders").body["data"] == {"cancelled": 0}
+    assert not Command.objects.filter(kind=CommandKind.CANCEL).exists()
+    allow(world.staff, "orders.cancel_for_others")
+    assert world.staff.call("DELETE", one).status_code == 202
+    world.match()
+    assert world.staff.call("DELETE", each).body["data"] == {"cancelled": 1}
+    world.match()
+    assert set(Order.objects.filter(status="CANCELLED").values_list("id", flat=True)) == {order_id, other_id}
+    acts = StaffAct.objects.order_by("id").values_list("kind", "user", "operator", "details")
+    assert list(acts) == [
+        ("ORDERS_CANCELLED", alice, staff, {"orderId": order_id}),
+        ("ORDERS_CANCELLED", alice, staff, {"cancelled": 1, "symbol": world.symbol}),
+    ]
+
+
 def test_staff_cancel_anybodys_order(world: World) -> None:
     order_id = world.play(world.alice, "buy 1 @ 90")["orderId"]
     path = f"/orders/{order_id}"

@@ -6,14 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from base.streams import signin
+from base.streams.request import StreamRequest
 from base.streams.signin import Permit, barred
 from base.web.accounts import Credential, find_accounts, forget_account
+from base.web.errors import NotAuthenticated
+from base.web.ratelimit.meter import Meter
 from base.web.tokens import AccessToken, RefreshToken
 from exchange.celery import app
 from matching.worker.tasks import delete_expired_sessions
@@ -179,6 +185,60 @@ def test_all_sessions_end(dora: Person, operator: Client, end: Callable[..., str
     assert told(refreshed(dora, here)) == ("200" if lasting else "401 NOT_AUTHENTICATED")
     assert barred(open_streams) == set(open_streams)
     assert use(dora, sign_in(dora, NEXT if end in (new_password, operators_password) else PASSWORD)) == "200"
+
+
+def admins_page(browser: Client) -> int:
+    return browser.get(reverse("admin:index")).status_code
+
+
+def log_in(user: User, password: str = PASSWORD) -> Client:
+    """Sign in to the admin by its form."""
+    browser = Client()
+    form = {"username": user.username, "password": password}
+    assert browser.post(reverse("admin:login"), form).status_code == 302
+    return browser
+
+
+@pytest.fixture
+def clerk(dora: Person) -> User:
+    """Dora is staff."""
+    User.objects.filter(id=dora.user.id).update(is_staff=True)
+    return User.objects.get(id=dora.user.id)
+
+
+@pytest.mark.parametrize("end", [everywhere, new_password, deactivated, operators_password, killed])
+def test_sessions_of_the_admin_end_too(dora: Person, clerk: User, operator: Client, end: Callable[..., str]) -> None:
+    browser = log_in(clerk)
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    headers = {"cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"}
+    stream = StreamRequest("GET", headers, {}, [], Meter("GET", "/", "127.0.0.1", ""))
+    assert admins_page(browser) == 200
+    assert end(dora, sign_in(dora), operator) == "204"
+    User.objects.filter(id=clerk.id).update(is_active=True, is_staff=True)
+    with pytest.raises(NotAuthenticated):
+        signin.sign_in(stream)
+    assert admins_page(browser) == 302
+    again = log_in(clerk, NEXT if end in (new_password, operators_password) else PASSWORD)
+    assert admins_page(again) == 200, "signed in under the new stamp"
+
+
+def test_a_new_password_in_the_admin_keeps_the_session_that_set_it(clerk: User) -> None:
+    here, there = log_in(clerk), log_in(clerk)
+    form = {"old_password": PASSWORD, "new_password1": NEXT, "new_password2": NEXT}
+    assert here.post(reverse("admin:password_change"), form).status_code == 302
+    assert [admins_page(browser) for browser in (here, there)] == [200, 302]
+
+
+def test_a_password_that_is_hashed_anew_ends_nothing(clerk: User) -> None:
+    """As Django does at a sign-in after its hasher has changed."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=hashers):
+        old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+        User.objects.filter(id=clerk.id).update(password=old, stamp="of before")
+        browser = log_in(clerk)
+        assert admins_page(browser) == 200
+    stored = User.objects.get(id=clerk.id)
+    assert (stored.password.split("$")[0], stored.stamp) == ("md5", "of before")
 
 
 @pytest.mark.parametrize(
