@@ -25,7 +25,7 @@ from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
 from tests.support.flush import empty_only_what_has_rows
 from tests.support.live import Live
-from tests.support.sampling import PROVE
+from tests.support.sampling import LEG_ONE_IN, PROVE, sample
 from tests.support.world import World
 from users.ids import user_ids
 from users.models import User
@@ -39,11 +39,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `make prove` runs."""
-    long = [] if PROVE else [item for item in items if item.get_closest_marker("long")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    """Leave out what only `make prove` runs, and of a leg that runs beside another what was not drawn."""
+    kept = [item for item in items if PROVE or not item.get_closest_marker("long")]
+    kept = sample(kept, LEG_ONE_IN, settings.DATABASES["default"]["ENGINE"]) if LEG_ONE_IN > 1 else kept
+    if len(kept) < len(items):
+        drawn = set(kept)
+        config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
+        items[:] = kept
 
 
 @pytest.fixture(scope="session", autouse=True)

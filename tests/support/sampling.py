@@ -11,6 +11,9 @@ from typing import TypeVar
 
 Case = TypeVar("Case")
 
+# A leg that runs beside another takes one test in so many; all of them if everything is to be proved.
+LEG_ONE_IN = int(os.environ.get("TEST_LEG_ONE_IN") or 1)
+
 PROVE = int(os.environ.get("PROVE") or 0)
 TIMES = max(PROVE, 1)
 # tests.support.environment draws it before the first test is read, for all processes of a run.

@@ -1,8 +1,9 @@
 """Run the tests on every database to be had here: python -m tools.scripts.test [--only NAME] [arguments of pytest]
 
 The first leg takes all tests, in two lanes, and shows them as they pass. Beside it run the checks, if asked for, and
-then the other legs, one after the other: they take the tests that speak a dialect. The output of what runs beside is
-shown when it ends. With --prove nothing is sampled, and each leg takes all tests that use its database, alone.
+then the other legs, one after the other: they take half of the tests that speak a dialect, drawn by the seed. The
+output of what runs beside is shown when it ends. With --prove nothing is sampled, and each leg takes all tests that use
+its database, alone.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from tools.scripts import legs
 HOME = Path(__file__).resolve().parents[2]
 ALL_TESTS = ("tests",)
 DIALECT_TESTS = ("tests/integration", "-m", "dialect")
+# The legs that run beside the first one draw every second of them.
+LEG_ONE_IN = "2"
 DATABASE_TESTS = ("tests/integration", "tests/proof", "tests/chaos")
 # Each with servers of its own. More would not be faster on two cores, and tests that measure a wait would fail.
 LANES = 2
@@ -153,7 +156,8 @@ def _run_leg(
                 begun()
             in_lanes = IN_LANES if leg.lanes > 1 else ()
             command = [sys.executable, "-m", "pytest", *tests, *in_lanes, f"--junitxml={report}", *for_pytest]
-            code = _wait_for(command, leg.environment | {"TMPDIR": str(folder)}, output)
+            variables = {"TMPDIR": str(folder)} | ({"TEST_LEG_ONE_IN": LEG_ONE_IN} if tests == DIALECT_TESTS else {})
+            code = _wait_for(command, leg.environment | variables, output)
             if output is not None:
                 print(f"\n{leg.header}\n{output.read_text(errors='replace')}", flush=True)
             counts = _counts(report)

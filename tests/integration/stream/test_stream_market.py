@@ -388,5 +388,7 @@ def _publish_depths(symbol: str, count: int) -> None:
 
 def _connections_of_the_streams() -> list[BaseDatabaseWrapper]:
     theirs = {thread.ident for thread in threading.enumerate() if thread.name.startswith(("stream-database", "server"))}
-    wrappers = [it for it in gc.get_objects() if isinstance(it, BaseDatabaseWrapper) and it.connection is not None]
+    # By the type, because a weak reference to an object that is gone has none to ask.
+    found = [it for it in gc.get_objects() if issubclass(type(it), BaseDatabaseWrapper)]
+    wrappers = [wrapper for wrapper in found if wrapper.connection is not None]
     return [wrapper for wrapper in wrappers if wrapper._thread_ident in theirs]
