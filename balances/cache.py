@@ -185,7 +185,7 @@ def read_balance(user_id: int, currency: str) -> Balance:
         found = next((each for each in read_balances(user_id) if each.currency_id == currency), None)
     else:
         found = Balance.objects.filter(user_id=user_id, currency_id=currency).first()
-    return found or Balance(user_id=user_id, currency_id=currency)
+    return found or Balance(user_id=user_id, currency_id=currency, created_at=None)
 
 
 def balances_changed(user_ids: Iterable[int]) -> None:

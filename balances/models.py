@@ -5,6 +5,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+from django.db.models.functions import Now
 
 from base.storage.fields import AmountField, KeyField
 from core.money import plain
@@ -25,7 +26,7 @@ class Balance(models.Model):
     )
     available = AmountField(default=Decimal(0))
     frozen = AmountField(default=Decimal(0))
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True, null=True, db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -28,6 +28,7 @@ from core.types import (
 # The key of a balance: user id and asset.
 Account = tuple[int, str]
 BY_OPERATOR = "by an operator"
+DELISTING_GIVEN_UP = "the delisting was given up"
 
 
 class TradingStatusChange(NamedTuple):
@@ -53,6 +54,8 @@ class Batch:
     # The market's trading status after the commands that were applied so far.
     status: str = MarketStatus.TRADING
     status_changes: list[TradingStatusChange] = field(default_factory=list)
+    # Whether a delisting was given up, so that the market's row must not say DELISTED any more.
+    ends_delisting: bool = False
     done: list[PendingCommand] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
@@ -91,6 +94,13 @@ class Batch:
         if self.status not in (status, MarketStatus.DELISTED):
             self.status_changes.append(TradingStatusChange(status, sequence, reason))
             self.status = status
+
+    def halt_delisting(self, sequence: int) -> None:
+        """The only way out of DELISTED: a market whose orders could not be cancelled is halted and keeps them."""
+        if self.status != MarketStatus.HALTED:
+            self.status_changes.append(TradingStatusChange(MarketStatus.HALTED, sequence, DELISTING_GIVEN_UP))
+            self.status = MarketStatus.HALTED
+        self.ends_delisting = True
 
     def gained(self, user_id: int, asset: str) -> int:
         """The change of a user's available funds by the batch so far, in units."""
@@ -165,9 +175,14 @@ class Market:
         return batch
 
     def give_up(self, command: PendingCommand) -> Batch:
-        """Give a command up. A new order becomes FAILED, a cancel changes nothing, a trading status is set."""
+        """Give a command up. A new order becomes FAILED, a cancel changes nothing, a trading status is set.
+
+        But for DELISTED, which would say that nothing rests: the market is halted, and can be delisted again.
+        """
         batch, outcome = Batch(self.rules, self.status), Outcome([], [])
-        if command.kind in TRADING_STATUS_AFTER:
+        if command.kind == CommandKind.DELIST:
+            batch.halt_delisting(self.book.next_sequence)
+        elif command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
         elif command.order is not None:
             outcome = self.book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)

@@ -59,9 +59,9 @@ class Market(models.Model):
     min_quantity = AmountField()
     max_quantity = AmountField(default=Decimal(1_000_000_000))
     min_notional = AmountField(default=Decimal(0))
-    max_notional = AmountField(default=MAX_AMOUNT)
+    max_notional = AmountField(default=MAX_AMOUNT, db_default=MAX_AMOUNT)
     price_band = AmountField(null=True, blank=True)
-    max_open_orders = models.PositiveIntegerField(default=500)
+    max_open_orders = models.PositiveIntegerField(default=500, db_default=500)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
     self_trade_prevention = models.CharField(

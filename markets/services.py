@@ -120,12 +120,14 @@ def change_market(market: Market, **fields: Any) -> Market:
     return locked
 
 
-def set_trading_status(symbol: str, status: str) -> None:
+def set_trading_status(symbol: str, status: str, *, ends_delisting: bool = False) -> None:
     """Write the status that the market has in its own sequence. The worker calls this while it locks the book's row.
 
-    Not over DELISTED: the command that delists it waits behind the one that is applied here.
+    Not over DELISTED, unless the delisting was given up: the command that delists it waits behind the one that is
+    applied here.
     """
-    Market.objects.filter(symbol=symbol).exclude(status=MarketStatus.DELISTED).update(status=status)
+    markets = Market.objects.filter(symbol=symbol)
+    (markets if ends_delisting else markets.exclude(status=MarketStatus.DELISTED)).update(status=status)
     _forget_now_and_when_committed()
 
 

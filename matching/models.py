@@ -110,7 +110,7 @@ class WorkerHeartbeat(models.Model):
     serves_all = models.BooleanField()
     symbols = models.JSONField(default=list)
     # Beat serves no market: it sends what is scheduled.
-    is_beat = models.BooleanField(default=False)
+    is_beat = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 

@@ -104,7 +104,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         post_trades(batch.rules, batch.trades[0].sequence, batch.trades[-1].sequence)
         candles.record(batch.rules.symbol, batch.trades, now)
         record_marks(batch.rules, batch.trades[0].sequence)
-    if batch.status_changes:
+    if batch.status_changes or batch.ends_delisting:
         _store_status_changes(batch, now)
     if closed := Counter(event.order.user_id for event in batch.events if not event.active):
         count_closed(batch.rules.symbol, closed)
@@ -127,7 +127,7 @@ def _store_status_changes(batch: Batch, now: datetime) -> None:
     rows = [(symbol, *change, now) for change in batch.status_changes]
     execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
     # Intake has read the new status since the command was submitted. After several commands the last one counts.
-    set_trading_status(symbol, batch.status)
+    set_trading_status(symbol, batch.status, ends_delisting=batch.ends_delisting)
 
 
 def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:

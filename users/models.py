@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Index
+from django.db.models.functions import Now
 
 from base.storage.fields import CaselessKeyField, ExactEmailField, KeyField, caseless, taken
 from base.web.ratelimit import MOST_PER_SECOND
@@ -49,8 +50,9 @@ class User(AbstractUser):
     last_name = None  # type: ignore[assignment]
     username = KeyField(max_length=64, unique=True, validators=[RegexValidator(rf"^{USERNAME_PATTERN}\Z")])
     email = ExactEmailField(max_length=254, unique=True)
-    username_key = CaselessKeyField("username", max_length=KEY_LENGTH, unique=True)
-    email_key = CaselessKeyField("email", max_length=KEY_LENGTH, unique=True)
+    # Null for a moment only, in the row of a process of the version before: see `keys`.
+    username_key = CaselessKeyField("username", max_length=KEY_LENGTH, unique=True, null=True)
+    email_key = CaselessKeyField("email", max_length=KEY_LENGTH, unique=True, null=True)
     rate_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -59,12 +61,14 @@ class User(AbstractUser):
     )
 
     # Intake checks both in the statement that stores an order.
-    is_blocked = models.BooleanField("blocked", default=False, help_text="By the kill switch: no new orders.")
-    has_limits = models.BooleanField(default=False, editable=False)
+    is_blocked = models.BooleanField(
+        "blocked", default=False, db_default=False, help_text="By the kill switch: no new orders."
+    )
+    has_limits = models.BooleanField(default=False, db_default=False, editable=False)
     # In each session that was opened under it. A session with another stamp is over, and so are its tokens.
-    stamp = models.CharField(max_length=STAMP_LENGTH, default="", editable=False)
+    stamp = models.CharField(max_length=STAMP_LENGTH, default="", db_default="", editable=False)
 
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = models.DateTimeField(auto_now=True, null=True, db_default=Now())
 
     objects: ClassVar[Users] = Users()
 

@@ -3,6 +3,7 @@
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from base.storage.fields import taken
@@ -103,11 +104,17 @@ def confirm_password(user: User, password: str) -> None:
 
 
 def _refuse_taken(username: str, email: str) -> None:
-    if User.objects.filter(taken("username_key", username)).exists():
+    if _is_taken("username", username, User.objects.all()):
         raise UsernameTaken(f"the name {username} is taken", field="username")
     _refuse_taken_email(email)
 
 
 def _refuse_taken_email(email: str, but: int | None = None) -> None:
-    if User.objects.filter(taken("email_key", email)).exclude(id=but or 0).exists():
+    if _is_taken("email", email, User.objects.exclude(id=but or 0)):
         raise EmailTaken("the address is taken", field="email")
+
+
+def _is_taken(field: str, text: str, others: QuerySet[User]) -> bool:
+    """By a key, or by the text itself in a row that has no key yet."""
+    key = f"{field}_key"
+    return others.filter(taken(key, text)).exists() or others.filter(**{field: text, key: None}).exists()

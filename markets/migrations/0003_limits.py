@@ -15,12 +15,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='market',
             name='max_notional',
-            field=base.storage.fields.AmountField(default=Decimal('90000000000')),
+            field=base.storage.fields.AmountField(db_default=Decimal('90000000000'), default=Decimal('90000000000')),
         ),
         migrations.AddField(
             model_name='market',
             name='max_open_orders',
-            field=models.PositiveIntegerField(default=500),
+            field=models.PositiveIntegerField(db_default=500, default=500),
         ),
         migrations.AddField(
             model_name='market',

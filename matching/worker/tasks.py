@@ -14,7 +14,7 @@ from base.telemetry.metrics import registry
 from commands import queue
 from matching.worker import beat, chores, poller
 from matching.worker.subscription import MarketPoller, MarketSubscription
-from users import sessions
+from users import keys, sessions
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,12 @@ def synchronise_depths(symbols: list[str] | None = None) -> None:
 def delete_expired_sessions() -> int:
     """beat sends it. Any worker does it between its bells."""
     return sessions.delete_expired()
+
+
+@shared_task(name="users.fill_missing_keys", ignore_result=True)
+def fill_missing_keys() -> int:
+    """Beat says so every minute, because processes of the version before may store users without keys."""
+    return keys.fill_missing()
 
 
 @shared_task(name="matching.fill_filters", ignore_result=True)

@@ -11,12 +11,14 @@ from base.storage.outages import is_outage
 from commands import queue
 from core import market as core_market
 from core.book import Book
+from markets.models import Market
 from matching import drain
 from matching.books import BrokenBook
 from matching.drain import Bisection
 from matching.failure import halt
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
+from tests.support.orders import checks, full, quick, replay
 from tests.support.world import World, fund, outcome
 
 POISON = 13
@@ -152,6 +154,32 @@ def test_a_cancel_that_fails_leaves_its_order_resting(poisoned, monkeypatch):
         poisoned.match()
     assert outcome(poisoned.alice.get(f"/orders/{order}")) == "1 open +"
     assert (DeadLetter.objects.get().kind, DeadLetter.objects.get().order_id) == ("CANCEL", order)
+
+
+def test_a_delisting_that_is_given_up_halts_the_market(poisoned, monkeypatch, settings):
+    """Its second transaction fails. What still rests stays, and goes with the next delisting."""
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    for price in (97, 98, 99):
+        poisoned.play(poisoned.alice, f"buy 1 @ {price}")
+    real = Book.cancel_first
+
+    def cancel_first(self, *given):
+        if OrderEvent.objects.filter(reason="MARKET_DELISTED").exists():
+            raise ZeroDivisionError
+        return real(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Book, "cancel_first", cancel_first)
+        poisoned.switch("DELISTED")
+        poisoned.match()
+    assert (Market.objects.get().status, OrderBook.objects.get().status) == ("HALTED", "HALTED")
+    assert [change.status for change in StatusChange.objects.order_by("id")] == ["DELISTED", "HALTED"]
+    assert poisoned.depth() == "1@97 |"
+    assert checks(full(), quick(), replay()) == set()
+    poisoned.switch("DELISTED")
+    poisoned.match()
+    assert (poisoned.depth(), Market.objects.get().status) == ("|", "DELISTED")
+    assert checks(full(), quick(), replay()) == set()
 
 
 def test_five_failures_in_a_row_halt_the_market(poisoned, caplog):

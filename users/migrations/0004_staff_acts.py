@@ -32,12 +32,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='has_limits',
-            field=models.BooleanField(default=False, editable=False),
+            field=models.BooleanField(db_default=False, default=False, editable=False),
         ),
         migrations.AddField(
             model_name='user',
             name='is_blocked',
-            field=models.BooleanField(default=False, help_text='By the kill switch: no new orders.', verbose_name='blocked'),
+            field=models.BooleanField(db_default=False, default=False, help_text='By the kill switch: no new orders.', verbose_name='blocked'),
         ),
         migrations.CreateModel(
             name='StaffAct',

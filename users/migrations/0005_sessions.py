@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='stamp',
-            field=models.CharField(default='', editable=False, max_length=16),
+            field=models.CharField(db_default='', default='', editable=False, max_length=16),
         ),
         migrations.CreateModel(
             name='Session',
