@@ -236,7 +236,7 @@ def test_an_entry_keeps_every_field():
     now = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     amounts = {"available": Decimal("90000000000.12345678"), "frozen": Decimal("0.00000001")}
     balance = Balance(user_id=ALICE, currency_id="USD", created_at=now, updated_at=now, **amounts)
-    entry = f"version token {_written([balance, Balance(user_id=ALICE, currency_id='BTC')])}"
+    entry = f"version token {_written([balance, Balance(user_id=ALICE, currency_id='BTC', created_at=None)])}"
     look = Look("run", "version", "entry", entry)
     first, second = _parse(ALICE, look, Lease("token", "run", 0.0))
     kept = [field.attname for field in Balance._meta.concrete_fields if not field.primary_key]
