@@ -154,28 +154,11 @@ def _run_leg(
     started = time.monotonic()
     try:
         with run_folder() as folder, legs.running(name, folder, lanes) as leg:
-            output, report = folder / "output" if silent else None, folder / "report.xml"
             if not silent:
                 print(f"\n{leg.header}", flush=True)
             if begun is not None:
                 begun()
-            in_lanes = IN_LANES if leg.lanes > 1 else ()
-            command = [sys.executable, "-m", "pytest", *tests, *in_lanes, f"--junitxml={report}", *for_pytest]
-            variables = {"TMPDIR": str(folder)} | ({"TEST_LEG_ONE_IN": LEG_ONE_IN} if tests == DIALECT_TESTS else {})
-            environment = leg.environment | variables
-            code = _wait_for([*command, "-o", f"cache_dir={folder}/cache"], environment, output)
-            if output is not None:
-                print(f"\n{leg.header}\n{output.read_text(errors='replace')}", flush=True)
-            counts = _counts(report)
-            failed = _failed(report)
-            if code == FAILED and 0 < failed <= MOST_TRIED_AGAIN:
-                print(f"\n{failed} of {name} failed and are tried once more", flush=True)
-                again = ["--last-failed", "--last-failed-no-failures=none", "-o", f"cache_dir={folder}/cache"]
-                command = [sys.executable, "-m", "pytest", *tests, *in_lanes, *for_pytest, *again]
-                # Nothing is drawn now: what is collected is other than before, and so would be the draw.
-                code = _wait_for(command, environment | {"TEST_LEG_ONE_IN": "1"})
-                code = FAILED if code == NO_TESTS else code
-                counts += f", {failed} tried again"
+            code, counts = _run_tests(leg, tests, for_pytest, folder, silent=silent)
     except UnavailableError as reason:
         print(f"\n{name} cannot be had here: {reason}", flush=True)
         return Result(name, name, "", "not run")
@@ -183,19 +166,40 @@ def _run_leg(
     return Result(name, leg.database, counts, outcome, time.monotonic() - started, code)
 
 
-def _counts(report: Path) -> str:
-    """How many tests ran, and how many of them are no proof of anything."""
+def _run_tests(
+    leg: legs.Leg, tests: Sequence[str], for_pytest: Sequence[str], folder: Path, *, silent: bool
+) -> tuple[int, str]:
+    """The exit code of pytest, and what is to be said of the tests."""
+    output, report = folder / "output" if silent else None, folder / "report.xml"
+    in_lanes = IN_LANES if leg.lanes > 1 else ()
+    command = [sys.executable, "-m", "pytest", *tests, *in_lanes, *for_pytest, "-o", f"cache_dir={folder}/cache"]
+    one_in = LEG_ONE_IN if tests == DIALECT_TESTS else "1"
+    environment = leg.environment | {"TMPDIR": str(folder), "TEST_LEG_ONE_IN": one_in}
+    code = _wait_for([*command, f"--junitxml={report}"], environment, output)
+    if output is not None:
+        print(f"\n{leg.header}\n{output.read_text(errors='replace')}", flush=True)
+    counts, failed = _counts(report)
+    if code == FAILED and 0 < failed <= MOST_TRIED_AGAIN:
+        return _try_again(command, environment), f"{counts}, {failed} tried again"
+    return code, counts
+
+
+def _try_again(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Run the tests of the leg that failed once more."""
+    print("\nwhat failed is tried once more", flush=True)
+    # Nothing is drawn now, because what is collected is other than before, and so would be the draw.
+    again = [*command, "--last-failed", "--last-failed-no-failures=none"]
+    code = _wait_for(again, environment | {"TEST_LEG_ONE_IN": "1"})
+    return FAILED if code == NO_TESTS else code
+
+
+def _counts(report: Path) -> tuple[str, int]:
+    """How many tests ran, and how many of them are no proof of anything; and how many failed."""
     suite = ElementTree.parse(report).find("testsuite") if report.exists() else None  # noqa: S314
     if suite is None:
-        return ""
-    skipped = int(suite.get("skipped", 0))
-    return f"{int(suite.get('tests', 0)) - skipped} tests" + (f", {skipped} skipped" if skipped else "")
-
-
-def _failed(report: Path) -> int:
-    """How many tests failed, or could not be set up or cleaned up."""
-    suite = ElementTree.parse(report).find("testsuite") if report.exists() else None  # noqa: S314
-    return 0 if suite is None else int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        return "", 0
+    skipped, failed = int(suite.get("skipped", 0)), int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    return f"{int(suite.get('tests', 0)) - skipped} tests" + (f", {skipped} skipped" if skipped else ""), failed
 
 
 def _wait_for(command: Sequence[str], environment: dict[str, str], output_to: Path | None = None) -> int:
