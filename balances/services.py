@@ -17,6 +17,7 @@ from balances.cache import balances_changed
 from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
 from base.storage.fields import amount as stored
+from base.storage.indexes import lock_pairs
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.market import Account, Change
@@ -158,26 +159,12 @@ def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
 
 
 def _locked(keys: set[Account]) -> dict[Account, Held]:
-    """The balances that exist, locked one after the other in the order of the index.
-
-    The index is named and the keys are given in pairs, because MySQL would scan a small table instead. It would then
-    lock in another order, which deadlocks with other markets, and wait for balances that are not among the keys.
-    """
-    is_sqlite = connection.vendor == "sqlite"
-    index, lock, values = (
-        ("", "", "VALUES ") if is_sqlite else ("FORCE INDEX (balance_user_currency)", "FOR UPDATE", "")
-    )
-    pairs = ", ".join(["(%s, %s)"] * len(keys))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT user_id, currency, id, available, frozen FROM balances {index}"  # noqa: S608
-            f" WHERE (user_id, currency) IN ({values}{pairs}) ORDER BY user_id, currency {lock}",
-            [part for key in sorted(keys) for part in key],
-        )
-        return {
-            (user_id, currency): Held(balance_id, stored_units(available), stored_units(frozen))
-            for user_id, currency, balance_id, available, frozen in cursor.fetchall()
-        }
+    """The balances that exist, locked in (user, currency) order."""
+    rows = lock_pairs("balances", "balance_user_currency", ("user_id", "currency"), "id, available, frozen", keys)
+    return {
+        (user_id, currency): Held(balance_id, stored_units(available), stored_units(frozen))
+        for user_id, currency, balance_id, available, frozen in rows
+    }
 
 
 def _refuse_amount(amount: Decimal, currency: str) -> None:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Count
 
 from base.storage.bulk import GuardFailed, update_rows
+from base.storage.indexes import lock_pairs
 from base.web.errors import TooManyOpenOrders
 from core.types import ACTIVE_PHASES
 from orders.models import OpenOrders, Order
@@ -123,21 +124,9 @@ def _lock(keys: set[Key]) -> dict[Key, _Counted]:
 
 
 def _locked(keys: set[Key]) -> dict[Key, _Counted]:
-    """The rows that exist. As with balances, the index is named and the keys are given in pairs."""
-    if not keys:
-        return {}
-    is_sqlite = connection.vendor == "sqlite"
-    index, lock, values = (
-        ("", "", "VALUES ") if is_sqlite else ("FORCE INDEX (open_orders_market_user)", "FOR UPDATE", "")
-    )
-    pairs = ", ".join(["(%s, %s)"] * len(keys))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT market_id, user_id, id, number FROM open_orders {index}"  # noqa: S608
-            f" WHERE (market_id, user_id) IN ({values}{pairs}) ORDER BY market_id, user_id {lock}",
-            [part for key in sorted(keys) for part in key],
-        )
-        return {(symbol, user_id): _Counted(row_id, number) for symbol, user_id, row_id, number in cursor.fetchall()}
+    """The rows that exist, locked in (market, user) order."""
+    rows = lock_pairs("open_orders", "open_orders_market_user", ("market_id", "user_id"), "id, number", keys)
+    return {(symbol, user_id): _Counted(row_id, number) for symbol, user_id, row_id, number in rows}
 
 
 def _count(symbol: str, user_ids: list[int]) -> dict[int, int]:

@@ -1,9 +1,10 @@
-"""Keys that are walked along an index which is named, because the database might walk another.
+"""Keys that are walked and rows that are locked along an index which is named: the database might take another.
 
 Where a query has a LIMIT, MySQL may rather read the table in the order of its key until it happens on enough rows. Of a
 user whose rows are all old, that is the whole table.
 """
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -33,3 +34,28 @@ def fetch_keys(rows: QuerySet[Any, Any], index: str) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(*along_index(rows, index))
         return [int(key) for (key,) in cursor.fetchall()]
+
+
+def lock_pairs(
+    table: str, index: str, pair: tuple[str, str], columns: str, keys: Collection[tuple[Any, Any]]
+) -> list[tuple[Any, ...]]:
+    """The rows with these keys, as far as they exist: the pair and the columns of each, as the driver gives them.
+
+    They are locked one after the other in the order of the unique index of the pair. The index is named and the keys
+    are given in pairs, because MySQL would scan a small table instead. It would then lock in another order, which
+    deadlocks with other markets, and wait for rows that are not among the keys.
+    """
+    if not keys:
+        return []
+    # SQLite locks no rows: there a transaction takes the lock of the whole database when it begins.
+    is_sqlite = connection.vendor == "sqlite"
+    hint, lock, values = ("", "", "VALUES ") if is_sqlite else (f"FORCE INDEX ({index})", "FOR UPDATE", "")
+    names = ", ".join(pair)
+    pairs = ", ".join(["(%s, %s)"] * len(keys))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {names}, {columns} FROM {table} {hint}"  # noqa: S608
+            f" WHERE ({names}) IN ({values}{pairs}) ORDER BY {names} {lock}",
+            [part for key in sorted(keys) for part in key],
+        )
+        return list(cursor.fetchall())
