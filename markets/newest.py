@@ -26,9 +26,9 @@ def newest_events(markets: QuerySet[Market] | None = None) -> AsOf:
     return dict(asked.annotate(newest=newest_event("pk")).order_by("pk").values_list("pk", "newest"))
 
 
-def newest_events_of(symbol: str) -> AsOf:
-    """That of one market; none where there is no such market."""
-    return newest_events(Market.objects.filter(pk=symbol))
+def newest_events_of(symbol: str | None) -> AsOf:
+    """That of one market, or of all where no symbol is given; none where there is no such market."""
+    return newest_events(None if symbol is None else Market.objects.filter(pk=symbol))
 
 
 def newest_events_with(asset: str) -> AsOf:

@@ -13,7 +13,7 @@ from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, WINDOW, Query, parameters
 from base.web.rules import IDENTIFIER
 from markets.models import Market, Trade
-from markets.newest import newest_events, newest_events_of
+from markets.newest import newest_events_of
 from orders import answers
 from orders.fills import Half, halves_of_order, halves_of_user, newest_fills
 from orders.models import OrderEvent
@@ -56,7 +56,7 @@ class FillsView(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         symbol = named_market(request)
         halves = _halves(request, owner_of(request), symbol)
-        as_of = newest_events() if symbol is None else newest_events_of(symbol)
+        as_of = newest_events_of(symbol)
         return answer_page(request, newest_fills(in_window(request, Trade.objects.all()), halves), as_of=as_of)
 
 

@@ -29,7 +29,7 @@ from base.web.lists import answer_page, by_index, in_window
 from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, WINDOW
 from markets.models import Market
-from markets.newest import newest_events, newest_events_of
+from markets.newest import newest_events_of
 from orders import answers, log, services
 from orders.accounts import CANCEL_PERMISSION, cancel_for, cancel_order_as_operator
 from orders.models import Order
@@ -107,7 +107,7 @@ class OrdersView(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         mine = in_window(request, Order.objects.filter(user_id=owner_of(request)))
         symbol = named_market(request)
-        as_of = newest_events() if symbol is None else newest_events_of(symbol)
+        as_of = newest_events_of(symbol)
         states, index = in_states(request)
         read = by_index(mine, index, represent_order, states=states, narrow=narrowing(request))
         return answer_page(request, read, as_of=as_of)
