@@ -17,7 +17,7 @@ from orders.models import Order
 from tests.integration.stream.cast import Cast, until_true
 from tests.integration.stream.cast import connect as stream
 from tests.integration.stream.client import StreamClient
-from tests.integration.stream.trader import SocketTrader, socket
+from tests.integration.stream.trader import SocketTrader, place, socket
 from tests.support.tape import parse
 from tests.support.world import World, stored_rows
 
@@ -27,10 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def world(transactional_db: None) -> World:
     return World.make()
-
-
-def place(trader: SocketTrader, world: World, line: str, **more: Any) -> dict[str, Any]:
-    return trader.ask("order.place", params=parse(line).body(world.symbol, **more))
 
 
 @pytest.mark.dialect

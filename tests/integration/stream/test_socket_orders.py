@@ -2,7 +2,6 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
@@ -11,8 +10,7 @@ from exchange import socket as sockets
 from exchange import socket_calls
 from orders.models import Order
 from tests.integration.stream.cast import until_true
-from tests.integration.stream.trader import SocketTrader, socket
-from tests.support.tape import parse
+from tests.integration.stream.trader import place, socket
 from tests.support.world import World
 from users.models import StaffAct
 
@@ -22,10 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def world(transactional_db: None) -> World:
     return World.make()
-
-
-def place(trader: SocketTrader, world: World, line: str, **more: Any) -> dict[str, Any]:
-    return trader.ask("order.place", params=parse(line).body(world.symbol, **more))
 
 
 def cancelled(world: World) -> set[int]:

@@ -11,6 +11,8 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import ClientConnection, connect
 
 from exchange.socket import PATH
+from tests.support.tape import parse
+from tests.support.world import World
 
 
 class SocketTrader:
@@ -60,3 +62,8 @@ def socket(port: int, user: Any = None, path: str = PATH, **options: Any) -> Ite
         if user is not None:
             assert trader.sign_in(user)["code"] == 200
         yield trader
+
+
+def place(trader: SocketTrader, world: World, line: str, **more: Any) -> dict[str, Any]:
+    """The answer to an order of one line."""
+    return trader.ask("order.place", params=parse(line).body(world.symbol, **more))
