@@ -4,7 +4,7 @@ The main market of an asset is the oldest of those whose base it is. It never ch
 An asset without one, such as the currency that all prices are in, is counted in itself.
 
 Where a market trades an asset that has its main market elsewhere, the worker stores the asset's mark with each batch:
-the price there at that moment. Nobody could tell it afterwards, because the events of two markets have no common order.
+the price there at that moment. Nobody could find it afterwards, because the events of two markets have no common order.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """The caller's account as a whole, over REST: what it owns and may do, and its end.
 
-It stands here because it tells of orders, and because who closes an account must own nothing.
+It stands here because it shows orders, and because who closes an account must own nothing.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Sessions: what a sign-in opens, a refresh token goes on with, and a log-out ends.
 
 A refresh token is good once. Whoever brings a used one has it from somebody else, or lost the answer; since nobody can
-tell who of the two is the owner, the session ends for both.
+know which of the two is the owner, the session ends for both.
 """
 
 import logging

@@ -166,7 +166,7 @@ def exact_key(folded: str, pk: int) -> str:
 
 
 def taken(field: str, text: str) -> models.Q:
-    """The rows whose key says that the text is taken, itself or in another case."""
+    """The rows that have taken the text, itself or in another case."""
     folded = caseless(text)
     first = _exact_keys(folded)
     # Up to the code point after the blank.

@@ -1,4 +1,4 @@
-"""A Bloom filter of ids in Redis, shared by all processes: it says "never issued", or "perhaps".
+"""A Bloom filter of ids in Redis, shared by all processes: its answer is "never issued" or "perhaps".
 
 It is one of the shared caches (base.storage.coherence): an id is added in the transaction that issues it, after its row
 was inserted and before the commit; who cannot add closes the caches first. The bits belong to one opening of the caches
@@ -46,15 +46,15 @@ return {run, 1}
 """
 
 
-class Said(NamedTuple):
-    """What the filter says of an id, and the run of the server that did."""
+class Answered(NamedTuple):
+    """The filter's word for an id, and the run of the server that answered."""
 
     server: str
     word: str
 
 
 class IdFilter:
-    """Of one kind of thing. `size`: how many ids it is made for; beyond that it says "perhaps" more often."""
+    """Of one kind of thing. `size`: how many ids it is made for; beyond that its answer is "perhaps" more often."""
 
     _look, _add, _mark, _begin, _end = Script(_LOOK), Script(_ADD), Script(_MARK), Script(_BEGIN), Script(_END)
 
@@ -67,8 +67,8 @@ class IdFilter:
     def may_exist(self, number: int) -> bool:
         """False only if the id was never issued."""
 
-        def question(lease: Lease) -> Said:
-            return Said(*self._look([self._key(lease.token)], [self.bits, *self._places(number)]))
+        def question(lease: Lease) -> Answered:
+            return Answered(*self._look([self._key(lease.token)], [self.bits, *self._places(number)]))
 
         found = self._coherent().ask(question)
         return found is None or found[1].word != "never"
@@ -80,7 +80,7 @@ class IdFilter:
 
     def is_filled(self) -> bool:
         """Whether the present string is complete."""
-        found = self._coherent().ask(lambda lease: Said(*self._mark([self._key(lease.token)], [self.bits])))
+        found = self._coherent().ask(lambda lease: Answered(*self._mark([self._key(lease.token)], [self.bits])))
         return found is not None and found[1].word == "1"
 
     def fill(self, next_ids: Callable[[int], Sequence[int]]) -> bool:
@@ -90,7 +90,11 @@ class IdFilter:
         """
         own = new_token()
         behind = self.bits // 8 + 1
-        begun = self._coherent().ask(lambda lease: Said(self._begin([self._key(lease.token)], [behind, own])[0], ""))
+
+        def begin(lease: Lease) -> Answered:
+            return Answered(self._begin([self._key(lease.token)], [behind, own])[0], "")
+
+        begun = self._coherent().ask(begin)
         if begun is None:
             return False
         lease, last = begun[0], 0

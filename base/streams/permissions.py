@@ -30,7 +30,7 @@ class Permissions:
             try:
                 ended = await in_thread(barred, set(permits.values())) if permits else ()
             except Exception as error:
-                # Who may not read is then told later: without the database there is nothing new to tell.
+                # The stream of who may not read then ends later: without the database there is nothing new to send.
                 logger.warning("cannot ask whether %d streams may stay open: %r", len(permits), error)
                 continue
             self._end(listener for listener, permit in permits.items() if permit in ended)

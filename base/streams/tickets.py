@@ -35,7 +35,7 @@ REMEMBERED = 100_000
 SALT = "base.streams.ticket"
 KEPT = "kept"
 
-# How long after the cut of its stream a used ticket is good again. An open stream says so more often.
+# How long after the cut of its stream a used ticket is good again. An open stream renews it more often.
 AGAIN_SECONDS = 60
 
 T = TypeVar("T")

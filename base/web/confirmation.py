@@ -1,4 +1,4 @@
-"""A page of the admin that says what an act will do, asks for a reason, and then does it."""
+"""A page of the admin that shows what an act will do, asks for a reason, and then does it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def ask_and_act(
     form: type[forms.Form] = ReasonForm,
     initial: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Ask (GET); act with what the form has (POST), tell what came of it, and go back. A refusal is shown."""
+    """Ask (GET); act with what the form has (POST), show the outcome, and go back. A refusal is shown."""
     filled = form(request.POST) if request.method == "POST" else form(initial=initial)
     if request.method == "POST" and filled.is_valid():
         try:

@@ -67,7 +67,7 @@ def dead_letter(letter: dict[str, Any]) -> None:
 
 @shared_task(name="matching.synchronise_depths", ignore_result=True)
 def synchronise_depths(symbols: list[str] | None = None) -> None:
-    """Beat says so every five minutes. What is not reached in time is left to another task, behind the bells."""
+    """Beat sends it every five minutes. What is not reached in time is left to another task, behind the bells."""
     rest = chores.synchronise_depths(symbols)
     if rest:
         synchronise_depths.apply_async(args=(rest,), expires=settings.SYNCHRONISE_SECONDS)
@@ -81,25 +81,25 @@ def delete_expired_sessions() -> int:
 
 @shared_task(name="users.fill_missing_keys", ignore_result=True)
 def fill_missing_keys() -> int:
-    """Beat says so every minute, because processes of the version before may store users without keys."""
+    """Beat sends it every minute, because processes of the version before may store users without keys."""
     return keys.fill_missing()
 
 
 @shared_task(name="matching.fill_filters", ignore_result=True)
 def fill_filters() -> None:
-    """Beat says so every five minutes, because Redis may have lost them."""
+    """Beat sends it every five minutes, because Redis may have lost them."""
     chores.start_filling()
 
 
 @shared_task(name="matching.warm_caches", ignore_result=True)
 def warm_caches() -> None:
-    """Beat says so once a day; each worker does it when it starts."""
+    """Beat sends it once a day; each worker does it when it starts."""
     chores.start_warming()
 
 
 @shared_task(name="matching.record_snapshots", ignore_result=True)
 def record_snapshots() -> None:
-    """Beat says so every minute."""
+    """Beat sends it every minute."""
     chores.record_snapshots()
 
 
