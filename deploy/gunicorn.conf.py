@@ -18,7 +18,8 @@ logconfig_dict = LOGGING
 bind = os.environ.get("BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
-worker_class = "gthread"
+# gthread, whose threads are given whole requests.
+worker_class = "base.servers.gunicorn_worker.WholeRequests"
 # A request waits for a lock 3 seconds at most. One that takes longer than this is stuck, and its process with it.
 timeout = 30
 # Those that run when the process is asked to stop may finish.

@@ -14,8 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 # Sets up Django: what is imported below defines models.
 # Typed loosely: its own types describe the same messages in other words.
 wsgi: Any = get_wsgi_application()
-rest: Any = WSGIMiddleware(wsgi, workers=10)
 
+from base.servers.bodies import WholeBodies  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
@@ -39,6 +39,8 @@ class ExchangeEventLog(OrderEventLog):
         return [*super().channels_between(log, first, last), market_channel(log)]
 
 
+# Its threads are for those whose request is here.
+rest = WholeBodies(WSGIMiddleware(wsgi, workers=10))  # type: ignore[arg-type]
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
 sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))

@@ -10,7 +10,9 @@ from base.web.errors import (
     NotAuthenticated,
     NotFound,
     OrderNotFound,
+    TooManyConnections,
     TooManyRequests,
+    TooManyStreams,
     UpgradeRequired,
     UserNotFound,
 )
@@ -37,7 +39,7 @@ ORDER_STATUS_STREAM = stream(
     "streamOrderStatus",
     "The caller's own orders, as they change",
     [orders.ConnectedEvent, orders.OrderStatusUpdateEvent, orders.OrdersResetEvent],
-    (NotAuthenticated,),
+    (NotAuthenticated, TooManyStreams),
     text=(
         "Signed in by `Authorization`, by the session cookie, or in a browser by a ticket. A keep-alive comment comes"
         " every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
@@ -50,6 +52,7 @@ MARKET_STREAM = stream(
     "streamMarket",
     "A market's depth, trades and ticker, as they change",
     [marketdata.DepthEvent, marketdata.TradesEvent, marketdata.TickerEvent, marketdata.MarketResetEvent],
+    (TooManyStreams,),
     text="Open to anybody. The events have no `id:` lines; a keep-alive comment comes every 15 seconds.",
 )
 LIVE = operation(
@@ -70,7 +73,16 @@ METRICS = operation(
 SOCKET = operation(
     *("streams", "openSocket", "A WebSocket: orders and streams over one connection"),
     {"101": {"description": "The connection is a WebSocket from now on.", "content": {}}},
-    (UpgradeRequired, TooManyRequests, AlreadySignedIn, "PARAMETER_UNKNOWN", "CHANNEL_UNKNOWN", "OPERATION_UNKNOWN"),
+    (
+        UpgradeRequired,
+        TooManyConnections,
+        TooManyRequests,
+        TooManyStreams,
+        AlreadySignedIn,
+        "PARAMETER_UNKNOWN",
+        "CHANNEL_UNKNOWN",
+        "OPERATION_UNKNOWN",
+    ),
     text=(
         "Its operations and messages are described in docs/api.md. Requests that it refuses are answered with the same"
         " envelope as here, in a frame, and the connection stays open."

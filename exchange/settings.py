@@ -134,15 +134,17 @@ FEED_LENGTH = between("FEED_LENGTH", 100_000, 1)
 
 EVENTSTREAM_CHANNELMANAGER_CLASS = "base.streams.subscription.NobodyReads"
 
-# Streams: how many a user may have open in one process, how long one lives, how much may wait for a slow client, and
-# how many threads read the database for all of them.
+# Streams: how many may be open in one process (of a user, of an address, signed in or not), how long one lives, how
+# much may wait for a slow client, and how many threads read the database for all of them.
 STREAM_MAX_PER_USER = between("STREAM_MAX_PER_USER", 20, 1)
 STREAM_MAX_PUBLIC = between("STREAM_MAX_PUBLIC", 1000, 1)
-STREAM_MAX_PER_ADDRESS = between("STREAM_MAX_PER_ADDRESS", 100, 1)
+STREAM_MAX_PRIVATE = between("STREAM_MAX_PRIVATE", 2000, 1)
+STREAM_MAX_PER_ADDRESS = between("STREAM_MAX_PER_ADDRESS", 200, 1)
 STREAM_MAX_SECONDS = between("STREAM_MAX_SECONDS", 900, 1)
 STREAM_MAX_PENDING = between("STREAM_MAX_PENDING", 1000, 1)
 STREAM_THREADS = between("STREAM_THREADS", 4, 1, 64)
-# WebSockets: how many an address may have open in one process, and how many threads call REST for all of them.
+# WebSockets: how many may be open in one process, and how many threads call REST for all of them.
+SOCKET_MAX = between("SOCKET_MAX", 1000, 1)
 SOCKET_MAX_PER_ADDRESS = between("SOCKET_MAX_PER_ADDRESS", 50, 1)
 SOCKET_THREADS = between("SOCKET_THREADS", 4, 1, 64)
 
@@ -251,6 +253,10 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+# In how many seconds a request must have arrived, and how many connections an address may have open in one process. The
+# second holds where clients connect to the process themselves; behind a proxy, which has all of them, the proxy counts.
+REQUEST_SECONDS = between("REQUEST_SECONDS", 10.0, 0.1)
+CONNECTION_MAX_PER_ADDRESS = between("CONNECTION_MAX_PER_ADDRESS", 256, 1)
 # Lists as CSV: how many a process writes at the same time, and how long one may take.
 EXPORTS_MAX = between("EXPORTS_MAX", 2, 1)
 EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)

@@ -16,7 +16,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 from base.streams.socket import Socket
 from base.web.accounts import known_account
 from base.web.authentication import SIGNED_IN, Caller
-from base.web.errors import NotAuthenticated, TooManyRequests
+from base.web.errors import NotAuthenticated, TooManyConnections
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
@@ -31,10 +31,10 @@ class SocketUsers:
         self._users: Counter[int] = Counter()
 
     def enter(self, user_id: int) -> None:
-        """Raises TooManyRequests."""
+        """Raises TooManyConnections."""
         limit = settings.STREAM_MAX_PER_USER
         if self._users[user_id] >= limit:
-            raise TooManyRequests(f"{limit} WebSockets of this user are open already", limit=limit)
+            raise TooManyConnections(f"{limit} WebSockets are open already (user)", limit=limit, scope="user")
         self._users[user_id] += 1
 
     def leave(self, user_id: int) -> None:

@@ -17,7 +17,7 @@ from base.streams.socket import Session, Socket
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.telemetry.metrics import SOCKETS
-from base.web.errors import ExchangeError, TooManyRequests, UpgradeRequired
+from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
 from base.web.queries import refuse_unknown
 
 logger = structlog.get_logger(__name__)
@@ -44,7 +44,8 @@ class SocketApplication:
         with bound_contextvars(requestId=request_id, userId=None, error=None):
             status = await self._take(scope, request, receive, send)
             asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
-            logger.info(ANSWERED, **asked, durationMs=duration_ms(started))
+            log = logger.debug if status == TooManyConnections.status else logger.info
+            log(ANSWERED, **asked, durationMs=duration_ms(started))
 
     async def finished(self) -> None:
         """Wait until what is done for sockets that are gone is done, or for a moment."""
@@ -57,9 +58,7 @@ class SocketApplication:
             await in_thread(_admit, request)
             if scope["type"] != "websocket":
                 raise UpgradeRequired("connect with a WebSocket")
-            if self._addresses[address] >= settings.SOCKET_MAX_PER_ADDRESS:
-                limit = settings.SOCKET_MAX_PER_ADDRESS
-                raise TooManyRequests(f"{limit} WebSockets are open from this address already", limit=limit)
+            self._refuse_too_many(address)
         except ExchangeError as refusal:
             return await _refuse(scope, receive, send, refusal, request)
         self._addresses[address] += 1
@@ -72,6 +71,16 @@ class SocketApplication:
             if not self._addresses[address]:
                 del self._addresses[address]
         return 101
+
+    def _refuse_too_many(self, address: str) -> None:
+        """Raises TooManyConnections."""
+        counts = {
+            "address": (self._addresses[address], settings.SOCKET_MAX_PER_ADDRESS),
+            "all": (self._addresses.total(), settings.SOCKET_MAX),
+        }
+        for scope, (count, limit) in counts.items():
+            if count >= limit:
+                raise TooManyConnections(f"{limit} WebSockets are open already ({scope})", limit=limit, scope=scope)
 
     async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
         await receive()

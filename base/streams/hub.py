@@ -25,7 +25,7 @@ from base.streams.presence import Presence
 from base.streams.signin import Permit
 from base.streams.subscription import Subscription
 from base.telemetry.metrics import STREAM_CONNECTIONS
-from base.web.errors import TooManyRequests
+from base.web.errors import TooManyStreams
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
     def __init__(self, event_log: EventLog, conflator: Conflator | None = None) -> None:
         super().__init__()
         self._streams: dict[Listener, Feed] = {}
-        # How many public streams each address has open.
-        self._addresses: Counter[str | None] = Counter()
+        # How many streams each address has open, signed in or not.
+        self._addresses: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._event_log = event_log
         self._conflator = conflator or Conflator({}, _no_summary)
@@ -108,26 +108,37 @@ class Hub(ListenerManager):  # type: ignore[misc]
     def join(self, feed: Feed, address: str) -> Listener:
         """Register a stream, which receives from now on.
 
-        Raises TooManyRequests above a user's limit, or for a public one above that of its address or of all.
+        Raises TooManyStreams.
         """
-        limit = settings.STREAM_MAX_PUBLIC if feed.user_id is None else settings.STREAM_MAX_PER_USER
-        if sum(other.user_id == feed.user_id for other in self._streams.values()) >= limit:
-            raise TooManyRequests(f"{limit} streams are open already", limit=limit)
-        if feed.user_id is None and self._addresses[address] >= settings.STREAM_MAX_PER_ADDRESS:
-            limit = settings.STREAM_MAX_PER_ADDRESS
-            raise TooManyRequests(f"{limit} streams are open from this address already", limit=limit)
+        self._refuse_too_many(feed, address)
         self._keep_running()
         listener = Listener()
         listener.user_id = feed.user_id
         listener.channels = feed.channels
-        listener.address = address if feed.user_id is None else None
-        self._addresses[listener.address] += 1
+        listener.address = address
+        self._addresses[address] += 1
         listener.assign_loop()
         self._streams[listener] = feed
         self.add_listener(listener)
         self._presence.changed()
         STREAM_CONNECTIONS.labels(stream_kind(feed)).inc()
         return listener
+
+    def _refuse_too_many(self, feed: Feed, address: str) -> None:
+        """Those who are signed in have streams that nobody else can take. Raises TooManyStreams."""
+        public = sum(other.user_id is None for other in self._streams.values())
+        if feed.user_id is None:
+            counts = {"public": (public, settings.STREAM_MAX_PUBLIC)}
+        else:
+            own = sum(other.user_id == feed.user_id for other in self._streams.values())
+            counts = {
+                "user": (own, settings.STREAM_MAX_PER_USER),
+                "private": (len(self._streams) - public, settings.STREAM_MAX_PRIVATE),
+            }
+        counts["address"] = self._addresses[address], settings.STREAM_MAX_PER_ADDRESS
+        for scope, (count, limit) in counts.items():
+            if count >= limit:
+                raise TooManyStreams(f"{limit} streams are open already ({scope})", limit=limit, scope=scope)
 
     async def settled(self) -> None:
         """Wait until this process is subscribed to Redis, or knows that it cannot be."""

@@ -81,7 +81,7 @@ class Socket:
         return self._channels.keys()
 
     async def follow(self, name: str, feed: Feed, types: Collection[str] | None) -> None:
-        """Follow a channel, whose messages come after the answer. Raises TooManyRequests."""
+        """Follow a channel, whose messages come after the answer. Raises TooManyStreams."""
         listener = self._hub.join(feed, self.request.address)
         stream = OpenStream(self._hub, feed, listener, seconds=float("inf"))
         channel = self._channels[name] = _Channel(name, stream, [], types)

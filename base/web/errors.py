@@ -12,11 +12,13 @@ ExchangeError
 +-- AccountBlocked .............................. 403  by the kill switch, or deactivated
 +-- NotFound .................................... 404  (users, orders, markets, assets; another's looks the same)
 +-- MethodNotAllowed, NotAcceptable ............. 405, 406
++-- RequestTimeout, LengthRequired .............. 408, 411  a request that does not arrive; one without its length
 +-- Conflict .................................... 409  (names taken, order closed, market not trading or delisted)
 +-- BodyTooLarge, UnsupportedMediaType .......... 413, 415
 +-- UpgradeRequired ............................. 426
 +-- KeyReused ................................... 422  the same key with another body
-+-- TooManyRequests ............................. 429
++-- TooManyRequests ............................. 429  (and streams, and connections)
++-- HeadTooLarge ................................ 431
 +-- MarketBusy .................................. 503  known: nothing was stored
 +-- Unavailable ................................. 503  unknown: repeat with the same key
 """
@@ -133,6 +135,13 @@ class NotAcceptable(ExchangeError):
     status = 406
 
 
+class RequestTimeout(ExchangeError):
+    """The request did not arrive as a whole in its time."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+
+
 class Conflict(ExchangeError):
     code = "CONFLICT"
     status = 409
@@ -176,6 +185,11 @@ class AccountDeactivated(Conflict):
     code = "ACCOUNT_DEACTIVATED"
 
 
+class LengthRequired(ExchangeError):
+    code = "LENGTH_REQUIRED"
+    status = 411
+
+
 class BodyTooLarge(ExchangeError):
     code = "BODY_TOO_LARGE"
     status = 413
@@ -209,6 +223,23 @@ class TooManyRequests(ExchangeError):
     code = "TOO_MANY_REQUESTS"
     status = 429
     retry_after_seconds = 1
+
+
+class TooManyStreams(TooManyRequests):
+    """As many streams, or channels of WebSockets, are open as may be; `scope` names of whom."""
+
+    code = "TOO_MANY_STREAMS"
+
+
+class TooManyConnections(TooManyRequests):
+    """As many connections, or WebSockets, are open as may be; `scope` names of whom."""
+
+    code = "TOO_MANY_CONNECTIONS"
+
+
+class HeadTooLarge(ExchangeError):
+    code = "HEAD_TOO_LARGE"
+    status = 431
 
 
 class MarketBusy(ExchangeError):

@@ -2,23 +2,21 @@
 
 import http.client
 import json
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.live import wait_for
-from tools.rig.process import die_with_parent
+from tools.rig.packages import UnavailableError
+from tools.rig.process import HOST
+from tools.rig.proxy import proxy as deployed
 from tools.rig.servers import free_port
 
-CONF = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "nginx.conf"
 STREAMS = ("/api/v1/stream/order-status", "/api/v1/stream/market/BTC-USD")
 # What a client must not see, however it is spelled.
 HIDDEN = ("/metrics", "/metrics/", "//metrics", "/%6Detrics", "/api/../metrics", "/metrics?x=1")
@@ -93,35 +91,15 @@ def stream() -> Iterator[EchoServer]:
 @pytest.fixture
 def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer) -> Iterator[str]:
     """The file that is deployed, with other addresses and another folder."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if not nginx:
-        pytest.skip("no nginx on this machine")
-    port, conf = free_port(), tmp_path / "nginx.conf"
-    changes = {"http://web:8000": web.url, "http://stream:8001": stream.url, "listen 8080": f"listen 127.0.0.1:{port}"}
-    changes |= {"/tmp/": f"{tmp_path}/", "/dev/stdout": f"{tmp_path}/access.log"}
-    text = CONF.read_text()
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    conf.write_text(text)
-    command = [nginx, "-c", str(conf), "-g", "daemon off;"]
-    assert subprocess.run([nginx, "-t", "-c", str(conf)], capture_output=True, check=False).returncode == 0
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(command, stderr=log, preexec_fn=die_with_parent) as process,  # noqa: PLW1509
-    ):
-        url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: answers(f"{url}/nginx-alive"), bool)
-        yield url
-        process.terminate()
-        process.wait(10)
-
-
-def answers(url: str) -> bool:
+    port = free_port()
+    # Two requests a second in place of two hundred, and fewer in a burst: what is more is seen at once.
+    changes = {"rate=200r/s": "rate=2r/s", "burst=400": "burst=30", "connections 300": "connections 3"}
     try:
-        return httpx.get(url).status_code == 204
-    except httpx.TransportError:
-        return False
+        nginx = deployed(tmp_path, port, web.url, stream.url, changes)
+    except UnavailableError as reason:
+        pytest.skip(f"no nginx can be had here: {reason}")
+    with nginx.start():
+        yield f"http://{HOST}:{port}"
 
 
 def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: EchoServer) -> None:
@@ -186,3 +164,24 @@ def test_nobody_behind_it_is_a_riddle_and_not_a_failure(proxy: str, web: EchoSer
     assert time.monotonic() - began < 5
     assert (answer.status_code, answer.json()["error"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
     assert answer.json()["timestamp"].endswith(".000000Z")
+
+
+def test_a_flood_of_one_address_ends_at_the_door(proxy: str, stream: EchoServer) -> None:
+    with httpx.Client() as http:
+        answers = [http.get(f"{proxy}/api/v1/time") for _ in range(50)]
+    refused = answers[-1]
+    assert (refused.status_code, refused.json()["error"], refused.headers["Retry-After"]) == (
+        429,
+        "TOO_MANY_REQUESTS",
+        "1",
+    )
+    assert 30 <= sum(answer.status_code == 200 for answer in answers) < 40
+
+
+def test_an_address_has_so_many_connections(proxy: str, stream: EchoServer) -> None:
+    with ExitStack() as stack:
+        statuses = [
+            stack.enter_context(httpx.stream("GET", proxy + STREAMS[1], timeout=5)).status_code for _ in range(4)
+        ]
+        assert statuses == [200, 200, 200, 429]
+        stream.go_on.set()

@@ -88,6 +88,25 @@ def redis_binary() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Proxy:
+    """An nginx that can be run, and the file in which it finds the types of what it serves."""
+
+    origin: str
+    command: tuple[str, ...]
+    mime_types: Path
+
+
+def nginx() -> Proxy:
+    found, types = _which("nginx"), Path("/etc/nginx/mime.types")
+    if found and types.exists():
+        return Proxy("on the PATH", (found,), types)
+    release = this_release()
+    root = unpack("nginx", release, release.own_suites, ["nginx-light" if release.name == "ubuntu" else "nginx"])
+    origin = f"from packages of {release.name} {release.codename}"
+    return Proxy(origin, (*_loader(root), str(root / "usr/sbin/nginx")), root / "etc/nginx/mime.types")
+
+
 def _folders(root: Path) -> tuple[str, ...]:
     usr = root / "usr"
     return (f"--basedir={usr}", f"--lc-messages-dir={usr}/share/mysql", f"--plugin-dir={usr}/lib/mysql/plugin")

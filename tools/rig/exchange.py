@@ -23,6 +23,8 @@ from tools.rig.trader import PASSWORD, Trader
 
 # A frame is no longer than a body of REST, and is not packed, because that would cost a buffer for each client.
 SOCKETS = ("--ws-max-size", "65536", "--ws-per-message-deflate", "false")
+# A request must arrive, and what is answered must be taken, within a time.
+PUNCTUAL = ("--http", "base.servers.uvicorn_protocol:Punctual")
 # Quietly: without the banner. LOG_LEVEL decides what is logged.
 CELERY = ("celery", "--quiet", "-A", "exchange")
 
@@ -43,14 +45,14 @@ class Program:
 
 def web(port: int, name: str = "web") -> Program:
     """REST and the streams in one process, as it serves without a proxy."""
-    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers", *SOCKETS)
+    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers", *SOCKETS, *PUNCTUAL)
     uvicorn = ("uvicorn", "exchange.asgi:application", *options, "--timeout-graceful-shutdown", "3")
     return Program(name, uvicorn, 8, lambda _: answers(port))
 
 
 def rest(port: int) -> Program:
     """REST alone, as it serves behind a proxy."""
-    gunicorn = ("gunicorn", "exchange.wsgi", "--workers", "2", "--threads", "4", "--bind", f"{HOST}:{port}")
+    gunicorn = ("gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", f"{HOST}:{port}", "exchange.wsgi")
     return Program("web", gunicorn, 15, lambda _: answers(port))
 
 

@@ -31,6 +31,7 @@ _ALWAYS: tuple[Refused, ...] = (
 )
 _BODY: tuple[Refused, ...] = (
     *(errors.MalformedBody, errors.BodyTooLarge, errors.UnsupportedMediaType),
+    *(errors.RequestTimeout, errors.LengthRequired),
     *("FIELD_REQUIRED", "FIELD_UNKNOWN"),
 )
 _REPLAYED: Schema = {

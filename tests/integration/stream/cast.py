@@ -21,6 +21,7 @@ from orders.feed import OrderEventLog, open_order_feed, publish_updates
 from orders.models import Order, OrderEvent
 from orders.representation import from_rows
 from tests.integration.stream.client import StreamClient
+from tools.rig.exchange import PUNCTUAL
 from tools.rig.servers import free_port
 
 
@@ -98,8 +99,13 @@ class Cast:
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
     port = free_port()
+    _, protocol = PUNCTUAL
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, proxy_headers=False
+        *(app, "127.0.0.1", port),
+        http=protocol,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="server")

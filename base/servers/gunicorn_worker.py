@@ -1,0 +1,190 @@
+"""gunicorn's threads, which are given whole requests.
+
+gunicorn's own worker gives a connection to a thread with its first byte, and the thread waits for the rest: as many
+half-sent requests as there are threads stop everything. Here the worker's loop receives head and body, within
+`REQUEST_SECONDS`, and the thread reads them from memory.
+"""
+
+import contextlib
+import errno
+import socket
+import struct
+import time
+from collections.abc import Callable
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from django.conf import settings
+from gunicorn.errors import ConfigError
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from base.servers.arrival import Arrival
+from base.servers.connections import Connections, plain_answer
+from base.web.errors import ExchangeError, RequestTimeout
+
+RECEIVE_BYTES = 65_536
+# A client that takes nothing for so long is cut off. Nothing is received in a thread, unless a reading here was wrong.
+SOCKET_SECONDS = 10
+# A closed connection is read from so long, so that its client receives the last answer and not a reset.
+LINGER_SECONDS = 2.0
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+NOTHING_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """gunicorn's, which is closed by the worker's loop: gunicorn's own way would halt that loop for two seconds."""
+
+    def __init__(self, closing: Callable[["Connection"], None], *where: Any) -> None:
+        super().__init__(*where)
+        self._closing = closing
+
+    def close(self, graceful: bool = False) -> None:
+        self._closing(self)
+
+
+class WholeRequests(ThreadWorker):  # type: ignore[misc]
+    """Everything here runs in the worker's main thread."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # In the order in which their time is over.
+        self._arriving: dict[Connection, tuple[Arrival, float]] = {}
+        self._lingering: dict[Connection, float] = {}
+        self._connections = Connections()
+        self._addresses: dict[Connection, str] = {}
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        super().check_config(cfg, log)
+        if cfg.is_ssl:
+            raise ConfigError("this worker speaks no TLS: the proxy does")
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            client, where = listener.accept()
+        except OSError as error:
+            if error.errno not in NOTHING_THERE:
+                raise
+            return
+        client.setblocking(False)
+        connection = Connection(self._close, self.cfg, client, where, listener.getsockname())
+        try:
+            self._addresses[connection] = self._connections.enter(where[0] if isinstance(where, tuple) else "")
+        except ExchangeError as refusal:
+            _say(client, plain_answer(refusal))
+            client.close()
+            return
+        self.nr_conns += 1
+        _bound(client)
+        self.enqueue_req(connection)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """The next request of the connection: what has come of it already, then what its client sends."""
+        conn.sock.setblocking(False)
+        self._arriving[conn] = (
+            Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+            time.monotonic() + settings.REQUEST_SECONDS,
+        )
+        self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
+        if conn.parser is not None and (read_ahead := conn.parser.unreader.take_buffered()):
+            self._receive(conn, read_ahead)
+        else:
+            self._on_readable(conn, conn.sock)
+
+    def murder_pending(self) -> None:
+        """gunicorn calls this at least once a second: whose time is over is closed."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, (arrival, ends_at) in [*self._arriving.items()]:
+            if self.alive and ends_at > now:
+                break
+            if ends_at <= now and arrival.is_begun:
+                seconds = settings.REQUEST_SECONDS
+                self._refuse(conn, RequestTimeout(f"a request must have arrived within {seconds} s"))
+            elif ends_at <= now or not arrival.is_begun:
+                self._end(conn)
+        for conn, ends_at in [*self._lingering.items()]:
+            if ends_at > now:
+                break
+            self._gone(conn)
+
+    def _on_readable(self, conn: Connection, _: Any) -> None:
+        try:
+            data = conn.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._receive(conn, data)
+        else:
+            self._end(conn)
+
+    def _receive(self, conn: Connection, data: bytes) -> None:
+        arrival, _ = self._arriving[conn]
+        try:
+            arrival.receive(data)
+        except ExchangeError as refusal:
+            self._refuse(conn, refusal)
+            return
+        if arrival.is_whole:
+            self._leave_the_loop(conn)
+            conn.init()
+            conn.parser.unreader.unread(bytes(arrival.data))
+            super().enqueue_req(conn)
+        elif arrival.wants_continue:
+            arrival.wants_continue = False
+            _say(conn.sock, GO_ON)
+
+    def _refuse(self, conn: Connection, refusal: ExchangeError) -> None:
+        _say(conn.sock, plain_answer(refusal))
+        self._end(conn)
+
+    def _end(self, conn: Connection) -> None:
+        self._leave_the_loop(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _leave_the_loop(self, conn: Connection) -> None:
+        del self._arriving[conn]
+        self.poller.unregister(conn.sock)
+
+    def _close(self, conn: Connection) -> None:
+        """Say that nothing more comes, and read what the client still sends, because a reset would take its answer."""
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_lingering, conn))
+        except (OSError, ValueError, KeyError):
+            self._gone(conn)
+        else:
+            self._lingering[conn] = time.monotonic() + LINGER_SECONDS
+
+    def _on_lingering(self, conn: Connection, _: Any) -> None:
+        try:
+            if conn.sock.recv(RECEIVE_BYTES):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._gone(conn)
+
+    def _gone(self, conn: Connection) -> None:
+        if self._lingering.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+        self._connections.leave(self._addresses.pop(conn, ""))
+        conn.sock.close()
+
+
+def _bound(client: socket.socket) -> None:
+    """A time for whatever a thread does with the connection; gunicorn switches Python's own off."""
+    for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+        client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_SECONDS, 0))
+
+
+def _say(client: socket.socket, text: bytes) -> None:
+    """What fits: who does not even take this is not waited for."""
+    with contextlib.suppress(OSError):
+        client.send(text)
