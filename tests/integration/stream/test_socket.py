@@ -229,11 +229,19 @@ def test_one_address_and_one_user_have_not_every_connection(world: World, port: 
             with pytest.raises(InvalidStatus) as refused, socket(port):
                 pass
             assert refused.value.response.status_code == 429
-            assert json.loads(refused.value.response.body)["data"] == {"limit": 3}
-            assert second.sign_in(world.alice.user)["error"] == "TOO_MANY_REQUESTS"
+            assert json.loads(refused.value.response.body)["data"] == {"limit": 3, "scope": "address"}
+            assert second.sign_in(world.alice.user)["error"] == "TOO_MANY_CONNECTIONS"
             assert alice.follow(f"depth:{world.symbol}")["code"] == 200
-            assert second.follow(f"depth:{world.symbol}")["error"] == "TOO_MANY_REQUESTS"
+            assert second.follow(f"depth:{world.symbol}")["error"] == "TOO_MANY_STREAMS"
         assert until_true(lambda: can_sign_in(world, port))
+
+
+def test_all_sockets_together_are_limited(world: World, port: int) -> None:
+    with override_settings(SOCKET_MAX=1), socket(port):
+        with pytest.raises(InvalidStatus) as refused, socket(port):
+            pass
+        body = json.loads(refused.value.response.body)
+        assert (body["error"], body["data"]) == ("TOO_MANY_CONNECTIONS", {"limit": 1, "scope": "all"})
 
 
 def can_sign_in(world: World, port: int) -> bool:

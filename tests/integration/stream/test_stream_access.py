@@ -174,11 +174,28 @@ def test_of_two_that_bring_one_ticket_one_gets_in(cast: Cast, port: int) -> None
             client.close()
 
 
+@pytest.mark.parametrize(
+    ("limits", "scope"),
+    [({"STREAM_MAX_PER_ADDRESS": 2}, "address"), ({"STREAM_MAX_PRIVATE": 2}, "private")],
+    ids=["of an address", "in all"],
+)
+def test_many_accounts_have_not_every_stream(cast: Cast, port: int, limits: dict[str, int], scope: str) -> None:
+    """Signed in or not: an attacker has as many accounts as it likes."""
+    with (
+        override_settings(**limits),
+        opened(port, cast.alice),
+        opened(port, cast.bob),
+        connect(port, cast.alice) as client,
+    ):
+        assert client.status == 429
+        assert client.body()["data"] == {"limit": 2, "scope": scope}
+
+
 def test_one_user_has_not_every_connection(cast: Cast, port: int) -> None:
     with override_settings(STREAM_MAX_PER_USER=3):
         clients = [opened(port, cast.alice) for _ in range(3)]
         with connect(port, cast.alice) as client:
-            assert (client.status, client.body()["error"]) == (429, "TOO_MANY_REQUESTS")
+            assert (client.status, client.body()["error"]) == (429, "TOO_MANY_STREAMS")
         with opened(port, cast.bob):
             pass
         clients.pop().close()

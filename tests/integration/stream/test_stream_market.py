@@ -346,7 +346,7 @@ def test_only_get(world: World, port: int) -> None:
 def test_no_more_than_so_many(world: World, port: int) -> None:
     with override_settings(STREAM_MAX_PUBLIC=2), follow(port), follow(port) as second:
         with StreamClient(port, PATH) as client:
-            assert (client.status, client.body()["error"]) == (429, "TOO_MANY_REQUESTS")
+            assert (client.status, client.body()["error"]) == (429, "TOO_MANY_STREAMS")
             assert client.headers["retry-after"]
         second.close()
         assert until_true(lambda: _opens(port))
