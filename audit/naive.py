@@ -146,9 +146,11 @@ class NaiveExchange:
             elif order in self.resting:
                 self._close(order, "CANCELLED", "USER_CANCELLED")
 
-    def is_out_of_band(self, order: NaiveOrder) -> bool:
-        """Whether POST /orders refuses the price as it is too far from the reference price, on the aggressive side."""
-        return order.price is not None and not self._is_within(order, order.price, self._reference())
+    def is_refused(self, order: NaiveOrder) -> bool:
+        """Whether POST /orders refuses a price out of the band, or a MARKET BUY of who has nothing available."""
+        if order.price is None:
+            return order.is_buy and not self.available[order.user, QUOTE]
+        return not self._is_within(order, order.price, self._reference())
 
     def open_orders(self) -> list[NaiveOrder]:
         return [order for order in self.orders.values() if order.active]

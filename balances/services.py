@@ -61,17 +61,6 @@ def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
     balances_changed(user_id for user_id, _ in amounts)
 
 
-def lock_available(keys: Iterable[Account]) -> dict[Account, Decimal]:
-    """The available funds of those balances that exist, locked in (user, currency) order."""
-    wanted = set(keys)
-    if not wanted:
-        return {}
-    users, currencies = {user_id for user_id, _ in wanted}, {currency for _, currency in wanted}
-    rows = Balance.objects.filter(user_id__in=users, currency_id__in=currencies)
-    existing = wanted & set(rows.values_list("user_id", "currency_id"))
-    return {key: to_decimal(balance.available) for key, balance in lock_balances(existing).items()}
-
-
 def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
     """The error of an order that would reserve more than is available."""
     return InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))

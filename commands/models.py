@@ -20,7 +20,11 @@ class Command(models.Model):
 
     class Meta:
         db_table = "commands"
-        indexes = [Index(fields=["market", "id"], name="command_inbox")]
+        indexes = [
+            Index(fields=["market", "id"], name="command_inbox"),
+            # Whether an order has a cancel waiting, however much else waits.
+            Index(fields=["order_id"], name="command_order"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.order_id or self.market_id}"

@@ -21,7 +21,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from base.storage.breakers import Breaker, ServerAway, breaker_of
-from base.storage.bulk import dialect, execute, write_inserts
+from base.storage.bulk import batched, dialect, execute, write_inserts
 from base.storage.redis import TIMEOUT_SECONDS
 from base.web.errors import MarketBusy
 from commands.models import Command
@@ -37,6 +37,7 @@ DEAD_LETTER_QUEUE = "orders.dlq"
 BELL_SECONDS = 1
 BELL_EXPIRES_SECONDS = 30
 STALE_AFTER = timedelta(seconds=1)
+CANCELS_PER_QUERY = 500
 
 
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
@@ -51,13 +52,19 @@ def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
         ring(symbol)
 
 
-def submit_cancels(symbol: str, order_ids: list[int]) -> None:
-    """Store a cancel for each of a market's orders that has none waiting, with one bell."""
-    waiting = Command.objects.filter(kind=CommandKind.CANCEL, market_id=symbol)
-    asked = set(waiting.filter(order_id__in=order_ids).values_list("order_id", flat=True))
-    submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in order_ids if order_id not in asked])
-    # Though all of them wait already: their bell may have been lost.
-    if asked.issuperset(order_ids):
+def submit_cancels(symbol: str, order_ids: Sequence[int]) -> None:
+    """Store a cancel for each of a market's orders that has none waiting, with one bell.
+
+    By the orders' ids alone: what waits besides costs nothing, however much it is.
+    """
+    is_rung = False
+    for some in batched(order_ids, CANCELS_PER_QUERY):
+        waiting = Command.objects.filter(order_id__in=some, kind=CommandKind.CANCEL)
+        asked = set(waiting.values_list("order_id", flat=True))
+        submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in some if order_id not in asked])
+        is_rung |= not asked.issuperset(some)
+    if not is_rung:
+        # All of them wait already, but their bell may have been lost.
         ring(symbol)
 
 
@@ -162,21 +169,28 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The waiting commands of a market: how many, counted no further than one above the limit, and since when."""
+    """What waits in a market: how many commands, how many new orders among them, and since when.
+
+    Each is counted no further than one above the limit.
+    """
 
     waiting: int
+    orders: int
     oldest: datetime | None
 
 
 def refuse_when_busy(symbol: str) -> None:
-    """Raises MarketBusy where too much waits, or something for too long."""
+    """Raises MarketBusy where too many orders wait, or something for too long.
+
+    Cancels are not counted: whoever has many orders open would else keep everybody out by cancelling them.
+    """
     backlog = find_backlog(symbol)
     limit = settings.INTAKE_MAX_WAITING
-    if backlog.waiting > limit:
+    if backlog.orders > limit:
         raise MarketBusy(
-            f"more than {limit} commands of {symbol} wait: nothing was stored, try again later",
+            f"more than {limit} orders of {symbol} wait: nothing was stored, try again later",
             symbol=symbol,
-            waiting=backlog.waiting,
+            waiting=backlog.orders,
             maxWaiting=limit,
         )
     age, max_age = _age_seconds(backlog), settings.INTAKE_MAX_AGE_SECONDS
@@ -191,12 +205,16 @@ def refuse_when_busy(symbol: str) -> None:
 
 @cached(TTLCache[Any, Backlog](REMEMBERED, REMEMBERED_SECONDS), lock=threading.Lock())
 def find_backlog(symbol: str) -> Backlog:
-    """What waited within the last half second: the first command and, if there is one, how many follow."""
+    """What waited within the last half second."""
     inbox = Command.objects.filter(market_id=symbol).order_by("id")
     oldest = inbox.values_list("created_at", flat=True).first()
     if oldest is None:
-        return Backlog(0, None)
-    return Backlog(inbox.values("id")[: settings.INTAKE_MAX_WAITING + 1].count(), oldest)
+        return Backlog(0, 0, None)
+    most = settings.INTAKE_MAX_WAITING + 1
+    waiting = inbox.values("id")[:most].count()
+    # The kinds are looked at only where it matters, because the index does not hold them.
+    orders = waiting if waiting < most else inbox.filter(kind=CommandKind.NEW).values("id")[:most].count()
+    return Backlog(waiting, orders, oldest)
 
 
 def _age_seconds(backlog: Backlog) -> float:

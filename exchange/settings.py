@@ -215,8 +215,10 @@ if any(pause < 0 for pause in ENGINE_RETRY_MS):
     raise ImproperlyConfigured(f"ENGINE_RETRY_MS is {ENGINE_RETRY_MS}, no pause may be negative")
 # A market in which so many orders fail one after the other is halted.
 ENGINE_HALT_AFTER_FAILURES = between("ENGINE_HALT_AFTER_FAILURES", 5, 1)
-# A market whose waiting commands are more than this, or older, takes no new orders for the moment.
+# A market in which more orders wait, or a command for longer, takes no new orders for the moment.
 INTAKE_MAX_WAITING = between("INTAKE_MAX_WAITING", 20_000, 1)
+# How many of the orders that wait there may be one user's.
+INTAKE_MAX_WAITING_PER_USER = between("INTAKE_MAX_WAITING_PER_USER", 2_000, 1)
 INTAKE_MAX_AGE_SECONDS = between("INTAKE_MAX_AGE_SECONDS", 30.0, 0.1)
 
 # Users and tokens.

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -74,8 +74,12 @@ class Prepared:
     def _send(self, token: str) -> None:
         symbol, now = self.batch.rules.symbol, self.settlement.now
         writes = [] if self.depth is None else [depth_cache.write_after_commit(symbol, self.depth, token)]
-        updates = [from_engine(symbol, event, now) for event in self.batch.events]
-        entries = feed.entries_of(self.batch, updates, now) if settings.FEED else {}
+        # Made one by one as they are written, so not at all while Redis is away; the feed needs all of them at once.
+        updates: Iterable[Message] = (from_engine(symbol, event, now) for event in self.batch.events)
+        entries = {}
+        if settings.FEED:
+            updates = list(updates)
+            entries = feed.entries_of(self.batch, updates, now)
         publish_updates(updates, ahead=self.public, writes=[*writes, *feed.writes_of(symbol, entries)])
         if entries and not settings.IS_REDIS_BROKER:
             publish_amqp(settings.BROKER_URL, feed.amqp_messages(symbol, entries))

@@ -1,10 +1,10 @@
 """Place orders, one or many, in one transaction: each is accepted or refused as if they came one after the other.
 
 The transaction changes the balances last, so that their rows are locked for a short time, because the worker may wait
-for them. It reads nothing first: the insert fails on a client order id that is stored already and for a user whose
-orders must be looked at (`exposure`), and the guarded updates of a balance and of the number of open orders fail where
-these do not suffice. Then the transaction is done again, and reads the stored orders of these keys or locks the users'
-rows, the balances and the numbers first.
+for them. It reads nothing first, except what a MARKET BUY by quantity may spend: the insert fails on a client order id
+that is stored already and for a user whose orders must be looked at (`exposure`), and the guarded updates of a balance
+and of the number of open orders fail where these do not suffice. Then the transaction is done again, and reads the
+stored orders of these keys or locks the users' rows, the balances and the numbers first.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,8 @@ from functools import cache, partial
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from balances.services import freeze_all, insufficient_funds, lock_available
+from balances.available import lock_available, no_funds, require_more
+from balances.services import freeze_all, insufficient_funds
 from base.storage.bulk import CheckFailed, GuardFailed
 from base.storage.outages import again_on_deadlock
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
@@ -67,6 +68,11 @@ class Draft:
         return self.order.user_id, self.order.client_order_id
 
     @property
+    def spends_available(self) -> bool:
+        """Whether it reserves nothing, and will spend what is available when it is matched."""
+        return not self.order.frozen
+
+    @property
     def place(self) -> open_orders.Key:
         """Where its user's open orders are counted."""
         return self.order.market_id, self.order.user_id
@@ -102,9 +108,10 @@ _Decision = Draft | _Repeat | ExchangeError
 def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "") -> Accepted:
     """Store an order with its reserved funds and its command, and ring its market.
 
-    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, InvalidField, ValidationFailed, InsufficientFunds,
-    TooManyOpenOrders, AccountBlocked, LimitExceeded; nothing is stored then. A repeat has its first answer, whatever is
-    refused now, because the rules may have changed since. Raises Unavailable where the outcome is unknown.
+    Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, TooManyWaiting, InvalidField, ValidationFailed,
+    InsufficientFunds, TooManyOpenOrders, AccountBlocked, LimitExceeded; nothing is stored then. A repeat has its first
+    answer, whatever is refused now, because the rules may have changed since. Raises Unavailable where the outcome is
+    unknown.
     """
     [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
     if isinstance(result, ExchangeError):
@@ -138,7 +145,7 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
         try:
             with transaction.atomic():
                 decisions = _decide(drafts, checks_limits, known)
-                _store([each for each in decisions if isinstance(each, Draft)], checks_users=not checks_limits)
+                _store([each for each in decisions if isinstance(each, Draft)], decided=checks_limits)
         except (CheckFailed, GuardFailed):
             checks_limits = True
         except IntegrityError:
@@ -155,7 +162,7 @@ def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     market, terms, refusal = request.market, request.terms, None
     order = draft_order(request.user_id, market, terms, now, request.correlation_id)
     try:
-        refuse_by_market(market, terms, reference)
+        refuse_by_market(request.user_id, market, terms, reference)
         order.frozen = reserved(terms)
     except ExchangeError as error:
         refusal = error
@@ -209,19 +216,20 @@ def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
         return refusal
     if opened >= (most := draft.market.max_open_orders):
         return open_orders.too_many(order.market_id, opened, most)
-    if order.frozen:
-        rest = limits.funds.get(draft.account, Decimal(0)) - order.frozen
-        if rest < 0:
-            return insufficient_funds(draft.account[1], order.frozen)
-        limits.funds[draft.account] = rest
+    available = limits.funds.get(draft.account, Decimal(0))
+    if draft.spends_available and not available:
+        return no_funds(draft.account[1])
+    if order.frozen > available:
+        return insufficient_funds(draft.account[1], order.frozen)
+    limits.funds[draft.account] = available - order.frozen
     limits.opened[draft.place] = opened + 1
     exposure.take(order, draft.market)
     return None
 
 
 def _accounts(drafts: _Drafts) -> set[Account]:
-    """The balances that the drafts reserve."""
-    return {each.account for each in drafts if isinstance(each, Draft) and not each.refusal and each.order.frozen}
+    """The balances that the drafts reserve or spend."""
+    return {each.account for each in drafts if isinstance(each, Draft) and not each.refusal}
 
 
 def _is_refused_with_a_key(draft: Draft | ExchangeError, decision: _Decision) -> bool:
@@ -236,20 +244,23 @@ def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
     return {key: order for order in stored if (key := (order.user_id, order.client_order_id)) in keys}
 
 
-def _store(drafts: Sequence[Draft], *, checks_users: bool) -> None:
+def _store(drafts: Sequence[Draft], *, decided: bool) -> None:
     """Orders, then commands, then balances and the numbers of open orders.
 
-    Raises IntegrityError, CheckFailed and GuardFailed.
+    `decided`: the users and the funds were looked at, and are locked. Raises IntegrityError, CheckFailed and
+    GuardFailed.
     """
     if not drafts:
         return
-    insert_orders([draft.order for draft in drafts], checks_users=checks_users)
-    order_ids.issued([draft.order.id for draft in drafts])
-    submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:
-        if draft.order.frozen:
+        if not draft.spends_available:
             amounts[draft.account] += draft.order.frozen
+    if not decided:
+        require_more({each.account: amounts.get(each.account, Decimal(0)) for each in drafts if each.spends_available})
+    insert_orders([draft.order for draft in drafts], checks_users=not decided)
+    order_ids.issued([draft.order.id for draft in drafts])
+    submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
     freeze_all(amounts)
     open_orders.count_opened(*_opened(drafts))
 

@@ -21,6 +21,7 @@ from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
 from orders.market_rules import Reference, market_errors, reference_errors
 from orders.models import Order
+from orders.share import refuse_beyond_share
 
 BATCH_LIMIT = 100
 
@@ -96,17 +97,18 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
     )
 
 
-def refuse_by_market(market: Market, terms: OrderTerms, reference: Reference) -> None:
+def refuse_by_market(user_id: int, market: Market, terms: OrderTerms, reference: Reference) -> None:
     """Check the market's rules. `reference` reads the reference price of a market, where a rule asks for it.
 
-    Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy.
+    Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy, TooManyWaiting.
     """
     if market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
     amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
     refuse(market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference))
-    # Last, because MarketBusy asks the client to send the order again, and one that breaks a rule would be refused.
+    # Last, because these ask the client to send the order again, and one that breaks a rule would be refused.
     refuse_when_busy(market.symbol)
+    refuse_beyond_share(user_id, market.symbol)
 
 
 def repeat(earlier: Order, draft: Order) -> Accepted:

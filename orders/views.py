@@ -1,5 +1,7 @@
 """Orders over REST."""
 
+import math
+
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,11 +23,13 @@ from base.web.errors import (
     OrderNotFound,
     PermissionRequired,
     TooManyOpenOrders,
+    TooManyWaiting,
     UserNotFound,
 )
 from base.web.exports import Export
 from base.web.forms import printable
 from base.web.lists import answer_page, by_index, in_window
+from base.web.middleware import weigh
 from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, WINDOW
 from markets.models import Market
@@ -51,10 +55,12 @@ from orders.representation import (
     represent_order,
     represent_result,
 )
-from orders.terms import BatchForm, OrderForm, OrderTerms, read_batch, read_order
+from orders.terms import BATCH_LIMIT, BatchForm, OrderForm, OrderTerms, read_batch, read_order
 from users.acts import actor_of
 
 TAG, STREAMS = "orders", "streams"
+# So many orders of a batch cost as much as a request.
+ORDERS_PER_REQUEST = 10
 _LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
 _BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
@@ -78,7 +84,7 @@ class OrdersView(APIView):
             "PRICE_OUT_OF_BAND",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
-            *(MarketNotTrading, ClientOrderIdReused, MarketBusy, AccountBlocked, LimitExceeded),
+            *(MarketNotTrading, ClientOrderIdReused, MarketBusy, TooManyWaiting, AccountBlocked, LimitExceeded),
         ),
     )
     def post(self, request: Request) -> Response:
@@ -134,13 +140,15 @@ class BatchView(APIView):
         *(TAG, "placeOrders", "Place up to 100 orders", answers.PlacedOrders),
         text=(
             "Each is accepted or refused on its own, with its own code, also where its form is broken. The answer is"
-            " 202 even if all are refused."
+            " 202 even if all are refused. Under the rate limit it costs a tenth of a request for each order, rounded"
+            " up."
         ),
         status=202,
         body=BatchForm,
         examples={"two orders": {"orders": [_LIMIT, _BY_BUDGET]}},
     )
     def post(self, request: Request) -> Response:
+        _weigh_batch(request)
         asked = [_asked(request, each) for each in read_batch(body(request))]
         results = place_orders(asked)
         log.orders_placed(results)
@@ -226,6 +234,13 @@ def _cancel_all(request: Request, symbol: str | None) -> int:
         return services.cancel_orders(owner_id, symbol)
     permitted(request, CANCEL_PERMISSION)
     return cancel_for(owner_id, actor_of(request), symbol)
+
+
+def _weigh_batch(request: Request) -> None:
+    """Before the orders are read, because to read a hundred costs as much as ten requests. Raises TooManyRequests."""
+    sent = body(request).get("orders")
+    if isinstance(sent, list) and len(sent) <= BATCH_LIMIT:
+        weigh(request, math.ceil(len(sent) / ORDERS_PER_REQUEST))
 
 
 def _asked(

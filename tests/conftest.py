@@ -20,6 +20,7 @@ from markets.marks import main_markets
 from markets.services import asset_code, known_market
 from matching import books
 from orders.ids import order_ids
+from orders.share import count_waiting
 from tests.integration.stream.client import StreamClient
 from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
@@ -70,6 +71,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     main_markets.cache_clear()
     known_account.cache_clear()
     find_backlog.cache_clear()
+    count_waiting.cache_clear()
     order_ids.highest.forget()
     user_ids.highest.forget()
     forget_breakers()

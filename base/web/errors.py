@@ -17,7 +17,7 @@ ExchangeError
 +-- BodyTooLarge, UnsupportedMediaType .......... 413, 415
 +-- UpgradeRequired ............................. 426
 +-- KeyReused ................................... 422  the same key with another body
-+-- TooManyRequests ............................. 429  (and streams, and connections)
++-- TooManyRequests, TooManyWaiting ............. 429  (the first: and streams, and connections)
 +-- HeadTooLarge ................................ 431
 +-- MarketBusy .................................. 503  known: nothing was stored
 +-- Unavailable ................................. 503  unknown: repeat with the same key
@@ -240,6 +240,14 @@ class TooManyConnections(TooManyRequests):
 class HeadTooLarge(ExchangeError):
     code = "HEAD_TOO_LARGE"
     status = 431
+
+
+class TooManyWaiting(ExchangeError):
+    """As many of one user's orders wait for a market's worker as may. Others' are accepted."""
+
+    code = "TOO_MANY_WAITING"
+    status = 429
+    retry_after_seconds = 1
 
 
 class MarketBusy(ExchangeError):

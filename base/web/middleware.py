@@ -10,13 +10,16 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware
+from rest_framework.request import Request
 
 from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
-from base.web.authentication import caller_of, is_known_staff
+from base.web.authentication import Caller, caller_of, is_known_staff
 from base.web.errors import TooManyRequests, error_body
 from base.web.ratelimit.meter import Meter
 
+# Where a request keeps its meter; no header of a client's can have such a name.
+_METER = "exchange.meter"
 # An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
 WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html", "/actuator/", "/v3/")
 
@@ -33,22 +36,40 @@ class RateLimit:
             return self._get_response(request)
         response: HttpResponseBase
         try:
-            caller = caller_of(request)
-            if not (meter.is_emergency and is_known_staff(caller)):
-                meter.count(caller)
+            _count(meter, caller_of(request))
+            request.META[_METER] = meter
             response = self._get_response(request)
         except TooManyRequests as refusal:
             response = _refuse(refusal)
+        if response.status_code == TooManyRequests.status:
+            # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill
+            # the log.
+            response._has_been_logged = True  # type: ignore[attr-defined]
         for name, value in meter.headers.items():
             response[name] = value
         return response
 
 
+def weigh(request: Request, cost: int) -> None:
+    """The request costs so many, or all that a second has. Raises TooManyRequests."""
+    meter: Meter | None = request.META.get(_METER)
+    if meter is not None:
+        meter.weigh(cost)
+
+
+def _count(meter: Meter, caller: Caller | None) -> None:
+    """What staff do in an emergency is not counted, and no cancel of theirs is refused. Raises TooManyRequests."""
+    if meter.is_emergency and is_known_staff(caller):
+        return
+    try:
+        meter.count(caller)
+    except TooManyRequests:
+        if not (meter.is_cancel and is_known_staff(caller)):
+            raise
+
+
 def _refuse(refusal: TooManyRequests) -> JsonResponse:
-    response = JsonResponse(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
-    # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill the log.
-    response._has_been_logged = True  # type: ignore[attr-defined]
-    return response
+    return JsonResponse(error_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
 
 
 def _meter(request: HttpRequest) -> Meter:

@@ -1,19 +1,25 @@
 """A market whose worker does not keep up takes no new orders for the moment, and says so."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from commands import queue
 from commands.models import Command
 from orders.models import Order
+from orders.placing import place_order
+from orders.terms import OrderTerms
 from tests.integration.test_intake import statements
+from tests.integration.test_open_orders import rows_read
 from tests.support.tape import parse
-from tests.support.world import World, stored_rows
+from tests.support.world import World, fund, person, stored_rows
 
 pytestmark = pytest.mark.dialect
+ONE = Decimal(1)
 
 
 @pytest.fixture
@@ -109,10 +115,61 @@ def test_the_inbox_is_looked_at_twice_a_second_at_most(world):
 
 def test_no_more_is_counted_than_matters(world, settings):
     settings.INTAKE_MAX_WAITING = 5
-    for _ in range(5):
+    for _ in range(8):
+        # By what was remembered before the first.
         place(world)
-    rows = [Command(market_id=world.symbol, kind="CANCEL", order_id=1, created_at=timezone.now()) for _ in range(20)]
-    Command.objects.bulk_create(rows)
     queue.find_backlog.cache_clear()
-    assert queue.find_backlog(world.symbol).waiting == 6
-    Command.objects.filter(kind="CANCEL").delete()
+    assert queue.find_backlog(world.symbol).orders == 6
+
+
+def test_cancels_keep_nobody_out(world, settings):
+    """Many accounts with as many open orders as they may have, which all cancel at once: others are still let in."""
+    settings.INTAKE_MAX_WAITING = 20
+    crowd = [person(f"crowd-{number}") for number in range(5)]
+    for who in crowd:
+        fund(who.user, USD="100")
+        for _ in range(10):
+            place_order(who.user.id, world.market, OrderTerms(side="BUY", type="LIMIT", price=ONE, quantity=ONE))
+        world.match()
+    assert [who.call("DELETE", "/orders").body["data"]["cancelled"] for who in crowd] == [10] * 5
+    assert Command.objects.count() == 50
+    queue.find_backlog.cache_clear()
+    assert place(world).status_code == 202
+    backlog = queue.find_backlog(world.symbol)
+    assert (backlog.waiting, backlog.orders) == (21, 0)
+
+
+def test_no_user_takes_more_than_a_share_of_what_may_wait(world, settings):
+    """Where a market lets each user have more open orders than that."""
+    settings.INTAKE_MAX_WAITING_PER_USER = 2
+    fund(world.carol.user, USD="100")
+    for number in range(3):
+        place(world, clientOrderId=f"k-{number}")
+    queue.find_backlog.cache_clear()
+    before = stored_rows()
+    refused = place(world)
+    assert (refused.status_code, refused.body["error"], refused["Retry-After"]) == (429, "TOO_MANY_WAITING", "1")
+    assert refused.body["data"] == {"symbol": world.symbol, "waiting": 3, "maxWaiting": 2}
+    orders = [parse("buy 1 @ 100").body(world.symbol, clientOrderId=key) for key in ("k-1", "k-3")]
+    results = world.alice.call("POST", "/orders/batch", {"orders": orders}).body["data"]["results"]
+    assert [result.get("error") for result in results] == [None, "TOO_MANY_WAITING"]
+    assert stored_rows() == before
+    assert world.place(world.carol, "buy 1 @ 100").status_code == 202, "nobody else is refused"
+
+
+def test_a_cancel_looks_at_no_more_because_more_waits(world):
+    """Whether one waits already is found by the order, and not by a look through the inbox."""
+    if connection.vendor != "mysql":
+        pytest.skip("only MySQL and MariaDB tell how many rows a statement read")
+    order_id = place(world).body["data"]["orderId"]
+    now = timezone.now()
+    Command.objects.bulk_create(
+        Command(market_id=world.symbol, kind="CANCEL", order_id=order_id + number, created_at=now)
+        for number in range(1, 2000)
+    )
+    before = rows_read()
+    for _ in range(2):
+        assert world.alice.call("DELETE", "/orders").status_code == 202
+        assert Command.objects.filter(order_id=order_id).count() == 2
+    assert rows_read() - before < 200
+    Command.objects.exclude(order_id=order_id).delete()

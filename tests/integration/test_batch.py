@@ -127,8 +127,12 @@ def test_ids_that_the_server_gives_by_other_steps(world):
 
 
 def test_funds_that_run_out_in_the_middle(world):
-    answer = send(world, world.alice, "buy 60 @ 100", "buy 41 @ 100", "buy 40 @ 100", "buy 1 @ 1", "buy 1 @ market")
-    assert told(answer) == ["accepted", "INSUFFICIENT_FUNDS", "accepted", "INSUFFICIENT_FUNDS", "accepted"]
+    """A MARKET BUY is refused where nothing is left in its turn, and accepted where something is."""
+    lines = ["buy 60 @ 100", "buy 41 @ 100", "buy 1 @ market", "buy 40 @ 100", "buy 1 @ 1", "buy 1 @ market"]
+    answer = send(world, world.alice, *lines)
+    refused = "INSUFFICIENT_FUNDS"
+    assert told(answer) == ["accepted", refused, "accepted", "accepted", refused, refused]
+    assert answer.body["data"]["results"][-1]["data"] == {"currency": "USD", "available": "0"}
     assert world.alice.holds("USD") == "0 10000"
 
 

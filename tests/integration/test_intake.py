@@ -69,10 +69,10 @@ def test_an_order_is_four_statements(warm, line, more):
     assert seen == ["INSERT orders", "INSERT commands", "UPDATE balances", "UPDATE open_orders"]
 
 
-def test_a_market_buy_by_quantity_touches_no_balance(warm):
+def test_a_market_buy_by_quantity_changes_no_balance(warm):
     with statements() as seen:
         assert warm.place(warm.alice, "buy 1 @ market").status_code == 202
-    assert seen == ["INSERT orders", "INSERT commands", "UPDATE open_orders"]
+    assert seen == ["SELECT balances", "INSERT orders", "INSERT commands", "UPDATE open_orders"]
 
 
 @pytest.mark.parametrize("count", [2, 10, 100])

@@ -103,7 +103,7 @@ class Database:
         )
 
     def place(self, order: NaiveOrder) -> int | None:
-        """The order's id, or None when its funds cannot be frozen, or its price is out of band."""
+        """The order's id, or None when its funds do not suffice, or its price is out of band."""
         # Rates and band are fixed when the order is accepted: change them as an operator would, between two orders.
         self.market.maker_fee_rate, self.market.taker_fee_rate = order.maker_rate, order.taker_rate
         self.market.price_band = order.price_band
@@ -181,7 +181,7 @@ class DatabaseAndTwin:
         order = commands.naive_order(command, self.grain)
         order_id = self.database.place(order)
         order.id = order.id if order_id is None else order_id
-        is_accepted = not self.twin.is_out_of_band(order) and self.twin.place(order)
+        is_accepted = not self.twin.is_refused(order) and self.twin.place(order)
         assert is_accepted == (order_id is not None)
 
     def _cancel(self, command: Cancel | CancelAll | CancelMine) -> None:

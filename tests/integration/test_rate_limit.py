@@ -139,10 +139,40 @@ def test_a_flood_does_not_fill_the_log(world: World, clock: Clock, caplog: pytes
     assert len(caplog.records) == LIMIT, "a line for each that was let in"
 
 
-def test_a_batch_is_one_request(world: World, clock: Clock) -> None:
-    orders = [parse("buy 0.1 @ 100").body(world.symbol) for _ in range(20)]
-    assert told(world.alice.call("POST", "/orders/batch", {"orders": orders})) == "202 3 2"
-    assert Order.objects.count() == 20
+def batch(world: World, number: int, line: str = "buy 0.01 @ 100") -> Any:
+    return world.alice.call("POST", "/orders/batch", {"orders": [parse(line).body(world.symbol)] * number})
+
+
+def test_a_batch_costs_a_tenth_of_a_request_for_each_order(world: World, clock: Clock) -> None:
+    assert told(batch(world, 1)) == "202 3 2"
+    assert told(batch(world, 11)) == "202 3 0", "rounded up"
+    assert told(batch(world, 1)) == "429 3 0"
+    clock.seconds += 1
+    assert told(batch(world, 10)) == "202 3 2"
+    refused = batch(world, 21)
+    assert (told(refused), refused.body["error"]) == ("429 3 2", "TOO_MANY_REQUESTS")
+    assert refused.body["data"] == {"limit": 3, "bucket": "requests", "retryAfterMs": 1000}
+    assert told(batch(world, 20)) == "202 3 0", "what was refused cost nothing"
+    clock.seconds += 1
+    assert told(batch(world, 100)) == "202 3 0", "what costs more than a second has takes all of it"
+    clock.seconds += 1
+    assert told(batch(world, 101)) == "400 3 2"
+    assert Order.objects.count() == 1 + 11 + 10 + 20 + 100
+
+
+def test_a_batch_of_nothing_costs_as_much(world: World, clock: Clock) -> None:
+    assert told(world.alice.call("POST", "/orders/batch", {"orders": [{}] * 21})) == "202 3 0"
+
+
+def test_one_cancel_of_all_orders_a_second_is_let_in_whatever_else_was_sent(world: World, clock: Clock) -> None:
+    ids = [world.place(world.alice, "buy 1 @ 100").body["data"]["orderId"] for _ in range(LIMIT)]
+    assert told(world.place(world.alice, "buy 1 @ 100")) == "429 3 0"
+    cancels = [told(world.alice.call("DELETE", f"/orders/{order_id}")) for order_id in (*ids, ids[0])]
+    assert cancels == ["202 3 2", "202 3 1", "202 3 0", "429 3 0"]
+    assert told(world.alice.call("DELETE", "/orders")) == "202 3 0"
+    assert told(world.alice.call("DELETE", "/orders")) == "429 3 0", "floods of it end too"
+    clock.seconds += 1
+    assert told(world.alice.call("DELETE", f"/orders?symbol={world.symbol}")) == "202 3 2"
 
 
 def test_each_user_is_counted_alone_wherever_they_are(world: World, clock: Clock) -> None:

@@ -91,19 +91,23 @@ def test_market_buy_spends_no_more_than_is_available(world):
 def test_market_buy_spends_what_the_same_batch_brought(world):
     """The sale and the purchase are decided in one transaction: the second already has the money of the first."""
     carol = world.carol
-    fund(carol.user, BTC="1")
+    fund(carol.user, BTC="1", USD="0.001")
     world.play(world.alice, "buy 1 @ 50")
     world.play(world.bob, "sell 1 @ 60")
     for line in ("sell 1 @ 50", "buy 1 @ market"):
         assert world.place(carol, line).status_code == 202
     assert world.match().batches == 1
-    assert carol.holds("USD") == "0.002 0"
+    assert carol.holds("USD") == "0.003 0"
     assert carol.holds("BTC") == "0.8333 0"
 
 
-def test_market_buy_with_nothing_is_rejected(world):
+def test_a_market_buy_that_finds_nothing_left_is_rejected(world):
+    """What was available when it was accepted went into another order before it was matched."""
     world.play(world.bob, "sell 1 @ 100")
-    assert outcome(world.play(world.carol, "buy 1 @ market")) == "1 rejected insufficient_funds"
+    order_id = world.place(world.alice, "buy 1 @ market").body["data"]["orderId"]
+    world.place(world.alice, "buy 100 @ 100")
+    world.match()
+    assert outcome(world.alice.get(f"/orders/{order_id}")) == "1 rejected insufficient_funds"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,14 @@ def test_a_halted_market_takes_no_orders(world):
 
 def test_insufficient_funds_stores_nothing(world):
     before = stored_rows()
-    for who, line, currency in ((world.alice, "buy 101 @ 100", "USD"), (world.carol, "sell 1 @ 100", "BTC")):
+    asked = (
+        (world.alice, "buy 101 @ 100", "USD"),
+        (world.carol, "sell 1 @ 100", "BTC"),
+        (world.carol, "sell 1 @ market", "BTC"),
+        (world.carol, "buy 1 @ market", "USD"),
+        (world.carol, "buy market 5 quote", "USD"),
+    )
+    for who, line, currency in asked:
         refused = world.place(who, line)
         assert (refused.status_code, refused.body["error"]) == (400, "INSUFFICIENT_FUNDS")
         assert refused.body["data"]["currency"] == currency

@@ -37,6 +37,7 @@ def _run(kind: str, folder: Path, others: Sequence[str]) -> int:
             "DATA_DIR": str(folder / "data"),
             # Intake is measured without a worker: nothing takes away what waits.
             "INTAKE_MAX_WAITING": "10000000",
+            "INTAKE_MAX_WAITING_PER_USER": "10000000",
             "INTAKE_MAX_AGE_SECONDS": "86400",
             "LOG_LEVEL": "ERROR",
             "RATE_LIMIT": "off",

@@ -14,9 +14,13 @@ from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
-# An operator's emergency is never refused for load.
-KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
 ORDERS = "/api/v1/orders"
+# What staff do in an emergency, a halt among it, is not counted at all.
+KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
+ONE_MARKET = re.compile(r"/api/v1/markets/[^/]+")
+# So many cancels of all orders a second are let in whatever else was sent.
+RESERVED = 1
+RESERVE = "cancel-all"
 
 
 class Bucket(StrEnum):
@@ -40,11 +44,14 @@ class Meter:
     """Counts one request, once. `peer` and `forwarded_for` are its origin, as `client_network` takes them."""
 
     def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
-        self._bucket = Bucket.CANCELS if method == "DELETE" and _is_under(ORDERS, path) else Bucket.REQUESTS
+        self.is_cancel = method == "DELETE" and _is_under(ORDERS, path)
+        self._is_cancel_all = self.is_cancel and path == ORDERS
+        self._bucket = Bucket.CANCELS if self.is_cancel else Bucket.REQUESTS
         # Whether it is still to be counted.
         self.is_due = settings.RATE_LIMIT is not None and _is_under(API, path)
-        self.is_emergency = KILL_SWITCH.fullmatch(path) is not None
+        self.is_emergency = bool(KILL_SWITCH.fullmatch(path) or (method == "PATCH" and ONE_MARKET.fullmatch(path)))
         self.origin = peer, forwarded_for
+        self._who = ""
         self._verdict: Verdict | None = None
 
     def count(self, caller: Limited | None) -> None:
@@ -56,11 +63,26 @@ class Meter:
         limit = settings.RATE_LIMIT if own is None else own
         if not limit:
             return
-        who = f"address:{client_network(*self.origin)}" if caller is None else f"user:{caller.pk}"
-        self._verdict = _window.hit(f"{self._bucket}:{who}", limit)
-        if not self._verdict.is_let_in:
-            RATE_LIMITED.labels(self._bucket).inc()
-            raise _refusal(self._bucket, self._verdict)
+        self._who = f"address:{client_network(*self.origin)}" if caller is None else f"user:{caller.pk}"
+        self._hit(limit)
+
+    def weigh(self, cost: int) -> None:
+        """The request that was counted costs so many, or all that a second has. Raises TooManyRequests.
+
+        What it costs is known once its body was read. One that is refused now costs nothing.
+        """
+        counted = self._verdict
+        if counted is not None and cost > 1:
+            self._hit(counted.limit, min(cost, counted.limit), held=1)
+
+    def _hit(self, limit: int, cost: int = 1, held: int = 0) -> None:
+        # Asked first: a cancel of all orders that the bucket lets in takes it too.
+        is_reserved = self._is_cancel_all and _window.hit(f"{RESERVE}:{self._who}", RESERVED).is_let_in
+        verdict = self._verdict = _window.hit(f"{self._bucket}:{self._who}", limit, cost, held)
+        if verdict.is_let_in or is_reserved:
+            return
+        RATE_LIMITED.labels(self._bucket).inc()
+        raise _refusal(self._bucket, verdict)
 
     @property
     def headers(self) -> dict[str, str]:

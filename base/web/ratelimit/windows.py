@@ -2,6 +2,9 @@
 
 Both keep the instants of what was let in during the last second, and let a request in while they are fewer than the
 limit. What was refused is not counted. A fixed window would let in twice the limit around each of its borders.
+
+A request may cost more than one instant. What it costs may be known only once its body was read: then it is asked for
+again with what it has taken already (`held`), which is given back before it is counted anew.
 """
 
 import functools
@@ -34,6 +37,8 @@ KEY_PREFIX = "exchange:rate:"
 SCRIPT = """
 local window = 1000000
 local limit = tonumber(ARGV[1])
+local cost = tonumber(ARGV[2])
+local held = tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local newest = tonumber(redis.call('LINDEX', KEYS[1], -1))
@@ -47,14 +52,20 @@ while oldest and oldest <= now - window do
     redis.call('LPOP', KEYS[1])
     oldest = tonumber(redis.call('LINDEX', KEYS[1], 0))
 end
-local count = redis.call('LLEN', KEYS[1])
-if count < limit then
-    redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
-    redis.call('PEXPIRE', KEYS[1], 2000)
-    return {1, limit - count - 1, 0, window}
+for _ = 1, held do
+    redis.call('RPOP', KEYS[1])
 end
-local next_to_leave = tonumber(redis.call('LINDEX', KEYS[1], count - limit))
-return {0, 0, next_to_leave + window - now, newest + window - now}
+local count = redis.call('LLEN', KEYS[1])
+if count + cost <= limit then
+    for _ = 1, cost do
+        redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
+    end
+    redis.call('PEXPIRE', KEYS[1], 2000)
+    return {1, limit - count - cost, 0, window}
+end
+newest = tonumber(redis.call('LINDEX', KEYS[1], -1))
+local next_to_leave = tonumber(redis.call('LINDEX', KEYS[1], count + cost - limit - 1))
+return {0, math.max(0, limit - count), next_to_leave + window - now, newest + window - now}
 """
 
 
@@ -77,31 +88,35 @@ class LocalWindow:
         self._lock = threading.Lock()
         self._let_in: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, 2 * WINDOW_SECONDS, timer=clock)
 
-    def hit(self, key: str, limit: int) -> Verdict:
+    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0) -> Verdict:
+        """Count a request of so much, at most the limit. `held` of it were counted before."""
         with self._lock:
-            now, instants = self._recent(key)
+            now, instants = self._recent(key, held)
             count = len(instants)
-            if count < limit:
-                self._append(key, instants, now)
-                return Verdict(True, limit, limit - count - 1, 0.0, WINDOW_SECONDS)
-            next_to_leave, newest = instants[count - limit], instants[-1]
-        return Verdict(False, limit, 0, next_to_leave + WINDOW_SECONDS - now, newest + WINDOW_SECONDS - now)
+            if count + cost <= limit:
+                self._append(key, instants, now, cost)
+                return Verdict(True, limit, limit - count - cost, 0.0, WINDOW_SECONDS)
+            next_to_leave, newest = instants[count + cost - limit - 1], instants[-1]
+            left = max(0, limit - count)
+        return Verdict(False, limit, left, next_to_leave + WINDOW_SECONDS - now, newest + WINDOW_SECONDS - now)
 
-    def add(self, key: str) -> None:
+    def add(self, key: str, cost: int, held: int) -> None:
         """Another count let a request in."""
         with self._lock:
-            now, instants = self._recent(key)
-            self._append(key, instants, now)
+            now, instants = self._recent(key, held)
+            self._append(key, instants, now, cost)
 
-    def _recent(self, key: str) -> tuple[float, deque[float]]:
+    def _recent(self, key: str, held: int) -> tuple[float, deque[float]]:
         now = self._clock()
         instants: deque[float] = self._let_in.get(key) or deque()
         while instants and instants[0] <= now - WINDOW_SECONDS:
             instants.popleft()
+        for _ in range(min(held, len(instants))):
+            instants.pop()
         return now, instants
 
-    def _append(self, key: str, instants: deque[float], now: float) -> None:
-        instants.append(now)
+    def _append(self, key: str, instants: deque[float], now: float, cost: int) -> None:
+        instants.extend([now] * cost)
         # Stored anew, so that it is kept from now on.
         self._let_in[key] = instants
 
@@ -116,19 +131,19 @@ class SharedWindow:
     def __init__(self) -> None:
         self._local = LocalWindow()
 
-    def hit(self, key: str, limit: int) -> Verdict:
-        """Count one request. Never raises for Redis."""
+    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0) -> Verdict:
+        """Count one request, as LocalWindow does. Never raises for Redis."""
         try:
             with breaker_of(settings.REDIS_URL).calling():
-                reply = _script(settings.REDIS_URL)(keys=[KEY_PREFIX + key], args=[limit])
+                reply = _script(settings.REDIS_URL)(keys=[KEY_PREFIX + key], args=[limit, cost, held])
         except ServerAway:
-            return self._local.hit(key, limit)
+            return self._local.hit(key, limit, cost, held)
         except RedisError as error:
             logger.error("Redis does not count requests, this process does by itself: %s", error)
-            return self._local.hit(key, limit)
+            return self._local.hit(key, limit, cost, held)
         verdict = _verdict(limit, reply)
         if verdict.is_let_in:
-            self._local.add(key)
+            self._local.add(key, cost, held)
         return verdict
 
 
