@@ -7,6 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from base.storage.checks import log_servers_away
 
+threads = int(os.environ.get("WEB_THREADS", "4"))
+# Half of the threads may wait for a password's check, the others never do.
+os.environ.setdefault("PASSWORD_PLACES", str(max(threads // 2, 1)))
 try:
     from exchange.settings import LOGGING
 except ImproperlyConfigured as error:
@@ -17,7 +20,6 @@ except ImproperlyConfigured as error:
 logconfig_dict = LOGGING
 bind = os.environ.get("BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
 # gthread, whose threads are given whole requests.
 worker_class = "base.servers.gunicorn_worker.WholeRequests"
 # A request waits for a lock 3 seconds at most. One that takes longer than this is stuck, and its process with it.

@@ -11,6 +11,9 @@ from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
+# How many requests of REST are served at the same time. Half of them may wait for a password's check.
+REST_THREADS = 10
+os.environ.setdefault("PASSWORD_PLACES", str(REST_THREADS // 2))
 # Sets up Django: what is imported below defines models.
 # Typed loosely: its own types describe the same messages in other words.
 wsgi: Any = get_wsgi_application()
@@ -40,7 +43,7 @@ class ExchangeEventLog(OrderEventLog):
 
 
 # Its threads are for those whose request is here.
-rest = WholeBodies(WSGIMiddleware(wsgi, workers=10))  # type: ignore[arg-type]
+rest = WholeBodies(WSGIMiddleware(wsgi, workers=REST_THREADS))  # type: ignore[arg-type]
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
 sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))

@@ -74,6 +74,15 @@ def parse_rate(name: str, text: str) -> int | None:
     return int(match[1])
 
 
+def parse_failures(name: str, text: str) -> tuple[int, ...] | None:
+    """Three numbers from "5,20,20"; None from "off". Raises ImproperlyConfigured."""
+    if text == "off":
+        return None
+    if re.fullmatch(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3}){2}", text, re.ASCII) is None:
+        raise ImproperlyConfigured(f"{name} is {text!r}, it must be off, or three numbers from 1 to 9999")
+    return tuple(map(int, text.split(",")))
+
+
 def parse_proxies(name: str, number: int) -> int:
     """How many proxies of our own stand in front. Raises ImproperlyConfigured."""
     if number < 0:

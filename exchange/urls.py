@@ -16,6 +16,7 @@ from operations.metrics import metrics
 from orders import history, own_account
 from orders import views as orders
 from positions import views as positions
+from users import pages
 from users import views as users
 
 API = [
@@ -64,6 +65,9 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
+    # In place of Django's own: both check a password.
+    path("admin/login/", pages.sign_in),
+    path("admin/password_change/", admin.site.admin_view(pages.change_password)),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),

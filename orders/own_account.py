@@ -16,7 +16,7 @@ from balances.answers import Balance
 from balances.cache import read_balances
 from base.web.answers import answer, body
 from base.web.authentication import caller_id
-from base.web.errors import AccountNotEmpty, InvalidCredentials
+from base.web.errors import AccountNotEmpty, InvalidCredentials, SignInLocked, SignInsBusy
 from base.web.forms import Form
 from base.web.openapi.operations import Call
 from base.web.rules import line
@@ -43,7 +43,7 @@ class MeView(users.MeView):
         status=204,
         body=CloseForm,
         examples={"a password": {"password": "correct horse"}},
-        refusals=(InvalidCredentials, AccountNotEmpty),
+        refusals=(InvalidCredentials, SignInLocked, SignInsBusy, AccountNotEmpty),
     )
     def delete(self, request: Request) -> Response:
         form = CloseForm.read(body(request))

@@ -11,7 +11,7 @@ from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Index
+from django.db.models import Index, Q
 from django.db.models.functions import Now
 
 from base.storage.fields import CaselessKeyField, ExactEmailField, KeyField, caseless, taken
@@ -35,7 +35,11 @@ class Users(UserManager):
     def get_by_natural_key(self, username: str | None) -> "User":
         """By the name as it is, else whatever its case. Raises DoesNotExist."""
         typed = username or ""
-        return self.filter(username=typed).first() or self.get(username_key=caseless(typed))
+        # One query whatever is found: how long it takes must not tell which names there are.
+        named = list(self.filter(Q(username=typed) | Q(username_key=caseless(typed)))[:2])
+        if not named:
+            raise self.model.DoesNotExist
+        return next((user for user in named if user.username == typed), named[0])
 
 
 def new_stamp() -> str:

@@ -6,18 +6,30 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from base.storage.fields import taken
+from base.storage.fields import caseless, taken
 from base.web.accounts import forget_account
-from base.web.errors import EmailTaken, InvalidCredentials, InvalidField, UsernameTaken, UserNotFound, refuse
+from base.web.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidField,
+    UsernameReserved,
+    UsernameTaken,
+    UserNotFound,
+    refuse,
+)
+from base.web.ratelimit.lockout import attempting
 from users.ids import store_new, user_ids
 from users.models import Session, User, new_stamp
+from users.names import is_reserved
 
 
 def register(*, username: str, email: str, password: str) -> User:
-    """Make a user. Raises UsernameTaken, EmailTaken, or InvalidField for a weak password."""
+    """Make a user. Raises UsernameTaken, UsernameReserved, EmailTaken, or InvalidField for a weak password."""
     user = User(username=username, email=email)
     refuse(password_errors(username=username, email=email, password=password))
     _refuse_taken(username, email)
+    if is_reserved(username):
+        raise UsernameReserved(f"the name {username} is kept for the exchange itself", field="username")
     user.set_password(password)
     try:
         store_new(user)
@@ -98,13 +110,20 @@ def lock_user(user_id: int) -> User:
 
 
 def confirm_password(user: User, password: str) -> None:
-    """Raises InvalidCredentials."""
-    if not user.check_password(password):
+    """For whoever is signed in as the user. Raises InvalidCredentials, SignInLocked and SignInsBusy."""
+    with attempting(user.username, is_signed_in=True) as attempt:
+        attempt.user_id = user.pk
+        attempt.is_right = user.check_password(password)
+    if not attempt.is_right:
         raise InvalidCredentials("the password is not that of the account")
 
 
 def _refuse_taken(username: str, email: str) -> None:
-    if _is_taken("username", username, User.objects.all()):
+    # Another's address as a name would be taken for the other.
+    is_anothers = "@" in username and caseless(username) != caseless(email)
+    if _is_taken("username", username, User.objects.all()) or (
+        is_anothers and _is_taken("email", username, User.objects.all())
+    ):
         raise UsernameTaken(f"the name {username} is taken", field="username")
     _refuse_taken_email(email)
 

@@ -17,6 +17,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from base.web.accounts import forget_account
 from base.web.errors import InvalidCredentials, NotAuthenticated, TokenReused
+from base.web.ratelimit.meter import Bucket, count_for_account
 from base.web.tokens import SESSION_CLAIM, RefreshToken
 from users.models import Session, User
 
@@ -39,7 +40,9 @@ class Tokens:
 
 
 def sign_in(username: str, password: str) -> Tokens:
-    """Open a session. Raises InvalidCredentials, which does not show whether the name or the password was wrong."""
+    """Open a session. Raises InvalidCredentials, which does not show whether the name or the password was wrong, and
+    SignInLocked and SignInsBusy.
+    """
     user = authenticate(username=username, password=password)
     # Read again, because the password may have been changed while it was checked.
     found = User.objects.filter(pk=user.pk, password=user.password, is_active=True).first() if user else None
@@ -61,6 +64,7 @@ def renew(refresh_token: str) -> Tokens:
     Raises NotAuthenticated, and TokenReused for a used token, whose session ends.
     """
     refresh = _read(refresh_token)
+    count_for_account(Bucket.REFRESHES, int(refresh[api_settings.USER_ID_CLAIM]))
     session = _session_of(refresh)
     used, user = _id_of(refresh), session.user
     if session.token_id == used:

@@ -14,7 +14,10 @@ from base.web.errors import (
     InvalidCredentials,
     InvalidField,
     NotAuthenticated,
+    SignInLocked,
+    SignInsBusy,
     TokenReused,
+    UsernameReserved,
     UsernameTaken,
     UserNotFound,
     refuse,
@@ -77,7 +80,7 @@ class RegistrationView(APIView):
         status=201,
         body=RegistrationForm,
         examples={"a user": {"username": "dora", "email": "dora@example.com", "password": "correct horse"}},
-        refusals=("PASSWORD_TOO_WEAK", UsernameTaken, EmailTaken),
+        refusals=("PASSWORD_TOO_WEAK", UsernameTaken, UsernameReserved, EmailTaken, SignInsBusy),
     )
     def post(self, request: Request) -> Response:
         values, errors = RegistrationForm.parse(body(request))
@@ -125,7 +128,7 @@ class TokenView(APIView):
         text="Use the access token as `Authorization: Bearer ...`.",
         body=CredentialsForm,
         examples={"the demo's alice": {"username": "alice", "password": "exchange-demo"}},
-        refusals=(InvalidCredentials,),
+        refusals=(InvalidCredentials, SignInLocked, SignInsBusy),
     )
     def post(self, request: Request) -> Response:
         form = CredentialsForm.read(body(request))
@@ -181,7 +184,7 @@ class PasswordView(APIView):
         text="All other sessions of the account end, and all of its tickets and streams.",
         status=204,
         body=PasswordForm,
-        refusals=(InvalidCredentials, "PASSWORD_TOO_WEAK"),
+        refusals=(InvalidCredentials, SignInLocked, SignInsBusy, "PASSWORD_TOO_WEAK"),
     )
     def post(self, request: Request) -> Response:
         form = PasswordForm.read(body(request))

@@ -29,6 +29,8 @@ ORDERS_PROCESSED = Counter("exchange_orders_processed", "Orders applied by their
 ORDER_EVENTS = Counter("exchange_order_events", "Steps in orders' lives, by what they led to", ["symbol", "status"])
 ORDERS_FAILED = Counter("exchange_orders_failed", "Orders given up because of a defect", ["symbol"])
 RATE_LIMITED = Counter("exchange_rate_limited", "Requests refused by the rate limit", ["bucket"])
+# The outcome is right, wrong, locked (not looked at, after too many that were wrong) or busy (too many at once).
+SIGN_INS = Counter("exchange_sign_ins", "Passwords that were given", ["outcome"])
 TRADES = Counter("exchange_trades", "Trades settled", ["symbol"])
 ORDER_SECONDS = Histogram(
     "exchange_order_processing_seconds",

@@ -17,11 +17,13 @@ ExchangeError
 +-- BodyTooLarge, UnsupportedMediaType .......... 413, 415
 +-- UpgradeRequired ............................. 426
 +-- KeyReused ................................... 422  the same key with another body
-+-- TooManyRequests, TooManyWaiting ............. 429  (the first: and streams, and connections)
++-- TooManyRequests, TooManyWaiting ............. 429  (the first: and streams, connections, wrong passwords)
 +-- HeadTooLarge ................................ 431
-+-- MarketBusy .................................. 503  known: nothing was stored
++-- MarketBusy, SignInsBusy ..................... 503  known: nothing was stored
 +-- Unavailable ................................. 503  unknown: repeat with the same key
 """
+
+from typing import Any
 
 from base.web.refusal import ExchangeError, InvalidField, ValidationFailed, error_body, refuse, timestamp
 
@@ -151,6 +153,12 @@ class UsernameTaken(Conflict):
     code = "USERNAME_TAKEN"
 
 
+class UsernameReserved(Conflict):
+    """A name that a user might take for the exchange's own."""
+
+    code = "USERNAME_RESERVED"
+
+
 class EmailTaken(Conflict):
     code = "EMAIL_TAKEN"
 
@@ -247,6 +255,24 @@ class TooManyWaiting(ExchangeError):
 
     code = "TOO_MANY_WAITING"
     status = 429
+    retry_after_seconds = 1
+
+
+class SignInLocked(TooManyRequests):
+    """The name or the address has had too many wrong passwords: no password is looked at until the pause is over."""
+
+    code = "SIGN_IN_LOCKED"
+
+    def __init__(self, message: str, *, retry_after_seconds: int, **data: Any) -> None:
+        super().__init__(message, **data)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SignInsBusy(ExchangeError):
+    """As many passwords are being checked as may be. Nothing was done."""
+
+    code = "SIGN_INS_BUSY"
+    status = 503
     retry_after_seconds = 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware
@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
 from base.web.authentication import Caller, caller_of, is_known_staff
-from base.web.errors import TooManyRequests, error_body
+from base.web.errors import ExchangeError, TooManyRequests, error_body
+from base.web.ratelimit.addresses import begin_request
 from base.web.ratelimit.meter import Meter
 
 # Where a request keeps its meter; no header of a client's can have such a name.
@@ -74,6 +75,7 @@ def _refuse(refusal: TooManyRequests) -> JsonResponse:
 
 def _meter(request: HttpRequest) -> Meter:
     peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
+    begin_request(peer, forwarded_for)
     return Meter(request.method or "", request.path_info, peer, forwarded_for)
 
 
@@ -104,6 +106,22 @@ class Messages(_PagesOnly, MessageMiddleware):
 class Csrf(_PagesOnly, CsrfViewMiddleware):
     def process_view(self, request: HttpRequest, *view: Any) -> Any:
         return None if request.path_info.startswith(WITHOUT_SESSION) else super().process_view(request, *view)
+
+
+class PageRefusals:
+    """A refusal of a page's form, such as that too many passwords are hashed, as a line of text."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, ExchangeError):
+            return None
+        headers = refusal_headers(error)
+        return HttpResponse(error.message, "text/plain; charset=utf-8", error.status, headers=headers)
 
 
 class Counting(PrometheusAfterMiddleware):  # type: ignore[misc]

@@ -10,7 +10,7 @@ class ExchangeError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
     # When it makes sense to come again, where a client should.
-    retry_after_seconds: ClassVar[int | None] = None
+    retry_after_seconds: int | None = None
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)

@@ -1,8 +1,9 @@
 """The rules that the fields of forms follow, for pydantic and for the API's description alike."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -138,8 +139,16 @@ def _printable(text: str) -> str:
     return text
 
 
+def _composed(text: str) -> str:
+    """One address is written in one way: what looks the same by Unicode's own rules is the same."""
+    if unicodedata.normalize("NFKC", text) != text:
+        raise PydanticCustomError("unprintable", "not composed")
+    return text
+
+
 _EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*"
-EMAIL = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", f"must match {_EMAIL}"))
+_ADDRESS = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", f"must match {_EMAIL}"))
+EMAIL = replace(_ADDRESS, check=core_schema.no_info_after_validator_function(_composed, _ADDRESS.check))
 
 
 def one_of(words: type[Enum]) -> Rule:

@@ -43,7 +43,7 @@ class Demo:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**variables, "DATA_DIR": str(self.data), "RATE_LIMIT": "off", **self.variables},
+                env={**variables, "DATA_DIR": str(self.data), **dict.fromkeys(LIMITS, "off"), **self.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -12,7 +12,8 @@ if "TEST_LANES" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.update(json.loads(os.environ.pop("TEST_LANES"))[_number])
 os.environ.setdefault("DEMO", "1")
 # No rate limit, because tests send more requests than a user may. The tests of the limit set their own.
-os.environ["RATE_LIMIT"] = "off"
+for _limit in ("RATE_LIMIT", "SIGN_IN_LIMIT", "REGISTRATION_LIMIT", "REFRESH_LIMIT", "LOCKOUT_FAILURES"):
+    os.environ[_limit] = "off"
 # Another one in each run, so that what is sampled moves. All processes of a run inherit it: see tests.support.sampling.
 os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(1_000_000)))
 

@@ -40,7 +40,7 @@ def _run(kind: str, folder: Path, others: Sequence[str]) -> int:
             "INTAKE_MAX_WAITING_PER_USER": "10000000",
             "INTAKE_MAX_AGE_SECONDS": "86400",
             "LOG_LEVEL": "ERROR",
-            "RATE_LIMIT": "off",
+            **dict.fromkeys(LIMITS, "off"),
             "BENCH_DATABASE": f"{database.name} {database.version}",
             "BENCH_SERVERS": f"{database.pid} {redis.pid}",
         }

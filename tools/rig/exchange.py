@@ -160,7 +160,7 @@ def prepare(folder: Path, database_url: str, redis: Server, **environment: str) 
         "REDIS_URL": f"{redis.url}/1",
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "CACHE_URL": f"{redis.url}/2",
-        "RATE_LIMIT": "off",
+        **dict.fromkeys(LIMITS, "off"),
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
     (folder / "metrics").mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,25 @@
 """The address of a request, read so that no client can choose it."""
 
 import functools
+from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from django.conf import settings
 
 UNKNOWN = "unknown"
 LONGEST = 64
+# Of the request that this thread serves: who connected, and X-Forwarded-For.
+_origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
+
+
+def begin_request(peer: str, forwarded_for: str) -> None:
+    """Remember where the request comes from that is served from now on."""
+    _origin.set((peer, forwarded_for))
+
+
+def current_network() -> str:
+    """The address behind the request in hand; UNKNOWN where there is none, as in a command."""
+    return client_network(*_origin.get())
 
 
 def client_network(peer: str, forwarded_for: str) -> str:

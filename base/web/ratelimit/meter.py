@@ -10,7 +10,7 @@ from django.conf import settings
 
 from base.telemetry.metrics import RATE_LIMITED
 from base.web.errors import TooManyRequests
-from base.web.ratelimit.addresses import client_network
+from base.web.ratelimit.addresses import client_network, current_network
 from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
@@ -28,6 +28,21 @@ class Bucket(StrEnum):
 
     REQUESTS = "requests"
     CANCELS = "cancels"
+    # Each with the limit of its own in ACCOUNT_LIMITS.
+    SIGN_INS = "sign-ins"
+    PASSWORDS = "passwords"
+    REGISTRATIONS = "registrations"
+    REFRESHES = "refreshes"
+
+
+# Counted by address whatever token is sent: with the tokens of many accounts one address would have as many buckets.
+OF_ADDRESSES = {
+    ("POST", f"{API}/auth/token"): Bucket.SIGN_INS,
+    ("POST", f"{API}/auth/token/refresh"): Bucket.REFRESHES,
+    ("POST", f"{API}/users"): Bucket.REGISTRATIONS,
+    ("POST", f"{API}/users/me/password"): Bucket.PASSWORDS,
+    ("DELETE", f"{API}/users/me"): Bucket.PASSWORDS,
+}
 
 
 class Limited(Protocol):
@@ -46,9 +61,11 @@ class Meter:
     def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
         self.is_cancel = method == "DELETE" and _is_under(ORDERS, path)
         self._is_cancel_all = self.is_cancel and path == ORDERS
-        self._bucket = Bucket.CANCELS if self.is_cancel else Bucket.REQUESTS
+        self._bucket = Bucket.CANCELS if self.is_cancel else OF_ADDRESSES.get((method, path), Bucket.REQUESTS)
+        limit: int | None = settings.ACCOUNT_LIMITS.get(self._bucket, settings.RATE_LIMIT)
+        self._limit = limit
         # Whether it is still to be counted.
-        self.is_due = settings.RATE_LIMIT is not None and _is_under(API, path)
+        self.is_due = limit is not None and _is_under(API, path)
         self.is_emergency = bool(KILL_SWITCH.fullmatch(path) or (method == "PATCH" and ONE_MARKET.fullmatch(path)))
         self.origin = peer, forwarded_for
         self._who = ""
@@ -59,12 +76,15 @@ class Meter:
         if not self.is_due:
             return
         self.is_due = False
-        own = None if caller is None else caller.rate_limit
-        limit = settings.RATE_LIMIT if own is None else own
-        if not limit:
-            return
-        self._who = f"address:{client_network(*self.origin)}" if caller is None else f"user:{caller.pk}"
-        self._hit(limit)
+        address, user = f"address:{client_network(*self.origin)}", "" if caller is None else f"user:{caller.pk}"
+        if self._bucket in settings.ACCOUNT_LIMITS:
+            self._count_for(address, self._limit)
+            # For the account as well, because a password is guessed from many addresses.
+            if user and self._bucket is Bucket.PASSWORDS:
+                self._count_for(user, self._limit)
+        else:
+            own = None if caller is None else caller.rate_limit
+            self._count_for(user or address, self._limit if own is None else own)
 
     def weigh(self, cost: int) -> None:
         """The request that was counted costs so many, or all that a second has. Raises TooManyRequests.
@@ -75,14 +95,17 @@ class Meter:
         if counted is not None and cost > 1:
             self._hit(counted.limit, min(cost, counted.limit), held=1)
 
+    def _count_for(self, who: str, limit: int | None) -> None:
+        if limit:
+            self._who = who
+            self._hit(limit)
+
     def _hit(self, limit: int, cost: int = 1, held: int = 0) -> None:
         # Asked first: a cancel of all orders that the bucket lets in takes it too.
         is_reserved = self._is_cancel_all and _window.hit(f"{RESERVE}:{self._who}", RESERVED).is_let_in
         verdict = self._verdict = _window.hit(f"{self._bucket}:{self._who}", limit, cost, held)
-        if verdict.is_let_in or is_reserved:
-            return
-        RATE_LIMITED.labels(self._bucket).inc()
-        raise _refusal(self._bucket, verdict)
+        if not is_reserved:
+            _refuse_beyond(self._bucket, verdict)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -95,6 +118,26 @@ class Meter:
             "X-RateLimit-Remaining": str(verdict.remaining),
             "X-RateLimit-Reset": str(math.ceil(time.time() + verdict.reset_seconds)),
         }
+
+
+def count_for_address(bucket: Bucket) -> None:
+    """Count the request in hand for its address, where its path is none of REST. Raises TooManyRequests."""
+    limit = settings.ACCOUNT_LIMITS[bucket]
+    if limit:
+        _refuse_beyond(bucket, _window.hit(f"{bucket}:address:{current_network()}", limit))
+
+
+def count_for_account(bucket: Bucket, user_id: int) -> None:
+    """Count a request for an account that its body names. Raises TooManyRequests."""
+    limit = settings.ACCOUNT_LIMITS[bucket]
+    if limit:
+        _refuse_beyond(bucket, _window.hit(f"{bucket}:user:{user_id}", limit))
+
+
+def _refuse_beyond(bucket: Bucket, verdict: Verdict) -> None:
+    if not verdict.is_let_in:
+        RATE_LIMITED.labels(bucket).inc()
+        raise _refusal(bucket, verdict)
 
 
 def _refusal(bucket: Bucket, verdict: Verdict) -> TooManyRequests:
