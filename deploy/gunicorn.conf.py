@@ -9,7 +9,7 @@ from base.storage.checks import log_servers_away
 
 threads = int(os.environ.get("WEB_THREADS", "4"))
 # Half of the threads may wait for a password's check, the others never do.
-os.environ.setdefault("PASSWORD_PLACES", str(max(threads // 2, 1)))
+os.environ.setdefault("HASH_PLACES", str(max(threads // 2, 1)))
 try:
     from exchange.settings import LOGGING
 except ImproperlyConfigured as error:

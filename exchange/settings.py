@@ -19,17 +19,7 @@ from base.storage.redis import (
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
-from exchange.environment import (
-    between,
-    choice,
-    env,
-    parse_failures,
-    parse_origins,
-    parse_proxies,
-    parse_rate,
-    read_address,
-    read_link,
-)
+from exchange.environment import between, choice, env, parse_origins, parse_proxies, parse_rate, read_address, read_link
 
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
@@ -234,28 +224,8 @@ INTAKE_MAX_AGE_SECONDS = between("INTAKE_MAX_AGE_SECONDS", 30.0, 0.1)
 
 # Users and tokens.
 AUTH_USER_MODEL = "users.User"
-AUTHENTICATION_BACKENDS = ["users.signing_in.PasswordBackend"]
-# Django's BCryptSHA256PasswordHasher, by threads apart from those of requests.
-PASSWORD_HASHERS = ["base.web.passwords.Hasher"]
-# How many passwords the processes of this machine hash at the same time, and how many requests of one process may be
-# at it or wait for it.
-PASSWORD_CHECKS = between("PASSWORD_CHECKS", 1, 1, 16)
-PASSWORD_PLACES = between("PASSWORD_PLACES", 2, 1)
-_VALIDATORS: dict[str, dict[str, Any]] = {
-    "MinimumLength": {},
-    # The name, the address or a part of it, also with a letter more or less.
-    "UserAttributeSimilarity": {"user_attributes": ("username", "email"), "max_similarity": 0.9},
-    "CommonPassword": {},
-    "NumericPassword": {},
-}
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}Validator", "OPTIONS": options}
-    for name, options in _VALIDATORS.items()
-]
-# Wrong passwords of a name at one address, of one address, and of a name at strange addresses: from so many on each
-# brings a pause, which doubles up to the longest.
-LOCKOUT_FAILURES = parse_failures("LOCKOUT_FAILURES", env.str("LOCKOUT_FAILURES", default="5,20,20"))
-LOCKOUT_MAX_SECONDS = between("LOCKOUT_MAX_SECONDS", 900, 1, 86_400)
+from exchange.account_settings import *  # noqa: E402, F403
+
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "ALGORITHM": "HS256",
@@ -292,14 +262,6 @@ EXPORTS_MAX = between("EXPORTS_MAX", 2, 1)
 EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
-# The same for what concerns accounts, by address whatever token is sent.
-_SIGN_INS = parse_rate("SIGN_IN_LIMIT", env.str("SIGN_IN_LIMIT", default="5/s"))
-ACCOUNT_LIMITS = {
-    "sign-ins": _SIGN_INS,
-    "passwords": _SIGN_INS,
-    "registrations": parse_rate("REGISTRATION_LIMIT", env.str("REGISTRATION_LIMIT", default="5/s")),
-    "refreshes": parse_rate("REFRESH_LIMIT", env.str("REFRESH_LIMIT", default="10/s")),
-}
 # How many entries at the end of X-Forwarded-For were written by proxies of our own.
 TRUSTED_PROXIES = parse_proxies("TRUSTED_PROXIES", env.int("TRUSTED_PROXIES", default=0))
 

@@ -1,4 +1,4 @@
-"""Ends the streams of callers who were barred or signed out since: one query every 3 seconds for a process."""
+"""Ends the streams of callers who were barred or signed out since: one query every few seconds for a process."""
 
 import asyncio
 import logging
@@ -11,7 +11,8 @@ from base.streams.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
-PERMISSION_SECONDS = 3.0
+# Whoever may not listen any more is gone within 3 seconds, with the time that the question and the end take.
+PERMISSION_SECONDS = 2.5
 
 
 class Permissions:

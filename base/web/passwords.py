@@ -158,7 +158,7 @@ def _locked(file: int) -> bool:
 @functools.cache
 def queue() -> Queue:
     """The one of this process."""
-    return Queue(settings.PASSWORD_CHECKS, settings.PASSWORD_PLACES, Path(settings.DATA_DIR))
+    return Queue(settings.HASH_THREADS, settings.HASH_PLACES, Path(settings.DATA_DIR))
 
 
 # A forked process has none of its parent's threads.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from base.telemetry.liveness import is_alive
-from tools.rig.process import ROOT
+from tools.rig.process import LIMITS, ROOT
 from tools.rig.servers import free_port
 
 READY_SECONDS = 60

@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import httpx
 import pytest
@@ -139,6 +140,17 @@ def test_a_snapshot_beside_the_demo(running: Shell) -> None:
     """Its book is small, or the demo's Redis is another one: the command says so, and fails for neither."""
     printed = running.run("DEMO=1 .venv/bin/python manage.py record_snapshots BTC-USD")
     assert printed.splitlines()[-1].startswith("BTC-USD: ")
+
+
+@runs("manage.py lift_lockout")
+def test_a_lock_out_is_lifted(running: Shell, tmp_path: Path) -> None:
+    lines = [line for line in command_lines("docs/operations.md") if name_of(line) == "manage.py lift_lockout"]
+    with start_redis(tmp_path) as redis:
+        here = f"DEMO=1 REDIS_URL={redis.url}/1 .venv/bin/python"
+        printed = [running.run(line.replace("python", here, 1)) for line in lines]
+    assert [text.splitlines()[-1] for text in printed] == [
+        f"{what} may sign in again" for what in ("alice", "192.0.2.7")
+    ]
 
 
 @runs("tools.feed")

@@ -65,6 +65,39 @@ def test_names_and_addresses_differ_by_more_than_case(world, change, error):
         assert signed_in.body["data"]["username"] == "Dora"
 
 
+@pytest.mark.parametrize("name", ["root", "Admin", "r00t", "SUPP0RT", "s.y-s_t+e@m"])
+def test_some_names_are_nobodys(world, name):
+    refused = world.carol.call("POST", "/users", {**DORA, "username": name})
+    assert (refused.status_code, refused.body["error"]) == (409, "USERNAME_RESERVED")
+    assert User.objects.filter(username=name).count() == 0
+
+
+@pytest.mark.parametrize("name", ["rooted", "dora@example.com", "x._@+-9"])
+def test_other_names_are_free(world, name):
+    assert world.carol.call("POST", "/users", {**DORA, "username": name}).status_code == 201
+
+
+def test_the_address_of_another_is_no_name(world):
+    refused = world.carol.call("POST", "/users", {**DORA, "username": "BOB@example.com"})
+    assert (refused.status_code, refused.body["error"]) == (409, "USERNAME_TAKEN")
+
+
+@pytest.mark.parametrize(
+    "email", ["do\u0308ra@example.com", "\uff44ora@example.com", "dora@e\u00adxample.com", "\ufb01@x.com"]
+)
+def test_an_address_is_written_in_one_way(world, email):
+    refused = world.carol.call("POST", "/users", {**DORA, "email": email})
+    assert (refused.status_code, refused.body["error"]) == (400, "INVALID_FORMAT")
+
+
+@pytest.mark.parametrize("password", ["dora-the-trader", "DORA-the-trader1", "doratrader@example.com", "DoraTrader"])
+def test_a_password_is_neither_the_name_nor_the_address(world, password):
+    dora = {"username": "dora-the-trader", "email": "doratrader@example.com"}
+    refused = world.carol.call("POST", "/users", {**dora, "password": password})
+    assert (refused.status_code, refused.body["error"]) == (400, "PASSWORD_TOO_WEAK")
+    assert world.carol.call("POST", "/users", {**dora, "password": "dora-the-trader secret"}).status_code == 201
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_take_a_name_at_once_one_gets_it():
     def take(username: str) -> str:

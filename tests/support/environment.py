@@ -6,14 +6,15 @@ import random
 
 import pytest
 
+from tools.rig.process import LIMITS
+
 # A lane has servers of its own. Once only: a test run that a test starts inherits the lane and its addresses.
 if "TEST_LANES" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
     _number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
     os.environ.update(json.loads(os.environ.pop("TEST_LANES"))[_number])
 os.environ.setdefault("DEMO", "1")
 # No rate limit, because tests send more requests than a user may. The tests of the limit set their own.
-for _limit in ("RATE_LIMIT", "SIGN_IN_LIMIT", "REGISTRATION_LIMIT", "REFRESH_LIMIT", "LOCKOUT_FAILURES"):
-    os.environ[_limit] = "off"
+os.environ |= dict.fromkeys(LIMITS, "off")
 # Another one in each run, so that what is sampled moves. All processes of a run inherit it: see tests.support.sampling.
 os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(1_000_000)))
 

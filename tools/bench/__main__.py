@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
+from tools.rig.process import LIMITS
 from tools.rig.servers import STARTS, run_folder, start_redis
 
 

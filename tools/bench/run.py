@@ -29,6 +29,7 @@ from tools.bench.profile import profiled  # noqa: E402
 from tools.bench.reads import measure_reads  # noqa: E402
 from tools.bench.report import Report, Row  # noqa: E402
 from tools.bench.roundtrip import measure_latency, measure_saturated  # noqa: E402
+from tools.bench.signins import measure_sign_ins  # noqa: E402
 from tools.bench.stage import Stage  # noqa: E402
 from tools.bench.start import measure_starts  # noqa: E402
 
@@ -152,6 +153,18 @@ class Bench:
             stage, seconds = Stage("BTC-USD-READS"), 1.0 / self.size
             self.report.add(*measure_reads(environment, Path(folder), stage, seconds, progress))
 
+    def signins(self) -> None:
+        """What another user's orders feel of many sign-ins."""
+        environment = {**os.environ, "LOG_LEVEL": "INFO"}
+        with tqdm(unit="turn", leave=False) as bar, tempfile.TemporaryDirectory() as folder:
+
+            def progress(what: str) -> None:
+                bar.set_description(what)
+                bar.update()
+
+            stage, seconds = Stage("BTC-USD-SIGNINS"), 5.0 / min(self.size, 4)
+            self.report.add(*measure_sign_ins(environment, Path(folder), stage, seconds, progress))
+
     def history(self) -> None:
         rows, commands = 1_000_000 // self.size, 6000 // self.size
         young = max(engine.measure(Stage(f"BTC-USD-YOUNG{turn}"), commands, "no past").rate for turn in range(3))
@@ -190,6 +203,7 @@ def main(arguments: Sequence[str]) -> int:
         bench.cores,
         bench.road,
         bench.reads,
+        bench.signins,
         bench.history,
         bench.picture,
     ]

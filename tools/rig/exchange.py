@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tools.rig.process import HOST, ROOT, Process, Server, end_all
+from tools.rig.process import HOST, LIMITS, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 

@@ -34,7 +34,12 @@ def client_network(peer: str, forwarded_for: str) -> str:
         # A header that is too short did not come by all of our proxies: then whoever connected is counted.
         if len(entries) >= proxies and (network := _network(entries[-proxies])):
             return network
-    return _network(peer) or UNKNOWN
+    return network_of(peer)
+
+
+def network_of(address: str) -> str:
+    """The address as it is counted: of IPv6 its /64; UNKNOWN for none."""
+    return _network(address) or UNKNOWN
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "exchange:lockout:"
 MICROSECONDS = 1_000_000
 FIRST_SECONDS = 1
-FORGIVEN_SECONDS = 600
+FORGIVEN_SECONDS = 3600
 # No count grows further beyond those that are free: it would take long to be forgiven, and no pause gets longer.
 MOST_BEYOND = 12
 # By then the largest count is forgiven.
-KEPT_SECONDS = 86_400
+KEPT_SECONDS = 2 * 86_400
 # For so long an owner is known at an address after a sign-in.
 KNOWN_SECONDS = 30 * 86_400
 REMEMBERED = 100_000
@@ -68,12 +68,15 @@ for i = 1, counted do
 end
 return reply
 """
-# What the attempt counted is taken back, and with it the pause that it began.
+# What the attempt counted is taken back, and with it the pause that it began. Whoever gives the right password mistyped
+# it before: those failures are taken back too, which keeps an address of many people open.
 TAKE_BACK = f"""
+local failures = 1
+if ARGV[5] == '1' then failures = math.max(tonumber(redis.call('HGET', KEYS[1], 'failures')) or 1, 1) end
 for i = 1, tonumber(ARGV[1]) do
     local stored = redis.call('HMGET', KEYS[i], 'failures', 'ends')
     if stored[1] then
-        redis.call('HSET', KEYS[i], 'failures', math.max(stored[1] - 1, 0))
+        redis.call('HSET', KEYS[i], 'failures', string.format('%.6f', math.max(stored[1] - failures, 0)))
         if stored[2] == ARGV[1 + i] then redis.call('HSET', KEYS[i], 'ends', '0') end
     end
 end
@@ -149,10 +152,12 @@ class LocalPauses:
 
     def take_back(self, keys: Keys, verdict: Verdict, is_right: bool) -> None:
         with self._lock:
+            pair = self._counts.get(keys.pair)
+            failures = max(pair.failures, 1) if pair and is_right else 1
             for key, ends in zip(keys[: verdict.counted], verdict.ends, strict=False):
                 count = self._counts.get(key)
                 if count is not None:
-                    count.failures = max(count.failures - 1, 0)
+                    count.failures = max(count.failures - failures, 0)
                     count.ends = 0 if count.ends == ends else count.ends
             if is_right:
                 self._counts.pop(keys.pair, None)
