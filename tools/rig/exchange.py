@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tools.rig.process import HOST, LIMITS, ROOT, Process, Server, end_all
+from tools.rig.process import HOST, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 
@@ -160,7 +160,7 @@ def prepare(folder: Path, database_url: str, redis: Server, **environment: str) 
         "REDIS_URL": f"{redis.url}/1",
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "CACHE_URL": f"{redis.url}/2",
-        **dict.fromkeys(LIMITS, "off"),
+        "RATE_LIMIT": "off",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
     (folder / "metrics").mkdir(parents=True, exist_ok=True)
