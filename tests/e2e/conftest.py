@@ -29,6 +29,6 @@ def _demo(folder: Path) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """A terminal with a data folder of its own."""
-    return Shell(tmp_path)
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A terminal with a data folder of its own, whose path is short: a server's socket is below it."""
+    return Shell(tmp_path_factory.mktemp("shell"))

@@ -24,7 +24,7 @@ WORKERS_PER_MARKET = 2
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
 # A run takes longer than a token is good for.
 # All caches are on: what they answer is judged by the pollers.
-SETTINGS = {"DEMO": "1", "ACCESS_TOKEN_MINUTES": "1000", "BALANCE_CACHE": "on", "ID_FILTER": "shared"}
+SETTINGS = {"DEMO": "1", "BALANCE_CACHE": "on", "ID_FILTER": "shared"}
 
 
 @dataclass(kw_only=True)

@@ -74,12 +74,13 @@ class Killer:
     def _kill_worker(self) -> None:
         symbol, first = self._chosen_worker()
         pair = self.exchange.workers[symbol]
-        victims = pair if self.random.random() < BOTH_SHARE else [first]
+        # The other one may be down already, and is to be launched once only.
+        victims = [worker for worker in pair if worker.running] if self.random.random() < BOTH_SHARE else [first]
         for worker in victims:
             self._ready.discard(worker.name)
             worker.kill()
             self.kills["worker"] += 1
-        both = len(victims) == len(pair)
+        both = not any(worker.running for worker in pair)
         self.watch.began("both workers of a market killed" if both else "one worker of a market killed", symbol)
         self._tell(f"both workers of {symbol}" if both else first.name)
         for worker in victims:

@@ -161,6 +161,8 @@ def prepare(folder: Path, database_url: str, redis: Server, **environment: str) 
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "CACHE_URL": f"{redis.url}/2",
         "RATE_LIMIT": "off",
+        # A long run signs in once.
+        "ACCESS_TOKEN_MINUTES": "1000",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
     (folder / "metrics").mkdir(parents=True, exist_ok=True)
