@@ -5,11 +5,13 @@ only delayed, because each worker's poller finds the commands that wait for long
 """
 
 import logging
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from cachetools import TTLCache, cached
@@ -36,7 +38,7 @@ QUEUE_PREFIX = "orders."
 DEAD_LETTER_QUEUE = "orders.dlq"
 BELL_SECONDS = 1
 BELL_EXPIRES_SECONDS = 30
-STALE_AFTER = timedelta(seconds=1)
+STALE_SECONDS = 1.0
 CANCELS_PER_QUERY = 500
 
 
@@ -125,10 +127,46 @@ def clear_bell(symbol: str) -> None:
         logger.warning("bell flag of %s not cleared, it expires by itself: %s", symbol, error)
 
 
-def stale_markets() -> list[str]:
-    """The markets whose oldest command waits longer than a second."""
-    oldest = Command.objects.values("market_id").annotate(oldest=Min("created_at"))
-    return list(oldest.filter(oldest__lt=timezone.now() - STALE_AFTER).values_list("market_id", flat=True))
+class WaitingSince:
+    """Since when the oldest command of each market has been the same, as one process sees it that looks now and then.
+
+    By the monotonic clock of that process and not by when the commands came: the clocks of the hosts that store them
+    may be ahead, and step.
+    """
+
+    def __init__(self) -> None:
+        self._oldest: dict[str, tuple[int, float]] = {}
+
+    def see(self, symbol: str, oldest: int | None) -> float:
+        """An instant of the monotonic clock: now, where nothing waits, or another command than before."""
+        now = monotonic()
+        if oldest is None:
+            self._oldest.pop(symbol, None)
+            return now
+        known, since = self._oldest.get(symbol, (None, now))
+        if known != oldest:
+            since = now
+        self._oldest[symbol] = oldest, since
+        return since
+
+
+class StaleMarkets:
+    """The markets whose oldest command waits longer than a second, for a process that looks again and again."""
+
+    def __init__(self) -> None:
+        self._since = WaitingSince()
+        self._drained: set[str] = set()
+
+    def look(self) -> list[str]:
+        oldest = Command.objects.values_list("market_id").annotate(Min("id"))
+        since = {symbol: self._since.see(symbol, command) for symbol, command in oldest}
+        drained, self._drained = self._drained, set()
+        now = monotonic()
+        return [symbol for symbol in since if now - since[symbol] >= STALE_SECONDS or symbol in drained]
+
+    def drained(self, symbol: str) -> None:
+        """What the time box of a run left has waited long enough, and no bell rings for it."""
+        self._drained.add(symbol)
 
 
 def announce(letter: Mapping[str, Any]) -> None:
@@ -171,12 +209,14 @@ REMEMBERED = 10_000
 class Backlog:
     """What waits in a market: how many commands, how many new orders among them, and since when.
 
-    Each is counted no further than one above the limit.
+    Each is counted no further than one above the limit. `oldest` is by the clock of the host that stored it, `since` an
+    instant of this process: when it first saw it.
     """
 
     waiting: int
     orders: int
     oldest: datetime | None
+    since: float = math.inf
 
 
 def refuse_when_busy(symbol: str) -> None:
@@ -207,16 +247,20 @@ def refuse_when_busy(symbol: str) -> None:
 def find_backlog(symbol: str) -> Backlog:
     """What waited within the last half second."""
     inbox = Command.objects.filter(market_id=symbol).order_by("id")
-    oldest = inbox.values_list("created_at", flat=True).first()
-    if oldest is None:
+    first = inbox.values_list("id", "created_at").first()
+    if first is None:
+        _first_seen.see(symbol, None)
         return Backlog(0, 0, None)
+    oldest, created_at = first
     most = settings.INTAKE_MAX_WAITING + 1
     waiting = inbox.values("id")[:most].count()
     # The kinds are looked at only where it matters, because the index does not hold them.
     orders = waiting if waiting < most else inbox.filter(kind=CommandKind.NEW).values("id")[:most].count()
-    return Backlog(waiting, orders, oldest)
+    return Backlog(waiting, orders, created_at, _first_seen.see(symbol, oldest))
+
+
+_first_seen = WaitingSince()
 
 
 def _age_seconds(backlog: Backlog) -> float:
-    """By the clock of the servers that take orders, which also wrote when the command came; not by the database's."""
-    return 0.0 if backlog.oldest is None else (timezone.now() - backlog.oldest).total_seconds()
+    return max(0.0, monotonic() - backlog.since)

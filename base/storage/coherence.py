@@ -200,7 +200,8 @@ class Coherence:
                 self._seen = (state.token, now)
             elif now - since >= CLOSING_SECONDS:
                 self._states.change(state, Phase.CLOSED, "")
-        elif state.age_seconds >= CLOSED_SECONDS:
+        elif not 0 <= state.age_seconds < CLOSED_SECONDS:
+            # Below zero: the database's clock stepped back, and nobody needs to wait until it has caught up.
             try:
                 if self._states.change(state, Phase.OPEN, self._run_id()):
                     self._again_at = now

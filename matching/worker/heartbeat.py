@@ -69,7 +69,8 @@ def live_beats() -> int:
 
 
 def _alive() -> QuerySet[WorkerHeartbeat]:
-    return WorkerHeartbeat.objects.filter(seen_at__gte=Now() - ALIVE)
+    # Not from the future: after the database's clock stepped back, a dead worker would be alive until it has caught up.
+    return WorkerHeartbeat.objects.filter(seen_at__range=(Now() - ALIVE, Now() + ALIVE))
 
 
 def _delete_old() -> None:

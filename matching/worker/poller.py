@@ -50,6 +50,7 @@ class CommandPoller:
     def __init__(self, served: Callable[[], Collection[str]], heartbeat: Heartbeat) -> None:
         self._served = served
         self._heartbeat = heartbeat
+        self._stale_markets = queue.StaleMarkets()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -89,7 +90,7 @@ class CommandPoller:
         try:
             close_old_connections()
             served = self._served()
-            symbols = [symbol for symbol in queue.stale_markets() if symbol in served]
+            symbols = [symbol for symbol in self._stale_markets.look() if symbol in served]
         except Exception as error:
             _give_connection_up("the poller cannot read the inbox", error)
             return False
@@ -117,6 +118,8 @@ class CommandPoller:
         finally:
             _turn.release()
         logger.info("the poller applied %d commands of %s", run.commands, symbol)
+        if run.commands:
+            self._stale_markets.drained(symbol)
         return run
 
 

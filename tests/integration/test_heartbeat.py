@@ -54,6 +54,8 @@ def test_one_that_is_not_seen_is_not_believed(world: World):
     assert live_workers() == {"BTC-USD": 1}
     age(seconds=16)
     assert live_workers() == {"BTC-USD": 0}
+    age(seconds=-3600)
+    assert live_workers() == {"BTC-USD": 0}, "the database's clock stepped back by an hour"
     alive.refresh()
     assert live_workers() == {"BTC-USD": 1}
     assert WorkerHeartbeat.objects.count() == 1

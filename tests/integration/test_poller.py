@@ -1,13 +1,14 @@
 """A worker that hears no bell: what it looks after by itself, and what must not stop it."""
 
 import os
-from datetime import timedelta
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 
+from commands import queue
 from commands.models import Command
 from markets.services import create_market
 from matching import drain
@@ -22,20 +23,25 @@ from tests.support.world import World, outcome
 
 pytestmark = pytest.mark.dialect
 
-LONG_AGO = timedelta(seconds=5)
-
 
 @pytest.fixture
-def stale_markets(transactional_db) -> World:
-    """Alice's bid waits, and nobody was told."""
+def stale_markets(transactional_db, monkeypatch) -> World:
+    """Alice's bid waits, nobody was told, and a poller takes it for old at its first look."""
+    monkeypatch.setattr(queue, "STALE_SECONDS", 0)
     world = World.make()
     world.place(world.alice, "buy 1 @ 100")
-    Command.objects.update(created_at=timezone.now() - LONG_AGO)
     return world
 
 
 def look(*symbols: str) -> bool:
     return poller_for(*symbols).poll()
+
+
+def clock_of(monkeypatch) -> SimpleNamespace:
+    """The monotonic clock of this process, later by `seconds`."""
+    passed, began = SimpleNamespace(seconds=0.0), time.monotonic()
+    monkeypatch.setattr(queue, "monotonic", lambda: began + passed.seconds)
+    return passed
 
 
 def poller_for(*symbols: str) -> CommandPoller:
@@ -53,9 +59,39 @@ def test_it_leaves_other_workers_markets_alone(stale_markets):
     assert Order.objects.get().status == "PENDING"
 
 
-def test_what_is_new_is_left_to_its_bell(stale_markets):
-    Command.objects.update(created_at=timezone.now())
-    assert not look("BTC-USD")
+@pytest.mark.parametrize("came", ["2026-01-01T00:00:00Z", "2126-01-01T00:00:00Z"])
+def test_what_is_new_is_left_to_its_bell_for_a_second(stale_markets, monkeypatch, came):
+    """Whatever the clock of the host said that stored it: one that was ahead would make it wait for as long."""
+    Command.objects.update(created_at=came)
+    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
+    passed = clock_of(monkeypatch)
+    own = poller_for("BTC-USD")
+    assert not own.poll()
+    passed.seconds = 1
+    assert own.poll()
+
+
+def test_a_market_is_stale_however_many_commands_come_after(stale_markets, monkeypatch):
+    """Orders keep coming and none of their bells rings: the first of them must not wait for the last."""
+    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
+    passed, own = clock_of(monkeypatch), poller_for("BTC-USD")
+    assert not own.poll()
+    stale_markets.place(stale_markets.alice, "buy 1 @ 100")
+    passed.seconds = 1
+    assert own.poll()
+
+
+def test_what_a_run_left_has_waited_long_enough(stale_markets, monkeypatch, settings):
+    """Without it a backlog would wait a second for each time box."""
+    stale_markets.place(stale_markets.alice, "buy 1 @ 100")
+    settings.ENGINE_BATCH_SIZE, settings.ENGINE_TIME_BOX_SECONDS = 1, 0
+    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
+    passed, own = clock_of(monkeypatch), poller_for("BTC-USD")
+    assert not own.poll()
+    passed.seconds = 1
+    assert own.poll()
+    assert own.poll()
+    assert not own.poll()
 
 
 def test_a_worker_at_work_is_not_disturbed(stale_markets):
@@ -69,7 +105,6 @@ def test_a_broken_market_keeps_no_other_waiting(stale_markets):
     body = parse("buy 1 @ 1").body("AAA-USD")
     broken = stale_markets.alice.call("POST", "/orders", body).body["data"]["orderId"]
     OrderBook.objects.create(market_id="AAA-USD", unfinished_order_id=999)
-    Command.objects.update(created_at=timezone.now() - LONG_AGO)
     assert look("AAA-USD", "BTC-USD")
     assert {order.market_id: order.status for order in Order.objects.all()} == {"BTC-USD": "OPEN", "AAA-USD": "PENDING"}
     assert OrderBook.objects.get(market_id="AAA-USD").status == "HALTED"
@@ -80,7 +115,7 @@ def test_a_broken_market_keeps_no_other_waiting(stale_markets):
 
 def test_a_database_that_is_away_is_looked_for_again(stale_markets, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("commands.queue.stale_markets", None)
+        patch.setattr("commands.queue.Command", None)
         assert not look("BTC-USD")
     assert look("BTC-USD")
 

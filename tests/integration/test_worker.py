@@ -210,21 +210,6 @@ def test_a_broker_that_fails_costs_nothing_but_the_bell(world, monkeypatch):
     assert world.place(world.alice, "buy 1 @ 100").status_code == 202
 
 
-def test_a_market_is_stale_once_a_command_has_waited_for_a_second(world):
-    world.place(world.alice, "buy 1 @ 100")
-    assert queue.stale_markets() == []
-    Command.objects.update(created_at="2026-01-01T00:00:00Z")
-    assert queue.stale_markets() == [world.symbol]
-
-
-def test_a_market_is_stale_however_many_commands_come_after(world):
-    """Orders keep coming and none of their bells rings: the first of them must not wait for the last."""
-    for _ in range(3):
-        world.place(world.alice, "buy 1 @ 100")
-    Command.objects.filter(id=Command.objects.earliest("id").id).update(created_at="2026-01-01T00:00:00Z")
-    assert queue.stale_markets() == [world.symbol]
-
-
 def test_a_run_without_commands_takes_no_lock(world, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert world.match().batches == 0

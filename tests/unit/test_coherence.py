@@ -134,6 +134,14 @@ def test_a_reader_without_redis_reads_the_rows():
     assert house.web.read(ALICE) == (1, 1)
 
 
+def test_a_clock_that_stepped_back_keeps_the_caches_closed_no_longer():
+    """The database's, by which the state's age is counted: it would be below zero until the clock has caught up."""
+    house = House()
+    house.states.changed_at = house.stage.now + 3600
+    house.web.read(ALICE)
+    assert house.states.state.phase is Phase.OPEN
+
+
 def test_a_version_that_is_gone_is_compared_with_nothing():
     house = House().opened()
     del house.redis.data["version"][ALICE]
