@@ -1,4 +1,4 @@
-"""The one row by which all processes agree whether the shared caches may be used (see base.storage.coherence)."""
+"""Rows by which all processes agree: whether the shared caches may be used, and of which server the rows are."""
 
 from django.db import models
 
@@ -14,6 +14,8 @@ class CacheState(models.Model):
     token = KeyField(max_length=32)
     # The run id of the Redis that holds the entries while the phase is OPEN.
     server = models.CharField(max_length=64)
+    # The database server by which it was written (see base.storage.lineage).
+    origin = models.CharField(max_length=255, default="", db_default="")
     changed_at = models.DateTimeField()
 
     class Meta:
@@ -21,3 +23,17 @@ class CacheState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.phase}"
+
+
+class Lineage(models.Model):
+    """The server that wrote the rows. `token` changes when another one takes over (see base.storage.lineage)."""
+
+    name = KeyField(primary_key=True, max_length=16)
+    server = models.CharField(max_length=255)
+    token = models.CharField(max_length=16)
+
+    class Meta:
+        db_table = "lineages"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.token}"

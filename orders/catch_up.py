@@ -11,7 +11,8 @@ from itertools import groupby
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from base.streams.bookmark import MOST_LOGS, read_bookmark
+from base.storage.lineage import read_lineage
+from base.streams.bookmark import MOST_LOGS, lineage_of, read_bookmark
 from base.streams.gap_detector import Position
 from markets.models import Market
 from orders.models import OrderEvent
@@ -20,7 +21,7 @@ REPLAY_LIMIT = 1000
 
 
 class UnknownEvent(Exception):
-    """The bookmark names an event that is not the user's, or leaves out a market in which the user had some."""
+    """The bookmark names an event that is not the user's, leaves out a market in which the user had some, or is old."""
 
 
 class TooManyMissed(Exception):
@@ -30,7 +31,7 @@ class TooManyMissed(Exception):
 def missed_events(user_id: int, bookmark: str, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
     """The user's events after the bookmark, in each market oldest first. Raises UnknownEvent and TooManyMissed."""
     last = read_bookmark(bookmark)
-    if last is None:
+    if last is None or lineage_of(bookmark) != read_lineage():
         raise UnknownEvent(bookmark[:100])
     newest = newest_numbers(user_id)
     latest = _latest_of(user_id, last)
@@ -43,17 +44,19 @@ def missed_events(user_id: int, bookmark: str, *, limit: int = REPLAY_LIMIT) -> 
 
 
 def events_between(user_id: int, since: Position, newest: Position, *, limit: int = REPLAY_LIMIT) -> list[OrderEvent]:
-    """The user's events after `since`, in the markets that moved until `newest`. Raises TooManyMissed."""
+    """The user's events after `since`, in the markets that moved until `newest`. Raises UnknownEvent, TooManyMissed."""
+    if since.newest and since.lineage != newest.lineage:
+        raise UnknownEvent(user_id)
     moved = {log: since.newest.get(log, 0) for log, sequence in newest.newest.items()}
     return _after(user_id, {log: last for log, last in moved.items() if newest.newest[log] > last}, limit)
 
 
 def current_position() -> Position:
-    """The last event number of each market. One query, with one entry of an index for each market."""
-    read_at = time.monotonic()
+    """The last event number of each market. One query, with one entry of an index for each market, and the lineage."""
+    read_at, lineage = time.monotonic(), read_lineage()
     newest = OrderEvent.objects.filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
     rows = Market.objects.annotate(newest=Subquery(newest)).values_list("symbol", "newest")
-    return Position({symbol: sequence or 0 for symbol, sequence in rows}, read_at)
+    return Position({symbol: sequence or 0 for symbol, sequence in rows}, read_at, lineage)
 
 
 def newest_numbers(user_id: int) -> dict[str, int]:

@@ -71,14 +71,15 @@ class OrderFeed:
             events = catch_up.missed_events(self.user_id, self._last_event_id)
         except (catch_up.UnknownEvent, catch_up.TooManyMissed) as reason:
             return [self._connected(None), self._reset(reason)]
-        self._bookmark = Bookmark(read_bookmark(self._last_event_id) or {})
+        self._bookmark = self._bookmark_of(self._last_event_id)
         return [self._connected(None), *stored_updates(events)]
 
     def missed(self, since: float) -> list[Message]:
         newest = _shared_position.read(since)
         try:
             messages = stored_updates(catch_up.events_between(self.user_id, self._position, newest))
-        except catch_up.TooManyMissed as reason:
+        except (catch_up.UnknownEvent, catch_up.TooManyMissed) as reason:
+            self._position = newest
             messages = [self._reset(reason)]
         self._position = newest
         return messages
@@ -94,7 +95,7 @@ class OrderFeed:
         place = split_id(message_id)
         if kind != ORDER_STATUS_UPDATE or place is None:
             # Of a greeting or a reset: from here on the client has all that it needs.
-            self._bookmark = Bookmark(read_bookmark(message_id) or {})
+            self._bookmark = self._bookmark_of(message_id)
             return message_id
         log, sequence = place
         settled = max(self._position.newest.get(log, 0), self._received.get(log, 0))
@@ -114,7 +115,10 @@ class OrderFeed:
 
     def _newest(self) -> str:
         """The bookmark of a client that needs nothing from before."""
-        return Bookmark(catch_up.newest_numbers(self.user_id)).text()
+        return Bookmark(catch_up.newest_numbers(self.user_id), self._position.lineage).text()
+
+    def _bookmark_of(self, text: str) -> Bookmark:
+        return Bookmark(read_bookmark(text) or {}, self._position.lineage)
 
     def _message(self, kind: str, data: dict[str, Any], event_id: str | None) -> Message:
         return Message(order_channel(self.user_id), kind, data, event_id)

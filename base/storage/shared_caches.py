@@ -13,18 +13,19 @@ from redis import Redis
 from base.models import CacheState
 from base.storage.breakers import breaker_of
 from base.storage.coherence import NEVER_OPENED, Coherence, Phase, State
+from base.storage.lineage import server_sql, this_server
 from base.storage.redis import redis_client
 
 # One row for all caches: what makes one of them unusable makes all of them so.
 NAME = "shared"
 KEY_PREFIX = "exchange:shared:"
 _CHANGE = (
-    "UPDATE cache_states SET phase = %s, token = %s, server = %s, changed_at = CURRENT_TIMESTAMP(6)"
+    "UPDATE cache_states SET phase = %s, token = %s, server = %s, changed_at = CURRENT_TIMESTAMP(6), origin = {origin}"
     " WHERE name = %s AND token = %s"
 )
 _BEGIN = (
-    "INSERT IGNORE INTO cache_states (phase, token, server, name, changed_at)"
-    " VALUES (%s, %s, %s, %s, CURRENT_TIMESTAMP(6))"
+    "INSERT IGNORE INTO cache_states (phase, token, server, name, changed_at, origin)"
+    " VALUES (%s, %s, %s, %s, CURRENT_TIMESTAMP(6), {origin})"
 )
 # Put before each script. INFO costs 10 microseconds; within a script no failover can come between it and the rest.
 _RUN_ID = "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')\n"
@@ -34,11 +35,14 @@ class DatabaseStates:
     """The row of MySQL. SQLite has no row locks, which the protocol needs; the settings refuse the caches there."""
 
     def read(self) -> State:
-        row = CacheState.objects.filter(pk=NAME).annotate(now=Now())
-        found = row.values_list("phase", "token", "server", "changed_at", "now").first()
+        row = CacheState.objects.filter(pk=NAME).annotate(now=Now(), here=this_server())
+        found = row.values_list("phase", "token", "server", "changed_at", "now", "origin", "here").first()
         if found is None:
             return NEVER_OPENED
-        phase, token, server, changed_at, now = found
+        phase, token, server, changed_at, now, origin, here = found
+        if phase == Phase.OPEN and origin != here:
+            # Another server has taken over, where commits may be missing that the entries hold.
+            phase = Phase.CLOSING
         return State(Phase(phase), token, server, (now - changed_at).total_seconds())
 
     def change(self, before: State, phase: Phase, server: str) -> bool:
@@ -48,9 +52,9 @@ class DatabaseStates:
         try:
             with apart.cursor() as cursor:
                 if before.token:
-                    cursor.execute(_CHANGE, [*values, before.token])
+                    cursor.execute(_CHANGE.format(origin=server_sql()), [*values, before.token])
                 else:
-                    cursor.execute(_BEGIN, values)
+                    cursor.execute(_BEGIN.format(origin=server_sql()), values)
                 return bool(cursor.rowcount == 1)
         finally:
             apart.close()
@@ -72,6 +76,13 @@ class Script:
 def new_token() -> str:
     """Random, and no counter: what was lost with a server's memory must not come again."""
     return secrets.token_hex(8)
+
+
+def close_caches() -> None:
+    """Have no entry used that is there now. Where a writer or reader is at work on it, by the protocol's waits."""
+    state = DatabaseStates().read()
+    if state.phase is Phase.OPEN:
+        DatabaseStates().change(state, Phase.CLOSING, "")
 
 
 class Kept(NamedTuple):

@@ -25,13 +25,16 @@ RECEIVED_LIMIT = 100_000
 
 @dataclass(frozen=True)
 class Position:
-    """The newest sequence number of each log. `read_at` is an instant of time.monotonic."""
+    """The newest sequence number of each log, and their lineage. `read_at` is an instant of time.monotonic."""
 
     newest: Mapping[str, int] = field(default_factory=dict)
     read_at: float = 0.0
+    lineage: str = ""
 
     def is_behind(self, other: "Position") -> bool:
-        """Whether some log is shorter than it was: the database was restored, and its numbers are used again."""
+        """Whether numbers may be used again: some log is shorter than it was, or another server has taken over."""
+        if other.newest and self.lineage != other.lineage:
+            return True
         return any(self.newest.get(log, 0) < sequence for log, sequence in other.newest.items())
 
 

@@ -4,6 +4,7 @@ tests/unit/test_coherence.py plays the races.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +57,20 @@ def hits(world: World) -> float:
     before = sum(value.get() for value in counted)
     world.alice.holds("USD")
     return sum(value.get() for value in counted) - before
+
+
+def test_another_database_server_that_took_over_uses_nothing_of_before(cached):
+    """A replica that lagged lacks what Redis has: the balance that it never received would be answered."""
+    cached.alice.holds("USD")
+    assert hits(cached) == 1
+    CacheState.objects.update(origin="another")
+    rows = Balance.objects.filter(user=cached.alice.user, currency="USD")
+    before = rows.get().available
+    rows.update(available=1)
+    time.sleep(coherence.LEASE_SECONDS)
+    assert cached.alice.holds("USD") == "1 0"
+    assert DatabaseStates().read().phase is Phase.CLOSING
+    rows.update(available=before)
 
 
 def test_a_second_reader_reads_no_row(cached, django_assert_num_queries):

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from base.streams.bookmark import EMPTY, LONGEST, MOST_LOGS, Bookmark, read_bookmark
+from base.models import Lineage
+from base.streams.bookmark import EMPTY, LONGEST, MOST_LOGS, Bookmark, lineage_of, read_bookmark
 from base.streams.gap_detector import GapDetector
 from base.streams.hub import HasAll
 from base.streams.messages import RESET, Message
@@ -92,6 +93,26 @@ def test_nothing_is_missing_after_a_cut(cast: Cast, seed: int) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.dialect
+def test_another_server_that_took_over_makes_old_bookmarks_worthless(cast: Cast) -> None:
+    """It may lack commits, and give their numbers to other events: from its bookmark a client could not tell."""
+    [_, seen, _] = cast.tell_many(cast.alice, 3, published=False)
+    before = catch_up.current_position()
+    assert len(catch_up.missed_events(cast.alice.pk, seen.event_id)) == 1
+    Lineage.objects.update(server="another")
+    assert catch_up.current_position().is_behind(before), "open streams are ended"
+    feed = OrderFeed(cast.alice.pk, seen.event_id, Permit(Credential(cast.alice.pk)))
+    opening, client = feed.opening(time.monotonic()), Client()
+    assert [message.type for message in opening] == ["connected", RESET]
+    client.take(feed, opening, everything)
+    assert catch_up.missed_events(cast.alice.pk, client.bookmark) == []
+    missed = cast.tell(cast.alice, published=False)
+    client.take(feed, stored_updates([missed]), everything)
+    assert read_bookmark(client.bookmark) == {"BTC-USD": missed.sequence}
+    assert catch_up.missed_events(cast.alice.pk, client.bookmark) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.dialect
 def test_a_replay_reads_what_it_sends_and_no_more(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     """By market and number, so that neither the user's past nor the market's other users cost anything."""
     cast.tell_many(cast.alice, 300, published=False)
@@ -114,6 +135,9 @@ def test_a_bookmark_is_read_as_it_was_written() -> None:
     assert bookmark.text("NOPE") == "ETH-USD-4,BTC-USD-17"
     assert read_bookmark(bookmark.text()) == {"ETH-USD": 4, "BTC-USD": 17}
     assert read_bookmark(Bookmark({}).text()) == read_bookmark(EMPTY) == {}
+    assert read_bookmark(Bookmark({}, "5f0a3c91").text()) == {}
+    later = Bookmark({"BTC-USD": 17}, "5f0a3c91").text("BTC-USD")
+    assert (later, read_bookmark(later), lineage_of(later)) == ("~5f0a3c91,BTC-USD-17", {"BTC-USD": 17}, "5f0a3c91")
 
 
 @pytest.mark.parametrize("name", ["M{}", "A-RATHER-LONG-NAME-OF-A-MARKET-{}"])
