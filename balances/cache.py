@@ -16,11 +16,13 @@ from typing import Any, NamedTuple, Protocol
 
 from cachetools import TTLCache
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 
 from balances.models import Balance
 from base.storage.coherence import Coherence, Lease
 from base.storage.shared_caches import KEY_PREFIX, Script, coherence, new_token
+from base.telemetry.malformed import BALANCES, drop_malformed
 from base.telemetry.metrics import CACHE_INVALIDATIONS, CACHE_READS
 
 SHARED, LOCAL = "balances", "balances in the process"
@@ -262,11 +264,15 @@ def _text(field: Any, balance: Balance) -> str | None:
 
 
 def _parse(user_id: int, look: Look, lease: Lease) -> list[Balance] | None:
-    """The entry's balances; None if it was filled before the caches were opened for the last time."""
-    version, token, rows = look.entry.split(" ", 2)
-    if (version, token) != (look.version, lease.token):
+    """The entry's balances; None if it was filled before the caches were opened for the last time, or is no entry."""
+    try:
+        version, token, rows = look.entry.split(" ", 2)
+        if (version, token) != (look.version, lease.token):
+            return None
+        return [_balance(user_id, row) for row in json.loads(rows)]
+    except (ValueError, TypeError, ArithmeticError, ValidationError, RecursionError) as error:
+        drop_malformed(BALANCES, error)
         return None
-    return [_balance(user_id, row) for row in json.loads(rows)]
 
 
 def _balance(user_id: int, row: Sequence[str | None]) -> Balance:

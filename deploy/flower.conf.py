@@ -6,9 +6,18 @@ from typing import NoReturn
 
 from flower import command
 
+from matching.worker.transport import SafeQoS
+
 # What a matching run did is its result.
 tasks_columns = "name,args,state,result,received,runtime,worker,uuid"
 natural_time = False
+
+
+def _leave(*_: object, **__: object) -> None:
+    """Flower puts no bell back into its queue: its user of Redis may not write there, and the workers do it."""
+
+
+SafeQoS.restore_visible = _leave
 
 
 def _end(number: int, frame: object) -> NoReturn:

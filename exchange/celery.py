@@ -1,11 +1,7 @@
 """The Celery application: doorbells in, matching runs out."""
 
-import logging
 import logging.config
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from queue import Empty
 from typing import Any
 
 from celery import Celery, Task, beat
@@ -13,14 +9,10 @@ from celery.app.amqp import AMQP, Queues
 from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
 from kombu import Queue
-from kombu.transport import redis
-from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from base.storage.checks import log_servers_away
 from base.telemetry import liveness
-
-logger = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
 
@@ -56,52 +48,6 @@ class NamedTask(Task):  # type: ignore[type-arg]
 app = Celery("exchange", amqp=Declarations, task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["matching.worker"])
-
-
-@contextmanager
-def _dropping_junk() -> Iterator[None]:
-    """Log what cannot be read from Redis, and go on. Errors of the connection are Celery's to handle."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, Empty | RedisError | OSError):
-            raise
-        logger.exception("something in the broker that is no message was dropped")
-
-
-class SafeQoS(redis.QoS):
-    """The messages that were not acknowledged."""
-
-    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        with _dropping_junk():
-            super().restore_by_tag(tag, client, leftmost)
-            return
-        # What cannot be put back in its queue would end each worker that starts.
-        with self.channel.conn_or_acquire(client) as own:
-            self._remove_from_indices(tag, own.pipeline()).execute()
-
-
-class SafeChannel(redis.Channel):
-    """A channel to Redis that drops what is no message, because anybody may write into a queue of Redis.
-
-    Celery would end the worker. To drop it changes nothing, because a message only wakes the worker.
-    """
-
-    QoS = SafeQoS
-    # A bell that was not acknowledged is not put back when its connection ends. That needs the very Redis that is gone:
-    # after a freeze, which swallows acknowledgements, and a kill, failing to put them back ended every worker.
-    do_restore = False
-
-    def _brpop_read(self, **options: Any) -> Any:
-        with _dropping_junk():
-            return super()._brpop_read(**options)  # type: ignore[misc]
-
-    def _receive(self) -> Any:
-        with _dropping_junk():
-            return super()._receive()  # type: ignore[misc]
-
-
-redis.Transport.Channel = SafeChannel
 
 
 @setup_logging.connect(weak=False)

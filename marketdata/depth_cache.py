@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.redis import redis_client
+from base.telemetry.malformed import DEPTH, drop_malformed
 from base.telemetry.metrics import CACHE_READS
 from marketdata import answers
 from marketdata.depth import CONSISTENT_ATTEMPTS, Depth, Level, read_depth, read_levels, represent_depth
@@ -33,10 +34,13 @@ TTL_MS = 600_000
 OLDER, NOTHING = "*", ""
 _FIELDS = ("sequence", "token", "fence", "levels", "bids", "asks")
 # A depth that was judged wrong is replaced only while it is still there, and not where the lock's next holder has
-# written since (see base.storage.locks). The worker holds no lock, so its writes have the fence 0.
+# written since (see base.storage.locks). The worker holds no lock, so its writes have the fence 0. What is no depth at
+# all is replaced by any.
 _WRITE = """
-local kept = redis.call('HMGET', KEYS[1], 'sequence', 'token', 'fence')
-if kept[1] then
+local kept = redis.pcall('HMGET', KEYS[1], 'sequence', 'token', 'fence')
+if kept.err or (kept[1] and not (tonumber(kept[1]) and tonumber(kept[3]))) then
+    redis.call('DEL', KEYS[1])
+elseif kept[1] then
     if ARGV[1] == '*' then
         if tonumber(kept[1]) > tonumber(ARGV[3]) then return 0 end
     elseif kept[2] ~= ARGV[1] or tonumber(kept[3]) > tonumber(ARGV[5]) then
@@ -85,7 +89,11 @@ def find_depth(symbol: str, limit: int) -> answers.OrderBook:
         kept = read_kept(symbol)
     except (ServerAway, RedisError) as error:
         return _missed(symbol, limit, "away", error)
-    depth = kept.depth(limit) if kept is not None else _refill(symbol, limit)
+    try:
+        depth = kept.depth(limit) if kept is not None else _refill(symbol, limit)
+    except ValueError as error:
+        _drop(symbol, error)
+        return _missed(symbol, limit, "none")
     if depth is None:
         return _missed(symbol, limit, "short" if kept is not None else "none")
     if kept is None:
@@ -116,8 +124,12 @@ def read_kept(symbol: str) -> Kept | None:
         values: Any = client().hmget(key(symbol), list(_FIELDS))
     if None in values:
         return None
-    sequence, token, fence, levels, bids, asks = (value.decode() for value in values)
-    return Kept(int(sequence), token, int(fence), int(levels), bids, asks)
+    try:
+        sequence, token, fence, levels, bids, asks = (value.decode() for value in values)
+        return Kept(int(sequence), token, int(fence), int(levels), bids, asks)
+    except ValueError as error:
+        _drop(symbol, error)
+        return None
 
 
 def read_state(symbol: str) -> BookState | None:
@@ -181,6 +193,16 @@ def _refill(symbol: str, limit: int) -> Depth | None:
     except (ServerAway, RedisError) as error:
         logger.warning("the depth of %s is not kept: %s", symbol, error)
     return Depth(depth.sequence, depth.bids[:limit], depth.asks[:limit])
+
+
+def _drop(symbol: str, error: ValueError) -> None:
+    """What is no depth is deleted, so that the next reader or the worker writes it anew."""
+    drop_malformed(DEPTH, error)
+    try:
+        with breaker_of(settings.CACHE_URL).calling():
+            client().delete(key(symbol))
+    except (ServerAway, RedisError) as failure:
+        logger.warning("what is no depth of %s stays in the cache: %s", symbol, failure)
 
 
 def _missed(symbol: str, limit: int, why: str, error: Exception | None = None) -> answers.OrderBook:

@@ -1,16 +1,16 @@
 """A message, as it crosses Redis (django-eventstream's fields, in bundles) and as it reaches a client."""
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
-logger = logging.getLogger(__name__)
+from base.telemetry.malformed import EVENTS, drop_malformed
 
 # django-eventstream's own: one Redis channel for everything.
 REDIS_CHANNEL = "events_channel"
+_TYPE = re.compile(r"[a-z-]{1,40}")
 # The type of the message after which a client reads everything again, because events may have been missed.
 RESET = "stream-reset"
 
@@ -56,7 +56,7 @@ def decode(raw: bytes | str) -> list[ReceivedMessage]:
         published = None
     received = [_received(fields) for fields in published] if isinstance(published, list) else [None]
     if None in received:
-        logger.warning("ignored something malformed in a message of %d bytes", len(raw))
+        drop_malformed(EVENTS, f"something in a message of {len(raw)} bytes")
     return [each for each in received if each is not None]
 
 
@@ -64,7 +64,7 @@ def _received(fields: Any) -> ReceivedMessage | None:
     if not isinstance(fields, dict):
         return None
     channel, kind, data, message_id = map(fields.get, ("channel", "event_type", "data", "pub_id"))
-    if not isinstance(channel, str) or not isinstance(kind, str) or data is None:
+    if not isinstance(channel, str) or not isinstance(kind, str) or not _TYPE.fullmatch(kind) or data is None:
         return None
     text = data if isinstance(data, str) else data_text(data)
     return ReceivedMessage(channel, kind, text, None if message_id is None else str(message_id))

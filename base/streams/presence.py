@@ -5,6 +5,7 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from django.conf import settings
 from redis.asyncio import Redis as AsyncRedis
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.redis import async_redis_client, redis_client
+from base.telemetry.malformed import CONNECTIONS, drop_malformed
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,20 @@ def _reported() -> Sequence[Mapping[str, int]]:
         gone = [process for process, text in zip(processes, reports, strict=True) if text is None]
         if gone:
             client.srem(PROCESSES_KEY, *gone)
-    return [json.loads(text) for text in reports if text is not None]
+    return [counts for text in reports if text is not None and (counts := _counts(text)) is not None]
+
+
+def _counts(text: str) -> Mapping[str, int] | None:
+    """A report as it is written below; None for anything else."""
+    try:
+        counts: Any = json.loads(text)
+        if all(type(number) is int for number in counts.values()):
+            return cast("Mapping[str, int]", counts)
+    except (ValueError, AttributeError, RecursionError) as error:
+        drop_malformed(CONNECTIONS, error)
+    else:
+        drop_malformed(CONNECTIONS, "a report of who is connected")
+    return None
 
 
 def _counted_here() -> Sequence[Mapping[str, int]]:

@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from base.storage.redis import async_redis_client
 from base.streams.messages import REDIS_CHANNEL, ReceivedMessage, decode
+from base.telemetry.malformed import EVENTS, drop_malformed
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +96,15 @@ class Subscription(RedisListener):  # type: ignore[misc]
             return 1
         bundle = decode(message["data"]) if message["type"] == "message" else []
         for received in bundle:
-            self._receive(received)
+            self._receive_one(received)
         return max(len(bundle), 1)
+
+    def _receive_one(self, received: ReceivedMessage) -> None:
+        """What cannot be taken must not end the subscription, which is that of all streams."""
+        try:
+            self._receive(received)
+        except Exception as error:
+            drop_malformed(EVENTS, error)
 
 
 class NobodyReads(ChannelManagerBase):  # type: ignore[misc]

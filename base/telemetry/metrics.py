@@ -62,6 +62,9 @@ CACHE_READS = Counter("exchange_cache_reads", "Reads of a cache", ["cache", "res
 CACHE_INVALIDATIONS = Counter("exchange_cache_invalidations", "Entries that a writer made worthless", ["cache"])
 DEPTH_REPAIRS = Counter("exchange_depth_repairs", "Depths that were not as in the database", ["symbol", "fault"])
 
+# Of Redis or the broker, by where it was: somebody writes there who should not.
+MALFORMED = Counter("exchange_malformed_entries", "Entries that cannot be read and were dropped", ["place"])
+
 STREAM_CONNECTIONS = Gauge("exchange_stream_connections", "Open event streams", ["stream"], multiprocess_mode="livesum")
 SOCKETS = Gauge("exchange_sockets", "Open WebSockets", multiprocess_mode="livesum")
 STREAM_EVENTS = Counter("exchange_stream_events", "Events sent to clients", ["stream"])

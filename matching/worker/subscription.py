@@ -16,6 +16,7 @@ from django.db import DatabaseError, OperationalError, connection
 
 from base.storage.checks import database_faults
 from base.storage.outages import is_server_away
+from base.telemetry.malformed import QUEUE, drop_malformed
 from commands import queue
 from markets.models import Market
 from matching.worker.heartbeat import Heartbeat
@@ -67,10 +68,26 @@ class SafeConsumer(Consumer):
             except Exception as error:
                 if is_server_away(error):
                     raise
-                logger.exception("a message that cannot be read was dropped")
-                message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]
+                self._drop(message, error)
 
         return handle_or_drop
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._drop(message, "a message without a task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._drop(message, "a message with a task that there is not")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._drop(message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._drop(message, exc)
+
+    def _drop(self, message: Any, why: object) -> None:
+        """Celery itself would write the whole message into the log."""
+        drop_malformed(QUEUE, why)
+        message.reject_log_error(logger, self.connection_errors)  # type: ignore[attr-defined]
 
 
 class MarketSubscription(bootsteps.StartStopStep):

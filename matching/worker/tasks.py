@@ -1,22 +1,41 @@
 """Celery's entry points."""
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 from celery import bootsteps, current_app, shared_task
 from celery.signals import beat_init
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from prometheus_client import start_http_server
+from pydantic import Field, StringConstraints
 from structlog.contextvars import bound_contextvars
+from typing_extensions import TypedDict
 
 from base.telemetry.metrics import registry
 from commands import queue
-from matching.worker import beat, chores, poller
+from markets.models import SYMBOL_PATTERN
+from matching.worker import beat, chores, poller, transport
+from matching.worker.arguments import checked
 from matching.worker.subscription import MarketPoller, MarketSubscription
 from users import keys, sessions
 
 logger = logging.getLogger(__name__)
+
+# With \z, because $ lets a line end follow.
+Symbol = Annotated[str, StringConstraints(pattern=rf"\A{SYMBOL_PATTERN}\z")]
+Line = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Letter(TypedDict):
+    """A dead letter as `matching.failure` announces it."""
+
+    id: int
+    symbol: Symbol
+    kind: Line
+    orderId: int | None
+    correlationId: Line | None
+    error: Line
 
 
 class MetricsServer(bootsteps.StartStopStep):
@@ -53,20 +72,23 @@ class Warming(bootsteps.StartStopStep):
 
 # The result is not stored: a monitor such as Flower receives it, at the length of its first orders and trades.
 @shared_task(name=queue.MATCH_TASK, ignore_result=True, resultrepr_maxsize=10_000)
-def match(symbol: str) -> dict[str, Any]:
+@checked
+def match(symbol: Symbol) -> dict[str, Any]:
     """A bell rang: apply the symbol's waiting commands."""
     return poller.match(symbol).as_result()
 
 
 @shared_task(name=queue.DEAD_LETTER_TASK, ignore_result=True)
-def dead_letter(letter: dict[str, Any]) -> None:
+@checked
+def dead_letter(letter: Letter) -> None:
     """Log that a command was given up, for operators who read the logs of this worker."""
     with bound_contextvars(orderId=letter["orderId"], correlationId=letter.get("correlationId")):
         logger.error("dead letter %(id)s: %(kind)s of order %(orderId)s in %(symbol)s: %(error)s", letter)
 
 
 @shared_task(name="matching.synchronise_depths", ignore_result=True)
-def synchronise_depths(symbols: list[str] | None = None) -> None:
+@checked
+def synchronise_depths(symbols: Annotated[list[Symbol], Field(max_length=100_000)] | None = None) -> None:
     """Beat sends it every five minutes. What is not reached in time is left to another task, behind the bells."""
     rest = chores.synchronise_depths(symbols)
     if rest:
@@ -103,6 +125,7 @@ def record_snapshots() -> None:
     chores.record_snapshots()
 
 
+transport.install()
 beat_init.connect(beat.begin_heartbeat, weak=False)
 current_app.steps["worker"].add(MetricsServer)
 current_app.steps["worker"].add(Warming)

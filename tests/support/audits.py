@@ -11,6 +11,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests.support.live import Live, start_exchange, wait_for
+from tests.support.redis_users import denied, write_users
 from tools.rig.servers import start_redis
 
 WAITING = "from commands.models import Command; print(Command.objects.count())"
@@ -22,12 +23,14 @@ def audited_exchange(folder: Path, database: DjangoDbBlocker) -> Iterator[Live]:
 
     At the end, once nothing waits any more, the money of all who used it is counted.
     """
-    with _new_database(folder, database) as url, start_redis(folder / "redis") as redis:
+    users = write_users(folder)
+    with _new_database(folder, database) as url, start_redis(folder / "redis", users=users) as redis:
         live = start_exchange(folder, url, redis)
         try:
             yield live
             wait_for(lambda: live.evaluate(WAITING), lambda printed: printed == "0")
             live.evaluate("from audit.inspect import check_exchange; check_exchange()")
+            assert denied(redis.port) == [], "deploy/redis/users.acl lets no process do that"
         finally:
             live.end()
 

@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.stream.client import StreamClient
+from tests.support.redis_users import signed_in, user_of
 from tests.support.tape import parse
 from tools.rig import exchange, trader
-from tools.rig.process import Server, wait_for
+from tools.rig.process import Process, Server, wait_for
 
 
 @dataclass(kw_only=True)
 class Live(exchange.Exchange):
-    """The running exchange; `redis` is its own."""
+    """The running exchange; `redis` is its own, and each process is a user of its own there."""
 
     redis: Server
+
+    def launch(self, program: exchange.Program, **environment: str) -> Process:
+        own = signed_in(self.environment, user_of(program))
+        return super().launch(program, **{**own, **environment})
 
     def trader(self, name: str, **funds: str) -> "Trader":
         return Trader(**vars(super().trader(name, **funds)))

@@ -98,8 +98,26 @@ def test_only_the_proxy_is_reached_from_outside() -> None:
 def test_secrets_have_no_default() -> None:
     used = VARIABLE.findall(COMPOSE + RABBITMQ)
     secret = {(name, rest) for name, rest in used if re.search("PASSWORD|KEY|AUTH", name)}
-    assert len({name for name, _ in secret}) == 7 + 1
-    assert [name for name, rest in secret if not rest.startswith(":?")] == []
+    assert len({name for name, _ in secret}) == 6 + 8 + 1
+    # Without a password there is no user feed.
+    assert [name for name, rest in secret if not rest.startswith(":?")] == ["REDIS_FEED_PASSWORD"]
+
+
+def test_no_password_is_on_a_command_line() -> None:
+    words = [str(word) for service in PIECES.values() for word in (service.get("command"), service.get("entrypoint"))]
+    assert [word for word in words if re.search(r"\$\{\w*(PASSWORD|KEY|AUTH)", word)] == []
+
+
+def test_each_process_is_its_own_user_in_redis() -> None:
+    processes = {name: name for name in OURS - ONE_SHOT} | {
+        name: "worker" for name in OURS if name.startswith("worker-")
+    }
+    for name, user in processes.items():
+        secret = f"{user}:${{REDIS_{user.upper()}_PASSWORD:?a secret of your own, see .env.example}}"
+        urls = [SETTINGS[name][variable] for variable in ("BROKER_URL", "REDIS_URL", "CACHE_URL")]
+        assert urls == [f"redis://{secret}@{where}" for where in ("redis:6379/0", "redis:6379/1", "cache:6379/0")]
+    for name in ONE_SHOT:
+        assert "REDIS_URL" not in SETTINGS[name], "it needs none"
 
 
 def test_the_example_names_what_is_needed_and_gives_nothing() -> None:

@@ -80,11 +80,15 @@ def start_mariadb(folder: Path, *, durable: bool = False, options: tuple[str, ..
 STARTS = {"mysql": start_mysql, "mariadb": start_mariadb}
 
 
-def start_redis(folder: Path, *, port: int | None = None, persistent: bool = False) -> Server:
+def start_redis(
+    folder: Path, *, port: int | None = None, persistent: bool = False, users: Path | None = None
+) -> Server:
+    """A private Redis; `users` is a file of its users (deploy/redis), which must let anybody in as `default`."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     command, log = redis_command(port, folder, persistent=persistent), folder / "redis.log"
+    command += ("--aclfile", str(users)) if users else ()
     return Server("redis", command, log, origin="private", port=port, ask_version=redis_version).start()
 
 
