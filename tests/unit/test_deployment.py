@@ -108,6 +108,19 @@ def test_no_password_is_on_a_command_line() -> None:
     assert [word for word in words if re.search(r"\$\{\w*(PASSWORD|KEY|AUTH)", word)] == []
 
 
+def test_what_our_scripts_call_in_redis_and_our_keys_are_granted() -> None:
+    """Who adds one finds out here, and not by a line in the log of Redis."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "tools"}
+    code = "".join(path.read_text() for package in packages for path in (ROOT / package).rglob("*.py"))
+    users = (DEPLOY / "redis" / "users.acl").read_text()
+    called = {word.lower() for word in re.findall(r"redis\.p?call\('(\w+)'", code)}
+    keys = set(re.findall(r'"(exchange:[a-z-]+:)', code))
+    assert len(called) > 20
+    assert len(keys) > 3
+    assert [word for word in sorted(called) if f"+{word} " not in users.replace("\n", " ")] == []
+    assert [key for key in sorted(keys) if f"~{key}" not in users] == []
+
+
 def test_each_process_is_its_own_user_in_redis() -> None:
     processes = {name: name for name in OURS - ONE_SHOT} | {
         name: "worker" for name in OURS if name.startswith("worker-")
