@@ -26,6 +26,7 @@ from base.web.errors import (
 )
 from base.web.exports import Export
 from base.web.forms import Form
+from base.web.keys.scopes import OWNER, READ
 from base.web.lists import answer_page, by_index, in_window
 from base.web.openapi.operations import Call
 from base.web.queries import WINDOW
@@ -52,6 +53,7 @@ class TransferForm(Form):
 
 _TRANSFER = Call(
     *(TAG, "transfer", "Deposit or withdraw", answers.Balance),
+    scope=OWNER,
     text="A positive amount is deposited, a negative one withdrawn, once per reference.",
     body=TransferForm,
     examples={"a deposit": _EXAMPLE},
@@ -64,7 +66,7 @@ _TRANSFER = Call(
 
 
 class BalancesView(APIView):
-    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance], as_of=True)
+    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance], as_of=True, scope=READ)
     def get(self, request: Request, user_id: str) -> Response:
         owner = readable_user_id(request, user_id)
         as_of = newest_events()
@@ -72,14 +74,22 @@ class BalancesView(APIView):
 
 
 class OwnBalancesView(APIView):
-    @Call(TAG, "listOwnBalances", "One's own balances", list[answers.Balance], as_of=True)
+    @Call(TAG, "listOwnBalances", "One's own balances", list[answers.Balance], as_of=True, scope=READ)
     def get(self, request: Request) -> Response:
         as_of = newest_events()
         return answer([answers.Balance.of(balance) for balance in read_balances(caller_id(request))], as_of=as_of)
 
 
 class BalanceView(APIView):
-    @Call(TAG, "readBalance", "One balance", answers.Balance, text="Zeros for an asset never held.", as_of=True)
+    @Call(
+        TAG,
+        "readBalance",
+        "One balance",
+        answers.Balance,
+        text="Zeros for an asset never held.",
+        as_of=True,
+        scope=READ,
+    )
     def get(self, request: Request, user_id: str, currency: str) -> Response:
         owner = readable_user_id(request, user_id)
         code = asset_code(currency)
@@ -90,6 +100,7 @@ class BalanceView(APIView):
 class LedgerView(APIView):
     @Call(
         *(TAG, "readLedger", "The statement of one balance, newest first", list[answers.LedgerEntry]),
+        scope=READ,
         query=WINDOW,
         paged=True,
         as_of=True,

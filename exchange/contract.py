@@ -16,8 +16,10 @@ from base.web.errors import (
     UpgradeRequired,
     UserNotFound,
 )
+from base.web.keys.errors import OF_SIGNED_REQUESTS, KeyNotFound
+from base.web.keys.scopes import READ
 from base.web.openapi.document import InPaths, finish
-from base.web.openapi.operations import BEARER, JSON, SESSION, TICKET, answered, operation, stream
+from base.web.openapi.operations import BEARER, JSON, SESSION, TICKET, answered, operation, signed_by_key, stream
 from base.web.queries import TEXT
 from base.web.values import Id
 from marketdata import answers as marketdata
@@ -25,6 +27,7 @@ from markets.answers import AssetCode, Symbol
 from operations.health import Liveness, Readiness
 from orders import answers as orders
 from orders.feed import PARAMETERS as ORDER_STATUS_PARAMETERS
+from users.answers import KeyId
 
 IN_PATHS: InPaths = {
     "userId": (Id, UserNotFound),
@@ -32,6 +35,7 @@ IN_PATHS: InPaths = {
     "symbol": (Symbol, MarketNotFound),
     "orderId": (Id, OrderNotFound),
     "clientOrderId": (orders.ClientOrderId, OrderNotFound),
+    "keyId": (KeyId, KeyNotFound),
 }
 OPERATIONS = "operations"
 _LAST_EVENT_ID = "The id of the event that was seen last; what came after it is sent first."
@@ -39,12 +43,12 @@ ORDER_STATUS_STREAM = stream(
     "streamOrderStatus",
     "The caller's own orders, as they change",
     [orders.ConnectedEvent, orders.OrderStatusUpdateEvent, orders.OrdersResetEvent],
-    (NotAuthenticated, TooManyStreams),
+    (NotAuthenticated, TooManyStreams, *OF_SIGNED_REQUESTS),
     text=(
-        "Signed in by `Authorization`, by the session cookie, or in a browser by a ticket. A keep-alive comment comes"
-        " every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
+        "Signed in by `Authorization`, by a key, by the session cookie, or in a browser by a ticket. A keep-alive"
+        " comment comes every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
     ),
-    security=[{BEARER: []}, {TICKET: []}, {SESSION: []}],
+    security=[{BEARER: []}, signed_by_key(READ), {TICKET: []}, {SESSION: []}],
     query=ORDER_STATUS_PARAMETERS,
     headers=[{"in": "header", "name": "Last-Event-ID", "schema": TEXT, "description": _LAST_EVENT_ID}],
 )

@@ -90,6 +90,16 @@ def parse_proxies(name: str, number: int) -> int:
     return number
 
 
+def parse_secrets(name: str, text: str, length: int, others: Collection[str]) -> tuple[str, ...]:
+    """Secrets with commas between. Raises ImproperlyConfigured for one that is short, or is one of the others."""
+    secrets = tuple(each.strip() for each in text.split(","))
+    if any(len(each) < length for each in secrets):
+        raise ImproperlyConfigured(f"{name}: each of its secrets must have {length} characters or more")
+    if len({*secrets, *others}) < len(secrets) + len(others):
+        raise ImproperlyConfigured(f"{name}: its secrets must differ, and each from that of any other variable")
+    return secrets
+
+
 def parse_origins(name: str, origins: Collection[str]) -> frozenset[str]:
     """Origins as browsers send them. Raises ImproperlyConfigured for any other, which would never match."""
     for origin in origins:

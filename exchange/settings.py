@@ -19,7 +19,17 @@ from base.storage.redis import (
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
-from exchange.environment import between, choice, env, parse_origins, parse_proxies, parse_rate, read_address, read_link
+from exchange.environment import (
+    between,
+    choice,
+    env,
+    parse_origins,
+    parse_proxies,
+    parse_rate,
+    parse_secrets,
+    read_address,
+    read_link,
+)
 
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
@@ -39,12 +49,13 @@ DEBUG = False
 SECRET_LENGTH = 32
 DEMO_SECRET_KEY = "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"  # noqa: S105
 DEMO_SIGNING_KEY = "demo-only-signing-key-0123456789-abcdefghijklmnopqrstuv"
+DEMO_API_KEY_SECRET = "demo-only-secret-of-api-keys-0123456789-abcdefghijklmnop"  # noqa: S105
 
 
 def secret(name: str, demo: str) -> str:
     """A secret from the environment; outside demo mode there is no default."""
     value: str = env.str(name, default=demo if DEMO else "")
-    if len(value) < SECRET_LENGTH or (not DEMO and value in (DEMO_SECRET_KEY, DEMO_SIGNING_KEY)):
+    if len(value) < SECRET_LENGTH or (not DEMO and value.startswith("demo-only-")):
         raise ImproperlyConfigured(
             f"{name} must be set to a secret of your own, of {SECRET_LENGTH} characters or more"
             " (or DEMO=1, to try the exchange on this machine)"
@@ -56,6 +67,10 @@ SECRET_KEY = secret("SECRET_KEY", DEMO_SECRET_KEY)
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", DEMO_SIGNING_KEY)
 if SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
+# What the secrets of API keys are encrypted by: the newest first, and behind it those that are still to be rotated out.
+API_KEY_SECRETS = parse_secrets(
+    "API_KEY_SECRETS", secret("API_KEY_SECRETS", DEMO_API_KEY_SECRET), SECRET_LENGTH, (SECRET_KEY, JWT_SIGNING_KEY)
+)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Sites whose pages may read what is private; what is public may be read by all.
@@ -64,19 +79,8 @@ CORS_ORIGINS = parse_origins("CORS_ORIGINS", env.list("CORS_ORIGINS", default=[]
 INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
-    *(
-        "base",
-        "users",
-        "markets",
-        "balances",
-        "positions",
-        "commands",
-        "orders",
-        "marketdata",
-        "matching",
-        "audit",
-        "operations",
-    ),
+    *("base", "users", "markets", "balances", "positions", "commands"),
+    *("orders", "marketdata", "matching", "audit", "operations"),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -240,6 +244,9 @@ SIMPLE_JWT = {
     "UPDATE_LAST_LOGIN": False,
 }
 
+# How many API keys an account may have that are not revoked.
+API_KEYS_MAX = between("API_KEYS_MAX", 20, 1, 1000)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["base.web.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -295,4 +302,8 @@ LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "C
 LOG_FORMAT = choice("LOG_FORMAT", logs.JSON, logs.FORMATS)
 LOGGING = logs.configuration(LOG_FORMAT, LOG_LEVEL)
 _PASSWORDS = [unquote(urlsplit(url).password or "") for url in (DATABASE_URL, REDIS_URL, CACHE_URL, BROKER_URL)]
-logs.hide(word for word in (SECRET_KEY, JWT_SIGNING_KEY, DATABASES["default"].get("PASSWORD"), *_PASSWORDS) if word)
+logs.hide(
+    word
+    for word in (SECRET_KEY, JWT_SIGNING_KEY, *API_KEY_SECRETS, DATABASES["default"].get("PASSWORD"), *_PASSWORDS)
+    if word
+)

@@ -20,10 +20,12 @@ from base.web.errors import (
     timestamp,
 )
 from base.web.forms import Form, printable
+from base.web.keys.scopes import READ
+from base.web.keys.signed import HEADERS, LONGEST, LONGEST_WINDOW
 from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
-from base.web.rules import FLAG, IDENTIFIER, line, texts
+from base.web.rules import FLAG, IDENTIFIER, line, texts, whole
 from base.web.values import parse_id
 from exchange.socket_calls import Envelope, SocketUsers, as_now
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
@@ -45,10 +47,22 @@ CANCEL_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)
 
 
 class AuthForm(Form):
-    """An access token, or a ticket."""
+    """An access token, or a ticket, or a key with a signature of `GET /api/v1/ws`."""
 
     token: Annotated[str | None, line(4000)] = None
     ticket: Annotated[str | None, line(1000)] = None
+    api_key: Annotated[str | None, line(64)] = None
+    timestamp: Annotated[int | None, whole(0, 10**15 - 1)] = None
+    recv_window: Annotated[int | None, whole(1, LONGEST_WINDOW)] = None
+    signature: Annotated[str | None, line(LONGEST)] = None
+
+    @property
+    def signed(self) -> dict[str, str] | None:
+        """The headers that a signed request would have."""
+        if self.api_key is None:
+            return None
+        values = (self.api_key, self.timestamp, self.recv_window, self.signature)
+        return {name: "" if value is None else str(value) for name, value in zip(HEADERS, values, strict=True)}
 
 
 class SubscribeForm(Form):
@@ -139,8 +153,8 @@ class OrderSession:
         return sum(cancel_named_for(owner, self._orders[owner], self._keys[owner], actor) for owner in owners)
 
     async def _authenticate(self, form: AuthForm) -> Envelope:
-        if (form.token is None) == (form.ticket is None):
-            raise InvalidField("token", "FIELD_REQUIRED", "token is required, or ticket in its place")
+        if sum(way is not None for way in (form.token, form.ticket, form.api_key)) != 1:
+            raise InvalidField("token", "FIELD_REQUIRED", "token is required, or ticket or apiKey in its place")
         caller = await in_thread(self._sign_in, form)
         if self._caller is None:
             self._sockets.enter(caller.id)
@@ -154,7 +168,8 @@ class OrderSession:
     def _sign_in(self, form: AuthForm) -> Caller:
         meter = self._meter()
         try:
-            caller, _ = sign_in(self._socket.request.signing(token=form.token, ticket=form.ticket))
+            request = self._socket.request.signing(token=form.token, ticket=form.ticket, key=form.signed)
+            caller, _ = sign_in(request)
             meter.count(caller)
             return caller
         finally:
@@ -182,6 +197,7 @@ class OrderSession:
         """How the channel is followed. Raises NotAuthenticated, InvalidField, MarketNotFound."""
         if name == ORDERS:
             caller = self._signed_in()
+            caller.admit(READ)
             feed = OrderFeed(caller.id, last_event_id, Permit(caller.credential))
             return partial(self._socket.follow, name, feed, None)
         kind, _, symbol = name.partition(":")

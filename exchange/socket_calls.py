@@ -17,6 +17,7 @@ from base.streams.socket import Socket
 from base.web.accounts import known_account
 from base.web.authentication import SIGNED_IN, Caller
 from base.web.errors import NotAuthenticated, TooManyConnections
+from base.web.keys.known import key_as_now
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
@@ -90,11 +91,15 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def as_now(caller: Caller) -> Caller:
-    """The caller with the rate limit of now. Raises NotAuthenticated if the account was deactivated or signed out."""
+    """The caller with the rate limit of now.
+
+    Raises NotAuthenticated if the account was deactivated or signed out, or the key is good no more.
+    """
+    key = None if caller.key is None else key_as_now(caller.key)
     try:
         account = known_account(caller.id)
     except InvalidToken as error:
         raise NotAuthenticated("the account is not active") from error
     if not account.takes(caller.credential):
         raise NotAuthenticated("the session is over")
-    return Caller(caller.credential, account.rate_limit)
+    return Caller(caller.credential, account.rate_limit, key)

@@ -17,6 +17,7 @@ from orders import history, own_account
 from orders import views as orders
 from positions import views as positions
 from users import pages
+from users import key_views as keys
 from users import views as users
 
 API = [
@@ -30,6 +31,8 @@ API = [
     path("auth/token", users.TokenView.as_view()),
     path("auth/token/refresh", users.TokenRefreshView.as_view()),
     path("auth/logout", users.LogOutView.as_view()),
+    path("keys", keys.KeysView.as_view()),
+    path("keys/<str:key_id>", keys.KeyView.as_view()),
     path("account", own_account.AccountView.as_view()),
     path("balances", balances.OwnBalancesView.as_view()),
     path("balances/update", balances.TransferView.as_view()),

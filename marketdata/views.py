@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from base.streams.threads import Shared
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
+from base.web.keys.scopes import PUBLIC
 from base.web.lists import in_window, read_page
 from base.web.openapi.operations import Call
 from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
@@ -51,7 +52,7 @@ _ALL_TICKERS = Shared(_read_all_tickers)
 class TickersView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "listTickers", "The tickers of all markets", list[answers.Ticker])
+    @Call(TAG, "listTickers", "The tickers of all markets", list[answers.Ticker], scope=PUBLIC)
     def get(self, request: Request) -> Response:
         return answer(_ALL_TICKERS.read(time.monotonic()))
 
@@ -59,7 +60,7 @@ class TickersView(APIView):
 class TickerView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker)
+    @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(readings(known_market(symbol).symbol).ticker.read(time.monotonic()))
 
@@ -67,7 +68,7 @@ class TickerView(APIView):
 class DepthView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),))
+    @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),), scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(find_depth(known_market(symbol).symbol, parameters(request)["limit"]))
 
@@ -75,7 +76,7 @@ class DepthView(APIView):
 class TradesView(APIView):
     permission_classes = [AllowAny]
 
-    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=WINDOW, paged=True)
+    @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=WINDOW, paged=True, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> HttpResponseBase:
         tape: QuerySet[Trade] = Trade.objects.filter(market=known_market(symbol))
         return read_page(request, in_window(request, tape, "sequence"), represent_trade, key="sequence")
@@ -86,6 +87,7 @@ class KlinesView(APIView):
 
     @Call(
         *(TAG, "readCandles", "Candles, oldest first", list[answers.Candle]),
+        scope=PUBLIC,
         text="Intervals without a trade included, none before the market's first trade.",
         query=_CANDLES,
     )

@@ -12,6 +12,7 @@ from base.web.answers import answer, body
 from base.web.authentication import IsStaffOrReadOnly
 from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
+from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
 from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, or_null, text, whole
 from core.types import MarketStatus, SelfTradePrevention
@@ -51,13 +52,13 @@ class AssetsView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
-    @Call(TAG, "listAssets", "All assets", list[answers.Asset])
+    @Call(TAG, "listAssets", "All assets", list[answers.Asset], scope=PUBLIC)
     def get(self, request: Request) -> Response:
         return answer([answers.Asset.of(asset) for asset in Asset.objects.order_by("code")])
 
 
 class FeesView(APIView):
-    @Call(TAG, "listFees", "One's own fees, by market", list[answers.Fees])
+    @Call(TAG, "listFees", "One's own fees, by market", list[answers.Fees], scope=READ)
     def get(self, request: Request) -> Response:
         return answer([answers.Fees.of(market) for market in services.listed_markets()])
 
@@ -65,12 +66,13 @@ class FeesView(APIView):
 class MarketsView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
-    @Call(TAG, "listMarkets", "All markets that are not delisted", list[answers.Market])
+    @Call(TAG, "listMarkets", "All markets that are not delisted", list[answers.Market], scope=PUBLIC)
     def get(self, request: Request) -> Response:
         return answer([answers.Market.of(market) for market in services.listed_markets()])
 
     @Call(
         *(TAG, "openMarket", "Open a market", answers.Market),
+        scope=OWNER,
         text="Its assets are made (scale 8) if they are missing. It trades within seconds, with no restart.",
         status=201,
         body=NewMarketForm,
@@ -85,12 +87,13 @@ class MarketsView(APIView):
 class MarketView(APIView):
     permission_classes = [IsStaffOrReadOnly]
 
-    @Call(TAG, "readMarket", "A market", answers.Market)
+    @Call(TAG, "readMarket", "A market", answers.Market, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
         return answer(answers.Market.of(services.read_market(symbol)))
 
     @Call(
         *(TAG, "changeMarket", "Change status and limits", answers.Market),
+        scope=OWNER,
         text="A status is a command in the market's own sequence: what was accepted before it is still matched.",
         body=MarketChangeForm,
         examples={"halt": {"status": "HALTED"}},
@@ -106,7 +109,7 @@ class TimeView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
-    @Call(TAG, "readTime", "The server's time", answers.ServerTime)
+    @Call(TAG, "readTime", "The server's time", answers.ServerTime, scope=PUBLIC)
     def get(self, request: Request) -> Response:
         now: answers.ServerTime = {"serverTime": timestamp()}
         return answer(now)

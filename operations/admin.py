@@ -14,12 +14,13 @@ from base.web.errors import ExchangeError
 from commands.models import Command
 from markets.admin import OfMarketsAdmin
 from matching.models import DeadLetter, OrderBook, StatusChange, WorkerHeartbeat
-from operations import accounts, dead_letters
+from operations import accounts, api_keys, dead_letters
 from operations.dead_letters import NotSafe
 from operations.market_summary import market_summary
 
 page_block("markets.Market", "Now")(market_summary)
 page_block("users.User", "Orders and limits")(accounts.trading)
+page_block("users.User", "API keys")(api_keys.count)
 # The admin's first page shows the overview.
 admin.site.index_template = "admin/operations.html"
 

@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer
 from base.web.authentication import Holds
+from base.web.keys.scopes import OWNER
 from base.web.openapi.operations import Call
 from base.web.queries import Query, limit, parameters
 from base.web.rules import Rule
@@ -40,7 +41,10 @@ class OrderFeedView(APIView):
     permission_classes = [Holds.permission("operations.view")]
 
     @Call(
-        TAG, "readOrderFeed", "Order updates of a market", list[answers.OrderEntry], text=_TEXT, query=(_AFTER, limit())
+        *(TAG, "readOrderFeed", "Order updates of a market", list[answers.OrderEntry]),
+        scope=OWNER,
+        text=_TEXT,
+        query=(_AFTER, limit()),
     )
     def get(self, request: Request, symbol: str) -> Response:
         asked = parameters(request)
@@ -51,10 +55,8 @@ class TradeFeedView(APIView):
     permission_classes = [Holds.permission("operations.view")]
 
     @Call(
-        TAG,
-        "readTradeFeed",
-        "Trades of a market, with their orders",
-        list[answers.TradeEntry],
+        *(TAG, "readTradeFeed", "Trades of a market, with their orders", list[answers.TradeEntry]),
+        scope=OWNER,
         text=_TEXT,
         query=(_AFTER, limit()),
     )

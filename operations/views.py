@@ -11,6 +11,7 @@ from base.web.answers import answer, body
 from base.web.authentication import Holds
 from base.web.errors import UserNotFound
 from base.web.forms import Form
+from base.web.keys.scopes import OWNER, PUBLIC
 from base.web.openapi.operations import Call
 from base.web.rules import line
 from base.web.values import parse_id
@@ -37,6 +38,7 @@ class KillView(APIView):
 
     @Call(
         *(TAG, "kill", "The kill switch: cancel and block", answers.KillSwitch),
+        scope=OWNER,
         text=(
             "Cancels all open orders of the account and refuses new ones, in one act: after the answer none can be"
             " accepted. Never refused by the rate limit or because a market is busy."
@@ -49,7 +51,7 @@ class KillView(APIView):
         cancelled = kill(_user_id(user_id), actor_of(request, form.reason))
         return _switched(cancelled, blocked=True, message="Account blocked")
 
-    @Call(*(TAG, "liftKill", "Let the account place orders again", answers.KillSwitch))
+    @Call(*(TAG, "liftKill", "Let the account place orders again", answers.KillSwitch), scope=OWNER)
     def delete(self, request: Request, user_id: str) -> Response:
         lift(_user_id(user_id), actor_of(request))
         return _switched(0, blocked=False, message="Account no longer blocked")
@@ -60,6 +62,7 @@ class CacheStatsView(APIView):
 
     @Call(
         *(TAG, "readCacheStats", "What the caches did and hold", dict[str, answers.CacheStats]),
+        scope=OWNER,
         text="By cache. The counts are those of the process that answers, and of those that count with it.",
     )
     def get(self, request: Request) -> Response:
@@ -69,12 +72,13 @@ class CacheStatsView(APIView):
 class LimitsView(APIView):
     permission_classes = [Holds.permission("users.change_limits")]
 
-    @Call(TAG, "readLimits", "A user's own limits", user_answers.Limits)
+    @Call(TAG, "readLimits", "A user's own limits", user_answers.Limits, scope=OWNER)
     def get(self, request: Request, user_id: str) -> Response:
         return answer(represent_limits(read_limits(_user_id(user_id))))
 
     @Call(
         *(TAG, "changeLimits", "Change a user's own limits", user_answers.Limits),
+        scope=OWNER,
         text="What is not sent stays, null takes a limit away. Orders that are open already stay.",
         body=LimitsForm,
         examples={"a limit": {"openNotional": {"USD": "50000"}, "markets": ["BTC-USD"]}},
@@ -91,7 +95,7 @@ class InfoView(APIView):
     permission_classes = [AllowAny]
     authentication_classes = []
 
-    @Call(TAG, "readInfo", "Which exchange answers", answers.Info)
+    @Call(TAG, "readInfo", "Which exchange answers", answers.Info, scope=PUBLIC)
     def get(self, request: Request) -> Response:
         return answer(info())
 

@@ -19,6 +19,8 @@ from orders.log import account_changed
 from orders.models import Order
 from orders.services import cancel_named, cancel_order, cancel_orders
 from users.acts import Actor, record
+from users.api_key import Ending
+from users.api_keys import end_keys
 from users.models import ActKind, User, new_stamp
 from users.services import confirm_password, find_user, lock_user
 
@@ -29,8 +31,12 @@ CANCEL_PERMISSION = "orders.cancel_for_others"
 @again_on_deadlock
 @transaction.atomic
 def kill(user_id: int, actor: Actor) -> int:
-    """Block new orders, cancel all open ones and end all sessions, in one act. Return how many. Raises UserNotFound."""
+    """Block new orders, cancel all open ones and end all sessions and keys, in one act.
+
+    Return how many cancels. Raises UserNotFound.
+    """
     _change(user_id, is_blocked=True, stamp=new_stamp())
+    end_keys(user_id, Ending.BLOCKED)
     cancelled = cancel_orders(user_id)
     _record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
     return cancelled
@@ -49,6 +55,7 @@ def lift(user_id: int, actor: Actor) -> None:
 def deactivate(user_id: int, actor: Actor) -> int:
     """Close the account to its owner and cancel its open orders. Return how many. Raises UserNotFound."""
     _change(user_id, is_active=False, stamp=new_stamp())
+    end_keys(user_id, Ending.DEACTIVATED)
     cancelled = cancel_orders(user_id)
     _record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
     return cancelled

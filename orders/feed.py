@@ -12,6 +12,7 @@ from base.streams.publisher import Write
 from base.streams.request import StreamRequest
 from base.streams.signin import Permit, account_named, sign_in
 from base.streams.threads import Shared
+from base.web.keys.scopes import READ
 from base.web.queries import LAST_EVENT_ID, OLD_USER_ID, TICKET_PARAMETER
 from markets.models import Trade
 from orders import catch_up
@@ -137,10 +138,11 @@ def stored_updates(events: Sequence[OrderEvent]) -> list[Message]:
 def open_order_feed(request: StreamRequest) -> OrderFeed:
     """Sign the caller in and open the feed of the account's own orders. The client cannot choose a channel.
 
-    Raises NotAuthenticated, TooManyRequests, NotYourAccount, UserNotFound.
+    Raises NotAuthenticated, TooManyRequests, ScopeRequired, NotYourAccount, UserNotFound.
     """
     user, permit = sign_in(request)
     request.meter.count(user)
+    user.admit(READ)
     user_id = account_named(user, request.query.get("userId"))
     permit.open(order_channel(user_id))
     return OrderFeed(user_id, request.last_event_id, permit)

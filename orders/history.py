@@ -8,6 +8,7 @@ from rest_framework.views import APIView
 
 from base.web.errors import OrderNotFound
 from base.web.exports import Export
+from base.web.keys.scopes import READ
 from base.web.lists import answer_page, in_window, read_page
 from base.web.openapi.operations import Call
 from base.web.queries import OLD_USER_ID, WINDOW, Query, parameters
@@ -27,6 +28,7 @@ TAG = "orders"
 class OrderFillsView(APIView):
     @Call(
         *(TAG, "readFills", "An order's fills, oldest first", list[answers.Fill]),
+        scope=READ,
         query=(OLD_USER_ID,),
         paged=True,
         as_of=True,
@@ -42,6 +44,7 @@ class OrderFillsView(APIView):
 class FillsView(APIView):
     @Call(
         *(TAG, "listFills", "Own fills of all orders, newest first", list[answers.Fill]),
+        scope=READ,
         text="A trade with oneself is two fills.",
         query=(
             OF_MARKET,
@@ -63,6 +66,7 @@ class FillsView(APIView):
 class TimelineView(APIView):
     @Call(
         *(TAG, "readTimeline", "An order's timeline, oldest first", list[answers.OrderEvent]),
+        scope=READ,
         query=(OLD_USER_ID,),
         paged=True,
         as_of=True,

@@ -18,6 +18,7 @@ from base.web.answers import answer, body
 from base.web.authentication import caller_id
 from base.web.errors import AccountNotEmpty, InvalidCredentials, SignInLocked, SignInsBusy
 from base.web.forms import Form
+from base.web.keys.scopes import OWNER, READ
 from base.web.openapi.operations import Call
 from base.web.rules import line
 from markets.newest import newest_events
@@ -39,6 +40,7 @@ class CloseForm(Form):
 class MeView(users.MeView):
     @Call(
         *("users", "closeMe", "Deactivate one's own account", None),
+        scope=OWNER,
         text="It must own nothing, frozen funds included. Its open orders are cancelled, and its sessions end.",
         status=204,
         body=CloseForm,
@@ -52,7 +54,7 @@ class MeView(users.MeView):
 
 
 class AccountView(APIView):
-    @Call("users", "readAccount", "One's own account as a whole", answers.Account, as_of=True)
+    @Call("users", "readAccount", "One's own account as a whole", answers.Account, as_of=True, scope=READ)
     def get(self, request: Request) -> Response:
         user = find_user(caller_id(request))
         as_of = newest_events()

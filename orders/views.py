@@ -28,6 +28,7 @@ from base.web.errors import (
 )
 from base.web.exports import Export
 from base.web.forms import printable
+from base.web.keys.scopes import OWNER, READ, TRADE
 from base.web.lists import answer_page, by_index, in_window
 from base.web.middleware import weigh
 from base.web.openapi.operations import Call
@@ -69,6 +70,7 @@ _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuanti
 class OrdersView(APIView):
     @Call(
         *(TAG, "placeOrder", "Place an order", answers.AcceptedOrder),
+        scope=TRADE,
         text=(
             "202 means that the order and its frozen funds are stored; what becomes of it is an event. `price` is for"
             " LIMIT and required there, `timeInForce` and `postOnly` are for LIMIT, `postOnly` for GTC alone;"
@@ -101,6 +103,7 @@ class OrdersView(APIView):
 
     @Call(
         *(TAG, "listOrders", "Own orders, newest first", list[answers.Order]),
+        scope=READ,
         query=(
             *FILTERS,
             *WINDOW,
@@ -120,6 +123,7 @@ class OrdersView(APIView):
 
     @Call(
         *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
+        scope=TRADE,
         text=(
             "Each cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
             " `orders.cancel_for_others` cancel those of the `userId`."
@@ -138,6 +142,7 @@ class OrdersView(APIView):
 class BatchView(APIView):
     @Call(
         *(TAG, "placeOrders", "Place up to 100 orders", answers.PlacedOrders),
+        scope=TRADE,
         text=(
             "Each is accepted or refused on its own, with its own code, also where its form is broken. The answer is"
             " 202 even if all are refused. Under the rate limit it costs a tenth of a request for each order, rounded"
@@ -158,13 +163,14 @@ class BatchView(APIView):
 
 
 class OrderView(APIView):
-    @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True)
+    @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True, scope=READ)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
         return answer(represent_order(order), as_of=as_of_order(order))
 
     @Call(
         *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
+        scope=TRADE,
         text=(
             "The cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
             " `orders.cancel_for_others` cancel anybody's."
@@ -183,7 +189,15 @@ class OrderView(APIView):
 
 
 class ClientOrderView(APIView):
-    @Call(TAG, "readOrderByKey", "An order by the client's own key", answers.Order, query=(OLD_USER_ID,), as_of=True)
+    @Call(
+        TAG,
+        "readOrderByKey",
+        "An order by the client's own key",
+        answers.Order,
+        query=(OLD_USER_ID,),
+        as_of=True,
+        scope=READ,
+    )
     def get(self, request: Request, client_order_id: str) -> Response:
         order = services.orders_as_of().filter(user_id=owner_of(request), client_order_id=client_order_id).first()
         if order is None:
@@ -194,6 +208,7 @@ class ClientOrderView(APIView):
 class TicketView(APIView):
     @Call(
         *(STREAMS, "issueTicket", "A ticket for a browser's EventSource", answers.Ticket),
+        scope=OWNER,
         text="It opens one stream of the caller's own orders, once, within 30 seconds.",
         status=201,
     )
@@ -207,6 +222,7 @@ class StreamStatsView(APIView):
 
     @Call(
         *(STREAMS, "readStreamStats", "Who is connected", answers.StreamStats),
+        scope=OWNER,
         text="Over all processes; while Redis is away, in the process that answers.",
     )
     def get(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer
 from base.web.authentication import caller_id
+from base.web.keys.scopes import READ
 from base.web.openapi.operations import Call
 from positions import answers
 from positions.services import PositionsBehind, read_positions
@@ -16,6 +17,7 @@ TAG = "balances"
 class PositionsView(APIView):
     @Call(
         *(TAG, "listPositions", "Own positions, with their cost and profit", list[answers.Position]),
+        scope=READ,
         text="By the moving average of fills and transfers, fees included.",
         as_of=True,
         refusals=(PositionsBehind,),

@@ -15,6 +15,8 @@ from audit.inspect import check_exchange
 from base.storage.breakers import forget_breakers
 from base.telemetry import logs
 from base.web.accounts import known_account
+from base.web.keys.known import known_key
+from base.web.keys.use import forget_uses
 from commands.queue import find_backlog
 from markets.marks import main_markets
 from markets.services import asset_code, known_market
@@ -70,6 +72,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     asset_code.cache_clear()
     main_markets.cache_clear()
     known_account.cache_clear()
+    known_key.cache_clear()
+    forget_uses()
     find_backlog.cache_clear()
     count_waiting.cache_clear()
     order_ids.highest.forget()

@@ -5,7 +5,10 @@ from typing import Annotated
 from pydantic import AliasPath, Field
 from typing_extensions import TypedDict
 
-from base.web.values import Amount, Answer, Count, Id, Instant, described
+from base.web.keys.known import KEY_ID_LENGTH
+from base.web.keys.scopes import Scope
+from base.web.keys.signed import Algorithm
+from base.web.values import Amount, Answer, Count, Id, Instant, described, text_like
 
 _Seconds = Annotated[Count, described("How long the access token is good, in seconds.")]
 
@@ -47,3 +50,27 @@ class SignedIn(Tokens):
 
     user_id: Id = Field(validation_alias=AliasPath("user", "id"))
     username: str = Field(validation_alias=AliasPath("user", "username"))
+
+
+KeyId = Annotated[str, text_like(f"[0-9a-f]{{{KEY_ID_LENGTH}}}", "Sent as X-API-Key.", "3f" * (KEY_ID_LENGTH // 2))]
+
+
+class MadeKey(TypedDict):
+    """A new API key."""
+
+    keyId: KeyId
+    secret: Annotated[str | None, described("By which an HMAC is made: shown now and never again. Null for ED25519.")]
+
+
+class ApiKey(TypedDict):
+    """One of the caller's API keys."""
+
+    keyId: KeyId
+    label: str
+    scopes: list[Scope]
+    addresses: Annotated[list[str], described("Networks from which it is used; none: from anywhere.")]
+    algorithm: Algorithm
+    publicKey: Annotated[str | None, described("Of ED25519: its 32 bytes in base64.")]
+    createdAt: Instant
+    expiresAt: Instant | None
+    lastUsedAt: Annotated[Instant | None, described("To the minute; null if it was never used.")]

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 
 from base.storage.fields import CaselessKeyField, ExactEmailField, KeyField, caseless, taken
 from base.web.ratelimit import MOST_PER_SECOND
+from users.api_key import ApiKey  # noqa: F401 - so that Django knows it
 
 USERNAME_PATTERN = r"[A-Za-z0-9._@+-]{1,64}"
 STAMP_LENGTH = 16
@@ -176,6 +177,7 @@ class ActKind(models.TextChoices):
     ORDERS_CANCELLED = "ORDERS_CANCELLED"
     DEACTIVATED = "DEACTIVATED"
     ACTIVATED = "ACTIVATED"
+    KEY_REVOKED = "KEY_REVOKED"
 
 
 class StaffAct(models.Model):

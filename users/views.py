@@ -23,6 +23,7 @@ from base.web.errors import (
     refuse,
 )
 from base.web.forms import Form
+from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
 from base.web.rules import EMAIL, FLAG, line, text
 from base.web.values import parse_id
@@ -77,6 +78,7 @@ class RegistrationView(APIView):
 
     @Call(
         *("users", "register", "Register", answers.User),
+        scope=PUBLIC,
         status=201,
         body=RegistrationForm,
         examples={"a user": {"username": "dora", "email": "dora@example.com", "password": "correct horse"}},
@@ -91,7 +93,7 @@ class RegistrationView(APIView):
 
 
 class UserView(APIView):
-    @Call("users", "readUser", "A user", answers.User, text="Oneself; staff may read anybody.")
+    @Call("users", "readUser", "A user", answers.User, text="Oneself; staff may read anybody.", scope=READ)
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
         if wanted != request.user.pk and not request.user.is_staff:
@@ -102,12 +104,13 @@ class UserView(APIView):
 class MeView(APIView):
     """One's own account; `orders.own_account` closes it."""
 
-    @Call("users", "readMe", "One's own account", answers.Me)
+    @Call("users", "readMe", "One's own account", answers.Me, scope=READ)
     def get(self, request: Request) -> Response:
         return answer(answers.Me.of(services.find_user(caller_id(request))))
 
     @Call(
         *("users", "changeMe", "Change one's own account", answers.Me),
+        scope=OWNER,
         body=ChangesForm,
         examples={"another address": {"email": "dora@example.org"}},
         refusals=(EmailTaken,),
@@ -125,6 +128,7 @@ class TokenView(APIView):
 
     @Call(
         *("tokens", "signIn", "Sign in", answers.SignedIn),
+        scope=PUBLIC,
         text="Use the access token as `Authorization: Bearer ...`.",
         body=CredentialsForm,
         examples={"the demo's alice": {"username": "alice", "password": "exchange-demo"}},
@@ -141,6 +145,7 @@ class TokenRefreshView(APIView):
 
     @Call(
         *("tokens", "renewToken", "Fresh tokens", answers.Tokens),
+        scope=PUBLIC,
         text="A refresh token is good once; one that comes again ends its session with all tokens.",
         body=RefreshForm,
         refusals=(NotAuthenticated, TokenReused),
@@ -155,6 +160,7 @@ class LogOutView(APIView):
 
     @Call(
         *("tokens", "logOut", "Log out", None),
+        scope=OWNER,
         text=(
             "Ends the session of the refresh token, which its owner need not be signed in for. `everywhere` ends every"
             " session of the account with its access tokens, tickets and streams."
@@ -181,6 +187,7 @@ class LogOutView(APIView):
 class PasswordView(APIView):
     @Call(
         *("users", "changePassword", "Change one's password", None),
+        scope=OWNER,
         text="All other sessions of the account end, and all of its tickets and streams.",
         status=204,
         body=PasswordForm,

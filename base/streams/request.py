@@ -7,7 +7,10 @@ from urllib.parse import parse_qsl
 
 from django.http.cookie import parse_cookie
 
-from base.web.ratelimit.addresses import client_network
+from base.web.keys.signed import HEADERS as SIGNATURE_HEADERS
+from base.web.keys.signed import KEY as KEY_HEADER
+from base.web.keys.signed import SignedRequest, scope_target
+from base.web.ratelimit.addresses import client_address, client_network
 from base.web.ratelimit.meter import Meter
 
 Scope = MutableMapping[str, Any]
@@ -17,9 +20,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """Of a header that comes twice the last one counts. `meter` counts it as one request.
+    """Of a header that comes twice the last one counts, but for those of a signature. `meter` counts it as one request.
 
-    `names` are those of all parameters, a name that comes twice included.
+    `names` are those of all parameters, a name that comes twice included; `target` is what was written of both path and
+    query.
     """
 
     method: str
@@ -27,12 +31,19 @@ class StreamRequest:
     query: Mapping[str, str]
     names: Sequence[str]
     meter: Meter
+    target: bytes = b""
 
     @classmethod
     def from_scope(cls, scope: Scope) -> "StreamRequest":
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers = dict(fields)
+        for name in SIGNATURE_HEADERS:
+            if name in headers:
+                # As a WSGI server has it: two of them are no signature.
+                headers[name] = ",".join(value for each, value in fields if each == name)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        return cls(scope.get("method", "GET"), headers, dict(query), [name for name, _ in query], _meter(scope))
+        names = [name for name, _ in query]
+        return cls(scope.get("method", "GET"), headers, dict(query), names, _meter(scope), scope_target(scope))
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -47,11 +58,23 @@ class StreamRequest:
     def address(self) -> str:
         return client_network(*self.meter.origin)
 
-    def signing(self, *, token: str | None, ticket: str | None) -> "StreamRequest":
-        """The request of somebody who signs in by these alone, and not by what the connection brought along."""
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    def signing(
+        self, *, token: str | None = None, ticket: str | None = None, key: Mapping[str, str] | None = None
+    ) -> "StreamRequest":
+        """The request of somebody who signs in by these alone, and not by what the connection brought along.
+
+        `key` has the headers of a signature of the request that opened the connection, without a query.
+        """
+        headers = dict(key or {}) if token is None else {"authorization": f"Bearer {token}"}
         query = {} if ticket is None else {"ticket": ticket}
-        return StreamRequest(self.method, headers, query, [*query], self.meter)
+        return StreamRequest(self.method, headers, query, [*query], self.meter, self.target.partition(b"?")[0])
+
+    @property
+    def signed(self) -> SignedRequest | None:
+        """What a key signed of it; None if there is no key."""
+        if KEY_HEADER not in self.headers:
+            return None
+        return SignedRequest.read(self.headers, self.method, self.target, b"", client_address(*self.meter.origin))
 
 
 def _meter(scope: Scope) -> Meter:

@@ -1,5 +1,5 @@
-"""Who opens a stream of their own: signed in by a token, a ticket or a session of the admin, and asked again while it
-is open.
+"""Who opens a stream of their own: signed in by a token, a key, a ticket or a session of the admin, and asked again
+while it is open.
 """
 
 from collections.abc import Collection
@@ -16,8 +16,9 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from base.streams.request import StreamRequest
 from base.streams.tickets import Redeemed, redeem_ticket
 from base.web.accounts import Account, Credential, find_accounts
-from base.web.authentication import Caller, TokenAuthentication
+from base.web.authentication import Caller, TokenAuthentication, signer
 from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
+from base.web.keys.known import good_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,12 @@ class Permit:
 
 
 def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
-    """The caller, and by what the stream may stay open. Raises NotAuthenticated."""
+    """The caller, and by what the stream may stay open. Raises NotAuthenticated and its kinds, AddressNotAllowed."""
+    if (signed := request.signed) is not None:
+        if "authorization" in request.headers:
+            raise NotAuthenticated("sign in by a token or by a key, not by both")
+        caller = signer(signed)
+        return caller, Permit(caller.credential)
     if "authorization" in request.headers:
         caller = _token_caller(request.headers["authorization"])
         return caller, Permit(caller.credential)
@@ -54,9 +60,17 @@ def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
 
 
 def barred(permits: Collection[Permit]) -> set[Permit]:
-    """Those whose streams must end: the account was deactivated or signed out, or signed in anew. One query for all."""
+    """Those whose streams must end: the account was deactivated or signed out, or signed in anew, or the key is good no
+    more. One query for all, and one for all keys.
+    """
     accounts = find_accounts({permit.credential.user_id for permit in permits})
-    return {permit for permit in permits if not _is_good(permit, accounts.get(permit.credential.user_id))}
+    ids = {permit.credential.key_id for permit in permits}
+    keys: set[int | None] = {None, *good_keys({key_id for key_id in ids if key_id is not None})}
+    return {
+        permit
+        for permit in permits
+        if permit.credential.key_id not in keys or not _is_good(permit, accounts.get(permit.credential.user_id))
+    }
 
 
 def _is_good(permit: Permit, account: Account | None) -> bool:

@@ -23,11 +23,14 @@ _READ = ("pk", "rate_limit", "stamp", "sessions__id", "sessions__stamp", "sessio
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """By what a ticket or a stream is good: the account has this stamp still, and the session, if any, is open."""
+    """By what a ticket or a stream is good: the account has this stamp still, and the session or the key, if any, is
+    good too.
+    """
 
     user_id: int
     stamp: str = ""
     session_id: int | None = None
+    key_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

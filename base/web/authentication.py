@@ -1,11 +1,13 @@
-"""Who signed in with a token: an active account. Its powers are read from the database each time."""
+"""Who signed in with a token or by a key: an active account. Its powers are read from the database each time."""
 
 from functools import cached_property
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -17,6 +19,11 @@ from rest_framework_simplejwt.tokens import Token
 from base.telemetry.access import bind_log_fields
 from base.web import errors
 from base.web.accounts import Credential, forget_account, known_account
+from base.web.keys.known import KnownKey
+from base.web.keys.scopes import Needed, admit
+from base.web.keys.signed import HEADERS, SignedRequest, request_target
+from base.web.keys.use import key_of
+from base.web.ratelimit.addresses import client_address
 from base.web.tokens import SESSION_CLAIM
 from base.web.values import parse_id
 
@@ -24,27 +31,40 @@ from base.web.values import parse_id
 class Caller:
     """The account behind a request, and the credential of tickets and streams that it opens.
 
-    Its powers are read when they are asked for, so whoever is no longer staff is refused at once.
+    Its powers are read when they are asked for, so whoever is no longer staff is refused at once. Who signed by a key
+    has none of them.
     """
 
     is_authenticated = True
     is_anonymous = False
     is_active = True
 
-    def __init__(self, credential: Credential, rate_limit: int | None) -> None:
+    def __init__(self, credential: Credential, rate_limit: int | None, key: KnownKey | None = None) -> None:
         self.id = self.pk = credential.user_id
         self.credential = credential
         self.rate_limit = rate_limit
+        self.key = key
+
+    @classmethod
+    def of_key(cls, key: KnownKey) -> "Caller":
+        return cls(Credential(key.user_id, key.stamp, key_id=key.id), key.rate_limit, key)
 
     def __str__(self) -> str:
         return str(self.id)
 
+    def admit(self, needed: Needed) -> None:
+        """Raises ScopeRequired where a key signed that lacks the scope."""
+        if self.key is not None:
+            admit(self.key.scopes, needed)
+
     @cached_property
     def is_staff(self) -> bool:
-        return bool(_users().filter(pk=self.id, is_active=True, is_staff=True).exists())
+        return self.key is None and bool(_users().filter(pk=self.id, is_active=True, is_staff=True).exists())
 
     def has_perm(self, permission: str) -> bool:
         """Whether the account holds a permission of Django's, by itself, by a group or as a superuser."""
+        if self.key is not None:
+            return False
         user = _users().filter(pk=self.id, is_active=True).first()
         return bool(user and user.has_perm(permission))
 
@@ -55,10 +75,12 @@ def _users() -> Any:
 
 # Where a request keeps what came of signing in; no header of a client's can have such a name.
 SIGNED_IN = "exchange.signed_in"
+KEY_HEADER = "HTTP_X_API_KEY"
+_HEADERS = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in HEADERS}
 
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <access token>`. What `caller_of` found out is not asked again."""
+    """`Authorization: Bearer <access token>`, or a signature by a key. What `caller_of` found is not asked again."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         if SIGNED_IN not in request.META:
@@ -69,6 +91,8 @@ class TokenAuthentication(JWTAuthentication):
         return known
 
     def _ask(self, request: Request) -> tuple[Any, Any] | None:
+        if KEY_HEADER in request.META:
+            return _signer(getattr(request, "_request", request)), None
         try:
             return super().authenticate(request)
         except exceptions.APIException as error:
@@ -87,6 +111,33 @@ class TokenAuthentication(JWTAuthentication):
             raise InvalidToken("the session is over")
         bind_log_fields(userId=user_id)
         return Caller(Credential(user_id, account.stamp, session_id), account.rate_limit)
+
+
+def _signer(request: HttpRequest) -> Caller:
+    """Who signed the request, by a key. Raises NotAuthenticated and its kinds, AddressNotAllowed, BodyTooLarge."""
+    meta = request.META
+    if "HTTP_AUTHORIZATION" in meta:
+        raise errors.NotAuthenticated("sign in by a token or by a key, not by both")
+    headers = {name: meta[header] for name, header in _HEADERS.items() if header in meta}
+    address = client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""))
+    return signer(SignedRequest.read(headers, request.method or "", request_target(meta), _body(request), address))
+
+
+def signer(signed: SignedRequest) -> Caller:
+    """Who signed, by a key. Raises as `key_of` does."""
+    caller = Caller.of_key(key_of(signed))
+    bind_log_fields(userId=caller.id, keyId=signed.key_id)
+    return caller
+
+
+def _body(request: HttpRequest) -> bytes:
+    try:
+        return request.body
+    except RequestDataTooBig as error:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raise errors.BodyTooLarge(f"the body has more than {limit} bytes", maxBytes=limit) from error
+    except UnreadablePostError as error:
+        raise errors.MalformedBody("the body cannot be read") from error
 
 
 def caller_of(request: HttpRequest) -> Caller | None:

@@ -129,7 +129,8 @@ def _read_cursor(text: str) -> int:
     return place
 
 
-def _read_instant(text: str) -> datetime:
+def read_instant(text: str) -> datetime:
+    """ISO 8601, or milliseconds since 1970. Raises PydanticCustomError."""
     milliseconds = parse_id(text)
     try:
         if milliseconds is not None:
@@ -149,7 +150,7 @@ _CURSOR = Rule(
     TEXT,
 )
 INSTANT = Rule(
-    core_schema.no_info_plain_validator_function(_read_instant),
+    core_schema.no_info_plain_validator_function(read_instant),
     {
         "no_time": ("INVALID_TIME", "must be ISO 8601 or milliseconds since 1970"),
         "no_year": ("INVALID_TIME", f"must lie between {FIRST_YEAR} and {LAST_YEAR}"),

@@ -153,6 +153,12 @@ def test_a_lock_out_is_lifted(running: Shell, tmp_path: Path) -> None:
     ]
 
 
+@runs("manage.py rotate_api_keys")
+def test_api_keys_are_rotated_beside_the_demo(running: Shell) -> None:
+    printed = running.run("DEMO=1 .venv/bin/python manage.py rotate_api_keys")
+    assert printed.splitlines()[-1].endswith("were already")
+
+
 @runs("tools.feed")
 def test_the_feed_from_the_rows(running: Shell) -> None:
     """The demo has no feed in Redis: what was traded before is read from the rows."""
@@ -185,7 +191,7 @@ def test_the_processes_by_hand(shell: Shell) -> None:
     stream_port, password = free_port(), "correct horse"
     with start_redis(shell.folder / "redis") as redis:
         shell.variables = {
-            **{name: name * 8 for name in ("SECRET_KEY", "JWT_SIGNING_KEY")},
+            **{name: name * 8 for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS")},
             "REDIS_URL": f"{redis.url}/1",
             "BROKER_URL": f"{redis.url}/0",
             "DJANGO_SUPERUSER_PASSWORD": password,

@@ -33,7 +33,7 @@ def demo(own_demo: Demo) -> Demo:
 
 
 def test_an_order_is_followed_and_no_secret_is_told(demo: Demo) -> None:
-    own = {name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SIGNING_KEY")}
+    own = {name: secrets.token_urlsafe(40) for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS")}
     demo.variables = {"LOG_LEVEL": "DEBUG", **own}
     demo.start("--no-traders")
     demo.wait_until_ready()

@@ -71,6 +71,36 @@ def test_every_route_is_described_and_nothing_else():
     assert sorted(served ^ operations().keys()) == []
 
 
+def test_every_route_says_what_a_key_needs_there():
+    """A route without a scope would take no key, and nobody would have decided so."""
+    silent = []
+    for pattern in next(each for each in get_resolver().url_patterns if str(each.pattern) == "api/v1/").url_patterns:
+        view = pattern.callback.cls
+        silent += [
+            (name, str(pattern.pattern))
+            for name in methods(pattern.callback)
+            if getattr(getattr(getattr(view, name.lower()), "call", None), "scope", None) is None
+        ]
+    assert silent == []
+
+
+def test_what_concerns_the_account_takes_no_key():
+    """Whatever is not public and not named here is closed to keys: a new route must be added to be open to them."""
+    open_to = {
+        (method, path, *roles)
+        for (method, path), operation in operations().items()
+        for way in operation["security"]
+        if (roles := way.get("apiKey"))
+    }
+    own = {"account", "fees", "fills", "positions", "balances", "orders", "users/me", "users/{userId}"}
+    own |= {"balances/{userId}", "balances/{userId}/{currency}", "balances/{userId}/{currency}/ledger"}
+    own |= {"orders/{orderId}", "orders/{orderId}/trades", "orders/{orderId}/events", "stream/order-status"}
+    own |= {"orders/client/{clientOrderId}"}
+    reads = {("GET", f"/api/v1/{path}", "read") for path in own}
+    trades = {("POST", "orders"), ("POST", "orders/batch"), ("DELETE", "orders"), ("DELETE", "orders/{orderId}")}
+    assert open_to == reads | {(method, f"/api/v1/{path}", "trade") for method, path in trades}
+
+
 def test_it_is_made_without_a_warning_and_valid():
     with GENERATOR_STATS.silence():
         made = SchemaGenerator().get_schema(public=True)

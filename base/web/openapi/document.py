@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from base.web.errors import MethodNotAllowed
-from base.web.openapi.operations import BEARER, REFUSALS, SESSION, TICKET
+from base.web.openapi.operations import API_KEY, BEARER, KEY_SIGNATURE, KEY_TIMESTAMP, REFUSALS, SESSION, TICKET
 from base.web.openapi.refusals import Refused, refusal_responses, with_schemas
 
 API = "/api/v1/"
@@ -29,6 +29,30 @@ SECURITY_SCHEMES = {
         "in": "cookie",
         "name": settings.SESSION_COOKIE_NAME,
         "description": "The session of somebody who is signed in to the admin.",
+    },
+    API_KEY: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The `keyId` of POST /api/v1/keys; the key needs the scope that stands beside it.",
+    },
+    KEY_TIMESTAMP: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Timestamp",
+        "description": (
+            "The time of signing, in milliseconds since 1970: at most `X-Recv-Window` milliseconds ago (5000 without"
+            " that header, at most 60000), and no more than 5000 ahead."
+        ),
+    },
+    KEY_SIGNATURE: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Signature",
+        "description": (
+            "Hex HMAC-SHA256, or base64 Ed25519, over timestamp + method + path with query + body, as they are sent."
+            " Good once."
+        ),
     },
 }
 _COUNT = {"type": "integer", "minimum": 0}

@@ -15,11 +15,15 @@ from base.web.exports import MEDIA_TYPE as CSV
 from base.web.exports import Export
 from base.web.exposure import lets_in
 from base.web.forms import Form
+from base.web.keys.errors import OF_SIGNED_REQUESTS
+from base.web.keys.scopes import OWNER, PUBLIC, Needed, admit
 from base.web.openapi.refusals import Refused
 from base.web.queries import CURSOR, FORMAT, TEXT, TICKET_PARAMETER, Parameters, Query, keep_parameters, limit
 from base.web.values import AS_OF, Instant, Schema, described
 
 BEARER, TICKET, SESSION = "bearer", "ticket", "session"
+# A signed request has the headers of all three.
+API_KEY, KEY_TIMESTAMP, KEY_SIGNATURE = "apiKey", "keyTimestamp", "keySignature"
 # Where an operation keeps its refusals until the description is finished.
 REFUSALS = "x-refusals"
 JSON = "application/json"
@@ -47,14 +51,15 @@ H = TypeVar("H", bound=Callable[..., Any])
 @dataclass(frozen=True)
 class Call:
     """Declares the method of a view that it decorates. `data` is the type of what the envelope holds, None for one
-    without a body; `body` is the form that is read. Who may call follows from the view; parameters of the path, with
-    their refusals, from the path.
+    without a body; `body` is the form that is read. `scope` is what a key needs to call it: a call that does not say so
+    takes no key. Who may call follows from the view; parameters of the path, with their refusals, from the path.
     """
 
     tag: str
     id: str
     summary: str
     data: Any
+    scope: Needed | None = None
     text: str = ""
     status: int = 200
     query: tuple[Query, ...] = ()
@@ -72,6 +77,9 @@ class Call:
 
         @functools.wraps(handler)
         def read(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+            key = getattr(request.user, "key", None)
+            if key is not None:
+                admit(key.scopes, self.scope)
             keep_parameters(request, declared.read(request.query_params))
             return handler(view, request, *args, **kwargs)
 
@@ -116,7 +124,7 @@ class CallSchema(AutoSchema):
     def get_operation(self, *arguments: Any) -> Any:
         method = arguments[3]
         call = getattr(getattr(self.view, method.lower()), "call", None)
-        return None if call is None else call.operation(*_callers(self.view, method))
+        return None if call is None else call.operation(*_callers(self.view, method, call.scope))
 
 
 def _query_refusals(query: Sequence[Query]) -> list[Refused]:
@@ -134,18 +142,26 @@ def _answered(call: Call) -> Schema:
     return response
 
 
-def _callers(view: Any, method: str) -> tuple[list[Any], tuple[Refused, ...]]:
+def _callers(view: Any, method: str, scope: Needed | None) -> tuple[list[Any], tuple[Refused, ...]]:
     """How callers sign in, and how others are refused: as the view's own permissions let them in."""
     if not view.authentication_classes:
         return NOBODY, ()
+    ways = [{BEARER: []}, *([] if scope in (None, OWNER) else [signed_by_key(scope)])]
+    # Whoever brings a token or signs by a key must do so rightly, also where nobody has to.
+    refused = (errors.NotAuthenticated, *OF_SIGNED_REQUESTS)
     if lets_in(view, method, AnonymousUser()):
-        # Whoever brings a token must bring a good one.
-        return [{BEARER: []}, {}], (errors.NotAuthenticated,)
+        return [*ways, {}], refused
     if lets_in(view, method, SimpleNamespace(is_authenticated=True, is_staff=False)):
-        return [{BEARER: []}], (errors.NotAuthenticated,)
+        return ways, refused
     clerk = SimpleNamespace(is_authenticated=True, is_staff=True, has_perm=lambda _: False)
     more = () if lets_in(view, method, clerk) else (errors.PermissionRequired,)
-    return [{BEARER: []}], (errors.NotAuthenticated, errors.StaffOnly, *more)
+    return ways, (*refused, errors.StaffOnly, *more)
+
+
+def signed_by_key(scope: Needed | None) -> dict[str, list[str]]:
+    """A request that is signed by a key with the scope."""
+    roles = [] if scope in (None, PUBLIC) else [scope.value]
+    return {API_KEY: roles, KEY_TIMESTAMP: [], KEY_SIGNATURE: []}
 
 
 def operation(

@@ -23,7 +23,12 @@ def current_network() -> str:
 
 
 def client_network(peer: str, forwarded_for: str) -> str:
-    """The address behind a request, of IPv6 its /64: whoever has one address there has them all.
+    """The address behind a request, of IPv6 its /64: whoever has one address there has them all."""
+    return _network(client_address(peer, forwarded_for))
+
+
+def client_address(peer: str, forwarded_for: str) -> str:
+    """The address behind a request, of which UNKNOWN is none.
 
     `peer` is who connected to us, `forwarded_for` the X-Forwarded-For header. Each proxy appends its own peer to that
     header, so the last TRUSTED_PROXIES entries were written by our own proxies, and all before them by anybody.
@@ -32,19 +37,19 @@ def client_network(peer: str, forwarded_for: str) -> str:
     if proxies:
         entries = forwarded_for.rsplit(",", proxies)
         # A header that is too short did not come by all of our proxies: then whoever connected is counted.
-        if len(entries) >= proxies and (network := _network(entries[-proxies])):
-            return network
-    return network_of(peer)
+        if len(entries) >= proxies and (address := _address(entries[-proxies])):
+            return address
+    return _address(peer) or UNKNOWN
 
 
 def network_of(address: str) -> str:
     """The address as it is counted: of IPv6 its /64; UNKNOWN for none."""
-    return _network(address) or UNKNOWN
+    return _network(_address(address) or UNKNOWN)
 
 
 @functools.lru_cache(maxsize=10_000)
-def _network(text: str) -> str | None:
-    """Of an address as servers and proxies write it, some with a port; None of anything else."""
+def _address(text: str) -> str | None:
+    """As servers and proxies write it, some with a port; None of anything else."""
     host = text.strip()[:LONGEST]
     if host.startswith("["):
         host = host[1:].partition("]")[0]
@@ -57,4 +62,9 @@ def _network(text: str) -> str | None:
     if isinstance(address, IPv4Address):
         return str(address)
     # An IPv4 client of a server that listens on IPv6.
-    return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
+    return str(address.ipv4_mapped or address)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _network(address: str) -> str:
+    return str(IPv6Network((address, 64), strict=False)) if ":" in address else address

@@ -1,0 +1,66 @@
+"""A signed request from the first check to the last, and when a key was used."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from cachetools import TTLCache
+from django.apps import apps
+from django.db import DatabaseError
+from django.db.models import Q
+
+from base.web.errors import Unavailable
+from base.web.keys.known import KnownKey, known_key
+from base.web.keys.once import use_once
+from base.web.keys.secrets import Unreadable
+from base.web.keys.signed import SignedRequest
+
+logger = logging.getLogger(__name__)
+
+# A row is changed so seldom, because each request of a key would write otherwise.
+STORED_SECONDS = 60
+REMEMBERED = 100_000
+
+_stored: TTLCache[int, bool] = TTLCache(REMEMBERED, STORED_SECONDS)
+_lock = threading.Lock()
+
+
+def key_of(signed: SignedRequest, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> KnownKey:
+    """The key that signed the request, whose signature is used up by this.
+
+    Raises KeyUnknown, TimestampOutOfWindow, SignatureInvalid, KeyExpired, AddressNotAllowed, SignatureReplayed, and
+    Unavailable.
+    """
+    now = clock()
+    try:
+        key = known_key(signed.key_id)
+    except Unreadable as error:
+        logger.error("the key %s signs nothing: %s", signed.key_id, error)
+        raise Unavailable("the key cannot be read now: nothing was done") from error
+    signed.check_time(now.timestamp())
+    signed.check_signature(key.algorithm, key.secret)
+    key.check_use(signed.address, now)
+    use_once(signed, key, now)
+    _store_use(key, now)
+    return key
+
+
+def _store_use(key: KnownKey, now: datetime) -> None:
+    with _lock:
+        if key.id in _stored:
+            return
+        _stored[key.id] = True
+    before = now - timedelta(seconds=STORED_SECONDS)
+    try:
+        rows = apps.get_model("users", "ApiKey")._default_manager.filter(pk=key.id)
+        rows.filter(Q(last_used_at=None) | Q(last_used_at__lt=before)).update(last_used_at=now)
+    except DatabaseError as error:
+        # The request may be one that only reads.
+        logger.warning("when the key %s was used is not stored: %s", key.key_id, error)
+
+
+def forget_uses() -> None:
+    """Store the next use of each key anew."""
+    with _lock:
+        _stored.clear()
