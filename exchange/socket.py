@@ -5,7 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 from base.streams.open_stream import lifetime
 from base.streams.signin import Permit, sign_in
@@ -21,13 +21,12 @@ from base.web.errors import (
 )
 from base.web.forms import Form, printable
 from base.web.keys.scopes import READ
-from base.web.keys.signed import HEADERS, LONGEST, LONGEST_WINDOW
 from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
-from base.web.rules import FLAG, IDENTIFIER, line, texts, whole
 from base.web.values import parse_id
 from exchange.socket_calls import Envelope, SocketUsers, as_now
+from exchange.socket_forms import AuthForm, CancelForm, DisconnectForm, NothingForm, SubscribeForm, UnsubscribeForm
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
 from orders.accounts import cancel_named_for
 from orders.feed import OrderFeed
@@ -44,54 +43,6 @@ LOCAL_PER_SECOND = 10
 REMEMBERED_ORDERS = 1000
 # The pauses between the attempts to cancel the orders of a socket that is gone.
 CANCEL_AGAIN_SECONDS = (1, 2, 4, 8, 15, 30)
-
-
-class AuthForm(Form):
-    """An access token, or a ticket, or a key with a signature of `GET /api/v1/ws`."""
-
-    token: Annotated[str | None, line(4000)] = None
-    ticket: Annotated[str | None, line(1000)] = None
-    api_key: Annotated[str | None, line(64)] = None
-    timestamp: Annotated[int | None, whole(0, 10**15 - 1)] = None
-    recv_window: Annotated[int | None, whole(1, LONGEST_WINDOW)] = None
-    signature: Annotated[str | None, line(LONGEST)] = None
-
-    @property
-    def signed(self) -> dict[str, str] | None:
-        """The headers that a signed request would have."""
-        if self.api_key is None:
-            return None
-        values = (self.api_key, self.timestamp, self.recv_window, self.signature)
-        return {name: "" if value is None else str(value) for name, value in zip(HEADERS, values, strict=True)}
-
-
-class SubscribeForm(Form):
-    """Channels, and the id of the message of `orders` that was seen last."""
-
-    channels: Annotated[list[str] | None, texts(r"[!-~]{1,64}", 64, MOST_CHANNELS)] = None
-    last_event_id: Annotated[str | None, line(4000)] = None
-
-
-class UnsubscribeForm(Form):
-    """Channels."""
-
-    channels: Annotated[list[str] | None, texts(r"[!-~]{1,64}", 64, MOST_CHANNELS)] = None
-
-
-class CancelForm(Form):
-    """The order to cancel."""
-
-    order_id: Annotated[int, IDENTIFIER]
-
-
-class DisconnectForm(Form):
-    """Whether the orders of this socket are cancelled when it goes."""
-
-    enabled: Annotated[bool, FLAG]
-
-
-class NothingForm(Form):
-    """No field."""
 
 
 class OrderSession:

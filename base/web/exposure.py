@@ -25,6 +25,7 @@ PREFLIGHT_STATUS = 204
 _READING = ("GET", "HEAD")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "Content-Type, Last-Event-ID, X-Request-ID"
+_SIGNING_IN = "Authorization, X-API-Key, X-Timestamp, X-Recv-Window, X-Signature"
 _SHOWN = (
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-ID, Idempotent-Replayed,"
     " Content-Disposition"
@@ -72,7 +73,7 @@ def preflight_headers(origin: str, *, is_public: bool) -> dict[str, str]:
         del allowed["Access-Control-Expose-Headers"]
         is_listed = origin in settings.CORS_ORIGINS
         allowed["Access-Control-Allow-Methods"] = _METHODS if is_listed else ", ".join(_READING)
-        allowed["Access-Control-Allow-Headers"] = f"Authorization, {_HEADERS}" if is_listed else _HEADERS
+        allowed["Access-Control-Allow-Headers"] = f"{_SIGNING_IN}, {_HEADERS}" if is_listed else _HEADERS
         allowed["Access-Control-Max-Age"] = _REMEMBERED_SECONDS
     return {**allowed, "Vary": "Origin"}
 

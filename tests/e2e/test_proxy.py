@@ -52,7 +52,8 @@ class EchoHandler(BaseHTTPRequestHandler):
             self.server.go_on.wait(10)
             self.wfile.write(b"data: 2\n\n")
             return
-        body = json.dumps({"server": self.server.name, "headers": self.headers.items()}).encode()
+        asked = {"server": self.server.name, "path": self.path, "headers": self.headers.items()}
+        body = json.dumps(asked).encode()
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -136,6 +137,15 @@ def test_only_the_proxy_says_whom_a_request_comes_from(proxy: str) -> None:
     assert [value for name, value in received if name.lower() == "x-forwarded-for"] == ["127.0.0.1"]
     assert "9.9.9.9" not in str(received)
     assert ["Host", "exchange.example.com"] in received
+
+
+def test_a_path_that_was_signed_reaches_the_exchange_as_it_was_sent(proxy: str) -> None:
+    """API keys sign it with the percent-encoding that the client chose."""
+    connection = http.client.HTTPConnection(proxy.removeprefix("http://"))
+    for path in ("/api/v1/orders/client/a%3ab%2Fc?x=%7B%7d&symbol=BTC%2DUSD", "/api/v1//orders?a=b+c"):
+        connection.request("GET", path)
+        assert json.loads(connection.getresponse().read())["path"] == path
+    connection.close()
 
 
 def test_what_is_counted_is_not_shown_outside(proxy: str) -> None:

@@ -98,7 +98,7 @@ def test_only_the_proxy_is_reached_from_outside() -> None:
 def test_secrets_have_no_default() -> None:
     used = VARIABLE.findall(COMPOSE + RABBITMQ)
     secret = {(name, rest) for name, rest in used if re.search("PASSWORD|KEY|AUTH", name)}
-    assert len({name for name, _ in secret}) == 6 + 8 + 1
+    assert len({name for name, _ in secret}) == 7 + 8 + 1
     # Without a password there is no user feed.
     assert [name for name, rest in secret if not rest.startswith(":?")] == ["REDIS_FEED_PASSWORD"]
 
