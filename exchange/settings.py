@@ -29,6 +29,7 @@ from exchange.environment import (
     parse_secrets,
     read_address,
     read_link,
+    secret,
 )
 
 # First of all, because a wrong setting is a line of the log too.
@@ -46,28 +47,14 @@ _HOME = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(_HOME / ".data")))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 DEBUG = False
-SECRET_LENGTH = 32
-DEMO_SECRET = "demo-only-{}-0123456789-abcdefghijklmnopqrstuvwxyz"  # noqa: S105
-
-
-def secret(name: str, demo: str) -> str:
-    """A secret from the environment; outside demo mode there is no default."""
-    value: str = env.str(name, default=demo if DEMO else "")
-    if len(value) < SECRET_LENGTH or (not DEMO and value.startswith(DEMO_SECRET[:10])):
-        raise ImproperlyConfigured(
-            f"{name} must be set to a secret of your own, of {SECRET_LENGTH} characters or more"
-            " (or DEMO=1, to try the exchange on this machine)"
-        )
-    return value
-
-
-SECRET_KEY = secret("SECRET_KEY", DEMO_SECRET.format("secret-key"))
-JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", DEMO_SECRET.format("signing-key"))
+_DEMO_SECRET = "demo-only-{}-0123456789-abcdefghijklmnopqrstuvwxyz" if DEMO else ""
+SECRET_KEY = secret("SECRET_KEY", _DEMO_SECRET.format("secret-key"))
+JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", _DEMO_SECRET.format("signing-key"))
 if SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
 # What the secrets of API keys are encrypted by: the newest first, and behind it those that are still to be rotated out.
-_given = secret("API_KEY_SECRETS", DEMO_SECRET.format("secret-of-api-keys"))
-API_KEY_SECRETS = parse_secrets("API_KEY_SECRETS", _given, SECRET_LENGTH, (SECRET_KEY, JWT_SIGNING_KEY))
+_given = secret("API_KEY_SECRETS", _DEMO_SECRET.format("secret-of-api-keys"))
+API_KEY_SECRETS = parse_secrets("API_KEY_SECRETS", _given, (SECRET_KEY, JWT_SIGNING_KEY))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Sites whose pages may read what is private; what is public may be read by all.
