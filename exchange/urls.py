@@ -16,8 +16,8 @@ from operations.metrics import metrics
 from orders import history, own_account
 from orders import views as orders
 from positions import views as positions
-from users import pages
 from users import key_views as keys
+from users import pages
 from users import views as users
 
 API = [
