@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tools.rig.process import HOST, ROOT, Process, Server, end_all
+from tools.rig.process import HOST, LIMITS, ROOT, Process, Server, end_all
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD, Trader
 
@@ -160,7 +160,7 @@ def prepare(folder: Path, database_url: str, redis: Server, **environment: str) 
         "REDIS_URL": f"{redis.url}/1",
         "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
         "CACHE_URL": f"{redis.url}/2",
-        "RATE_LIMIT": "off",
+        **dict.fromkeys(LIMITS, "off"),
         # A long run signs in once.
         "ACCESS_TOKEN_MINUTES": "1000",
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
