@@ -11,13 +11,16 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.test import override_settings
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from base.streams.messages import REDIS_CHANNEL
+from base.web.ratelimit.pauses import SharedPauses
 from tests.support.live import Live, Trader, wait_for
 from tests.support.redis_users import START, denied, password, variables
 from tests.support.world import outcome
+from tests.unit.test_pauses import keys
 from tools.rig.binaries import redis_binary
 from tools.rig.exchange import CELERY, Program, rest
 from tools.rig.process import HOST, ROOT, Process
@@ -102,6 +105,17 @@ def test_a_user_of_redis_may_do_its_own_work_alone(port: int, user: str) -> None
     with Redis(port=port, username=user, password=password(user)) as redis:
         assert redis.ping()
         assert [command for command in refused if not is_refused(redis, command)] == []
+
+
+def test_rest_counts_wrong_passwords(port: int) -> None:
+    pauses, each = SharedPauses(), keys("alice", "192.0.2.1")
+    with override_settings(REDIS_URL=f"redis://web:{password('web')}@127.0.0.1:{port}/1"):
+        verdict = pauses.begin(each, (1, 1, 1), 900, is_owner=False)
+        assert not pauses.begin(each, (1, 1, 1), 900, is_owner=False).is_let_in
+        pauses.take_back(each, verdict, is_right=True)
+        assert pauses.begin(each, (1, 1, 1), 900, is_owner=False).counted == 2, "known from now on"
+        assert pauses.lift(each.name)
+    assert denied(port) == []
 
 
 def test_rest_and_streams_differ_in_what_they_hear_and_who_is_connected() -> None:
