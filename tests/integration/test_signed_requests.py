@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from base.storage.breakers import forget_breakers
 from base.storage.redis import redis_client
-from base.web.keys import once
+from base.web.keys import once, use
 from base.web.keys.known import forget_keys, known_key
 from base.web.keys.use import forget_uses
 from base.web.ratelimit import meter
@@ -297,6 +297,17 @@ def test_requests_are_counted_in_the_owners_bucket_and_what_is_refused_is_not(
         assert told(world.alice.call("GET", "/orders")) == "200"
         assert trader.told("GET", "/orders") == "429 TOO_MANY_REQUESTS"
         assert told(world.bob.call("GET", "/orders")) == "200"
+
+
+def test_who_invents_keys_does_not_keep_the_database_busy(
+    world: World, trader: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use, "_lookups", LocalWindow(lambda: 0.0))
+    monkeypatch.setattr(use, "MOST_LOOKUPS", 3)
+    assert trader.told("GET", "/orders") == "200"
+    invented = [trader.told("GET", "/orders", X_API_Key=f"{number:032}") for number in range(4)]
+    assert invented == ["401 KEY_UNKNOWN"] * 2 + ["429 TOO_MANY_REQUESTS"] * 2
+    assert trader.told("GET", "/orders") == "200", "a key that is in use needs no query"
 
 
 def test_a_path_is_signed_as_it_is_sent(world: World, trader: Signer) -> None:

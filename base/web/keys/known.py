@@ -91,6 +91,12 @@ def known_key(key_id: str) -> KnownKey:
     )
 
 
+def is_remembered(key_id: str) -> bool:
+    """Whether the key is known without a query."""
+    with _lock:
+        return known_key.cache_key(key_id) in _remembered
+
+
 def key_as_now(key: KnownKey) -> KnownKey:
     """The same for a connection that it signed in. Raises KeyUnknown and KeyExpired."""
     now_known = known_key(key.key_id)

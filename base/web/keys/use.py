@@ -10,18 +10,23 @@ from django.apps import apps
 from django.db import DatabaseError
 from django.db.models import Q
 
-from base.web.errors import Unavailable
-from base.web.keys.known import KnownKey, known_key
+from base.web.errors import TooManyRequests, Unavailable
+from base.web.keys.known import KnownKey, is_remembered, known_key
 from base.web.keys.once import use_once
 from base.web.keys.secrets import Unreadable
 from base.web.keys.signed import SignedRequest
+from base.web.ratelimit.addresses import network_of
+from base.web.ratelimit.windows import LocalWindow
 
 logger = logging.getLogger(__name__)
 
 # A row is changed so seldom, because each request of a key would write otherwise.
 STORED_SECONDS = 60
 REMEMBERED = 100_000
+# So many keys a second are looked for in the database for one address, each of which is then remembered if it is one.
+MOST_LOOKUPS = 100
 
+_lookups = LocalWindow()
 _stored: TTLCache[int, bool] = TTLCache(REMEMBERED, STORED_SECONDS)
 _lock = threading.Lock()
 
@@ -29,10 +34,11 @@ _lock = threading.Lock()
 def key_of(signed: SignedRequest, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> KnownKey:
     """The key that signed the request, whose signature is used up by this.
 
-    Raises KeyUnknown, TimestampOutOfWindow, SignatureInvalid, KeyExpired, AddressNotAllowed, SignatureReplayed, and
-    Unavailable.
+    Raises KeyUnknown, TimestampOutOfWindow, SignatureInvalid, KeyExpired, AddressNotAllowed, SignatureReplayed,
+    TooManyRequests and Unavailable.
     """
     now = clock()
+    _limit_lookups(signed)
     try:
         key = known_key(signed.key_id)
     except Unreadable as error:
@@ -44,6 +50,14 @@ def key_of(signed: SignedRequest, clock: Callable[[], datetime] = lambda: dateti
     use_once(signed, key, now)
     _store_use(key, now)
     return key
+
+
+def _limit_lookups(signed: SignedRequest) -> None:
+    """Whoever invents keys is counted only after the query for each. Raises TooManyRequests."""
+    if is_remembered(signed.key_id):
+        return
+    if not _lookups.hit(network_of(signed.address), MOST_LOOKUPS).is_let_in:
+        raise TooManyRequests("too many keys from this address that are not in use: try again", limit=MOST_LOOKUPS)
 
 
 def _store_use(key: KnownKey, now: datetime) -> None:
