@@ -3,8 +3,9 @@
 import itertools
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from django.urls import reverse
+from redis import Redis
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
 
@@ -21,10 +23,10 @@ from base.web import passwords
 from base.web.errors import SignInsBusy
 from base.web.passwords import Queue
 from base.web.ratelimit import lockout, meter
-from base.web.ratelimit.pauses import LocalPauses, SharedPauses
+from base.web.ratelimit.pauses import FORGIVEN_SECONDS, KEY_PREFIX, LocalPauses, SharedPauses
 from base.web.ratelimit.windows import LocalWindow
 from exchange import settings as production
-from tests.support.contract import check_answer
+from tests.support.contract import check_answer, described
 from tests.support.world import Person, World
 from tests.unit.test_pauses import keys
 from tools.rig.servers import free_port
@@ -229,6 +231,35 @@ def test_an_outage_locks_nobody_out(dora: Person, address: Callable[[], str], mo
     assert by_rest(here, dora.user.username, PASSWORD) == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_many_sign_ins_at_once_few_hold_a_thread(
+    address: Callable[[], str], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """Eight from one address held eight threads of requests, and orders waited for all of them."""
+    settings.PASSWORD_HASHERS = production.PASSWORD_HASHERS
+    queue, here, everybody_came = Queue(1, 2), address(), threading.Event()
+    monkeypatch.setattr(passwords, "queue", lambda: queue)
+    plain = passwords.Hasher.__base__.encode
+    monkeypatch.setattr(
+        passwords.Hasher.__base__, "encode", lambda *given: plain(*given) if everybody_came.wait(5) else ""
+    )
+
+    def request(number: int) -> int:
+        try:
+            return by_rest(here, f"{here}-{number}")
+        finally:
+            connection.close()
+
+    # It is made once, and not by several threads.
+    described()
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(request, number) for number in range(8)]
+        refused = list(itertools.islice(as_completed(asked, 4), 6))
+        assert {each.result() for each in refused} == {503}, "while the first password is being hashed"
+        everybody_came.set()
+        assert sorted(each.result(10) for each in asked) == [401, 401, *[503] * 6]
+
+
 def test_an_operators_form_is_refused_in_words_while_passwords_are_busy(
     dora: Person, operator: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -249,6 +280,17 @@ def test_without_redis_each_process_counts_by_itself(
         assert [by_rest(here, dora.user.username) for _ in range(7)] == [401] * 5 + [429] * 2
         assert breaker_of(settings.REDIS_URL).is_open
         assert by_rest(address(), dora.user.username, PASSWORD) == 200
+
+
+def test_attempts_that_are_taken_back_leave_nothing_in_redis_and_failures_not_for_long() -> None:
+    """Strangers choose the names, and Redis must not fill up with them."""
+    each, pauses = keys(run := f"{random.SystemRandom().randrange(1 << 60):x}", run), SharedPauses()
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        verdict = pauses.begin(each, FREE, LONGEST, is_owner=False)
+        left = {redis.ttl(f"{KEY_PREFIX}{key}") for key in each[:3]}
+        assert left <= set(range(FORGIVEN_SECONDS + LONGEST - 2, FORGIVEN_SECONDS + LONGEST + 1))
+        pauses.take_back(each, verdict, is_right=False)
+        assert redis.exists(*(f"{KEY_PREFIX}{key}" for key in each)) == 0
 
 
 def test_redis_and_a_process_alone_count_by_the_same_rules() -> None:

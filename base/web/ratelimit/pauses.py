@@ -29,7 +29,7 @@ FIRST_SECONDS = 1
 FORGIVEN_SECONDS = 3600
 # No count grows further beyond those that are free: it would take long to be forgiven, and no pause gets longer.
 MOST_BEYOND = 12
-# By then the largest count is forgiven.
+# A count is kept until it is forgiven; one that was lifted until the largest would be, for as long as pairs of before.
 KEPT_SECONDS = 2 * 86_400
 # For so long an owner is known at an address after a sign-in.
 KNOWN_SECONDS = 30 * 86_400
@@ -47,7 +47,7 @@ for i = 3, 1, -1 do
     local failures = (tonumber(stored[1]) or 0) - (now - at) / {FORGIVEN_SECONDS * MICROSECONDS}
     if ends > now + longest or (i == 1 and at <= lifted) then ends = 0 end
     if i == 1 and at <= lifted then failures = 0 end
-    found[i] = {{math.max(failures, 0), ends}}
+    found[i] = {{math.max(failures, 0), ends, stored[4]}}
     local when = tonumber(stored[4]) or 0
     if when <= now then lifted = math.max(lifted, when) end
 end
@@ -64,7 +64,8 @@ for i = 1, counted do
     failures = math.min(failures, free + {MOST_BEYOND})
     redis.call('HSET', KEYS[i], 'failures', string.format('%.6f', failures),
         'at', string.format('%.0f', now), 'ends', reply[3 + i])
-    redis.call('EXPIRE', KEYS[i], {KEPT_SECONDS})
+    local kept = math.ceil(failures * {FORGIVEN_SECONDS} + longest / {MICROSECONDS})
+    redis.call('EXPIRE', KEYS[i], found[i][3] and {KEPT_SECONDS} or kept)
 end
 return reply
 """
@@ -74,9 +75,12 @@ TAKE_BACK = f"""
 local failures = 1
 if ARGV[5] == '1' then failures = math.max(tonumber(redis.call('HGET', KEYS[1], 'failures')) or 1, 1) end
 for i = 1, tonumber(ARGV[1]) do
-    local stored = redis.call('HMGET', KEYS[i], 'failures', 'ends')
-    if stored[1] then
-        redis.call('HSET', KEYS[i], 'failures', string.format('%.6f', math.max(stored[1] - failures, 0)))
+    local stored = redis.call('HMGET', KEYS[i], 'failures', 'ends', 'lifted')
+    local left = math.max((tonumber(stored[1]) or 0) - failures, 0)
+    if left == 0 and not stored[3] then
+        redis.call('DEL', KEYS[i])
+    elseif stored[1] then
+        redis.call('HSET', KEYS[i], 'failures', string.format('%.6f', left))
         if stored[2] == ARGV[1 + i] then redis.call('HSET', KEYS[i], 'ends', '0') end
     end
 end
