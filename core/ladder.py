@@ -126,6 +126,16 @@ class Ladder:
         """Whether a taker with this limit price (None: any) accepts a price of this side."""
         return limit is None or self.sign * price <= self.sign * limit
 
+    def holds(self, quantity: int, limit: int | None) -> bool:
+        """Whether so much rests at prices that a taker with this limit price accepts. O(levels)."""
+        for level in self.levels.values():
+            if limit is not None and level.key > self.sign * limit:
+                return False
+            quantity -= level.quantity
+            if quantity <= 0:
+                return True
+        return False
+
     def __iter__(self) -> Iterator[Order]:
         """All orders in the order in which they would trade."""
         for level in self.levels.values():

@@ -104,11 +104,14 @@ class Taker:
     def _fillable(self) -> bool:
         """Whether all of a FOK order can trade.
 
-        Orders beyond its band, and those that self-trade prevention would remove, do not count.
+        Orders beyond its band, and those that self-trade prevention would remove, do not count. They are looked at one
+        by one only where the sums of the levels suffice: many small orders would else make each FOK order expensive.
         """
         taker = self.taker
         assert taker.quantity is not None
         missing = taker.quantity
+        if not self.opposite.holds(missing, self.limit):
+            return False
         for maker in self.opposite:
             if not self._crosses(maker):
                 return False

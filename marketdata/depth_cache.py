@@ -10,7 +10,7 @@ more reads MySQL, unless the side has no more.
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.redis import redis_client
+from base.storage.shared_readings import SharedReadings
 from base.telemetry.malformed import DEPTH, drop_malformed
 from base.telemetry.metrics import CACHE_READS
 from marketdata import answers
@@ -54,6 +55,10 @@ return 1
 """
 # By SQL, because the model belongs to matching, which stands above this package.
 _STATE = "SELECT token, next_sequence FROM order_books WHERE market_id = %s"
+_STATES = "SELECT market_id, token, next_sequence FROM order_books"
+# Of depths that are read from MySQL as many levels are read as one of these, so that all who ask share few readings.
+_SIZES = (100, 500)
+_READINGS_KEPT = 64
 
 
 class BookState(NamedTuple):
@@ -84,7 +89,7 @@ class Kept(NamedTuple):
 def find_depth(symbol: str, limit: int) -> answers.OrderBook:
     """The depth as it is now: from Redis where that is of the book's present row, else from MySQL."""
     if not settings.DEPTH_CACHE_LEVELS:
-        return read_depth(symbol, limit)
+        return _read(symbol, limit)
     try:
         kept = read_kept(symbol)
     except (ServerAway, RedisError) as error:
@@ -138,6 +143,18 @@ def read_state(symbol: str) -> BookState | None:
         cursor.execute(_STATE, (symbol,))
         found = cursor.fetchone()
     return BookState(*found) if found else None
+
+
+def read_states() -> dict[str, BookState]:
+    """Those of all markets that had an order."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATES)
+        return {symbol: BookState(*state) for symbol, *state in cursor.fetchall()}
+
+
+def states_of(symbols: Iterable[str]) -> dict[str, BookState]:
+    """Those of these markets, by a query for each."""
+    return {symbol: state for symbol in set(symbols) if (state := read_state(symbol)) is not None}
 
 
 def load(symbol: str) -> tuple[BookState, Depth] | None:
@@ -209,7 +226,24 @@ def _missed(symbol: str, limit: int, why: str, error: Exception | None = None) -
     CACHE_READS.labels(CACHE, why).inc()
     if error is not None and not isinstance(error, ServerAway):
         logger.warning("the depth of %s is read from the database: %s", symbol, error)
-    return read_depth(symbol, limit)
+    return _read(symbol, limit)
+
+
+def _read(symbol: str, limit: int) -> answers.OrderBook:
+    """The depth from MySQL, by a reading that all share who ask for about as many levels."""
+    size = next(size for size in _SIZES if size >= limit)
+    depth = shared_depths.one((symbol, size))
+    return {**depth, "bids": depth["bids"][:limit], "asks": depth["asks"][:limit]}
+
+
+def _versions(keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], BookState]:
+    states = states_of(symbol for symbol, _ in keys)
+    return {key: states[key[0]] for key in keys if key[0] in states}
+
+
+shared_depths: SharedReadings[tuple[str, int], answers.OrderBook] = SharedReadings(
+    _READINGS_KEPT, _versions, lambda keys: [read_depth(*key) for key in keys]
+)
 
 
 def _write(symbol: str, depth: Depth, token: str, levels: int, *, replaces: str, fence: int) -> tuple[Any, ...]:

@@ -1,8 +1,5 @@
 """The order book, candles and tickers over REST."""
 
-import time
-
-from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
@@ -10,20 +7,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from base.streams.threads import Shared
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
 from base.web.keys.scopes import PUBLIC
 from base.web.lists import in_window, read_page
+from base.web.exports import Page
+from base.web.lists import answer_page
 from base.web.openapi.operations import Call
 from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
-from marketdata.feed import readings
-from marketdata.tape import read_tickers, represent_trade
-from markets.models import Interval, Trade
-from markets.services import known_market, listed_markets
+from marketdata.shared_answers import find_candles, find_ticker, find_tickers, find_trades
+from markets.models import Interval
+from markets.services import known_market
 
 TAG = "markets"
 _MOMENT = "ISO 8601, or milliseconds since 1970."
@@ -40,21 +37,12 @@ _CANDLES = (
 )
 
 
-def _read_all_tickers() -> list[answers.Ticker]:
-    symbols = listed_markets().values_list("symbol", flat=True)
-    return list(read_tickers(symbols, timezone.now()))
-
-
-# One reading for all callers who ask at the same moment, because anybody may ask, for as many markets as there are.
-_ALL_TICKERS = Shared(_read_all_tickers)
-
-
 class TickersView(APIView):
     permission_classes = [AllowAny]
 
     @Call(TAG, "listTickers", "The tickers of all markets", list[answers.Ticker], scope=PUBLIC)
     def get(self, request: Request) -> Response:
-        return answer(_ALL_TICKERS.read(time.monotonic()))
+        return answer(find_tickers())
 
 
 class TickerView(APIView):
@@ -62,7 +50,7 @@ class TickerView(APIView):
 
     @Call(TAG, "readTicker", "The ticker of a market", answers.Ticker, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(readings(known_market(symbol).symbol).ticker.read(time.monotonic()))
+        return answer(find_ticker(known_market(symbol).symbol))
 
 
 class DepthView(APIView):
@@ -78,8 +66,12 @@ class TradesView(APIView):
 
     @Call(TAG, "readTrades", "The tape, newest first", list[answers.Trade], query=WINDOW, paged=True, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> HttpResponseBase:
-        tape: QuerySet[Trade] = Trade.objects.filter(market=known_market(symbol))
-        return read_page(request, in_window(request, tape, "sequence"), represent_trade, key="sequence")
+        market, asked = known_market(symbol), parameters(request)
+
+        def read(cursor: int | None, limit: int) -> Page:
+            return find_trades(market.symbol, asked["start_time"], asked["end_time"], cursor, limit)
+
+        return answer_page(request, read)
 
 
 class KlinesView(APIView):
@@ -95,7 +87,8 @@ class KlinesView(APIView):
         market, asked, now = known_market(symbol), parameters(request), timezone.now()
         # The candle that is open now is the last, whatever end is given.
         window = candles.Window(asked["start_time"], min(asked["end_time"] or now, now), asked["limit"])
-        return answer([represent_candle(candle) for candle in candles.read(market, _span(asked["interval"]), window)])
+        found = find_candles(market.symbol, _span(asked["interval"]), window)
+        return answer([represent_candle(candle) for candle in found])
 
 
 def _span(name: str | None) -> candles.Span:

@@ -1,6 +1,7 @@
 """What a load balancer or a supervisor asks: is the process alive, and can it do its work? No one need sign in."""
 
 import os
+import time
 from typing import Annotated, Final, Literal
 
 import redis
@@ -17,6 +18,7 @@ from audit.run import last_run
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.outages import is_read_only
 from base.storage.redis import redis_client
+from base.streams.threads import Shared
 from base.web.errors import timestamp
 from base.web.values import Count, Instant, described
 from commands.models import Command
@@ -69,8 +71,14 @@ def ready(_: HttpRequest) -> JsonResponse:
     """503 without a database that takes writes. Redis may be away, because the workers' pollers match without it.
 
     Nor is a market without a worker, or a schedule that nobody sends, a reason to send orders elsewhere: they are
-    stored here all the same.
+    stored here all the same. Those who ask at the same moment share a reading, because anybody may ask, and no limit
+    counts them.
     """
+    state = _readiness.read(time.monotonic())
+    return JsonResponse(state, status=503 if state["database"] != OK else 200)
+
+
+def _read_readiness() -> Readiness:
     state: Readiness = {
         "status": OK,
         "database": OK,
@@ -87,10 +95,13 @@ def ready(_: HttpRequest) -> JsonResponse:
         _refuse_read_only()
     except Error as error:
         state |= {"status": "unavailable", "database": READ_ONLY if is_read_only(error) else AWAY}
-        return JsonResponse(state, status=503)
+        return state
     if not all(workers.values()) or (settings.CELERY_BEAT_SCHEDULE and not beats):
         state["status"] = "degraded"
-    return JsonResponse(state)
+    return state
+
+
+_readiness = Shared(_read_readiness)
 
 
 def _refuse_read_only() -> None:

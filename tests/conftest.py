@@ -18,6 +18,8 @@ from base.web.accounts import known_account
 from base.web.keys.known import known_key
 from base.web.keys.use import forget_uses
 from commands.queue import find_backlog
+from marketdata.depth_cache import shared_depths
+from marketdata.shared_answers import shared_candles, shared_tickers, shared_trades
 from markets.marks import main_markets
 from markets.services import asset_code, known_market
 from matching import books
@@ -76,6 +78,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     forget_uses()
     find_backlog.cache_clear()
     count_waiting.cache_clear()
+    for shared in (shared_tickers, shared_candles, shared_trades, shared_depths):
+        shared.forget()
     order_ids.highest.forget()
     user_ids.highest.forget()
     forget_breakers()

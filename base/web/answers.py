@@ -179,8 +179,8 @@ def _refuse_deep(text: str) -> None:
     """
     outside = "".join(_ESCAPE.sub("", text).split('"')[::2])
     depth = 0
-    for bracket in _BRACKET.findall(outside):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in _BRACKET.finditer(outside):
+        depth += 1 if bracket[0] in "[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
 

@@ -9,9 +9,10 @@ from django.utils import timezone
 from markets.services import change_market, read_market
 from orders import services
 from orders.models import OpenOrders, Order
+from tests.integration.test_batch import in_threads
 from tests.support.live import Live
 from tests.support.tape import parse
-from tests.support.world import Person, World, stored_rows
+from tests.support.world import Person, World, fund, stored_rows
 
 
 @pytest.fixture
@@ -101,6 +102,27 @@ def test_in_parallel(exchange: Live):
         answers = list(pool.map(place, lines))
     assert {status: answers.count(status) for status in set(answers)} == {202: 20, 400: 40}
     assert len(alice.get(f"/orders?symbol={symbol}&active=true")) == 20
+
+
+@pytest.mark.dialect
+def test_batches_that_race_fill_the_limit_exactly_and_a_cancel_makes_room_once_it_is_applied(transactional_db):
+    world = World.make(max_open_orders=25)
+    orders = [parse(f"{side} 0.01 @ {price}").body("BTC-USD") for side, price in (("buy", 10), ("sell", 20))] * 10
+    fund(world.alice.user, BTC="10")
+
+    def place(_: int = 0) -> int:
+        answer = world.alice.call("POST", "/orders/batch", {"orders": orders})
+        return sum("error" not in result for result in answer.body["data"]["results"])
+
+    assert sum(in_threads(4, place)) == 25
+    world.match()
+    for order in Order.objects.order_by("id")[:3]:
+        world.alice.call("DELETE", f"/orders/{order.id}")
+    assert place() == 0, "they may still trade"
+    world.match()
+    assert sum(in_threads(2, place)) == 3
+    world.match()
+    assert number(world, world.alice) == Order.objects.filter(phase="RESTING").count() == 25
 
 
 @pytest.mark.dialect

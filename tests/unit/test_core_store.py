@@ -60,6 +60,15 @@ def test_only_what_is_met_is_read():
     assert store.reads == 2
 
 
+def test_a_fok_order_that_cannot_be_filled_looks_at_no_order():
+    """However many small orders rest: each such order would else take the worker's time for all of them."""
+    desk, store = desk_with(*LINES)
+    for line in ("sell 10 @ 99 fok", "sell 9 @ 100 fok", "buy 7 @ 103 fok", "buy 1 @ 101 fok"):
+        assert outcome_of(desk.play(line)).endswith("expired fok_not_fillable")
+    assert store.reads == 0
+    assert outcome_of(desk.play("sell 9 @ 99 fok")) == "0 filled"
+
+
 def test_a_stored_order_is_cancelled_once():
     desk, store = desk_with(*LINES)
     (event,) = desk.cancel(2).events

@@ -57,6 +57,13 @@ def test_an_order_is_cancelled(world: World, port: int) -> None:
         assert alice.ask("order.cancel", params={"orderId": order_id})["error"] == "ORDER_CLOSED"
 
 
+def test_a_market_buy_of_who_has_nothing_is_refused_at_once(world: World, port: int) -> None:
+    with socket(port, world.bob.user) as bob:
+        refused = place(bob, world, "buy 1 @ market")
+        assert (refused["code"], refused["error"]) == (400, "INSUFFICIENT_FUNDS")
+    assert not Order.objects.exists()
+
+
 def test_public_channels_need_no_sign_in(world: World, port: int) -> None:
     with socket(port) as carol, StreamClient(port, f"/api/v1/stream/market/{world.symbol}") as sse:
         channels = [f"{kind}:{world.symbol}" for kind in ("depth", "ticker", "trades")]
