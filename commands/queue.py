@@ -54,20 +54,22 @@ def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
         ring(symbol)
 
 
-def submit_cancels(symbol: str, order_ids: Sequence[int]) -> None:
-    """Store a cancel for each of a market's orders that has none waiting, with one bell.
+def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
+    """Store a cancel for each of a market's orders that has none waiting, with one bell. Return for which.
 
     By the orders' ids alone: what waits besides costs nothing, however much it is.
     """
-    is_rung = False
+    stored: list[int] = []
     for some in batched(order_ids, CANCELS_PER_QUERY):
         waiting = Command.objects.filter(order_id__in=some, kind=CommandKind.CANCEL)
         asked = set(waiting.values_list("order_id", flat=True))
-        submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in some if order_id not in asked])
-        is_rung |= not asked.issuperset(some)
-    if not is_rung:
+        new = [order_id for order_id in some if order_id not in asked]
+        submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in new])
+        stored += new
+    if not stored:
         # All of them wait already, but their bell may have been lost.
         ring(symbol)
+    return stored
 
 
 def submit_trading_status(symbol: str, status: str) -> None:

@@ -146,6 +146,15 @@ def test_cancels_keep_nobody_out(world, settings):
     assert (backlog.waiting, backlog.orders) == (21, 0)
 
 
+def test_who_cancels_all_orders_again_and_again_fills_neither_inbox_nor_log(world, log):
+    for price in (90, 91):
+        world.play(world.alice, f"buy 1 @ {price}")
+    answers = [world.alice.call("DELETE", "/orders").body["data"]["cancelled"] for _ in range(3)]
+    assert (answers, Command.objects.count()) == ([2] * 3, 2)
+    lines = [entry for entry in log() if entry["event"] == "cancels accepted"]
+    assert [len(entry["orders"]) for entry in lines] == [2]
+
+
 def test_no_user_takes_more_than_a_share_of_what_may_wait(world, settings):
     """Where a market lets each user have more open orders than that."""
     settings.INTAKE_MAX_WAITING_PER_USER = 2
