@@ -9,9 +9,8 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer
 from base.web.errors import InvalidField, timestamp
-from base.web.keys.scopes import PUBLIC
-from base.web.lists import in_window, read_page
 from base.web.exports import Page
+from base.web.keys.scopes import PUBLIC
 from base.web.lists import answer_page
 from base.web.openapi.operations import Call
 from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
