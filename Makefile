@@ -9,7 +9,7 @@ CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test prove check bench chaos drill package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo flower run follow test prove check bench chaos drill compose-check package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB
 
 drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"
 	@$(BIN)/python -m tools.chaos.drill $(ARGS)
+
+compose-check: venv-dev ## start the stack of docker-compose.yml, kill, redeploy and restore it: ARGS="one"
+	@$(BIN)/python -m tools.compose $(ARGS)
 
 package: venv-dev ## the exchange as a wheel and an sdist, to be installed elsewhere: DIST=dist
 	@$(BIN)/python -m build --no-isolation --outdir $(DIST)

@@ -9,7 +9,7 @@ trap 'rm -f "$growing"' EXIT
 while IFS= read -r line || [ -n "$line" ]; do
     case $line in
         FLOWER_BASIC_AUTH=) line=${line}admin: && secret=yes ;;
-        [A-Z]*_PASSWORD= | [A-Z]*_KEY=) secret=yes ;;
+        [A-Z]*_PASSWORD= | [A-Z]*_KEY= | [A-Z]*_SECRETS=) secret=yes ;;
         *) secret= ;;
     esac
     [ -z "$secret" ] || line=$line$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from base.telemetry import metrics, processes
+from tools.compose.standins import CONTEXT, wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -26,6 +27,7 @@ COMPOSE, RABBITMQ = (ROOT / "docker-compose.yml").read_text(), (DEPLOY / "compos
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 PIECES = {**SERVICES, "rabbitmq": yaml.safe_load(RABBITMQ)["services"]["rabbitmq"]}
+SECOND = (DEPLOY / "compose.servers.yml").read_text() + (DEPLOY / "compose.worker.yml").read_text()
 ONE_SHOT = {"migrate", "audit"}
 SETTINGS = {name: service["environment"] for name, service in SERVICES.items() if "environment" in service}
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("exchange:")}
@@ -139,7 +141,7 @@ def test_the_example_names_what_is_needed_and_gives_nothing() -> None:
     assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == needed
     mentioned = set(re.findall(r"^#?(\w+)=", example, re.MULTILINE))
     tls = (DEPLOY / "compose.tls.yml").read_text()
-    assert {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ + tls)} == mentioned
+    assert {name for name, _ in VARIABLE.findall(COMPOSE + RABBITMQ + SECOND + tls)} == mentioned
     assert re.search(r"^\.env$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
 
 
@@ -166,6 +168,30 @@ def test_the_broker_may_be_rabbitmq_for_whoever_rings_or_hears() -> None:
     assert {
         service["environment"]["BROKER_URL"].partition(":")[0] for name, service in changed.items() if name in OURS
     } == {"amqp"}
+
+
+def test_a_worker_on_a_second_machine_is_one_of_the_first_and_finds_its_servers() -> None:
+    """tools/compose/hosts.py starts both."""
+    servers = yaml.safe_load((DEPLOY / "compose.servers.yml").read_text())["services"]
+    worker = yaml.safe_load((DEPLOY / "compose.worker.yml").read_text().replace("!reset", "").replace("!override", ""))
+    [service] = worker["services"].values()
+    assert service["extends"]["service"] in SERVICES
+    assert {host.partition(":")[0] for host in service["extra_hosts"]} == set(servers)
+    published = {name: port.rpartition("}:")[2] for name, facts in servers.items() for port in facts["ports"]}
+    ports = {name: port.partition(":")[0] for name, port in published.items()}
+    environment = {**SETTINGS["worker-eth-usd"], **service["environment"]}
+    addresses = " ".join(environment[name] for name in ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "BROKER_URL"))
+    assert dict(re.findall(r"@(\w+):(\d+)/", addresses)) == ports
+
+
+def test_what_the_check_starts_has_a_stand_in() -> None:
+    """All but those of which Debian has no package, which docs/operations.md names."""
+    images = {service["image"] for name, service in PIECES.items() if name not in OURS and "profiles" not in service}
+    missing = images - set(wanted().values())
+    assert missing == {SERVICES["grafana"]["image"]}
+    assert set(re.findall(r" AS ([\w-]+)$", (CONTEXT / "Dockerfile").read_text(), re.MULTILINE)) - {"debian"} == set(
+        wanted()
+    )
 
 
 def test_the_image_holds_what_runs_and_nobody_is_root_in_it() -> None:

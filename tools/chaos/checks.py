@@ -1,7 +1,5 @@
 """What must be true when everything runs again and nothing waits: nothing lost, nothing doubled, nothing stuck."""
 
-import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -9,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.chaos.clients import Client
-from tools.chaos.exchange import SYMBOLS, Exchange
-from tools.rig.process import ROOT
+from tools.chaos.exchange import SYMBOLS
+from tools.rig.exchange import Exchange
 from tools.rig.trader import Trader
 
 DRAIN_SECONDS = 30
@@ -24,7 +22,6 @@ while Command.objects.exists() and time.monotonic() < began + {DRAIN_SECONDS}:
 print(time.monotonic() - began)
 """
 AUDITS = (("audit", "--full"), ("audit", "--replay", "all"))
-AUDIT_SECONDS = 3600
 PAGE = 500
 
 
@@ -109,15 +106,7 @@ def all_orders(trader: Trader) -> Iterator[dict[str, Any]]:
 
 def _audit(exchange: Exchange, command: tuple[str, ...], findings: Findings) -> None:
     started = time.monotonic()
-    done = subprocess.run(
-        (sys.executable, "manage.py", *command),
-        cwd=ROOT,
-        env=exchange.environment,
-        capture_output=True,
-        text=True,
-        timeout=AUDIT_SECONDS,
-        check=False,
-    )
+    done = exchange.try_to_manage(*command)
     title = " ".join(command)
     findings.audits.append(f"{title}: exit code {done.returncode}, {time.monotonic() - started:.1f} s")
     if done.returncode:

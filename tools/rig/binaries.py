@@ -58,7 +58,7 @@ def unpacked_mariadb() -> Database:
     release = this_release()
     root = unpack("mariadb", release, release.own_suites, ["mariadb-server-core", "mariadb-client-core"])
     # Its installer is a shell script that calls the server itself, so no loader can be put before it.
-    libraries = ("env", f"LD_LIBRARY_PATH={_own_libraries(root)}")
+    libraries = ("env", f"LD_LIBRARY_PATH={own_libraries(root)}")
     server = (*libraries, str(root / "usr/sbin/mariadbd"))
     install = (*libraries, str(root / "usr/bin/mariadb-install-db"))
     origin = f"from packages of {release.name} {release.codename}"
@@ -126,7 +126,7 @@ def _library_folders(root: Path) -> list[Path]:
     return [*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/mysql/private")]
 
 
-def _own_libraries(root: Path) -> str:
+def own_libraries(root: Path) -> str:
     """The libraries without the C library, which has to be the one of the machine's own loader."""
     chosen = root / "libraries"
     if not chosen.exists():

@@ -110,11 +110,14 @@ class Exchange:
 
     def manage(self, *arguments: str, **environment: str) -> str:
         """What `manage.py` prints; it must succeed."""
-        command = (sys.executable, "manage.py", *arguments)
-        variables = {**self.environment, **environment}
-        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        done = self.try_to_manage(*arguments, **environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def try_to_manage(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        command = (sys.executable, "manage.py", *arguments)
+        variables = {**self.environment, **environment}
+        return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
 
     def evaluate(self, code: str, **environment: str) -> str:
         """What a line of Python prints that knows the exchange's models."""
