@@ -31,6 +31,11 @@ class Check(StrEnum):
         "Users and the fee account own the asset's supply, which is what transfers brought in.",
     )
     TRANSFER = "transfer-is-posted", "transfers", "Each transfer has its two entries, and no other."
+    APPROVAL = (
+        "approval-has-its-transfer",
+        "approvals",
+        "What was approved was approved by another person and has its transfer; anything else that was asked has none.",
+    )
     POSITION = (
         "position-is-its-ledger",
         "positions",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from audit.approvals import check_approvals
 from audit.balances import check_balances, check_some_balances
 from audit.checks import Check, Report
 from audit.events import Timeline
@@ -48,6 +49,7 @@ def inspect_full(report: Report, now: datetime) -> Positions:
     """Check every row of every table."""
     data = load_reference_data(report, now)
     check_rules(report)
+    check_approvals(report)
     reserved: Reserved = defaultdict(int)
     for market in data.markets.values():
         if market.is_used or market.book or market.commands:
@@ -79,6 +81,7 @@ def inspect_since(report: Report, now: datetime, since: Positions) -> Positions:
     """Check the rows since these positions, the orders and balances that they concern, and the small tables."""
     data = load_reference_data(report, now)
     check_rules(report)
+    check_approvals(report)
     reserved: Reserved = defaultdict(int)
     touched: set[tuple[int, str]] = set()
     first: dict[str, int] = {}
@@ -122,7 +125,8 @@ def _inspect_ledger_since(
         if transfer.created_at + MARGIN < late:
             continue
         ledger.expect_transfer(transfer)
-        pairs.add((transfer.user_id, transfer.currency_id))
+        if transfer.user_id is not None:
+            pairs.add((transfer.user_id, transfer.currency_id))
         instants.append(transfer.created_at)
         last = max(last, transfer.id)
     for entry in entries_since(min(instants, default=data.now)):

@@ -59,12 +59,12 @@ class Ledger:
     def expect_transfer(self, transfer: TransferRow) -> None:
         self.transfers += 1
         name = f"transfer {transfer.reference}"
-        self.data.account(transfer.user_id, transfer.currency_id, name)
+        self.data.account(transfer.account, transfer.currency_id, name)
         if transfer.operator_id is not None:
             self.data.user(transfer.operator_id, name)
         kind = (EntryKind.DEPOSIT if transfer.amount > 0 else EntryKind.WITHDRAWAL).value
         owed = {
-            (transfer.user_id, transfer.currency_id, kind): transfer.amount,
+            (transfer.account, transfer.currency_id, kind): transfer.amount,
             (EXTERNAL, transfer.currency_id, kind): -transfer.amount,
         }
         self.owed[f"transfer:{transfer.reference}"] = owed

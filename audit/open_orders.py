@@ -24,6 +24,8 @@ def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserve
     """Check the present state of the market, and add what its orders have frozen to `reserved`."""
     for order in scope.orders.values():
         data.user(order.user_id, order.name)
+        if order.placed_by_id is not None:
+            data.user(order.placed_by_id, order.name)
         _check_order(report, order, scope.market.unfinished)
         if order.frozen:
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen

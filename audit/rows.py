@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import connection
 from django.db.models import DateTimeField, Model, QuerySet
 
-from balances.models import Balance, LedgerEntry, Transfer
+from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import batched
 from base.storage.fields import AmountField
 from commands.models import Command
@@ -53,6 +53,7 @@ class OrderRow(NamedTuple):
     phase: str
     sequence: int | None
     closed_at: datetime | None
+    placed_by_id: int | None = None
 
     @property
     def name(self) -> str:
@@ -118,11 +119,16 @@ class BalanceRow(NamedTuple):
 class TransferRow(NamedTuple):
     id: int
     reference: str
-    user_id: int
+    user_id: int | None
     currency_id: str
     amount: int
     operator_id: int | None
     created_at: datetime
+
+    @property
+    def account(self) -> int:
+        """Its user's, or the fee account's of a payout."""
+        return HouseAccount.FEES.value if self.user_id is None else self.user_id
 
 
 class PositionRow(NamedTuple):

@@ -1,6 +1,7 @@
 """Balances, ledger entries and transfers in the admin, read only, with a form that makes a transfer.
 
-The transfer is that of POST /balances/update: the same form checks it, and the same service makes it.
+The transfer is that of POST /balances/update: the same form checks it, and the same service makes it, or lets it wait
+for another person (`approval_admin`).
 """
 
 import secrets
@@ -20,18 +21,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from balances import answers
-from balances.models import Balance, HouseAccount, LedgerEntry, Transfer
-from balances.services import transfer
+from balances.approval_admin import ApprovalAdmin
+from balances.approvals import ADJUST_PERMISSION, adjust
+from balances.models import Approval, Balance, HouseAccount, LedgerEntry, Transfer
 from balances.statement import entries_named, read_statement
-from balances.views import TransferForm
+from balances.views import LEDGER_PERMISSION, VIEW_PERMISSION, TransferForm
 from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain
 from markets.models import Asset
+from users.acts import Actor, actor_of
 from users.models import User
-
-ADJUST_PERMISSION = "balances.add_transfer"
-LEDGER_PERMISSION = "balances.view_ledgerentry"
 
 
 class AdjustForm(forms.Form):
@@ -62,10 +62,12 @@ class AdjustForm(forms.Form):
             self.refuse(error)
         return values
 
-    def make(self, operator_id: int) -> tuple[Transfer, bool] | None:
-        """The transfer and whether it was a repeat; None if the service refuses it: the form then has the reason."""
+    def make(self, actor: Actor) -> tuple[Transfer | Approval, bool] | None:
+        """The transfer, or what waits, and whether it was a repeat; None if the service refuses it: the form then has
+        the reason.
+        """
         try:
-            return transfer(operator_id=operator_id, **self.cleaned_data)
+            return adjust(actor, **self.cleaned_data)
         except ExchangeError as error:
             self.refuse(error)
             return None
@@ -131,10 +133,13 @@ class BalanceAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return self._ask(request, AdjustForm(user, initial=_suggested(request)))
         form = AdjustForm(user, request.POST)
-        made = form.make(_operator_id(request)) if form.is_valid() else None
+        made = form.make(actor_of(request)) if form.is_valid() else None
         if made is None:
             return self._ask(request, form)
         done, replayed = made
+        if isinstance(done, Approval):
+            messages.warning(request, f"The movement {done.reference} is {done.status}: another person decides it.")
+            return redirect("admin:balances_approval_change", done.pk)
         if replayed:
             messages.warning(request, f"The reference {done.reference} had been used before: nothing was changed.")
         else:
@@ -146,7 +151,9 @@ class BalanceAdmin(ReadOnlyAdmin):
         _refuse_others(request)
         made = get_object_or_404(Transfer.objects.select_related("user", "operator"), id=transfer_id)
         entry = _entries_of(made).latest("id")
-        balance = Balance.objects.get(user_id=made.user_id, currency_id=made.currency_id)
+        balances = [("after the transfer", *_plainly(made.available_after, made.frozen_after))]
+        for balance in Balance.objects.filter(user_id=made.account, currency_id=made.currency_id):
+            balances.append(("now", *_plainly(balance.available, balance.frozen)))
         return self._answer(
             request,
             "adjusted",
@@ -154,10 +161,7 @@ class BalanceAdmin(ReadOnlyAdmin):
             transfer=made,
             entry_id=entry.id,
             entry=answers.LedgerEntry.of(entry),
-            balances=[
-                ("after the transfer", *_plainly(made.available_after, made.frozen_after)),
-                ("now", *_plainly(balance.available, balance.frozen)),
-            ],
+            balances=balances,
         )
 
     def _ask(self, request: HttpRequest, form: AdjustForm) -> HttpResponse:
@@ -170,6 +174,9 @@ class BalanceAdmin(ReadOnlyAdmin):
     def _answer(self, request: HttpRequest, page: str, title: str, **context: Any) -> HttpResponse:
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
         return TemplateResponse(request, f"admin/balances/{page}.html", {**shared, **context})
+
+
+admin.site.register(Approval, ApprovalAdmin)
 
 
 @admin.register(LedgerEntry)
@@ -218,7 +225,7 @@ class TransferAdmin(ReadOnlyAdmin):
 @page_block("users.User", "Balances")
 def holdings(request: HttpRequest, user: User) -> SafeString | str:
     """The user's balances with links to their entries, for readers who may view balances."""
-    if not request.user.has_perm("balances.view_balance"):
+    if not request.user.has_perm(VIEW_PERMISSION):
         return ""
     balances = Balance.objects.filter(user=user).order_by("currency")
     rows = [(row.currency_id, plain(row.available), plain(row.frozen), _balance_links(row)) for row in balances]
@@ -258,19 +265,14 @@ def _refuse_others(request: HttpRequest) -> None:
         raise PermissionDenied
 
 
-def _operator_id(request: HttpRequest) -> int:
-    assert request.user.pk is not None, "the admin's own check let nobody in who is not signed in"
-    return int(request.user.pk)
-
-
 def _suggested(request: HttpRequest) -> dict[str, str]:
     """The currency of the link, and a new reference."""
     return {"currency": request.GET.get("currency", ""), "reference": f"adjust-{secrets.token_hex(8)}"}
 
 
 def _entries_of(made: Transfer) -> QuerySet[LedgerEntry]:
-    """The transfer's entry of its user's account."""
-    mine = LedgerEntry.objects.filter(account=made.user_id, currency_id=made.currency_id)
+    """The transfer's entry of the account that it changed."""
+    mine = LedgerEntry.objects.filter(account=made.account, currency_id=made.currency_id)
     return mine.filter(reference=made.ledger_reference)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from balances.models import EntryKind
+from balances.models import ApprovalKind, ApprovalStatus, EntryKind
 from base.web.rules import one_of
 from base.web.values import Amount, Answer, Id, Instant, SignedAmount, described
 from markets.answers import AssetCode
@@ -30,3 +30,29 @@ class LedgerEntry(Answer):
     amount: SignedAmount
     reference: Annotated[str, described("`transfer:` or `trade:`, and the transfer's or the trade's own.")]
     created_at: Instant
+
+
+Status = Annotated[str, one_of(ApprovalStatus)]
+
+
+class Waiting(Answer):
+    """A movement of money that another person has to approve, or that was decided since it was asked for first."""
+
+    approval_id: Id = Field(validation_alias="pk")
+    status: Status
+
+
+class Approval(Waiting):
+    """A movement of money that one operator asked for and another decides."""
+
+    kind: Annotated[str, one_of(ApprovalKind)]
+    user_id: Annotated[Id | None, described("Null of a payout of fees.")]
+    currency: AssetCode = Field(validation_alias="currency_id")
+    amount: Annotated[SignedAmount, described("As it was asked for: negative is withdrawn; of a payout positive.")]
+    reason: str
+    reference: Annotated[str, described("Of the transfer that an approval makes.")]
+    proposed_by: Id = Field(validation_alias="proposed_by_id")
+    created_at: Instant
+    decided_by: Annotated[Id | None, described("Null while it waits.")] = Field(validation_alias="decided_by_id")
+    decided_at: Instant | None
+    decision_reason: str

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import models
-from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 from django.db.models.functions import Now
 
 from base.storage.fields import AmountField, KeyField
@@ -87,10 +87,15 @@ class LedgerEntry(models.Model):
 
 
 class Transfer(models.Model):
-    """An operator's deposit or withdrawal, made once per reference: a repeat has the first answer."""
+    """An operator's deposit or withdrawal, made once per reference: a repeat has the first answer.
+
+    `user` is null of a payout of the fees that the exchange collected.
+    """
 
     reference = KeyField(max_length=64, unique=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
     currency = models.ForeignKey(
         Asset, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_column="currency"
     )
@@ -115,3 +120,62 @@ class Transfer(models.Model):
     def ledger_reference(self) -> str:
         """The reference of its ledger entries."""
         return f"{TRANSFER_PREFIX}{self.reference}"
+
+    @property
+    def account(self) -> int:
+        """Whose account it changes, in the ledger."""
+        return HouseAccount.FEES.value if self.user_id is None else int(self.user_id)
+
+
+class ApprovalKind(models.TextChoices):
+    """What waits for a second person."""
+
+    ADJUSTMENT = "ADJUSTMENT"
+    FEE_PAYOUT = "FEE_PAYOUT"
+
+
+class ApprovalStatus(models.TextChoices):
+    """Whether it was decided, and how."""
+
+    WAITING = "WAITING_FOR_APPROVAL"
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+
+
+class Approval(models.Model):
+    """A movement of money that one operator asked for and another decides, once. An approval has its transfer.
+
+    `user` is null of a payout of fees. `amount` is as it was asked for: a withdrawal is negative, a payout positive.
+    """
+
+    kind = models.CharField(max_length=16, choices=ApprovalKind.choices)
+    status = models.CharField(max_length=24, choices=ApprovalStatus.choices, default=ApprovalStatus.WAITING.value)
+    reference = KeyField(max_length=64, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
+    currency = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+", db_column="currency")
+    amount = AmountField()
+    reason = models.CharField(max_length=200)
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    decision_reason = models.CharField(max_length=200, default="")
+    transfer = models.OneToOneField(Transfer, on_delete=models.PROTECT, related_name="approval", null=True)
+
+    class Meta:
+        db_table = "approvals"
+        # Rows are written by the service alone.
+        default_permissions = ("view",)
+        permissions = [
+            ("approve_transfer", "Can approve and refuse what others asked for"),
+            ("payout_fees", "Can ask for a payout of fees"),
+        ]
+        constraints = [
+            CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("proposed_by")), name="approval_by_another"
+            )
+        ]
+        indexes = [Index(fields=["status", "id"], name="approval_status")]
+
+    def __str__(self) -> str:
+        return str(self.reference)

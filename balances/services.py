@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from balances.cache import balances_changed
 from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
+from base.storage.fields import AmountSum
 from base.storage.fields import amount as stored
 from base.storage.indexes import lock_pairs
 from base.storage.outages import again_on_deadlock
@@ -68,15 +69,15 @@ def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
 
 @again_on_deadlock
 def transfer(
-    *, user_id: int, currency: str, amount: Decimal, reason: str, reference: str, operator_id: int | None
+    *, user_id: int | None, currency: str, amount: Decimal, reason: str, reference: str, operator_id: int | None
 ) -> tuple[Transfer, bool]:
-    """Deposit a positive amount or withdraw a negative one, once per reference.
+    """Deposit a positive amount or withdraw a negative one, once per reference. Without a user: pay collected fees out.
 
     Returns the transfer and whether it had been made before. Raises AssetNotFound, InvalidField, InsufficientFunds,
     AmountTooLarge, ReferenceReused, UserNotFound and AccountDeactivated.
     """
-    assert amount, "a transfer moves something"
-    _refuse_amount(amount, currency)
+    assert amount < 0 or (amount and user_id), "a transfer moves something, and nobody deposits fees"
+    refuse_amount(amount, currency)
     wanted = Transfer(
         reference=reference,
         user_id=user_id,
@@ -156,7 +157,7 @@ def _locked(keys: set[Account]) -> dict[Account, Held]:
     }
 
 
-def _refuse_amount(amount: Decimal, currency: str) -> None:
+def refuse_amount(amount: Decimal, currency: str) -> None:
     """Raises AssetNotFound, or InvalidField for an amount with more digits than the asset's scale."""
     asset = known_asset(currency)
     if abs(amount) > MAX_AMOUNT:
@@ -183,6 +184,8 @@ def _carry_out(wanted: Transfer) -> Transfer:
     The user's row is locked first, then the balance's: an account that is empty is deactivated under the same lock, and
     nothing is deposited to it afterwards.
     """
+    if wanted.user_id is None:
+        return _pay_out(wanted)
     user = lock_user(wanted.user_id)
     key = (wanted.user_id, wanted.currency_id)
     held = lock_balances([key])[key]
@@ -192,6 +195,29 @@ def _carry_out(wanted: Transfer) -> Transfer:
         return earlier
     if wanted.amount > 0 and not user.is_active:
         raise AccountDeactivated("nothing can be deposited to an account that is deactivated", userId=user.pk)
+    _store(wanted, available, frozen)
+    Balance.objects.filter(id=held.id).update(available=wanted.available_after, updated_at=timezone.now())
+    balances_changed([user.pk])
+    return wanted
+
+
+def _pay_out(wanted: Transfer) -> Transfer:
+    """The same from the fee account. Its asset's row is locked, so that of two payouts the second counts the first;
+    the fees are added up before that, because there are many and they only become more.
+    """
+    fees = LedgerEntry.objects.filter(account=wanted.account, currency_id=wanted.currency_id, kind=EntryKind.FEE)
+    collected = fees.aggregate(total=AmountSum("amount"))["total"] or Decimal(0)
+    Asset.objects.select_for_update().get(code=wanted.currency_id)
+    if (earlier := _repeated(wanted)) is not None:
+        return earlier
+    payouts = Transfer.objects.filter(user__isnull=True, currency_id=wanted.currency_id)
+    paid = payouts.aggregate(total=Sum("amount"))["total"]
+    _store(wanted, collected + (paid or Decimal(0)), Decimal(0))
+    return wanted
+
+
+def _store(wanted: Transfer, available: Decimal, frozen: Decimal) -> None:
+    """The rows of a transfer to an account that holds so much, which is locked. Raises InsufficientFunds."""
     if available + wanted.amount < 0:
         raise InsufficientFunds(
             f"{plain(-wanted.amount)} {wanted.currency_id} needed, {plain(available)} available",
@@ -199,25 +225,17 @@ def _carry_out(wanted: Transfer) -> Transfer:
             required=plain(-wanted.amount),
             available=plain(available),
         )
-    _store(wanted, held.id, available, frozen)
-    return wanted
-
-
-def _store(wanted: Transfer, balance_id: int, available: Decimal, frozen: Decimal) -> None:
-    """The rows of a transfer to a balance of so much, which is locked."""
     _change_supply(wanted.currency_id, wanted.amount)
     wanted.available_after, wanted.frozen_after = available + wanted.amount, frozen
     wanted.mark_price = mark_of(wanted.currency_id)
-    Balance.objects.filter(id=balance_id).update(available=wanted.available_after, updated_at=timezone.now())
     wanted.save(force_insert=True)
     kind = EntryKind.DEPOSIT if wanted.amount > 0 else EntryKind.WITHDRAWAL
-    accounts = ((wanted.user_id, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))
+    accounts = ((wanted.account, wanted.amount), (HouseAccount.EXTERNAL.value, -wanted.amount))
     shared = {"currency_id": wanted.currency_id, "kind": kind, "reference": wanted.ledger_reference}
     LedgerEntry.objects.bulk_create(
         LedgerEntry(account=account, amount=amount, created_at=wanted.created_at, **shared)
         for account, amount in accounts
     )
-    balances_changed([wanted.user_id])
 
 
 def _change_supply(currency: str, amount: Decimal) -> None:

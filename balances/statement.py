@@ -127,7 +127,7 @@ def _trades(trade_id: str) -> Iterable[_Cause]:
 
 def _transfers(word: str) -> Iterable[_Cause]:
     for made in Transfer.objects.filter(reference__in=[word, word.removeprefix(TRANSFER_PREFIX)]):
-        accounts = (made.user_id, HouseAccount.EXTERNAL.value)
+        accounts = (made.account, HouseAccount.EXTERNAL.value)
         yield _Cause(made.ledger_reference, accounts, (made.currency_id,), made.created_at)
 
 

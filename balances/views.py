@@ -11,16 +11,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from balances import answers
+from balances.approvals import ADJUST_PERMISSION, adjust
 from balances.cache import read_balance, read_balances
-from balances.models import Balance, LedgerEntry, Transfer
-from balances.services import transfer
+from balances.models import Approval, Balance, LedgerEntry, Transfer
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, caller_id
+from base.web.authentication import Holds, caller_id, permitted
 from base.web.errors import (
     AccountDeactivated,
     AmountTooLarge,
     AssetNotFound,
     InsufficientFunds,
+    PermissionRequired,
     ReferenceReused,
     UserNotFound,
 )
@@ -35,9 +36,11 @@ from base.web.values import parse_id
 from markets.models import ASSET_PATTERN
 from markets.newest import newest_events, newest_events_with
 from markets.services import asset_code
+from users.acts import actor_of
 from users.services import find_user
 
 TAG = "balances"
+VIEW_PERMISSION, LEDGER_PERMISSION = "balances.view_balance", "balances.view_ledgerentry"
 _EXAMPLE = {"userId": 1, "currency": "USD", "amount": "500", "reason": "welcome", "reference": "welcome-1"}
 
 
@@ -54,7 +57,11 @@ class TransferForm(Form):
 _TRANSFER = Call(
     *(TAG, "transfer", "Deposit or withdraw", answers.Balance),
     scope=OWNER,
-    text="A positive amount is deposited, a negative one withdrawn, once per reference.",
+    text=(
+        "A positive amount is deposited, a negative one withdrawn, once per reference. Above the threshold of the asset"
+        " it waits for a second person's approval (202)."
+    ),
+    instead={202: answers.Waiting},
     body=TransferForm,
     examples={"a deposit": _EXAMPLE},
     replayable=True,
@@ -66,9 +73,14 @@ _TRANSFER = Call(
 
 
 class BalancesView(APIView):
-    @Call(TAG, "listBalances", "Balances of an account", list[answers.Balance], as_of=True, scope=READ)
+    @Call(
+        *(TAG, "listBalances", "Balances of an account", list[answers.Balance]),
+        as_of=True,
+        scope=READ,
+        refusals=(PermissionRequired,),
+    )
     def get(self, request: Request, user_id: str) -> Response:
-        owner = readable_user_id(request, user_id)
+        owner = readable_user_id(request, user_id, VIEW_PERMISSION)
         as_of = newest_events()
         return answer([answers.Balance.of(balance) for balance in read_balances(owner)], as_of=as_of)
 
@@ -82,16 +94,14 @@ class OwnBalancesView(APIView):
 
 class BalanceView(APIView):
     @Call(
-        TAG,
-        "readBalance",
-        "One balance",
-        answers.Balance,
+        *(TAG, "readBalance", "One balance", answers.Balance),
         text="Zeros for an asset never held.",
         as_of=True,
         scope=READ,
+        refusals=(PermissionRequired,),
     )
     def get(self, request: Request, user_id: str, currency: str) -> Response:
-        owner = readable_user_id(request, user_id)
+        owner = readable_user_id(request, user_id, VIEW_PERMISSION)
         code = asset_code(currency)
         as_of = newest_events_with(code)
         return answer(answers.Balance.of(read_balance(owner, code)), as_of=as_of)
@@ -105,9 +115,10 @@ class LedgerView(APIView):
         paged=True,
         as_of=True,
         csv=Export("ledger.csv", answers.LedgerEntry),
+        refusals=(PermissionRequired,),
     )
     def get(self, request: Request, user_id: str, currency: str) -> HttpResponseBase:
-        owner, code = readable_user_id(request, user_id), asset_code(currency)
+        owner, code = readable_user_id(request, user_id, LEDGER_PERMISSION), asset_code(currency)
         as_of = newest_events_with(code)
         entries: QuerySet[LedgerEntry] = LedgerEntry.objects.filter(account=owner, currency_id=code)
         read = by_index(in_window(request, entries), "ledger_statement", answers.LedgerEntry.of)
@@ -115,13 +126,15 @@ class LedgerView(APIView):
 
 
 class TransferView(APIView):
-    permission_classes = [IsStaff]
+    permission_classes = [Holds.permission(ADJUST_PERMISSION)]
 
     @_TRANSFER
     def post(self, request: Request) -> Response:
         form = TransferForm.read(body(request))
         find_user(form.user_id)
-        made, replayed = transfer(operator_id=request.user.pk, **form.sent())
+        made, replayed = adjust(actor_of(request), **form.sent())
+        if isinstance(made, Approval):
+            return answer_waiting(made, replayed=replayed)
         return answer(answers.Balance.of(_after(made)), message="Balance updated", replayed=replayed)
 
     @replace(_TRANSFER, id="transferByPut")
@@ -129,21 +142,30 @@ class TransferView(APIView):
         return self.post(request)
 
 
-def readable_user_id(request: Request, user_id: str) -> int:
-    """The account that the path names: the caller's own, or anybody's for staff. Raises UserNotFound."""
+def answer_waiting(asked: Approval, *, replayed: bool) -> Response:
+    """The answer to what waits for a second person."""
+    return answer(answers.Waiting.of(asked), message="Waits for approval", code=202, replayed=replayed)
+
+
+def readable_user_id(request: Request, user_id: str, permission: str) -> int:
+    """The account that the path names: the caller's own, or anybody's for staff who hold the permission.
+
+    Raises UserNotFound and PermissionRequired.
+    """
     wanted = parse_id(user_id)
     if wanted == request.user.pk:
         return caller_id(request)
     if not request.user.is_staff:
         raise UserNotFound("there is no such user")
+    permitted(request, permission)
     return find_user(wanted).id
 
 
 def _after(made: Transfer) -> Balance:
     """The balance as it was after the transfer, however often it is asked for again."""
-    stored = Balance.objects.filter(user_id=made.user_id, currency_id=made.currency_id)
+    stored = Balance.objects.filter(user_id=made.account, currency_id=made.currency_id)
     return Balance(
-        user_id=made.user_id,
+        user_id=made.account,
         currency_id=made.currency_id,
         available=made.available_after,
         frozen=made.frozen_after,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from balances.errors import ApprovalNotFound
 from base.web.errors import (
     AlreadySignedIn,
     AssetNotFound,
@@ -10,6 +11,7 @@ from base.web.errors import (
     NotAuthenticated,
     NotFound,
     OrderNotFound,
+    PermissionRequired,
     TooManyConnections,
     TooManyRequests,
     TooManyStreams,
@@ -31,6 +33,7 @@ from users.answers import KeyId
 
 IN_PATHS: InPaths = {
     "userId": (Id, UserNotFound),
+    "approvalId": (Id, ApprovalNotFound),
     "currency": (AssetCode, AssetNotFound),
     "symbol": (Symbol, MarketNotFound),
     "orderId": (Id, OrderNotFound),
@@ -43,7 +46,7 @@ ORDER_STATUS_STREAM = stream(
     "streamOrderStatus",
     "The caller's own orders, as they change",
     [orders.ConnectedEvent, orders.OrderStatusUpdateEvent, orders.OrdersResetEvent],
-    (NotAuthenticated, TooManyStreams, *OF_SIGNED_REQUESTS),
+    (NotAuthenticated, PermissionRequired, TooManyStreams, *OF_SIGNED_REQUESTS),
     text=(
         "Signed in by `Authorization`, by a key, by the session cookie, or in a browser by a ticket. A keep-alive"
         " comment comes every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."

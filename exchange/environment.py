@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Container
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -84,11 +85,15 @@ def parse_failures(name: str, text: str) -> tuple[int, ...] | None:
     return tuple(map(int, text.split(",")))
 
 
-def parse_proxies(name: str, number: int) -> int:
-    """How many proxies of our own stand in front. Raises ImproperlyConfigured."""
-    if number < 0:
-        raise ImproperlyConfigured(f"{name} is {number}, it must not be negative")
-    return number
+def parse_amounts(name: str, pairs: Collection[str]) -> dict[str, Decimal]:
+    """Amounts by asset from "USD:10000". Raises ImproperlyConfigured for what is none, and for an asset named twice."""
+    amounts: dict[str, Decimal] = {}
+    for pair in pairs:
+        match = re.fullmatch(r"([A-Z0-9]{1,16}):([0-9]{1,12}(?:\.[0-9]{1,8})?)", pair.strip(), re.ASCII)
+        if match is None or match[1] in amounts:
+            raise ImproperlyConfigured(f"{name} has {pair!r}, it must be pairs such as USD:10000, each asset once")
+        amounts[match[1]] = Decimal(match[2])
+    return amounts
 
 
 def secret(name: str, demo: str) -> str:

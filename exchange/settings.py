@@ -23,8 +23,8 @@ from exchange.environment import (
     between,
     choice,
     env,
+    parse_amounts,
     parse_origins,
-    parse_proxies,
     parse_rate,
     parse_secrets,
     read_address,
@@ -252,10 +252,12 @@ CONNECTION_MAX_PER_ADDRESS = between("CONNECTION_MAX_PER_ADDRESS", 256, 1)
 # Lists as CSV: how many a process writes at the same time, and how long one may take.
 EXPORTS_MAX = between("EXPORTS_MAX", 2, 1)
 EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)
+# The amounts, by asset, above which an adjustment of a balance waits for a second person.
+APPROVAL_ABOVE = parse_amounts("APPROVAL_ABOVE", env.list("APPROVAL_ABOVE", default=[]))
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
 # How many entries at the end of X-Forwarded-For were written by proxies of our own.
-TRUSTED_PROXIES = parse_proxies("TRUSTED_PROXIES", env.int("TRUSTED_PROXIES", default=0))
+TRUSTED_PROXIES = between("TRUSTED_PROXIES", 0, 0)
 
 LANGUAGE_CODE = "en"
 USE_I18N = False

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from balances import approval_views as approvals
 from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
 from marketdata import views as marketdata
@@ -36,11 +37,15 @@ API = [
     path("account", own_account.AccountView.as_view()),
     path("balances", balances.OwnBalancesView.as_view()),
     path("balances/update", balances.TransferView.as_view()),
+    path("approvals", approvals.ApprovalsView.as_view()),
+    path("approvals/<str:approval_id>/approve", approvals.ApproveView.as_view()),
+    path("approvals/<str:approval_id>/refuse", approvals.RefuseView.as_view()),
     path("balances/<str:user_id>", balances.BalancesView.as_view()),
     path("balances/<str:user_id>/<str:currency>", balances.BalanceView.as_view()),
     path("balances/<str:user_id>/<str:currency>/ledger", balances.LedgerView.as_view()),
     path("assets", markets.AssetsView.as_view()),
     path("fees", markets.FeesView.as_view()),
+    path("fees/payout", approvals.FeePayoutView.as_view()),
     path("positions", positions.PositionsView.as_view()),
     path("markets", markets.MarketsView.as_view()),
     path("markets/<str:symbol>", markets.MarketView.as_view()),

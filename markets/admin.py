@@ -19,6 +19,8 @@ from base.web.errors import ExchangeError
 from core.types import MarketStatus
 from markets import services
 from markets.models import Asset, Market, Trade
+from users.acts import IN_THE_ADMIN, REASON_LENGTH, actor_of, record
+from users.models import ActKind
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -74,17 +76,26 @@ class AssetAdmin(CodedAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Asset, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        after = {"scale": obj.scale}
+        record(ActKind.ASSET_ADDED, None, actor_of(request, IN_THE_ADMIN), subject=obj.code, after=after)
+
 
 class MarketForm(_MarketForm):
+    reason = forms.CharField(
+        required=False, max_length=REASON_LENGTH, help_text="Why; it is kept with the act, and not with the market."
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         adding = self.instance._state.adding
         if adding and "min_quantity" in self.fields:
             self.fields["min_quantity"].required = False
             self.fields["min_quantity"].help_text = "The lot size if left empty."
-        for field in self.fields.values():
+        for name, field in self.fields.items():
             # A field is changed if it differs from the page as it was opened, whatever the row holds by now.
-            field.show_hidden_initial = not adding
+            field.show_hidden_initial = not adding and name != "reason"
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -134,7 +145,7 @@ class MarketAdmin(CodedAdmin):
             raise Http404
         if request.method == "POST":
             for market in markets:
-                self._set_status(request, market, status)
+                self._set_status(request, market, status, request.POST.get("reason", ""))
             return redirect(_page_of(markets))
         context = {"opts": self.opts, "title": f"Make {len(markets)} of the markets {status}", "markets": markets}
         if len(markets) == 1:
@@ -142,9 +153,9 @@ class MarketAdmin(CodedAdmin):
         shared = {**self.admin_site.each_context(request), "status": status, "effect": EFFECTS[MarketStatus(status)]}
         return TemplateResponse(request, "admin/markets/market/confirm_status.html", {**shared, **context})
 
-    def _set_status(self, request: HttpRequest, market: Market, status: str) -> None:
+    def _set_status(self, request: HttpRequest, market: Market, status: str, reason: str) -> None:
         try:
-            services.change_market(market, status=status)
+            services.change_market(market, actor_of(request, reason), status=status)
         except ExchangeError as error:
             messages.error(request, f"{market}: {error.message}")
             return
@@ -171,8 +182,9 @@ class MarketAdmin(CodedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         if obj is None:
-            return [*FIXED, "status", *CHANGEABLE]
-        return [*self.get_readonly_fields(request, obj), *CHANGEABLE]
+            return [*FIXED, "status", *CHANGEABLE, "reason"]
+        asked = ["reason"] if self.has_change_permission(request, obj) else []
+        return [*self.get_readonly_fields(request, obj), *CHANGEABLE, *asked]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """The status is one of them, because a form that was opened before a halt would resume the market."""
@@ -180,11 +192,13 @@ class MarketAdmin(CodedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """Save by the services. Of an existing market only the changed fields, because others may change the rest."""
+        actor = actor_of(request, form.cleaned_data.pop("reason", "") or IN_THE_ADMIN)
         if change:
-            services.change_market(obj, **{name: form.cleaned_data[name] for name in form.changed_data})
+            changed = [name for name in form.changed_data if name != "reason"]
+            services.change_market(obj, actor, **{name: form.cleaned_data[name] for name in changed})
         else:
             values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
-            services.create_market(**values)
+            services.create_market(actor=actor, **values)
 
 
 def _parties(order_id: int, user_id: int) -> SafeString:

@@ -18,8 +18,11 @@ from base.web.forms import printable
 from base.web.values import camel
 from commands.queue import submit_trading_status
 from core.types import MarketStatus
+from markets import answers
 from markets.marks import main_markets
 from markets.models import Asset, Market, market_errors
+from users.acts import Actor, record
+from users.models import ActKind
 
 # How long a process may use a market as it was before another process changed it.
 REMEMBERED_SECONDS = 1
@@ -77,10 +80,11 @@ def known_asset(code: str) -> Asset:
 
 
 @transaction.atomic
-def create_market(*, base: str, quote: str, **fields: Any) -> Market:
+def create_market(*, base: str, quote: str, actor: Actor | None = None, **fields: Any) -> Market:
     """Open a market, with any status, and make its assets (scale 8) if they do not exist.
 
-    The market's worker makes the book for the first order. Raises SymbolTaken and InvalidField.
+    The market's worker makes the book for the first order. Raises SymbolTaken and InvalidField. `actor` is the
+    operator who does it, of whom a row is kept.
     """
     try:
         with transaction.atomic():
@@ -91,30 +95,38 @@ def create_market(*, base: str, quote: str, **fields: Any) -> Market:
     except IntegrityError as error:
         raise SymbolTaken(f"there is a market {fields['symbol']} already", field="symbol") from error
     _forget_now_and_when_committed()
+    if actor is not None:
+        record(ActKind.MARKET_OPENED, None, actor, subject=market.symbol, after=answers.Market.of(market))
     if market.status != MarketStatus.TRADING:
         submit_trading_status(market.symbol, market.status)
     return market
 
 
 @transaction.atomic
-def change_market(market: Market, **fields: Any) -> Market:
+def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> Market:
     """Change the limits or the trading status of the market, and return it as it is then.
 
     The market's row is locked first, so that of two operators at the same moment the second one's limits are checked
     together with those of the first, and their commands come in the order in which they changed the row. A change of
     status alone is checked against no limit, because a halt must never fail. Raises InvalidField, ValidationFailed, and
-    MarketDelisted for any other status of a market that is delisted.
+    MarketDelisted for any other status of a market that is delisted. `actor` is the operator who does it, of whom a row
+    is kept.
     """
     # Without its assets, whose rows would be locked too.
     locked = Market.objects.select_for_update().get(pk=market.pk)
     if locked.status == MarketStatus.DELISTED != fields.get("status", MarketStatus.DELISTED):
         raise MarketDelisted(f"{locked.symbol} is delisted for good", symbol=locked.symbol)
+    before = answers.Market.of(locked)
     for name, value in fields.items():
         setattr(locked, name, value)
     if fields.keys() - {"status"}:
         _refuse_broken(locked)
     locked.save(update_fields=list(fields))
     _forget_now_and_when_committed()
+    if actor is not None and fields:
+        after, names = answers.Market.of(locked), [camel(name) for name in fields]
+        changes = {"before": {name: before[name] for name in names}, "after": {name: after[name] for name in names}}
+        record(ActKind.MARKET_CHANGED, None, actor, subject=locked.symbol, **changes)
     if "status" in fields:
         submit_trading_status(locked.symbol, fields["status"])
     return locked

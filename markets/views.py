@@ -9,15 +9,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.authentication import IsStaffOrReadOnly
+from base.web.authentication import HoldsOrReads
 from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
-from base.web.rules import NOT_NEGATIVE, POSITIVE, one_of, or_null, text, whole
+from base.web.rules import NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
 from core.types import MarketStatus, SelfTradePrevention
 from markets import answers, services
 from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Asset
+from users.acts import REASON_LENGTH, actor_of
 
 TAG = "markets"
 _EXAMPLE = {"symbol": "BTC-EUR", "base": "BTC", "quote": "EUR", "tickSize": "0.01", "lotSize": "0.0001"}
@@ -36,6 +37,8 @@ class MarketChangeForm(Form):
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
     status: Annotated[str | None, one_of(MarketStatus)] = None
+    # Kept with the act.
+    reason: Annotated[str, line(REASON_LENGTH)] = ""
 
 
 class NewMarketForm(MarketChangeForm):
@@ -64,7 +67,7 @@ class FeesView(APIView):
 
 
 class MarketsView(APIView):
-    permission_classes = [IsStaffOrReadOnly]
+    permission_classes = [HoldsOrReads.permission("markets.add_market")]
 
     @Call(TAG, "listMarkets", "All markets that are not delisted", list[answers.Market], scope=PUBLIC)
     def get(self, request: Request) -> Response:
@@ -80,12 +83,14 @@ class MarketsView(APIView):
         refusals=("INVALID_MARKET", SymbolTaken),
     )
     def post(self, request: Request) -> Response:
-        market = services.create_market(**NewMarketForm.read(body(request)).sent())
+        fields = NewMarketForm.read(body(request)).sent()
+        actor = actor_of(request, fields.pop("reason", ""))
+        market = services.create_market(actor=actor, **fields)
         return answer(answers.Market.of(market), message="Market created", code=201)
 
 
 class MarketView(APIView):
-    permission_classes = [IsStaffOrReadOnly]
+    permission_classes = [HoldsOrReads.permission("markets.change_market")]
 
     @Call(TAG, "readMarket", "A market", answers.Market, scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
@@ -101,7 +106,8 @@ class MarketView(APIView):
     )
     def patch(self, request: Request, symbol: str) -> Response:
         changes = MarketChangeForm.read(body(request)).sent()
-        changed = services.change_market(services.read_market(symbol), **changes)
+        actor = actor_of(request, changes.pop("reason", ""))
+        changed = services.change_market(services.read_market(symbol), actor, **changes)
         return answer(answers.Market.of(changed), message="Market changed")
 
 

@@ -15,14 +15,14 @@ from django.utils.safestring import SafeString
 from base.web.admin import ReadOnlyAdmin, numbers, users_named
 from base.web.confirmation import Question, ReasonForm, ask_and_act
 from operations.limits import read_changes
-from orders.accounts import CANCEL_PERMISSION, activate, cancel_for, deactivate, kill, lift
-from users.acts import actor_of
+from orders.accounts import activate, cancel_for, deactivate, kill, lift
+from orders.powers import CANCEL_PERMISSION, subject_of
+from users.acts import IN_THE_ADMIN, actor_of
 from users.admin import UserAdmin
 from users.limits import change_limits, read_limits, represent_limits
 from users.models import StaffAct, User
 
 KILL_PERMISSION, LIMITS_PERMISSION = "users.kill", "users.change_limits"
-IN_THE_ADMIN = "by the form of the admin"
 
 
 @admin.register(User)
@@ -67,14 +67,18 @@ class LimitsForm(ReasonForm):
 class StaffActAdmin(ReadOnlyAdmin):
     """What staff did to accounts, and the pages on which they do it. Nobody edits what was done."""
 
-    list_display = ("id", "kind", "user", "operator", "reason", "address", "created_at")
+    list_display = ("id", "kind", "user", "subject", "operator", "reason", "address", "created_at")
     list_filter = ("kind", "created_at")
     list_select_related = ("user", "operator")
-    search_help_text = "The name of the user or of the operator, or a user id, exactly; several words narrow."
+    search_help_text = (
+        "The name of the user or of the operator, a user id, an order id, a symbol or a reference, exactly; several"
+        " words narrow."
+    )
 
     def find(self, word: str) -> list[Q]:
-        users = users_named(word)
-        return [Q(user_id__in=[*users, *numbers(word)]), Q(operator_id__in=users)]
+        users, orders = users_named(word), [subject_of(number) for number in numbers(word)]
+        mine = Q(user_id__in=[*users, *numbers(word)])
+        return [mine, Q(operator_id__in=users), Q(subject__in=[word, *orders])]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

@@ -17,6 +17,7 @@ from matching.models import DeadLetter, OrderBook, StatusChange, WorkerHeartbeat
 from operations import accounts, api_keys, dead_letters
 from operations.dead_letters import NotSafe
 from operations.market_summary import market_summary
+from users.acts import IN_THE_ADMIN, Actor, actor_of
 
 page_block("markets.Market", "Now")(market_summary)
 page_block("users.User", "Orders and limits")(accounts.trading)
@@ -137,12 +138,12 @@ def _order_link(order_id: int | None) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse("admin:orders_order_change", args=[order_id]), order_id)
 
 
-def _deal_with(request: HttpRequest, letters: QuerySet[DeadLetter], deal: Callable[[int, int], DeadLetter]) -> None:
+def _deal_with(request: HttpRequest, letters: QuerySet[DeadLetter], deal: Callable[[int, Actor], DeadLetter]) -> None:
     """Deal with each dead letter in its own transaction. One that is not safe is reported, and the others go on."""
-    assert request.user.pk is not None, "the admin lets nobody in who is not signed in"
+    actor = actor_of(request, IN_THE_ADMIN)
     for letter_id in letters.order_by("id").values_list("id", flat=True):
         try:
-            letter = deal(letter_id, int(request.user.pk))
+            letter = deal(letter_id, actor)
         except NotSafe as error:
             messages.error(request, str(error))
         except ExchangeError as error:

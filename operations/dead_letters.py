@@ -1,6 +1,7 @@
 """What an operator may do with a dead letter: requeue or resolve it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,44 +15,53 @@ from matching.models import DeadLetter, Resolution
 from orders.models import Order
 from orders.placing import place_order
 from orders.terms import OrderTerms
-from users.models import User
+from users.acts import Actor, record
+from users.models import ActKind, User
+
+_KINDS = {
+    Resolution.REQUEUED: ActKind.DEAD_LETTER_REQUEUED,
+    Resolution.RESOLVED: ActKind.DEAD_LETTER_RESOLVED,
+}
 
 
 class NotSafe(Exception):
     """To try this again could do something that its owner did not ask for, or it has been resolved already."""
 
 
-def requeue(letter_id: int, operator_id: int) -> DeadLetter:
+def requeue(letter_id: int, actor: Actor) -> DeadLetter:
     """Try again what failed, once.
 
     FAILED is an order's final status, and its owner has received the event. So a new order is placed, with the same
     terms and correlation id, and with the funds, the market's rules and the fees of today. Raises NotSafe, and the
     errors of placing an order.
     """
-    return _deal_with(letter_id, operator_id, Resolution.REQUEUED, _retry)
+    return _deal_with(letter_id, actor, Resolution.REQUEUED, partial(_retry, actor))
 
 
-def resolve(letter_id: int, operator_id: int) -> DeadLetter:
+def resolve(letter_id: int, actor: Actor) -> DeadLetter:
     """Note that nothing is left to do. Raises NotSafe if the dead letter is resolved or requeued already."""
-    return _deal_with(letter_id, operator_id, Resolution.RESOLVED, lambda _: None)
+    return _deal_with(letter_id, actor, Resolution.RESOLVED, lambda _: None)
 
 
 @again_on_deadlock
 @transaction.atomic
 def _deal_with(
-    letter_id: int, operator_id: int, resolution: Resolution, act: Callable[[DeadLetter], int | None]
+    letter_id: int, actor: Actor, resolution: Resolution, act: Callable[[DeadLetter], int | None]
 ) -> DeadLetter:
     # Locked, so that of two operators who requeue it only one places an order.
     letter = DeadLetter.objects.select_for_update().get(id=letter_id)
     if letter.resolution is not None:
         raise NotSafe(f"dead letter {letter.pk} is {letter.resolution} already")
     letter.successor_id = act(letter)
-    letter.resolution, letter.resolved_at, letter.resolved_by_id = resolution.value, timezone.now(), operator_id
+    letter.resolution, letter.resolved_at, letter.resolved_by_id = resolution.value, timezone.now(), actor.user_id
     letter.save(update_fields=["successor_id", "resolution", "resolved_at", "resolved_by"])
+    owner_id = Order.objects.filter(id=letter.order_id or 0).values_list("user_id", flat=True).first()
+    after = {"resolution": letter.resolution, "successor": letter.successor_id}
+    record(_KINDS[resolution], owner_id, actor, subject=f"dead letter {letter.pk}", after=after)
     return letter
 
 
-def _retry(letter: DeadLetter) -> int | None:
+def _retry(actor: Actor, letter: DeadLetter) -> int | None:
     """Place the order or the cancel again. Returns the id of the new order, if there is one."""
     order = None if letter.order_id is None else Order.objects.filter(id=letter.order_id).first()
     if order is None:
@@ -66,7 +76,7 @@ def _retry(letter: DeadLetter) -> int | None:
     if not User.objects.filter(id=order.user_id, is_active=True).exists():
         raise NotSafe(f"user {order.user_id} is not active any more")
     market = read_market(order.market_id)
-    return place_order(order.user_id, market, _same_terms(order), order.correlation_id).order.id
+    return place_order(order.user_id, market, _same_terms(order), order.correlation_id, actor).order.id
 
 
 def _same_terms(order: Order) -> OrderTerms:

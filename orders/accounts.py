@@ -13,19 +13,18 @@ from django.db import transaction
 from balances.models import Balance
 from base.storage.outages import again_on_deadlock
 from base.web.accounts import forget_account
-from base.web.errors import AccountNotEmpty, OrderClosed, UserNotFound
+from base.web.errors import AccountNotEmpty, OrderClosed
+from base.web.values import camel
 from core.money import plain
 from orders.log import account_changed
 from orders.models import Order
+from orders.powers import subject_of
 from orders.services import cancel_named, cancel_order, cancel_orders
 from users.acts import Actor, record
 from users.api_key import Ending
 from users.api_keys import end_keys
 from users.models import ActKind, User, new_stamp
 from users.services import confirm_password, find_user, lock_user
-
-# What staff need to cancel anybody's orders.
-CANCEL_PERMISSION = "orders.cancel_for_others"
 
 
 @again_on_deadlock
@@ -35,10 +34,10 @@ def kill(user_id: int, actor: Actor) -> int:
 
     Return how many cancels. Raises UserNotFound.
     """
-    _change(user_id, is_blocked=True, stamp=new_stamp())
+    states = _change(user_id, "is_blocked", True, stamp=new_stamp())
     end_keys(user_id, Ending.BLOCKED)
     cancelled = cancel_orders(user_id)
-    _record(ActKind.BLOCKED, user_id, actor, cancelled=cancelled)
+    _record(ActKind.BLOCKED, user_id, actor, states, cancelled=cancelled)
     return cancelled
 
 
@@ -46,18 +45,17 @@ def kill(user_id: int, actor: Actor) -> int:
 @transaction.atomic
 def lift(user_id: int, actor: Actor) -> None:
     """Let a user who was blocked place orders again. Raises UserNotFound."""
-    _change(user_id, is_blocked=False)
-    _record(ActKind.UNBLOCKED, user_id, actor)
+    _record(ActKind.UNBLOCKED, user_id, actor, _change(user_id, "is_blocked", False))
 
 
 @again_on_deadlock
 @transaction.atomic
 def deactivate(user_id: int, actor: Actor) -> int:
     """Close the account to its owner and cancel its open orders. Return how many. Raises UserNotFound."""
-    _change(user_id, is_active=False, stamp=new_stamp())
+    states = _change(user_id, "is_active", False, stamp=new_stamp())
     end_keys(user_id, Ending.DEACTIVATED)
     cancelled = cancel_orders(user_id)
-    _record(ActKind.DEACTIVATED, user_id, actor, cancelled=cancelled)
+    _record(ActKind.DEACTIVATED, user_id, actor, states, cancelled=cancelled)
     return cancelled
 
 
@@ -88,8 +86,7 @@ def _close_if_empty(user_id: int, actor: Actor) -> None:
 @transaction.atomic
 def activate(user_id: int, actor: Actor) -> None:
     """Open the account to its owner again. Raises UserNotFound."""
-    _change(user_id, is_active=True)
-    _record(ActKind.ACTIVATED, user_id, actor)
+    _record(ActKind.ACTIVATED, user_id, actor, _change(user_id, "is_active", True))
 
 
 @again_on_deadlock
@@ -98,7 +95,7 @@ def cancel_for(user_id: int, actor: Actor, symbol: str | None = None) -> int:
     """Cancel the open orders of a user on behalf of an operator, in one market or in all. Return how many."""
     cancelled = cancel_orders(user_id, symbol)
     where = {} if symbol is None else {"symbol": symbol}
-    record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled, **where)
+    record(ActKind.ORDERS_CANCELLED, user_id, actor, details={"cancelled": cancelled, **where})
     return cancelled
 
 
@@ -108,7 +105,7 @@ def cancel_named_for(user_id: int, order_ids: Sequence[int], client_order_ids: S
     """Cancel these orders of the user, as far as they are open; an act, unless by the user. Return how many."""
     cancelled = cancel_named(user_id, order_ids, client_order_ids)
     if cancelled and actor.user_id != user_id:
-        record(ActKind.ORDERS_CANCELLED, user_id, actor, cancelled=cancelled)
+        record(ActKind.ORDERS_CANCELLED, user_id, actor, details={"cancelled": cancelled})
     return cancelled
 
 
@@ -131,18 +128,26 @@ def cancel_orders_as_operator(orders: Sequence[Order], actor: Actor) -> int:
 def cancel_order_as_operator(order: Order, actor: Actor) -> Order:
     """Cancel an order of anybody's. Raises OrderClosed."""
     cancelled = cancel_order(order.user_id, order.id)
-    record(ActKind.ORDERS_CANCELLED, order.user_id, actor, orderId=order.id)
+    before, details = {"status": cancelled.status}, {"orderId": order.id}
+    record(ActKind.ORDERS_CANCELLED, order.user_id, actor, subject=subject_of(order.id), before=before, details=details)
     return cancelled
 
 
-def _change(user_id: int, **fields: bool | str) -> None:
-    if not User.objects.filter(id=user_id).update(**fields):
-        raise UserNotFound("there is no such user")
+# A field of the account before and after.
+_States = tuple[dict[str, bool], dict[str, bool]]
+
+
+def _change(user_id: int, field: str, value: bool, **more: str) -> _States:
+    """Set the field, under the row's lock. Raises UserNotFound."""
+    before = getattr(lock_user(user_id), field)
+    User.objects.filter(id=user_id).update(**{field: value}, **more)
     transaction.on_commit(partial(forget_account, user_id))
+    return {camel(field): before}, {camel(field): value}
 
 
-def _record(kind: ActKind, user_id: int, actor: Actor, **details: int) -> None:
+def _record(kind: ActKind, user_id: int, actor: Actor, states: _States, **details: int) -> None:
     """Store the act, and log it once it is committed."""
-    record(kind, user_id, actor, **details)
+    before, after = states
+    record(kind, user_id, actor, before=before, after=after, details=details)
     log = partial(account_changed, f"account {kind.lower()}", user_id, actor.user_id, **details)
     transaction.on_commit(log)

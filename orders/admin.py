@@ -18,9 +18,10 @@ from base.web.confirmation import Question, ask_and_act
 from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
-from orders.accounts import CANCEL_PERMISSION, cancel_orders_as_operator
+from orders.accounts import cancel_orders_as_operator
 from orders.correlation import correlated, may_be_correlation_id
 from orders.models import OpenOrders, Order, OrderEvent
+from orders.powers import CANCEL_PERMISSION
 from orders.representation import represent_event, represent_fill
 from users.acts import actor_of
 

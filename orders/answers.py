@@ -38,6 +38,7 @@ class OrderFields(TypedDict):
     price: Annotated[Amount | None, described("Null of a MARKET order.")]
     quantity: Annotated[Amount | None, described("Null of a MARKET BUY by budget.")]
     quoteQuantity: Annotated[Amount | None, described("The budget of a MARKET BUY.")]
+    placedBy: Annotated[Id | None, described("The operator who placed it for its user; null: the user.")]
     correlationId: str
     createdAt: Instant
 

@@ -1,6 +1,7 @@
 """The stream of a user's own orders: who may open it, what it sends, and how a client catches up."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from base.streams import Message, publish
@@ -17,6 +18,7 @@ from base.web.queries import LAST_EVENT_ID, OLD_USER_ID, TICKET_PARAMETER
 from markets.models import Trade
 from orders import catch_up
 from orders.models import OrderEvent
+from orders.powers import VIEW_PERMISSION
 from orders.representation import ORDER_STATUS_UPDATE, from_rows, order_channel
 
 # What the query string of the stream may hold.
@@ -138,11 +140,13 @@ def stored_updates(events: Sequence[OrderEvent]) -> list[Message]:
 def open_order_feed(request: StreamRequest) -> OrderFeed:
     """Sign the caller in and open the feed of the account's own orders. The client cannot choose a channel.
 
-    Raises NotAuthenticated, TooManyRequests, ScopeRequired, NotYourAccount, UserNotFound.
+    Raises NotAuthenticated, TooManyRequests, ScopeRequired, NotYourAccount, PermissionRequired, UserNotFound.
     """
     user, permit = sign_in(request)
     request.meter.count(user)
     user.admit(READ)
-    user_id = account_named(user, request.query.get("userId"))
+    user_id = account_named(user, request.query.get("userId"), VIEW_PERMISSION)
     permit.open(order_channel(user_id))
+    if user_id != user.pk:
+        permit = replace(permit, power=VIEW_PERMISSION)
     return OrderFeed(user_id, request.last_event_id, permit)

@@ -30,6 +30,15 @@ class Order(models.Model):
     client_order_id = KeyField(max_length=64, null=True)
     # A digest of the request: a repeat of the same client order id has the same digest, a reuse has another.
     fingerprint = models.CharField(max_length=32)
+    # The operator who placed it for the user.
+    placed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        db_constraint=False,
+        db_index=False,
+    )
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     side = models.CharField(max_length=4, choices=choices_of(Side))
     type = models.CharField(max_length=24, choices=choices_of(OrderType))
@@ -58,7 +67,10 @@ class Order(models.Model):
 
     class Meta:
         db_table = "orders"
-        permissions = [("cancel_for_others", "Can cancel anybody's orders")]
+        permissions = [
+            ("place_for_others", "Can place orders for others"),
+            ("cancel_for_others", "Can cancel anybody's orders"),
+        ]
         constraints = [
             UniqueConstraint(fields=["client_order_id", "user"], name="order_client_order_id"),
             CheckConstraint(condition=Q(filled_quantity__gte=Decimal(0)), name="order_filled_not_negative"),

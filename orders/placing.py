@@ -32,9 +32,11 @@ from orders.exposure import Exposure, lock_exposures
 from orders.ids import order_ids
 from orders.market_rules import Reference
 from orders.models import Order
+from orders.powers import record_placed
 from orders.resting import reference_price
 from orders.rows import insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
+from users.acts import Actor
 
 # One more attempt for keys that are stored, one more for users with limits, and for funds or numbers that do not
 # suffice. The others are for requests with the same keys at the same moment.
@@ -46,12 +48,13 @@ Key = tuple[int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """The user, the market and the terms of one order to place. Without a correlation id the order gets a new one."""
+    """An order to place; without a correlation id it gets a new one. `actor` places it, if that is not the user."""
 
     user_id: int
     market: Market
     terms: OrderTerms
     correlation_id: str = ""
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Draft:
     market: Market
     account: Account
     refusal: ExchangeError | None
+    actor: Actor | None
 
     @property
     def key(self) -> Key:
@@ -80,8 +84,7 @@ class Draft:
 
 @dataclass(slots=True)
 class _Limits:
-    """What the accepted drafts of the users take from: what each may still do, available funds, and how many orders are
-    open. Locked."""
+    """What the accepted drafts take from: what each user may still do, available funds, and open orders. Locked."""
 
     users: dict[int, Exposure]
     funds: dict[Account, Decimal]
@@ -105,7 +108,9 @@ _Drafts = Sequence[Draft | ExchangeError]
 _Decision = Draft | _Repeat | ExchangeError
 
 
-def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "") -> Accepted:
+def place_order(
+    user_id: int, market: Market, terms: OrderTerms, correlation_id: str = "", actor: Actor | None = None
+) -> Accepted:
     """Store an order with its reserved funds and its command, and ring its market.
 
     Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, TooManyWaiting, InvalidField, ValidationFailed,
@@ -113,7 +118,7 @@ def place_order(user_id: int, market: Market, terms: OrderTerms, correlation_id:
     answer, whatever is refused now, because the rules may have changed since. Raises Unavailable where the outcome is
     unknown.
     """
-    [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id)])
+    [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id, actor)])
     if isinstance(result, ExchangeError):
         raise result
     return result
@@ -161,13 +166,14 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
 def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     market, terms, refusal = request.market, request.terms, None
     order = draft_order(request.user_id, market, terms, now, request.correlation_id)
+    order.placed_by_id = None if request.actor is None else request.actor.user_id
     try:
         refuse_by_market(request.user_id, market, terms, reference)
         order.frozen = reserved(terms)
     except ExchangeError as error:
         refusal = error
     account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))
-    return Draft(order, market, account, refusal)
+    return Draft(order, market, account, refusal, request.actor)
 
 
 def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
@@ -261,15 +267,15 @@ def _store(drafts: Sequence[Draft], *, decided: bool) -> None:
     insert_orders([draft.order for draft in drafts], checks_users=not decided)
     order_ids.issued([draft.order.id for draft in drafts])
     submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
+    record_placed((draft.order, draft.actor) for draft in drafts)
     freeze_all(amounts)
     open_orders.count_opened(*_opened(drafts))
 
 
 def _opened(drafts: Sequence[Draft]) -> tuple[Counter[open_orders.Key], dict[str, int]]:
     """How many orders the drafts would open for each user in each market, and how many each market allows."""
-    return Counter(draft.place for draft in drafts), {
-        each.market.symbol: each.market.max_open_orders for each in drafts
-    }
+    most = {each.market.symbol: each.market.max_open_orders for each in drafts}
+    return Counter(draft.place for draft in drafts), most
 
 
 def _result(decision: _Decision) -> Accepted | ExchangeError:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from base.web.authentication import caller_id, own_user_id
+from base.web.authentication import caller_id, own_user_id, permitted
 from base.web.errors import MarketNotFound, OrderNotFound
 from base.web.forms import printable
 from base.web.queries import TRUE_OR_FALSE, Query, parameters
@@ -16,6 +16,7 @@ from markets.services import known_market
 from orders import services
 from orders.ids import order_ids
 from orders.models import Order
+from orders.powers import VIEW_PERMISSION
 from users.services import find_user
 
 OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
@@ -27,24 +28,28 @@ FILTERS = (
 )
 
 
-def owner_of(request: Request) -> int:
-    """Whose orders: the caller's, or for staff those of the userId in the query. Raises NotYourAccount."""
+def owner_of(request: Request, permission: str = VIEW_PERMISSION) -> int:
+    """Whose orders: the caller's, or for staff with the permission those of the userId in the query.
+
+    Raises NotYourAccount, and for staff PermissionRequired and UserNotFound.
+    """
     asked_for = parameters(request)["user_id"]
     if asked_for is None:
         return caller_id(request)
-    return account_for(request, parse_id(asked_for) or 0)
+    return account_for(request, parse_id(asked_for) or 0, permission)
 
 
-def account_for(request: Request, asked_for: int | None) -> int:
-    """The account to act for. Raises NotYourAccount, and for staff UserNotFound."""
-    user_id = own_user_id(request, asked_for)
+def account_for(request: Request, asked_for: int | None, permission: str) -> int:
+    """The account to act for. Raises NotYourAccount, and for staff PermissionRequired and UserNotFound."""
+    user_id = own_user_id(request, asked_for, permission)
     return user_id if user_id == caller_id(request) else find_user(user_id).id
 
 
 def own_order(request: Request, order_id: str) -> Order:
-    """The order that the path names: of the user whom the query names, else the caller's own; staff see everybody's.
+    """The order that the path names: of the user whom the query names, else the caller's own, or with the permission
+    anybody's.
 
-    Raises OrderNotFound, NotYourAccount and UserNotFound.
+    Raises OrderNotFound, NotYourAccount, PermissionRequired and UserNotFound.
     """
     wanted = known_id(order_id)
     if parameters(request)["user_id"] is not None:
@@ -53,10 +58,18 @@ def own_order(request: Request, order_id: str) -> Order:
         return services.find_order(caller_id(request), wanted)
     except OrderNotFound:
         # Asked last: whether the caller is staff is another query.
-        order = services.orders_as_of().filter(id=wanted).first() if request.user.is_staff else None
-        if order is None:
+        if not request.user.is_staff:
             raise
-        return order
+    return anybodys_order(request, wanted, VIEW_PERMISSION)
+
+
+def anybodys_order(request: Request, order_id: int, permission: str) -> Order:
+    """Whoever owns it, for staff with the permission. Raises PermissionRequired and OrderNotFound."""
+    permitted(request, permission)
+    order = services.orders_as_of().filter(id=order_id).first()
+    if order is None:
+        raise OrderNotFound(f"there is no order {order_id}", orderId=order_id)
+    return order
 
 
 def known_id(order_id: str) -> int:

@@ -22,7 +22,7 @@ _timestamp = lru_cache(maxsize=1024)(timestamp)
 
 
 # The columns of an order that the engine needs only for order updates, in the order in which OrderInfo takes them.
-INFO_COLUMNS = ("client_order_id", "correlation_id", "created_at")
+INFO_COLUMNS = ("client_order_id", "correlation_id", "created_at", "placed_by_id")
 
 
 class OrderInfo:
@@ -33,8 +33,11 @@ class OrderInfo:
 
     __slots__ = (*INFO_COLUMNS, "terms")
 
-    def __init__(self, client_order_id: str | None, correlation_id: str, created_at: datetime) -> None:
+    def __init__(
+        self, client_order_id: str | None, correlation_id: str, created_at: datetime, placed_by_id: int | None = None
+    ) -> None:
         self.client_order_id = client_order_id
+        self.placed_by_id = placed_by_id
         self.correlation_id = correlation_id
         self.created_at = created_at.replace(tzinfo=UTC)
         self.terms: answers.OrderFields | None = None
@@ -158,6 +161,7 @@ def _terms(
         "price": plain_units_or_none(price),
         "quantity": plain_units_or_none(quantity),
         "quoteQuantity": plain_units_or_none(quote_quantity),
+        "placedBy": info.placed_by_id,
         "correlationId": info.correlation_id,
         "createdAt": _timestamp(info.created_at),
     }

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import IsStaff, caller_id, credential_of, permitted
+from base.web.authentication import Holds, caller_id, credential_of
 from base.web.errors import (
     AccountBlocked,
     ClientOrderIdReused,
@@ -32,17 +32,19 @@ from base.web.keys.scopes import OWNER, READ, TRADE
 from base.web.lists import answer_page, by_index, in_window
 from base.web.middleware import weigh
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, WINDOW
+from base.web.queries import OLD_USER_ID, WINDOW, parameters
 from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
-from orders.accounts import CANCEL_PERMISSION, cancel_for, cancel_order_as_operator
+from orders.accounts import cancel_for, cancel_order_as_operator
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
+from orders.powers import CANCEL_PERMISSION, PLACE_PERMISSION
 from orders.query import (
     FILTERS,
     OF_MARKET,
     account_for,
+    anybodys_order,
     as_of_order,
     in_states,
     known_id,
@@ -57,7 +59,7 @@ from orders.representation import (
     represent_result,
 )
 from orders.terms import BATCH_LIMIT, BatchForm, OrderForm, OrderTerms, read_batch, read_order
-from users.acts import actor_of
+from users.acts import Actor, actor_of
 
 TAG, STREAMS = "orders", "streams"
 # So many orders of a batch cost as much as a request.
@@ -87,12 +89,14 @@ class OrdersView(APIView):
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
             *(MarketNotTrading, ClientOrderIdReused, MarketBusy, TooManyWaiting, AccountBlocked, LimitExceeded),
+            PermissionRequired,
         ),
     )
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
-        placed = place_order(account_for(request, user_id), market, wanted)
+        owner_id, actor = _acting(request, user_id)
+        placed = place_order(owner_id, market, wanted, actor=actor)
         log.order_placed(placed)
         return answer(
             represent_accepted(placed.order),
@@ -218,7 +222,7 @@ class TicketView(APIView):
 
 
 class StreamStatsView(APIView):
-    permission_classes = [IsStaff]
+    permission_classes = [Holds.permission("operations.view")]
 
     @Call(
         *(STREAMS, "readStreamStats", "Who is connected", answers.StreamStats),
@@ -231,24 +235,23 @@ class StreamStatsView(APIView):
 
 def _cancel(request: Request, order_id: str) -> Order:
     """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
-    own_id = caller_id(request)
-    if owner_of(request) == own_id:
-        try:
-            return services.cancel_order(own_id, known_id(order_id))
-        except OrderNotFound:
-            # Perhaps another user's, which staff may name by its id alone.
-            pass
-    order = own_order(request, order_id)
-    permitted(request, CANCEL_PERMISSION)
-    return cancel_order_as_operator(order, actor_of(request))
+    own_id, owner_id, wanted = caller_id(request), owner_of(request, CANCEL_PERMISSION), known_id(order_id)
+    if owner_id != own_id:
+        return cancel_order_as_operator(services.find_order(owner_id, wanted), actor_of(request))
+    try:
+        return services.cancel_order(own_id, wanted)
+    except OrderNotFound:
+        # Perhaps another user's, which staff may name by its id alone.
+        if parameters(request)["user_id"] is not None or not request.user.is_staff:
+            raise
+    return cancel_order_as_operator(anybodys_order(request, wanted, CANCEL_PERMISSION), actor_of(request))
 
 
 def _cancel_all(request: Request, symbol: str | None) -> int:
     """Cancel the caller's open orders; staff with the permission those of the user whom the query names."""
-    owner_id = owner_of(request)
+    owner_id = owner_of(request, CANCEL_PERMISSION)
     if owner_id == caller_id(request):
         return services.cancel_orders(owner_id, symbol)
-    permitted(request, CANCEL_PERMISSION)
     return cancel_for(owner_id, actor_of(request), symbol)
 
 
@@ -267,6 +270,13 @@ def _asked(
         return each
     market, wanted, user_id = each
     try:
-        return OrderRequest(account_for(request, user_id), market, wanted)
+        owner_id, actor = _acting(request, user_id)
+        return OrderRequest(owner_id, market, wanted, actor=actor)
     except ExchangeError as error:
         return error
+
+
+def _acting(request: Request, user_id: int | None) -> tuple[int, Actor | None]:
+    """The account that an order is for; and who places it, where that is another: staff with the permission."""
+    owner_id = account_for(request, user_id, PLACE_PERMISSION)
+    return owner_id, None if owner_id == caller_id(request) else actor_of(request)

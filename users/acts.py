@@ -1,14 +1,21 @@
-"""The record of what staff did to users' accounts, written in the transaction of the act."""
+"""The record of what staff did, written in the transaction of the act: who, when, from where, why, before and after."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest
 
 from base.web.ratelimit.addresses import client_network
+from core.money import plain
 from users.models import ActKind, StaffAct
 
-REASON_LENGTH = 200
+REASON_LENGTH, SUBJECT_LENGTH = 200, 80
+# Of an act in a form of the admin that asks for no reason.
+IN_THE_ADMIN = "by a form of the admin"
+
+State = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +34,65 @@ def actor_of(request: HttpRequest, reason: str = "") -> Actor:
     return Actor(int(request.user.pk), client_network(peer, forwarded_for), reason)
 
 
-def record(kind: ActKind, user_id: int, actor: Actor, **details: Any) -> StaffAct:
-    """Store the act, in the caller's transaction."""
-    return StaffAct.objects.create(
+def record(
+    kind: ActKind,
+    user_id: int | None,
+    actor: Actor,
+    *,
+    subject: str = "",
+    before: State | None = None,
+    after: State | None = None,
+    details: State | None = None,
+) -> None:
+    """Store the act, in the caller's transaction. `user_id` is whom it concerns, `subject` what else it is about.
+
+    `before` and `after` hold what it changed, as clients see that; `details` what else is worth keeping.
+    """
+    record_all([act_of(kind, user_id, actor, subject=subject, before=before, after=after, details=details)])
+
+
+def act_of(
+    kind: ActKind,
+    user_id: int | None,
+    actor: Actor,
+    *,
+    subject: str = "",
+    before: State | None = None,
+    after: State | None = None,
+    details: State | None = None,
+) -> StaffAct:
+    """An act that is not stored yet."""
+    return StaffAct(
         kind=kind,
         user_id=user_id,
         operator_id=actor.user_id,
         reason=actor.reason[:REASON_LENGTH],
         address=actor.address,
-        details=details,
+        subject=subject[:SUBJECT_LENGTH],
+        before=before,
+        after=after,
+        details=details or {},
     )
+
+
+def record_all(acts: Sequence[StaffAct]) -> None:
+    """Store the acts, in the caller's transaction: the one statement that writes such rows."""
+    StaffAct.objects.bulk_create(acts)
+
+
+def changed_by_form(form: Any, but: Iterable[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a form of the admin changes of its row, before and after; without the fields named."""
+    names = [name for name in form.changed_data if name not in set(but)]
+    return (
+        {name: _shown(form.initial.get(name)) for name in names},
+        {name: _shown(form.cleaned_data.get(name)) for name in names},
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value of a form as JSON has it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Decimal):
+        return plain(value)
+    return sorted(map(str, value)) if isinstance(value, Iterable) else str(value)

@@ -3,11 +3,14 @@
 `operations.accounts` registers it, with what concerns their orders.
 """
 
+import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import Contains
@@ -15,8 +18,10 @@ from django.http import HttpRequest, HttpResponse
 
 from base.web.accounts import forget_account
 from base.web.admin import ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
+from users.acts import IN_THE_ADMIN, Actor, actor_of, changed_by_form, record
+from users.group_admin import is_superuser
 from users.ids import store_new
-from users.models import User
+from users.models import ActKind, User
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -29,17 +34,27 @@ else:
 # Only a superuser may give these permissions.
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 ACCOUNT = "Account"
+# Whether it is active is an act of its own.
+ACTS_OF_THEIR_OWN = ("is_active",)
 JOINED = shown(User, "date_joined")
 JOINED_IN_LIST = attribute(User, "date_joined", "date_joined", to_the_second)
 
 
 class NewPasswordForm(_PasswordForm):
-    """Django's, which ends the sessions of the account: in this process at once."""
+    """Django's, which ends the sessions of the account: in this process at once. `actor` sets the password."""
+
+    def __init__(self, user: User, *args: Any, actor: Actor) -> None:
+        super().__init__(user, *args)
+        self.actor = actor
 
     def set_password_and_save(self, user: User, *args: Any, **more: Any) -> User:
-        changed: User = super().set_password_and_save(user, *args, **more)  # type: ignore[misc]
+        """Hash the password first, because that takes a while; then store it with the act."""
+        super().set_password_and_save(user, *args, **{**more, "commit": False})  # type: ignore[misc]
+        with transaction.atomic():
+            user.save()
+            record(ActKind.PASSWORD_SET, user.pk, self.actor)
         forget_account(user.pk)
-        return changed
+        return user
 
 
 class UserAdmin(ExactSearch, _UserAdmin):
@@ -58,7 +73,6 @@ class UserAdmin(ExactSearch, _UserAdmin):
         ("Permissions", {"fields": POWERS}),
         ("Dates", {"fields": ("last_login", JOINED)}),
     )
-    change_password_form = NewPasswordForm
     change_form_template = "admin/users/user/change_form.html"
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
@@ -90,19 +104,32 @@ class UserAdmin(ExactSearch, _UserAdmin):
         else:
             store_new(obj)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Called last in the transaction of a form, with what is added or changed."""
+        super().save_related(request, form, formsets, change)
+        actor, user = actor_of(request, IN_THE_ADMIN), form.instance
+        before, after = changed_by_form(form, but=ACTS_OF_THEIR_OWN)
+        if not change:
+            after = {"username": user.username, "email": user.email}
+            record(ActKind.USER_ADDED, user.pk, actor, after=after)
+        elif after:
+            record(ActKind.USER_CHANGED, user.pk, actor, before=before, after=after)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Django's page, with a form that knows who sets the password."""
+        mine: Any = copy.copy(self)
+        mine.change_password_form = partial(NewPasswordForm, actor=actor_of(request, IN_THE_ADMIN))
+        return super(UserAdmin, mine).user_change_password(request, id, form_url)
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
         fixed: list[Any] = list(super().get_readonly_fields(request, obj))
-        return fixed if _is_superuser(request) else [*fixed, *POWERS]
+        return fixed if is_superuser(request) else [*fixed, *POWERS]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Only superusers change staff, because who sets a staff member's password can sign in with its permissions."""
-        if obj is not None and (obj.is_staff or obj.is_superuser) and not _is_superuser(request):
+        if obj is not None and (obj.is_staff or obj.is_superuser) and not is_superuser(request):
             return False
         return bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def _is_superuser(request: HttpRequest) -> bool:
-    return bool(getattr(request.user, "is_superuser", False))

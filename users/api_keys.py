@@ -85,7 +85,9 @@ def revoke_key_as_operator(key: ApiKey, actor: Actor) -> bool:
     """Revoke anybody's key, and store the act. False if it was revoked already."""
     if not _end(ApiKey.objects.filter(pk=key.pk, revoked_at=None), Ending.OPERATOR):
         return False
-    record(ActKind.KEY_REVOKED, key.user_id, actor, keyId=key.key_id, label=key.label)
+    record(
+        ActKind.KEY_REVOKED, key.user_id, actor, subject=key.key_id, details={"keyId": key.key_id, "label": key.label}
+    )
     transaction.on_commit(partial(forget_keys, key.user_id))
     return True
 

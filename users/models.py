@@ -169,32 +169,66 @@ class OrderLimits(models.Model):
 
 
 class ActKind(models.TextChoices):
-    """What staff do to an account."""
+    """What staff do."""
 
+    # To accounts and their orders.
     BLOCKED = "BLOCKED"
     UNBLOCKED = "UNBLOCKED"
     LIMITS_CHANGED = "LIMITS_CHANGED"
+    ORDER_PLACED = "ORDER_PLACED"
     ORDERS_CANCELLED = "ORDERS_CANCELLED"
     DEACTIVATED = "DEACTIVATED"
     ACTIVATED = "ACTIVATED"
     KEY_REVOKED = "KEY_REVOKED"
+    USER_ADDED = "USER_ADDED"
+    USER_CHANGED = "USER_CHANGED"
+    PASSWORD_SET = "PASSWORD_SET"  # noqa: S105
+    # To money.
+    BALANCE_ADJUSTED = "BALANCE_ADJUSTED"
+    APPROVAL_ASKED = "APPROVAL_ASKED"
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+    # To the exchange.
+    ASSET_ADDED = "ASSET_ADDED"
+    MARKET_OPENED = "MARKET_OPENED"
+    MARKET_CHANGED = "MARKET_CHANGED"
+    GROUP_ADDED = "GROUP_ADDED"
+    GROUP_CHANGED = "GROUP_CHANGED"
+    DEAD_LETTER_REQUEUED = "DEAD_LETTER_REQUEUED"
+    DEAD_LETTER_RESOLVED = "DEAD_LETTER_RESOLVED"
+
+
+def act_kinds() -> list[tuple[str, str]]:
+    """A function, so that a new kind needs no migration."""
+    return ActKind.choices
 
 
 class StaffAct(models.Model):
-    """One act on a user's account: who, when, why and from which address. Written with the act, never changed."""
+    """One act of staff: who, when, from which address, why, and what it changed. Written with the act, never changed.
 
-    kind = models.CharField(max_length=24, choices=ActKind.choices)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    `user` is whom it concerns, if anybody; `subject` names what else it is about: a market, an order, a reference.
+    """
+
+    kind = models.CharField(max_length=24, choices=act_kinds)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
+    subject = models.CharField(max_length=80, default="", db_default="")
     # The users themselves, where they deactivate their own account.
     operator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     reason = models.CharField(max_length=200)
     address = models.CharField(max_length=64)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
     details = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         db_table = "staff_acts"
-        indexes = [Index(fields=["user", "id"], name="staff_act_user")]
+        # Rows are written by the acts alone.
+        default_permissions = ("view",)
+        indexes = [
+            Index(fields=["user", "id"], name="staff_act_user"),
+            Index(fields=["subject", "id"], name="staff_act_subject"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.user_id}"
+        return f"{self.kind} {self.subject or self.user_id}"

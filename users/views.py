@@ -8,12 +8,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.authentication import caller_id, credential_of
+from base.web.authentication import caller_id, credential_of, permitted
 from base.web.errors import (
     EmailTaken,
     InvalidCredentials,
     InvalidField,
     NotAuthenticated,
+    PermissionRequired,
     SignInLocked,
     SignInsBusy,
     TokenReused,
@@ -93,11 +94,18 @@ class RegistrationView(APIView):
 
 
 class UserView(APIView):
-    @Call("users", "readUser", "A user", answers.User, text="Oneself; staff may read anybody.", scope=READ)
+    @Call(
+        *("users", "readUser", "A user", answers.User),
+        text="Oneself; staff with the permission `users.view_user` read anybody.",
+        scope=READ,
+        refusals=(PermissionRequired,),
+    )
     def get(self, request: Request, user_id: str) -> Response:
         wanted = parse_id(user_id)
-        if wanted != request.user.pk and not request.user.is_staff:
-            raise UserNotFound("there is no such user")
+        if wanted != request.user.pk:
+            if not request.user.is_staff:
+                raise UserNotFound("there is no such user")
+            permitted(request, "users.view_user")
         return answer(answers.User.of(services.find_user(wanted)))
 
 

@@ -17,17 +17,21 @@ from base.streams.request import StreamRequest
 from base.streams.tickets import Redeemed, redeem_ticket
 from base.web.accounts import Account, Credential, find_accounts
 from base.web.authentication import Caller, TokenAuthentication, signer
-from base.web.errors import NotAuthenticated, NotYourAccount, UserNotFound
+from base.web.errors import NotAuthenticated, NotYourAccount, PermissionRequired, UserNotFound
 from base.web.keys.known import good_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """By what a stream is open: a credential, and the key of the admin's session if a cookie signed in, or a ticket."""
+    """By what a stream is open: a credential, and the key of the admin's session if a cookie signed in, or a ticket.
+
+    `power` is the permission by which staff listen to another account; without it, or no longer staff, they may not.
+    """
 
     credential: Credential
     session_key: str = ""
     ticket: Redeemed | None = None
+    power: str = ""
 
     def open(self, stream: str) -> None:
         """Raises NotAuthenticated for a used ticket, which is good for the stream that it opened alone."""
@@ -61,7 +65,7 @@ def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
 
 def barred(permits: Collection[Permit]) -> set[Permit]:
     """Those whose streams must end: the account was deactivated or signed out, or signed in anew, or the key is good no
-    more. One query for all, and one for all keys.
+    more, or the power by which it listens is lost. One query for all, one for all keys, and one for each with a power.
     """
     accounts = find_accounts({permit.credential.user_id for permit in permits})
     ids = {permit.credential.key_id for permit in permits}
@@ -76,18 +80,26 @@ def barred(permits: Collection[Permit]) -> set[Permit]:
 def _is_good(permit: Permit, account: Account | None) -> bool:
     if account is None or not account.takes(permit.credential):
         return False
+    if permit.power and not _holds(Caller(permit.credential, None), permit.power):
+        return False
     return not permit.session_key or _session_user(permit.session_key) is not None
 
 
-def account_named(user: Caller, named: str | None) -> int:
-    """Whose stream it is: the caller's own. Older clients name it; only staff may name another's.
+def _holds(user: Caller, power: str) -> bool:
+    return user.is_staff and user.has_perm(power)
 
-    Raises NotYourAccount and UserNotFound.
+
+def account_named(user: Caller, named: str | None, power: str) -> int:
+    """Whose stream it is: the caller's own. Older clients name it; only staff with the power may name another's.
+
+    Raises NotYourAccount, PermissionRequired and UserNotFound.
     """
     if not named or named == str(user.pk):
         return user.pk
     if not user.is_staff:
         raise NotYourAccount
+    if not user.has_perm(power):
+        raise PermissionRequired(power)
     known = named.isdecimal() and len(named) <= 18 and get_user_model().objects.filter(pk=int(named)).exists()
     if not known:
         raise UserNotFound(f"there is no user {named[:40]}")

@@ -58,19 +58,17 @@ class Caller:
             admit(self.key.scopes, needed)
 
     @cached_property
+    def _user(self) -> Any:
+        """The row with the powers, read once for a request."""
+        return get_user_model()._default_manager.filter(pk=self.id, is_active=True).first()
+
+    @property
     def is_staff(self) -> bool:
-        return self.key is None and bool(_users().filter(pk=self.id, is_active=True, is_staff=True).exists())
+        return self.key is None and bool(self._user and self._user.is_staff)
 
     def has_perm(self, permission: str) -> bool:
-        """Whether the account holds a permission of Django's, by itself, by a group or as a superuser."""
-        if self.key is not None:
-            return False
-        user = _users().filter(pk=self.id, is_active=True).first()
-        return bool(user and user.has_perm(permission))
-
-
-def _users() -> Any:
-    return get_user_model()._default_manager
+        """Whether the account holds a permission of Django's, by itself, by a group or as a superuser. No key does."""
+        return self.key is None and bool(self._user and self._user.has_perm(permission))
 
 
 # Where a request keeps what came of signing in; no header of a client's can have such a name.
@@ -186,6 +184,13 @@ class Holds(IsStaff):
         return super().has_permission(request, view) and permitted(request, self.needed)
 
 
+class HoldsOrReads(Holds):
+    """Everybody may look; staff who hold the permission may change."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
+
+
 def permitted(request: Request, permission: str) -> bool:
     """True for staff who hold the permission. Raises StaffOnly and PermissionRequired."""
     if not request.user.is_staff:
@@ -193,13 +198,6 @@ def permitted(request: Request, permission: str) -> bool:
     if not request.user.has_perm(permission):
         raise errors.PermissionRequired(permission)
     return True
-
-
-class IsStaffOrReadOnly(IsStaff):
-    """Everybody may look, staff may change."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return request.method in ("GET", "HEAD", "OPTIONS") or super().has_permission(request, view)
 
 
 def caller_id(request: Request) -> int:
@@ -215,11 +213,15 @@ def credential_of(request: Request) -> Credential:
     return credential
 
 
-def own_user_id(request: Request, asked_for: int | None) -> int:
-    """The account a request acts on: its own; staff may name another's. Raises NotYourAccount."""
+def own_user_id(request: Request, asked_for: int | None, permission: str) -> int:
+    """The account a request acts on: its own; staff who hold the permission may name another's.
+
+    Raises NotYourAccount, and for other staff PermissionRequired.
+    """
     own = caller_id(request)
     if asked_for is None or asked_for == own:
         return own
     if not request.user.is_staff:
         raise errors.NotYourAccount
+    permitted(request, permission)
     return asked_for

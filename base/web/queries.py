@@ -178,8 +178,8 @@ CURSOR = Query("cursor", _CURSOR, "The `nextCursor` of the page before.")
 OLD_USER_ID = Query(
     "userId",
     ID,
-    "Older clients send it: the caller's own, or for staff anybody's.",
-    (errors.NotYourAccount, errors.UserNotFound),
+    "Older clients send it: the caller's own, or anybody's for staff with the permission.",
+    (errors.NotYourAccount, errors.PermissionRequired, errors.UserNotFound),
     deprecated=True,
 )
 

@@ -12,11 +12,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from balances.models import Balance, LedgerEntry, Transfer
+from balances.approvals import ask_for_payout
+from balances.models import Approval, Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
 from matching.models import BookSnapshot, DeadLetter, SnapshotPart
 from matching.worker.heartbeat import Heartbeat
 from tests.support.world import World, stored_rows
+from users.acts import Actor
 from users.models import User
 
 HISTORY = [*apps.get_app_config("balances").get_models(), *apps.get_app_config("orders").get_models(), Trade]
@@ -34,7 +36,7 @@ def signed_in(user: User) -> Client:
 @pytest.fixture
 def clerk(world: World) -> Client:
     """Staff without any permission."""
-    return signed_in(world.staff.user)
+    return signed_in(world.clerk().user)
 
 
 class Adjusting:
@@ -178,7 +180,7 @@ def test_adjusting_takes_its_own_permission(world, clerk):
     assert clerk.get(adjusting.url).status_code == 403
     assert adjusting.send("5").status_code == 403
     assert world.alice.holds("USD") == "10000 0"
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="add_transfer"))
+    User.objects.get(username="clerk").user_permissions.add(Permission.objects.get(codename="add_transfer"))
     page(adjusting.send("5"))
     assert world.alice.holds("USD") == "10005 0"
 
@@ -262,6 +264,10 @@ def _a_row(world: World, model: type[Model]) -> Model:
             market=world.market, kind="HALT", error="x", traceback="x", attempts=4, created_at=timezone.now()
         )
     Heartbeat("matcher@host", serves_all=True, symbols=()).refresh()
+    if model is Approval:
+        ask_for_payout(
+            Actor(world.staff.user.id, "::"), currency="USD", amount=Decimal(1), reason="r", reference="fees-1"
+        )
     row = model.objects.first()
     assert row is not None
     return row

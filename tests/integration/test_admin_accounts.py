@@ -103,7 +103,7 @@ def test_a_form_that_was_opened_before_the_kill_switch_does_not_undo_it(world: W
 
 @pytest.mark.parametrize("act", ["kill", "lift", "cancel", "limits"])
 def test_to_be_staff_is_not_enough(world: World, act: str) -> None:
-    clerk = signed_in(world.staff.user)
+    clerk = signed_in(world.clerk().user)
     assert clerk.get(account(world, act)).status_code == 403
     assert clerk.post(account(world, act), {"reason": "x"}).status_code == 403
     assert clerk.get(reverse("admin:orders_order_cancel")).status_code == 403

@@ -172,9 +172,10 @@ def test_names_and_addresses_are_unique_and_well_formed(world, operator, field, 
 
 
 def test_only_a_superuser_makes_operators(world, operator):
-    world.staff.user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
+    user = world.clerk().user
+    user.user_permissions.set(Permission.objects.filter(content_type__app_label="users"))
     clerk = Client()
-    clerk.force_login(world.staff.user)
+    clerk.force_login(user)
     alice = world.alice.user
     body = {"username": "alice", "email": "a@example.com", "is_active": "on", "is_superuser": "on", "is_staff": "on"}
     assert clerk.post(reverse("admin:users_user_change", args=[alice.id]), body).status_code == 302

@@ -1,7 +1,6 @@
 """The statement of a balance in the admin: what was owned after each entry, page by page."""
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.signing import BadSignature
 from django.test import Client
 from django.urls import reverse
@@ -10,7 +9,7 @@ from balances import statement
 from balances.models import Balance, Transfer
 from balances.statement import Page, read_statement
 from markets.models import Trade
-from tests.support.world import World, fund
+from tests.support.world import World, allow, fund
 
 pytestmark = pytest.mark.dialect
 
@@ -90,13 +89,13 @@ def test_an_empty_one(world, operator):
 
 
 def test_it_takes_both_permissions(world: World, dollars):
-    client = Client()
-    client.force_login(world.staff.user)
+    client, clerk = Client(), world.clerk()
+    client.force_login(clerk.user)
     url = reverse("admin:balances_balance_statement", args=[dollars.pk])
     seen = []
     for permission in ("view_balance", "view_ledgerentry"):
         seen.append(client.get(url).status_code)
-        world.staff.user.user_permissions.add(Permission.objects.get(codename=permission))
+        allow(clerk, f"balances.{permission}")
     assert [*seen, client.get(url).status_code] == [403, 403, 200]
 
 
@@ -105,7 +104,6 @@ def test_a_users_page_shows_what_they_own(world: World, dollars, operator):
     assert reverse("admin:balances_balance_statement", args=[dollars.pk]) in text
     for shown in ("9760", "90", "1.5"):
         assert f"<td>{shown}</td>" in text, shown
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="view_user"))
     client = Client()
-    client.force_login(world.staff.user)
+    client.force_login(world.clerk("users.view_user").user)
     assert "9760" not in client.get(reverse("admin:users_user_change", args=[world.alice.user.id])).content.decode()

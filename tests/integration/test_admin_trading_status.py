@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -10,7 +9,7 @@ from commands.models import Command
 from markets.models import Market
 from matching.models import StatusChange
 from operations.market_summary import read_summary
-from tests.support.world import World
+from tests.support.world import World, allow
 
 
 def switch_url(status: str) -> str:
@@ -51,15 +50,14 @@ def test_from_the_list(world: World, operator, action, status):
 
 
 def test_it_takes_the_permission_to_change_markets(world: World):
-    client = Client()
-    client.force_login(world.staff.user)
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="view_market"))
+    client, clerk = Client(), world.clerk("markets.view_market")
+    client.force_login(clerk.user)
     page = client.get(reverse("admin:markets_market_change", args=["BTC-USD"])).content.decode()
     assert "Halt" not in page
     assert "Just now" not in page, "what is told there takes permissions of its own"
     for method in (client.get, client.post):
         assert method(switch_url("HALTED"), {"symbol": "BTC-USD"}).status_code == 403
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="change_market"))
+    allow(clerk, "markets.change_market")
     assert client.post(switch_url("HALTED"), {"symbol": "BTC-USD"}).status_code == 302
     assert Market.objects.get().status == "HALTED"
     world.match()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from audit.checks import Check
-from balances.models import Balance, EntryKind, LedgerEntry, Transfer
+from balances.models import Approval, Balance, EntryKind, LedgerEntry, Transfer
 from base.storage.fields import amount as stored
 from commands.models import Command
 from markets.models import Asset, Candle, Market, Trade
@@ -169,6 +169,12 @@ def a_transfers_entries_changed(_):
     entries.update(kind=EntryKind.WITHDRAWAL)
 
 
+def an_approval_without_its_transfer(traded):
+    who = {"proposed_by": traded.world.alice.user, "decided_by": traded.world.bob.user}
+    terms = {"kind": "ADJUSTMENT", "currency_id": "USD", "amount": 5, "user": traded.world.carol.user}
+    Approval.objects.create(reference="a-1", status="APPROVED", created_at=timezone.now(), **who, **terms)
+
+
 def a_trades_entry_on_another_account(traded):
     """With the balances moved accordingly, everybody's ledger still explains what they own."""
     alice, carol = traded.world.alice.user.id, traded.world.carol.user.id
@@ -233,6 +239,7 @@ CORRUPTIONS = {
     a_dead_letter_removed: Check.FAILED,
     a_time_priority_violated: Check.REPLAY_EVENTS,
     a_transfers_entries_changed: Check.TRANSFER,
+    an_approval_without_its_transfer: Check.APPROVAL,
     a_trades_entry_on_another_account: Check.POSTED,
     an_orphan_event: Check.ROWS,
     an_order_of_another_market_in_a_trade: Check.PARTIES,
@@ -242,8 +249,8 @@ CORRUPTIONS = {
 }
 
 
-def test_there_are_thirty_one():
-    assert len(CORRUPTIONS) == 31
+def test_there_are_thirty_two():
+    assert len(CORRUPTIONS) == 32
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))

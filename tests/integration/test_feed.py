@@ -4,7 +4,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from django.contrib.auth.models import Permission
 from kombu import Connection, Queue
 
 from base.streams import amqp
@@ -21,7 +20,6 @@ def fed(world: World, settings) -> World:
     """The feed is on, nothing of another test is in Redis, and the operator may read it."""
     settings.FEED = True
     forget(world)
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="view", content_type__app_label="operations"))
     world.play(world.bob, "sell 2 @ 100")
     world.play(world.bob, "sell 2 @ 101")
     world.play(world.alice, "buy 3 @ 101")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from cachetools import TTLCache, cached
-from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 
 from base.web import authentication
@@ -20,7 +19,7 @@ from markets import services as markets
 from markets.models import Market
 from orders.models import Order
 from tests.support.tape import parse
-from tests.support.world import World, outcome, remember
+from tests.support.world import World, allow, outcome, remember
 from users.models import User
 
 pytestmark = pytest.mark.dialect
@@ -171,7 +170,6 @@ def test_powers_are_never_remembered(world):
         ("GET", f"/balances/{alice}", None, 404),
         ("GET", f"/users/{alice}", None, 404),
     ]
-    world.staff.user.user_permissions.add(Permission.objects.get(codename="cancel_for_others"))
     order_id = world.place(world.alice, "buy 1 @ 1").body["data"]["orderId"]
     calls.append(("GET", f"/orders/{order_id}", None, 404))
     allowed = [world.staff.call(method, path, sent).status_code for method, path, sent, _ in calls]
@@ -186,6 +184,8 @@ def test_powers_are_never_remembered(world):
 def test_who_becomes_staff_is_staff_at_once(world):
     assert world.carol.call("GET", f"/balances/{world.alice.user.id}").status_code == 404
     User.objects.filter(id=world.carol.user.id).update(is_staff=True)
+    assert world.carol.call("GET", f"/balances/{world.alice.user.id}").body["error"] == "PERMISSION_REQUIRED"
+    allow(world.carol, "balances.view_balance")
     assert world.carol.call("GET", f"/balances/{world.alice.user.id}").status_code == 200
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import override_settings
 
@@ -20,7 +19,7 @@ from orders.models import Order
 from orders.placing import place_order
 from orders.terms import OrderTerms
 from tests.support.tape import parse
-from tests.support.world import Person, World, outcome
+from tests.support.world import World, allow, outcome
 from users.acts import Actor
 from users.models import StaffAct
 
@@ -29,18 +28,14 @@ pytestmark = pytest.mark.dialect
 REASON = {"reason": "a runaway algorithm"}
 
 
-def allow(who: Person, permission: str) -> None:
-    app, _, codename = permission.partition(".")
-    who.user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
-
-
 def switch(world: World, method: str = "POST", body: Any = REASON) -> Any:
     return world.staff.call(method, f"/users/{world.alice.user.id}/kill", body if method == "POST" else None)
 
 
 @pytest.fixture
 def guarded(world: World) -> World:
-    allow(world.staff, "users.kill")
+    """Its staff may use the switch, and place for others."""
+    world.staff = world.clerk("users.kill", "orders.place_for_others", "orders.view_order")
     return world
 
 
@@ -62,11 +57,13 @@ def test_it_cancels_blocks_and_is_lifted(guarded: World) -> None:
 def test_a_row_says_who_when_why_and_from_where(guarded: World) -> None:
     switch(guarded)
     switch(guarded, "DELETE")
-    acts = StaffAct.objects.order_by("id").values_list("kind", "user", "operator", "reason", "address", "details")
+    columns = ("kind", "user", "operator", "reason", "address", "before", "after", "details")
+    acts = StaffAct.objects.order_by("id").values_list(*columns)
     alice, staff = guarded.alice.user.id, guarded.staff.user.id
+    on, off = {"isBlocked": True}, {"isBlocked": False}
     assert list(acts) == [
-        ("BLOCKED", alice, staff, REASON["reason"], "127.0.0.1", {"cancelled": 0}),
-        ("UNBLOCKED", alice, staff, "", "127.0.0.1", {}),
+        ("BLOCKED", alice, staff, REASON["reason"], "127.0.0.1", off, on, {"cancelled": 0}),
+        ("UNBLOCKED", alice, staff, "", "127.0.0.1", on, off, {}),
     ]
 
 
@@ -81,6 +78,7 @@ def test_it_is_logged_once_it_is_done(log: Any) -> None:
 
 
 def test_who_may_use_it(world: World) -> None:
+    world.staff = world.clerk()
     assert (switch(world).status_code, switch(world).body["error"]) == (403, "PERMISSION_REQUIRED")
     assert switch(world).body["data"] == {"permission": "users.kill"}
     path = f"/users/{world.alice.user.id}/kill"
@@ -166,6 +164,7 @@ def test_no_order_slips_through(end: Any) -> None:
 def test_staff_who_name_the_user_need_the_permission_too(world: World) -> None:
     order_id = world.play(world.alice, "buy 1 @ 90")["orderId"]
     other_id = world.play(world.alice, "buy 1 @ 91")["orderId"]
+    world.staff = world.clerk()
     alice, staff = world.alice.user.id, world.staff.user.id
     one, each = f"/orders/{order_id}?userId={alice}", f"/orders?userId={alice}&symbol={world.symbol}"
     for path in (one, each):
@@ -190,6 +189,7 @@ def test_staff_who_name_the_user_need_the_permission_too(world: World) -> None:
 
 def test_staff_cancel_anybodys_order(world: World) -> None:
     order_id = world.play(world.alice, "buy 1 @ 90")["orderId"]
+    world.staff = world.clerk()
     path = f"/orders/{order_id}"
     assert world.bob.call("DELETE", path).body["error"] == "ORDER_NOT_FOUND"
     refused = world.staff.call("DELETE", path)

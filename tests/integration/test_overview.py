@@ -5,7 +5,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -21,7 +20,7 @@ from matching.models import DeadLetter
 from matching.worker.heartbeat import Heartbeat
 from operations import overview
 from operations.overview import Line, age, bars, read_overview
-from tests.support.world import World
+from tests.support.world import World, allow
 
 EVERYTHING = (
     "markets.view_market",
@@ -170,12 +169,12 @@ def test_the_page_shows_what_its_reader_may_see(traded, letter, operator):
     page = operator.get("/admin/").content.decode()
     for told in ("BTC-USD", "dead letters", "last audit", "?resolution__isempty=1", 'class="picture', "Recent actions"):
         assert told in page, told
-    client = Client()
-    client.force_login(traded.staff.user)
+    client, clerk = Client(), traded.clerk()
+    client.force_login(clerk.user)
     page = client.get("/admin/").content.decode()
     for hidden in ("BTC-USD", "dead letters", "last audit", 'class="picture'):
         assert hidden not in page, hidden
-    traded.staff.user.user_permissions.add(Permission.objects.get(codename="view_market"))
+    allow(clerk, "markets.view_market")
     page = client.get("/admin/").content.decode()
     assert "BTC-USD" in page
     assert "Workers" not in page

@@ -28,8 +28,6 @@ def refused(world: World, method: str, path: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("method", "path", "names"), calls(), ids=lambda value: str(value)[:40])
 def test_every_call_refuses_what_it_does_not_know(world, method, path, names):
-    world.staff.user.is_superuser = True
-    world.staff.user.save()
     world.play(world.alice, "buy 1 @ 100")
     before = stored_rows()
     assert refused(world, method, f"{path}?sybmol=BTC-USD") == (400, "PARAMETER_UNKNOWN", "sybmol")

@@ -13,9 +13,8 @@ from orders.models import Order
 from orders.placing import place_order
 from orders.terms import OrderTerms
 from tests.integration.test_intake import statements
-from tests.integration.test_kill_switch import allow
 from tests.support.tape import parse
-from tests.support.world import World
+from tests.support.world import World, allow
 from users.models import OrderLimits, StaffAct, User
 
 pytestmark = pytest.mark.dialect
@@ -25,7 +24,6 @@ PLAIN = ["INSERT orders", "INSERT commands", "UPDATE balances", "UPDATE open_ord
 
 @pytest.fixture
 def limited(world: World) -> World:
-    allow(world.staff, "users.change_limits")
     assert change(world, openNotional={"USD": "1000"}).status_code == 200
     return world
 
@@ -112,7 +110,7 @@ def test_a_change_keeps_what_was_before(limited: World) -> None:
     }  # fmt: skip
     act = StaffAct.objects.order_by("-id")[0]
     assert (act.kind, act.reason, act.operator_id) == ("LIMITS_CHANGED", "market maker", limited.staff.user.id)
-    assert (act.details["before"]["requestsPerSecond"], act.details["after"]["requestsPerSecond"]) == (None, 50)
+    assert (act.before["requestsPerSecond"], act.after["requestsPerSecond"]) == (None, 50)
     change(limited, requestsPerSecond=50)
     assert StaffAct.objects.count() == 2, "nothing changed, and no row says so"
     change(limited, openNotional={}, requestsPerSecond=None)
@@ -150,6 +148,7 @@ def test_limits_that_are_none(limited: World, limits: dict[str, Any], error: str
 
 def test_who_may_change_them(world: World) -> None:
     path = f"/users/{world.alice.user.id}/limits"
+    world.staff = world.clerk()
     for method in ("GET", "PATCH"):
         assert world.staff.call(method, path, {}).body["error"] == "PERMISSION_REQUIRED"
         assert world.alice.call(method, path, {}).body["error"] == "STAFF_ONLY"
@@ -160,7 +159,6 @@ def test_who_may_change_them(world: World) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_limit_holds_under_parallel_requests() -> None:
     world = World.make()
-    allow(world.staff, "users.change_limits")
     change(world, openNotional={"USD": "10"})
     market, terms = (
         known_market(world.symbol),

@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditRun
-from balances.models import Balance, LedgerEntry, Transfer
+from balances.models import Approval, Balance, LedgerEntry, Transfer
 from base.web import admin as shared
 from commands.models import Command
 from markets.models import Trade
@@ -107,6 +107,16 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "details": "'{}'",
     },
     Transfer: {"reference": "CONCAT('transfer-', n)", "user_id": "7", "currency": "'BTC'", "reason": "'r'"},
+    Approval: {
+        "kind": "IF(n < 10, 'FEE_PAYOUT', 'ADJUSTMENT')",
+        "status": "IF(n < 10, 'WAITING_FOR_APPROVAL', 'REFUSED')",
+        "reference": "CONCAT('approval-', n)",
+        "user_id": "7",
+        "currency": "'BTC'",
+        "reason": "'r'",
+        "proposed_by_id": "7",
+        "decision_reason": "''",
+    },
     Command: {"market_id": "'BTC-USD'", "kind": "IF(n < 10, 'CANCEL', 'NEW')", "order_id": "n"},
     StatusChange: {
         "market_id": "'BTC-USD'",
@@ -158,6 +168,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
     User: ("q=user-5", "q=user-5@example.com", "q=ser-5", "q=5", "is_staff__exact=1", "is_superuser__exact=1", "o=1"),
     StaffAct: ("q=maker", "q=7"),
     Transfer: ("q=transfer-5", "q=maker", "user__id__exact=7"),
+    Approval: ("q=approval-5", "q=maker"),
     Command: ("q=5", "q=BTC-USD"),
     StatusChange: ("q=BTC-USD",),
     DeadLetter: ("q=5", "q=BTC-USD", "resolution__isempty=1"),

@@ -5,14 +5,17 @@ Django empties all of them, and makes its content types and permissions anew: a 
 
 from typing import Any
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
 from django.db import connection
 from django.test import TransactionTestCase
 
 # What a migrated database begins with; no test changes it.
-KEPT = ("django_migrations", ContentType._meta.db_table, Permission._meta.db_table)
+KEPT = (
+    *("django_migrations", ContentType._meta.db_table, Permission._meta.db_table),
+    *(Group._meta.db_table, Group.permissions.through._meta.db_table),
+)
 
 
 def empty_tables(_case: Any = None) -> None:

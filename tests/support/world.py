@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import RefreshToken
@@ -56,6 +57,7 @@ class World:
     alice: Person
     bob: Person
     carol: Person
+    # Who may do everything.
     staff: Person
 
     @classmethod
@@ -66,7 +68,7 @@ class World:
             alice=person("alice"),
             bob=person("bob"),
             carol=person("carol"),
-            staff=person("staff", is_staff=True),
+            staff=person("staff", is_staff=True, is_superuser=True),
         )
         fund(world.alice.user, USD="10000")
         fund(world.bob.user, BTC="10")
@@ -75,6 +77,12 @@ class World:
     @property
     def symbol(self) -> str:
         return self.market.symbol
+
+    def clerk(self, *powers: str, name: str = "clerk") -> Person:
+        """Staff with these permissions and no others. A word without a point is a group."""
+        clerk = person(name, is_staff=True)
+        allow(clerk, *powers)
+        return clerk
 
     def place(self, who: Person, line: str, **more: Any) -> Any:
         """POST the order of a line (see `tape`). Returns the response."""
@@ -102,12 +110,23 @@ class World:
         return " | ".join(sides).strip()
 
 
-def person(name: str, *, is_staff: bool = False) -> Person:
+def person(name: str, **powers: bool) -> Person:
     # The password is never hashed, because that would take a quarter of a second for each user.
-    user = User.objects.create(username=name, email=f"{name}@example.com", password="!", is_staff=is_staff)
+    user = User.objects.create(username=name, email=f"{name}@example.com", password="!", **powers)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {RefreshToken.for_user(user).access_token}")
     return Person(user, client)
+
+
+def allow(who: Person, *powers: str) -> None:
+    """Give a user permissions, such as "users.kill", and groups, such as "treasurers"."""
+    for power in powers:
+        app, _, codename = power.partition(".")
+        if codename:
+            permission = Permission.objects.get(content_type__app_label=app, codename=codename)
+            who.user.user_permissions.add(permission)
+        else:
+            who.user.groups.add(Group.objects.get(name=power))
 
 
 def fund(user: User, **amounts: str) -> None:

@@ -36,8 +36,11 @@ class Stage:
     """One market with its users. The n-th user and the n-th order of a flow have ids of their own."""
 
     def __init__(self, symbol: str) -> None:
-        fees = {"maker_fee_rate": Decimal(MAKER_FEE) / UNIT, "taker_fee_rate": Decimal(TAKER_FEE) / UNIT}
-        grain = {"tick_size": Decimal(TICK) / UNIT, "lot_size": Decimal(LOT) / UNIT}
+        fees: dict[str, Any] = {
+            "maker_fee_rate": Decimal(MAKER_FEE) / UNIT,
+            "taker_fee_rate": Decimal(TAKER_FEE) / UNIT,
+        }
+        grain: dict[str, Any] = {"tick_size": Decimal(TICK) / UNIT, "lot_size": Decimal(LOT) / UNIT}
         self.market: Market = create_market(
             symbol=symbol,
             base="BTC",

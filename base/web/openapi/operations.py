@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeVar, cast
 
@@ -62,6 +62,8 @@ class Call:
     scope: Needed | None = None
     text: str = ""
     status: int = 200
+    # What is answered with another status in its place, by that status.
+    instead: Mapping[int, Any] = field(default_factory=dict)
     query: tuple[Query, ...] = ()
     body: type[Form] | None = None
     examples: Mapping[str, dict[str, Any]] | None = None
@@ -86,6 +88,13 @@ class Call:
         read.call = self  # type: ignore[attr-defined]
         return cast(H, read)
 
+    def _instead(self) -> Schema:
+        return {
+            str(status): answered(self.summary, JSON, _envelope(data, status, is_paged=False, has_as_of=False))
+            | ({"headers": _REPLAYED} if self.replayable else {})
+            for status, data in self.instead.items()
+        }
+
     @property
     def parameters(self) -> tuple[Query, ...]:
         query = self.query if self.csv is None else (*self.query, FORMAT)
@@ -109,7 +118,7 @@ class Call:
             self.tag,
             self.id,
             self.summary,
-            {str(self.status): answer},
+            {str(self.status): answer, **self._instead()},
             refused,
             text=self.text,
             parameters=[each.parameter() for each in self.parameters],

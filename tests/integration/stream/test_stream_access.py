@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client, override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -40,6 +41,9 @@ def test_another_account_is_refused(cast: Cast, port: int) -> None:
 def test_staff_may_name_another(cast: Cast, port: int) -> None:
     cast.alice.is_staff = True
     cast.alice.save()
+    with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={cast.bob.pk}") as client:
+        assert (client.status, client.body()["data"]) == (403, {"permission": "orders.view_order"})
+    _allow(cast.alice)
     with connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={cast.bob.pk}") as client:
         told = client.next()
     assert told is not None
@@ -124,9 +128,37 @@ def test_a_browser_that_is_cut_off_comes_again_with_its_used_ticket(
         assert client.status == 401, "it does not say what it saw last"
 
 
+@pytest.mark.parametrize("change", ["no power", "no staff"])
+def test_a_stream_of_anothers_orders_ends_with_the_power(
+    cast: Cast, port: int, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Security: staff who are staff no more, or lose the permission, hear no more of others within 3 seconds."""
+    monkeypatch.setattr("base.streams.permissions.PERMISSION_SECONDS", 0.3)
+    cast.alice.is_staff = True
+    cast.alice.save()
+    _allow(cast.alice)
+    with (
+        connect(port, cast.alice) as own,
+        connect(port, cast.alice, f"{ORDER_STATUS_PATH}?userId={cast.bob.pk}") as bobs,
+    ):
+        assert (own.status, bobs.status) == (200, 200)
+        if change == "no staff":
+            get_user_model().objects.filter(pk=cast.alice.pk).update(is_staff=False)
+        else:
+            cast.alice.user_permissions.clear()
+        assert until_true(lambda: bobs.next(0.1) is None and bobs.ended, 8)
+        own.next(0.2)
+        assert not own.ended, "one's own stream goes on"
+
+
+def _allow(user: Any) -> None:
+    user.user_permissions.add(Permission.objects.get(codename="view_order"))
+
+
 def test_a_used_ticket_is_good_for_its_own_stream_alone(cast: Cast, port: int) -> None:
     cast.alice.is_staff = True
     cast.alice.save()
+    _allow(cast.alice)
     path = f"{ORDER_STATUS_PATH}?ticket={issue_ticket(Credential(cast.alice.pk))}"
     with connect(port, path=f"{path}&userId={cast.bob.pk}") as client:
         assert client.status == 200
