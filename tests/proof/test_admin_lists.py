@@ -32,6 +32,7 @@ from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
 from orders.models import OpenOrders, Order, OrderEvent
 from orders.terms import new_correlation_id
 from tests.support.sampling import TIMES, sample
+from users.api_key import ApiKey
 from users.models import StaffAct, User
 
 ROWS = 12_000 * TIMES
@@ -106,6 +107,16 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "address": "'127.0.0.1'",
         "details": "'{}'",
     },
+    ApiKey: {
+        "key_id": "LPAD(n, 32, '0')",
+        "user_id": "7",
+        "label": "'bot'",
+        "algorithm": "IF(n < 10, 'ED25519', 'HMAC')",
+        "secret": "'s'",
+        "scopes": "'[]'",
+        "addresses": "'[]'",
+        "ended_by": "IF(n < 10, 'OPERATOR', '')",
+    },
     Transfer: {"reference": "CONCAT('transfer-', n)", "user_id": "7", "currency": "'BTC'", "reason": "'r'"},
     Approval: {
         "kind": "IF(n < 10, 'FEE_PAYOUT', 'ADJUSTMENT')",
@@ -167,6 +178,7 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
     Balance: ("q=user-5", "q=BTC", "user__id__exact=105"),
     User: ("q=user-5", "q=user-5@example.com", "q=ser-5", "q=5", "is_staff__exact=1", "is_superuser__exact=1", "o=1"),
     StaffAct: ("q=maker", "q=7"),
+    ApiKey: (f"q={5:032}", "q=maker", "q=7"),
     Transfer: ("q=transfer-5", "q=maker", "user__id__exact=7"),
     Approval: ("q=approval-5", "q=maker"),
     Command: ("q=5", "q=BTC-USD"),
