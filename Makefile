@@ -44,7 +44,7 @@ check: venv-dev ## format, lint, types and the layers of imports
 bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
 	@$(BIN)/python -m tools.bench --database $(DB) $(ARGS)
 
-chaos: venv-dev ## kill and freeze everything while it trades, for two hours: DB=mysql or mariadb, ARGS="kills --seed 7"
+chaos: venv-dev ## kill, freeze and cut off everything while it trades, for three hours: DB=mysql or mariadb, ARGS="kills --seed 7"
 	@$(BIN)/python -m tools.chaos --database $(DB) $(ARGS)
 
 drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"

@@ -3,13 +3,10 @@
 `make test` kills a sixth of them.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from tests.chaos.conftest import Part
 from tests.support.sampling import PROVE, SEED
+from tools.chaos.exchange import Exchange
 from tools.chaos.killer import Sizes
 from tools.chaos.kills import CI, QUICK_AUDITS, Kills
 
@@ -17,6 +14,8 @@ SAMPLE, SAMPLE_AUDITS = Sizes(workers=10, databases=1, redis=2, others=1, pause_
 
 
 @pytest.mark.timeout(420)
-def test_kills_lose_nothing_and_double_nothing(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
+def test_kills_lose_nothing_and_double_nothing(exchange: Exchange) -> None:
     sizes, audits = (CI, QUICK_AUDITS["ci"]) if PROVE else (SAMPLE, SAMPLE_AUDITS)
-    proves(Kills(kind, folder, SEED, sizes, audits))
+    report = Kills(SEED, sizes, audits).run(exchange)
+    print(report.text())
+    assert report.wrong == []

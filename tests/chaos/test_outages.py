@@ -3,16 +3,17 @@
 `make test` does one of the three.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from tests.chaos.conftest import Part
 from tests.support.sampling import SEED, sample
-from tools.chaos.outages import KINDS, ROUNDS, Outages
+from tools.chaos.exchange import Exchange
+from tools.chaos.laps import Lap
+from tools.chaos.outages import OUTAGES, ROUNDS
 
 
 @pytest.mark.timeout(240)
-def test_streams_catch_up_after_each_outage(proves: Callable[[Part], None], kind: str, folder: Path) -> None:
-    proves(Outages(kind, folder, SEED, ROUNDS["ci"], sample(KINDS, len(KINDS), "outages")))
+def test_streams_catch_up_after_each_outage(exchange: Exchange) -> None:
+    kinds = sample(OUTAGES.accidents, len(OUTAGES.accidents), "outages")
+    report = Lap(exchange, OUTAGES, SEED, ROUNDS["ci"], kinds).run()
+    print(report.text())
+    assert report.wrong == []

@@ -1,9 +1,10 @@
 """Kill the exchange while it trades, and prove that nothing is lost:
 
-    python -m tools.chaos [kills|outages|bells|proof] [--database mysql|mariadb] [--size ci|full] [--seed N]
+    python -m tools.chaos [PART ...] [--database mysql|mariadb] [--size ci|full] [--seed N]
 
-Without a part all are run, one after the other. It starts and stops its own servers. Exit code 1, with the folder of
-the logs and the database's data kept, if anything was wrong.
+Parts: kills, outages, bells, proof, network, readonly, clocks, disk, failover, rabbit. Without one all are run, one
+after the other. It starts and stops its own servers. A part for which this machine lacks a program or a right is
+reported as not run. Exit code 1, with the folder of the logs and the database's data kept, if anything was wrong.
 """
 
 import argparse
@@ -22,13 +23,16 @@ from types import FrameType
 from typing import NoReturn
 
 from tools.chaos import bells, kills, outages, proof
+from tools.chaos.exchange import running_exchange
 from tools.chaos.killer import Sizes
+from tools.chaos.laps import Lap, Plan
 from tools.chaos.report import Report
+from tools.chaos.special import LAPS
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
 from tools.rig.servers import STARTS, run_folder
 
-PARTS = ("kills", "outages", "bells", "proof")
+PARTS = ("kills", "outages", "bells", *LAPS, "proof")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"seed {options.seed}", flush=True)
     try:
         driver = provide_driver()
-        reports = [_run(part, options) for part in ([options.part] if options.part else PARTS)]
+        reports = [_run(part, options) for part in (options.parts or PARTS)]
     except UnavailableError as reason:
         print(f"this needs a server that cannot be had here: {reason}", file=sys.stderr)
         return 1
@@ -53,7 +57,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tools.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", choices=PARTS)
+    # Not `choices`: with them argparse refuses to have none.
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--database", choices=STARTS, default="mysql")
     parser.add_argument("--size", choices=("ci", "full"), default="full")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="by default another each time")
@@ -61,10 +66,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name in ("workers", "databases", "redis"):
         parser.add_argument(f"--{name}", type=int, help="how many kills of them, instead of the size's")
     parser.add_argument("--quick-audits", type=int, help="how many during the kills")
-    parser.add_argument("--rounds", type=int, help="of outages, each of three kinds")
+    parser.add_argument("--rounds", type=int, help="of a lap: each of its accidents once in a round")
     parser.add_argument("--count", type=int, help="of bells delivered")
     parser.add_argument("--times", type=int, help="that each test of tests/proof does its work")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return options
 
 
 def _run(part: str, options: argparse.Namespace) -> Report:
@@ -77,15 +85,24 @@ def _run(part: str, options: argparse.Namespace) -> Report:
 
 
 def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
-    where = (options.database, folder, options.seed)
-    if part == "kills":
-        audits = kills.QUICK_AUDITS[options.size] if options.quick_audits is None else options.quick_audits
-        return kills.Kills(*where, _kill_sizes(options), audits).run()
+    size, seed = options.size, options.seed
     if part == "proof":
-        return proof.Proof(options.database, options.seed, options.times or proof.TIMES[options.size]).run()
+        return proof.Proof(options.database, seed, options.times or proof.TIMES[size]).run()
     if part == "bells":
-        return bells.Bells(*where, options.count or bells.COUNTS[options.size]).run()
-    return outages.Outages(*where, options.rounds or outages.ROUNDS[options.size]).run()
+        return bells.Bells(options.database, folder, seed, options.count or bells.COUNTS[size]).run()
+    if part in LAPS:
+        lap = LAPS[part]
+        plan = Plan(options.database, folder, seed, options.rounds or lap.rounds[size])
+        try:
+            return lap.run(plan)
+        except UnavailableError as reason:
+            return Report(part, [], [("not run", str(reason))])
+    with running_exchange(options.database, folder) as exchange:
+        exchange.start_workers()
+        if part == "outages":
+            return Lap(exchange, outages.OUTAGES, seed, options.rounds or outages.ROUNDS[size]).run()
+        audits = kills.QUICK_AUDITS[size] if options.quick_audits is None else options.quick_audits
+        return kills.Kills(seed, _kill_sizes(options), audits).run(exchange)
 
 
 def _kill_sizes(options: argparse.Namespace) -> Sizes:

@@ -38,6 +38,11 @@ class Client:
         # By status and code, or by the error where there was no answer at all.
         self.troubles: Counter[str] = Counter()
         self.mistakes: list[str] = []
+        # When each was accepted, by the monotonic clock.
+        self.accepted_at: dict[str, float] = {}
+        # Where orders may be lost though they were accepted: the ids of those that were placed again.
+        self.forgives = False
+        self.placed_again: list[int] = []
         self.paused = threading.Event()
         self._stop = threading.Event()
         self._give_up_at = float("inf")
@@ -94,7 +99,8 @@ class Client:
 
     def _note(self, method: str, path: str, body: Any, answer: httpx.Response) -> None:
         if answer.status_code != ACCEPTED:
-            if (answer.status_code, _code(answer)) not in EXPECTED:
+            is_lost = self.forgives and answer.status_code == httpx.codes.NOT_FOUND
+            if (answer.status_code, _code(answer)) not in EXPECTED and not is_lost:
                 self.mistakes.append(f"{method} {path} {body}: {answer.status_code} {answer.text}")
             return
         data = answer.json()["data"]
@@ -119,7 +125,12 @@ class Client:
         key, order_id = order["clientOrderId"], result["orderId"]
         if result["clientOrderId"] != key:
             self.mistakes.append(f"asked under {key}, answered {result}")
-        if (known := self.accepted.setdefault(key, order_id)) != order_id:
+        known = self.accepted.setdefault(key, order_id)
+        self.accepted_at.setdefault(key, time.monotonic())
+        if known != order_id and self.forgives:
+            self.placed_again.append(known)
+            self.accepted[key] = order_id
+        elif known != order_id:
             self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
         else:
             self.flow.remember(order_id)

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,19 @@ class Exchange(exchange.Exchange):
     database: Server
     redis: Server
     workers: dict[str, list[Process]] = field(default_factory=dict)
+    # What the environment of web, of beat, or of the workers has of its own.
+    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _trades: int = 0
+
+    def launch(self, program: exchange.Program, **environment: str) -> Process:
+        role = program.name.partition("-")[0]
+        return super().launch(program, **{**self.roles.get(role, {}), **environment})
+
+    def open(self) -> None:
+        """Start web and beat, and open the markets. Nothing matches yet."""
+        self.run(exchange.web(self.port), exchange.beat())
+        for symbol in SYMBOLS:
+            self.market(symbol, **MARKET)
 
     def start_workers(self, **environment: str) -> None:
         """Several for a market: whichever of them receives a bell first takes it."""
@@ -71,18 +83,36 @@ class Exchange(exchange.Exchange):
 @contextmanager
 def running_exchange(kind: str, folder: Path) -> Iterator[Exchange]:
     """The servers, web and beat, with the markets open and nothing that matches yet."""
+    with (
+        database_server(kind, folder) as database,
+        start_redis(folder / "redis") as redis_server,
+        exchange_on(database, redis_server, folder) as running,
+    ):
+        running.open()
+        yield running
+
+
+def database_server(kind: str, folder: Path, options: tuple[str, ...] = ()) -> Server:
+    """Durable as shipped: what is acknowledged is on the disk, or the database's kills would prove nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Durable as shipped: what is acknowledged is on the disk, or the database's kills would prove nothing.
-    with STARTS[kind](folder, durable=True) as database, start_redis(folder / "redis") as redis_server:
-        variables = exchange.prepare(folder, database.url, redis_server, **SETTINGS)
-        running = Exchange(variables, folder, database=database, redis=redis_server)
-        try:
-            running.run(exchange.web(running.port), exchange.beat())
-            for symbol in SYMBOLS:
-                running.market(symbol, **MARKET)
-            yield running
-        finally:
-            running.end(signal.SIGKILL)
+    return STARTS[kind](folder, durable=True, options=options)
+
+
+@contextmanager
+def exchange_on(
+    database: Server,
+    redis_server: Server,
+    folder: Path,
+    roles: Mapping[str, Mapping[str, str]] | None = None,
+    **environment: str,
+) -> Iterator[Exchange]:
+    """An exchange whose tables are made on these servers, and of which nothing runs yet."""
+    variables = exchange.prepare(folder, database.url, redis_server, **{**SETTINGS, **environment})
+    running = Exchange(variables, folder, database=database, redis=redis_server, roles=roles or {})
+    try:
+        yield running
+    finally:
+        running.end(signal.SIGKILL)
 
 
 def freeze(server: Server) -> None:

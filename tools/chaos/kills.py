@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from tools.chaos.checks import Findings, check, wait_until_idle
 from tools.chaos.clients import Client, placed, total, trading
-from tools.chaos.exchange import Exchange, running_exchange
+from tools.chaos.exchange import Exchange
 from tools.chaos.killer import Killer, Sizes
 from tools.chaos.polls import Poller, check_polls, polling
 from tools.chaos.report import Progress, Report
@@ -39,32 +38,29 @@ FULL = Sizes(workers=1000, databases=50, redis=100, others=20, pause_seconds=0.9
 class Kills:
     """The part's settings."""
 
-    database: str
-    folder: Path
     seed: int
     sizes: Sizes
     quick_audits: int
 
-    def run(self) -> Report:
-        with running_exchange(self.database, self.folder) as exchange:
-            exchange.start_workers()
-            clients = [
-                Client(trader, number, self.seed, CLIENT_PAUSE_SECONDS)
-                for number, trader in enumerate(exchange.traders(CLIENTS))
-            ]
-            started = time.monotonic()
-            polled = [client.trader for client in clients[:POLLED]]
-            with (
-                Watch(exchange.url) as watch,
-                auditing(exchange, self.quick_audits) as auditor,
-                polling(exchange, polled, self.seed) as pollers,
-            ):
-                killer = self._kill(exchange, watch, clients, auditor)
-            seconds = time.monotonic() - started
-            report = self._report(exchange, watch, killer, clients, seconds)
-            auditor.report_to(report)
-            report_polls(report, exchange, pollers)
-            return report
+    def run(self, exchange: Exchange) -> Report:
+        """On an exchange that runs already, with its workers."""
+        clients = [
+            Client(trader, number, self.seed, CLIENT_PAUSE_SECONDS)
+            for number, trader in enumerate(exchange.traders(CLIENTS))
+        ]
+        started = time.monotonic()
+        polled = [client.trader for client in clients[:POLLED]]
+        with (
+            Watch(exchange.url) as watch,
+            auditing(exchange, self.quick_audits) as auditor,
+            polling(exchange, polled, self.seed) as pollers,
+        ):
+            killer = self._kill(exchange, watch, clients, auditor)
+        seconds = time.monotonic() - started
+        report = self._report(exchange, watch, killer, clients, seconds)
+        auditor.report_to(report)
+        report_polls(report, exchange, pollers)
+        return report
 
     def _kill(self, exchange: Exchange, watch: Watch, clients: list[Client], auditor: "Auditor") -> Killer:
         def done() -> int:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -26,6 +26,8 @@ class Report:
 
     def text(self) -> str:
         lines = [f"## {self.title}", "", *(f"- {name}: {fact}" for name, fact in self.facts), ""]
+        if not self.wrong and any(name == "not run" for name, _ in self.facts):
+            return "\n".join(lines)
         if not self.wrong:
             return "\n".join([*lines, "Nothing was wrong.", ""])
         lines += [
@@ -34,6 +36,15 @@ class Report:
             *(f"- {what[:SHOWN_CHARACTERS]}" for what in self.wrong[:SHOWN]),
         ]
         return "\n".join([*lines, *(["- ..."] if len(self.wrong) > SHOWN else []), ""])
+
+
+def together(title: str, reports: Mapping[str, Report]) -> Report:
+    """One report of several, each with its name before its facts."""
+    whole = Report(title, [])
+    for name, report in reports.items():
+        whole.facts += [(f"{name}: {fact}", words) for fact, words in report.facts]
+        whole.wrong += [f"{name}: {what}" for what in report.wrong]
+    return whole
 
 
 class Progress:

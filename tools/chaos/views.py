@@ -51,6 +51,8 @@ class OrdersView(View):
 
     def receive(self, event: Event) -> None:
         if event.kind == RESET:
+            # Also the numbers: after a failover they may be smaller.
+            self._newest.clear()
             self.orders = {order["orderId"]: order for order in all_orders(self.trader)}
         elif event.kind == "order-status-update":
             order = event.data
