@@ -153,16 +153,21 @@ class WaitingSince:
 
 
 class StaleMarkets:
-    """The markets whose oldest command waits longer than a second, for a process that looks again and again."""
+    """The markets whose oldest command waits longer than a second, for a process that looks again and again.
+
+    At its first look everything that waits is stale: it may have waited for long, and who heard its bell may be dead.
+    """
 
     def __init__(self) -> None:
         self._since = WaitingSince()
         self._drained: set[str] = set()
+        self._has_looked = False
 
     def look(self) -> list[str]:
         oldest = Command.objects.values_list("market_id").annotate(Min("id"))
         since = {symbol: self._since.see(symbol, command) for symbol, command in oldest}
-        drained, self._drained = self._drained, set()
+        drained = self._drained if self._has_looked else set(since)
+        self._drained, self._has_looked = set(), True
         now = monotonic()
         return [symbol for symbol in since if now - since[symbol] >= STALE_SECONDS or symbol in drained]
 

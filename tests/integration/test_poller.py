@@ -25,9 +25,8 @@ pytestmark = pytest.mark.dialect
 
 
 @pytest.fixture
-def stale_markets(transactional_db, monkeypatch) -> World:
-    """Alice's bid waits, nobody was told, and a poller takes it for old at its first look."""
-    monkeypatch.setattr(queue, "STALE_SECONDS", 0)
+def stale_markets(transactional_db) -> World:
+    """Alice's bid waits, and nobody was told. A poller that has just begun takes it for old."""
     world = World.make()
     world.place(world.alice, "buy 1 @ 100")
     return world
@@ -60,35 +59,33 @@ def test_it_leaves_other_workers_markets_alone(stale_markets):
 
 
 @pytest.mark.parametrize("came", ["2026-01-01T00:00:00Z", "2126-01-01T00:00:00Z"])
-def test_what_is_new_is_left_to_its_bell_for_a_second(stale_markets, monkeypatch, came):
+def test_what_is_new_is_left_to_its_bell_for_a_second(transactional_db, monkeypatch, came):
     """Whatever the clock of the host said that stored it: one that was ahead would make it wait for as long."""
+    passed, own, world = clock_of(monkeypatch), poller_for("BTC-USD"), World.make()
+    assert not own.poll()
+    world.place(world.alice, "buy 1 @ 100")
     Command.objects.update(created_at=came)
-    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
-    passed = clock_of(monkeypatch)
-    own = poller_for("BTC-USD")
     assert not own.poll()
     passed.seconds = 1
     assert own.poll()
 
 
-def test_a_market_is_stale_however_many_commands_come_after(stale_markets, monkeypatch):
+def test_a_market_is_stale_however_many_commands_come_after(transactional_db, monkeypatch):
     """Orders keep coming and none of their bells rings: the first of them must not wait for the last."""
-    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
-    passed, own = clock_of(monkeypatch), poller_for("BTC-USD")
+    passed, own, world = clock_of(monkeypatch), poller_for("BTC-USD"), World.make()
     assert not own.poll()
-    stale_markets.place(stale_markets.alice, "buy 1 @ 100")
+    world.place(world.alice, "buy 1 @ 100")
+    assert not own.poll()
+    world.place(world.alice, "buy 1 @ 100")
     passed.seconds = 1
     assert own.poll()
 
 
-def test_what_a_run_left_has_waited_long_enough(stale_markets, monkeypatch, settings):
+def test_what_a_run_left_has_waited_long_enough(stale_markets, settings):
     """Without it a backlog would wait a second for each time box."""
     stale_markets.place(stale_markets.alice, "buy 1 @ 100")
     settings.ENGINE_BATCH_SIZE, settings.ENGINE_TIME_BOX_SECONDS = 1, 0
-    monkeypatch.setattr(queue, "STALE_SECONDS", 1)
-    passed, own = clock_of(monkeypatch), poller_for("BTC-USD")
-    assert not own.poll()
-    passed.seconds = 1
+    own = poller_for("BTC-USD")
     assert own.poll()
     assert own.poll()
     assert not own.poll()
