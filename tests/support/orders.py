@@ -10,7 +10,8 @@ from audit.checks import Check, Report
 from audit.inspect import Positions, inspect_full, inspect_since
 from audit.reference_data import load_reference_data
 from audit.replay import Replay
-from balances.models import Balance
+from balances.approvals import approve, ask_for_payout
+from balances.models import Approval, Balance
 from base.storage.fields import amount as stored
 from commands.models import Command
 from core.types import MarketStatus
@@ -20,6 +21,7 @@ from matching import books
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OpenOrders, Order, OrderEvent
 from tests.support.world import World, fund
+from users.acts import Actor
 
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
 
@@ -31,6 +33,7 @@ class PlayedExchange:
         self.world = World.make(**RATES)
         fund(self.world.carol.user, BTC="5")
         self._trade()
+        self._pay_out()
         self._stop_for_a_while()
         self._fail()
         # Accepted, and not yet matched.
@@ -72,6 +75,13 @@ class PlayedExchange:
             self.world.play(who, line, clientOrderId=name)
         alice.call("DELETE", f"/orders/{self.order('cancelled').id}")
         self.world.match()
+
+    def _pay_out(self) -> None:
+        """A cent of the fees, after an approval; another payout waits."""
+        staff, carol = (Actor(who.user.id, "127.0.0.1") for who in (self.world.staff, self.world.carol))
+        for reference in ("paid-out", "waits"):
+            ask_for_payout(staff, currency="USD", amount=Decimal("0.01"), reason="fees", reference=reference)
+        approve(Approval.objects.get(reference="paid-out").pk, carol)
 
     def _stop_for_a_while(self) -> None:
         """An order that is accepted before the market is halted, and applied while it is halted."""
