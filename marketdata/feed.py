@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from base.streams import Message
 from base.streams.conflation import Conflator
 from base.streams.gap_detector import Position
@@ -26,7 +24,8 @@ from core.types import Status
 from marketdata.answers import OrderBook
 from marketdata.depth import represent_book
 from marketdata.depth_cache import find_depth
-from marketdata.tape import read_ticker, represent_print
+from marketdata.tape import represent_print
+from marketdata.tickers import find_ticker
 from markets.models import Trade
 from markets.services import known_market
 
@@ -72,7 +71,7 @@ class Readings:
 
     def __init__(self, symbol: str) -> None:
         self.depth = Shared(lambda: find_depth(symbol, LEVELS))
-        self.ticker = Shared(lambda: read_ticker(symbol, timezone.now()))
+        self.ticker = Shared(lambda: find_ticker(symbol))
 
 
 @functools.cache

@@ -49,18 +49,16 @@ _DAY = timedelta(days=1)
 _AT_ONCE = 200
 
 
-def read_ticker(symbol: str, now: datetime) -> answers.Ticker:
-    """Prices and turnover of one market since 24 hours ago, to the minute."""
-    return next(read_tickers([symbol], now))
-
-
 def ticker_window(now: datetime) -> datetime:
     """When the 24 hours of a ticker begin."""
     return candles.opens_at(now - _DAY, Interval.MINUTE) + timedelta(seconds=Interval.MINUTE)
 
 
 def read_tickers(symbols: Iterable[str], now: datetime) -> Iterator[answers.Ticker]:
-    """The same of many markets, in the order given, by a few queries that read about 20 candles of each."""
+    """Prices and turnover of the markets since 24 hours ago, to the minute, in the order given.
+
+    By a few queries that read about 20 candles of each.
+    """
     opens = ticker_window(now)
     for some in batched(symbols, _AT_ONCE):
         days, prices, bests = _days(some, opens), _prices(some, opens), read_bests(some)

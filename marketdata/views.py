@@ -17,7 +17,8 @@ from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
 from marketdata.depth_cache import find_depth
-from marketdata.shared_answers import find_candles, find_ticker, find_tickers, find_trades
+from marketdata.shared_answers import find_candles, find_trades
+from marketdata.tickers import find_ticker, find_tickers
 from markets.models import Interval
 from markets.services import known_market
 

@@ -19,7 +19,8 @@ from base.web.keys.known import known_key
 from base.web.keys.use import forget_uses
 from commands.queue import find_backlog
 from marketdata.depth_cache import shared_depths
-from marketdata.shared_answers import shared_candles, shared_tickers, shared_trades
+from marketdata.shared_answers import shared_candles, shared_trades
+from marketdata.tickers import shared_tickers
 from markets.marks import main_markets
 from markets.services import asset_code, known_market
 from matching import books

@@ -19,6 +19,7 @@ from base.streams.request import Receive, Send, StreamRequest
 from base.streams.threads import in_thread
 from base.web.answers import MAX_BYTES, as_refusal
 from base.web.errors import ExchangeError
+from base.web.ratelimit.windows import LocalWindow
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,12 @@ SEND_SECONDS = 30.0
 IDLE_SECONDS = 60.0
 # A client that is refused more often is broken, or tries something.
 MOST_ERRORS, ERROR_SECONDS = 20, 60.0
+# So many errors a second are answered to one address, over all of its sockets of this process; the next one closes its
+# socket.
+ADDRESS_ERRORS = 40
+# To read a frame of 64 KiB takes some milliseconds, in which no other socket is served. So 64 times 4 KiB a second are
+# read of one address's large frames, and the rest waits.
+LARGE, ADDRESS_LARGE = 4096, 64
 MOST_CHANNELS = 50
 # Why the server closes a socket, as docs/api.md names them.
 IDLE, BINARY, REFUSED, TOO_LARGE, COME_AGAIN = 1000, 1003, 1008, 1009, 1012
@@ -141,8 +148,13 @@ class Socket:
         elif len(text) > MAX_BYTES:
             self.close(TOO_LARGE, f"more than {MAX_BYTES} bytes")
         else:
+            await self._wait_for_turn(len(text) // LARGE)
             await self.send(await self._answer(session, text))
             self._start_channels()
+
+    async def _wait_for_turn(self, cost: int) -> None:
+        while cost and not (verdict := _large_frames.hit(self.request.address, ADDRESS_LARGE, cost)).is_let_in:
+            await asyncio.sleep(verdict.wait_seconds)
 
     async def _answer(self, session: Session, text: str) -> str:
         asked_id: int | str | None = None
@@ -162,7 +174,8 @@ class Socket:
         self._errors.append(now)
         while self._errors[0] <= now - ERROR_SECONDS:
             self._errors.popleft()
-        if len(self._errors) > MOST_ERRORS:
+        is_address_let_in = _errors_of_addresses.hit(self.request.address, ADDRESS_ERRORS).is_let_in
+        if len(self._errors) > MOST_ERRORS or not is_address_let_in:
             self.close(REFUSED, "too many errors")
 
     def _start_channels(self) -> None:
@@ -201,3 +214,7 @@ class Socket:
     async def _within_time(self, message: dict[str, Any]) -> None:
         async with self._sending, asyncio.timeout(SEND_SECONDS):
             await self._send(message)
+
+
+# For all sockets of the process.
+_errors_of_addresses, _large_frames = LocalWindow(), LocalWindow()

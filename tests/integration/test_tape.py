@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core.money import plain
 from marketdata.candles import MOST_ROWS, SPANS
-from marketdata.tape import read_ticker, read_tickers
+from marketdata.tape import read_tickers
 from markets.models import Candle, Interval
 from markets.services import create_market
 from matching import drain
@@ -189,13 +189,13 @@ def test_ticker(world, ago):
         "bestAsk": "130",
         "trades": 2,
     }
-    assert read_ticker(world.symbol, timezone.now() + timedelta(hours=2))["low"] == "125"
+    assert next(read_tickers([world.symbol], timezone.now() + timedelta(hours=2)))["low"] == "125"
 
 
 def test_the_change_is_since_the_price_of_24_hours_ago(world, ago):
     ago(days=2)
     trade(world, "110", "1")
-    quiet = read_ticker(world.symbol, timezone.now())
+    quiet = next(read_tickers([world.symbol], timezone.now()))
     assert (quiet["lastPrice"], quiet["priceChange"], quiet["high"], quiet["trades"]) == ("110", "0", None, 0)
     ago(hours=1)
     trade(world, "150", "1")
@@ -226,7 +226,7 @@ def test_the_ticker_is_the_sum_of_the_trades_of_24_hours(world, ago):
         opens = now.replace(second=0, microsecond=0) - timedelta(hours=24) + timedelta(minutes=1)
         prices = [price for at, price in traded if at >= opens]
         before = [price for at, price in traded if at < opens]
-        ticker = read_ticker(world.symbol, now)
+        ticker = next(read_tickers([world.symbol], now))
         assert (ticker["trades"], ticker["volume"]) == (len(prices), plain(len(prices) * Decimal("0.5")))
         assert ticker["high"] == (str(max(prices)) if prices else None)
         assert ticker["priceChange"] == str(traded[-1][1] - (before[-1] if before else prices[0]))

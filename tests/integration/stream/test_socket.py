@@ -11,7 +11,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from base.streams import issue_ticket, stats
+from base.streams import socket as one_socket
 from base.web.accounts import Credential, forget_account
+from base.web.ratelimit.windows import LocalWindow
 from exchange.socket import PATH
 from orders.models import Order
 from tests.integration.stream.cast import Cast, until_true
@@ -194,6 +196,39 @@ def test_errors_have_a_limit(world: World, port: int) -> None:
             read_to_the_end(anybody)
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "too many errors")
+
+
+def test_errors_of_one_address_have_a_limit_over_all_of_its_sockets(
+    world: World, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_socket, "_errors_of_addresses", LocalWindow(lambda: 0.0))
+    monkeypatch.setattr(one_socket, "ADDRESS_ERRORS", 3)
+    for errors in (3, 1):
+        with socket(port) as anybody:
+            for _ in range(errors):
+                anybody.connection.send("x")
+            if errors == 3:
+                assert [anybody.frame()["error"] for _ in range(3)] == ["MALFORMED_BODY"] * 3
+                assert anybody.ask("ping")["code"] == 200
+            else:
+                with pytest.raises(ConnectionClosed):
+                    read_to_the_end(anybody)
+
+
+def test_large_frames_of_one_address_wait_for_their_turn(
+    world: World, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read one takes milliseconds, in which the process serves nobody else."""
+    monkeypatch.setattr(one_socket, "ADDRESS_LARGE", 20)
+    large = {"id": 1, "op": "ping", "more": "x" * 60_000}
+    with socket(port) as anybody, socket(port) as neighbour:
+        began = time.monotonic()
+        for _ in range(2):
+            anybody.connection.send(json.dumps(large))
+        assert neighbour.ask("ping")["code"] == 200
+        assert anybody.frame()["error"] == "FIELD_UNKNOWN"
+        assert anybody.frame()["error"] == "FIELD_UNKNOWN"
+        assert time.monotonic() - began > 0.9
 
 
 @pytest.mark.parametrize(("message", "code"), [(b"{}", 1003), ("x" * 65_537, 1009)], ids=["binary", "long"])

@@ -225,9 +225,9 @@ def test_a_depth_that_comes_late_is_dropped(world: World, port: int) -> None:
 
 def test_one_reading_of_the_ticker_serves_all(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     readings = []
-    real = feed.read_ticker
+    real = feed.find_ticker
     clients = [follow(port) for _ in range(20)]
-    monkeypatch.setattr(feed, "read_ticker", lambda *of: readings.append(of) or real(*of))
+    monkeypatch.setattr(feed, "find_ticker", lambda *of: readings.append(of) or real(*of))
     for number in range(10):
         world.play(world.alice, f"buy 1 @ {90 + number}")
     for client in clients:
