@@ -21,8 +21,10 @@ from users.acts import IN_THE_ADMIN, actor_of
 from users.admin import UserAdmin
 from users.limits import change_limits, read_limits, represent_limits
 from users.models import StaffAct, User
+from users.services import lift_lockout
 
 KILL_PERMISSION, LIMITS_PERMISSION = "users.kill", "users.change_limits"
+SIGN_INS_PERMISSION = "users.change_user"
 
 
 @admin.register(User)
@@ -83,6 +85,7 @@ class StaffActAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         pages = {"kill": self.kill, "lift": self.lift, "cancel": self.cancel, "limits": self.limits}
+        pages |= {"sign_ins": self.sign_ins}
         return [
             *(path(f"{name}/<int:user_id>/", view(page), name=f"account_{name}") for name, page in pages.items()),
             *super().get_urls(),
@@ -106,6 +109,16 @@ class StaffActAdmin(ReadOnlyAdmin):
             return f"{user} may place orders again."
 
         return ask_and_act(request, _question(user, f"Lift the block of {user}", "New orders are taken again."), act)
+
+    def sign_ins(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = _user(request, user_id, SIGN_INS_PERMISSION)
+
+        def act(filled: dict[str, Any]) -> str:
+            lift_lockout(user, actor_of(request, filled["reason"]))
+            return f"{user} may sign in again, from everywhere."
+
+        effect = "Wrong passwords that were given under this name are forgotten. An address that is locked stays so."
+        return ask_and_act(request, _question(user, f"Lift the lock-out of {user}", effect, "Lift"), act)
 
     def cancel(self, request: HttpRequest, user_id: int) -> HttpResponse:
         user = _user(request, user_id, CANCEL_PERMISSION)
@@ -148,6 +161,7 @@ def trading(request: HttpRequest, user: User) -> SafeString:
         ("lift" if state[1] else "kill", "lift the block" if state[1] else "kill switch", KILL_PERMISSION),
         ("cancel", "cancel all orders", CANCEL_PERMISSION),
         ("limits", "limits", LIMITS_PERMISSION),
+        ("sign_ins", "lift the lock-out", SIGN_INS_PERMISSION),
     ]
     links = [
         (reverse(f"admin:account_{name}", args=[user.pk]), text)

@@ -174,6 +174,7 @@ class ActKind(models.TextChoices):
     # To accounts and their orders.
     BLOCKED = "BLOCKED"
     UNBLOCKED = "UNBLOCKED"
+    LOCKOUT_LIFTED = "LOCKOUT_LIFTED"
     LIMITS_CHANGED = "LIMITS_CHANGED"
     ORDER_PLACED = "ORDER_PLACED"
     ORDERS_CANCELLED = "ORDERS_CANCELLED"

@@ -12,14 +12,16 @@ from base.web.errors import (
     EmailTaken,
     InvalidCredentials,
     InvalidField,
+    Unavailable,
     UsernameReserved,
     UsernameTaken,
     UserNotFound,
     refuse,
 )
-from base.web.ratelimit.lockout import attempting
+from base.web.ratelimit.lockout import attempting, lift_name
+from users.acts import Actor, record
 from users.ids import store_new, user_ids
-from users.models import Session, User, new_stamp
+from users.models import ActKind, Session, User, new_stamp
 from users.names import is_reserved
 
 
@@ -90,6 +92,14 @@ def end_all_sessions(user_id: int) -> None:
     if not User.objects.filter(id=user_id).update(stamp=new_stamp()):
         raise UserNotFound("there is no such user")
     forget_account(user_id)
+
+
+@transaction.atomic
+def lift_lockout(user: User, actor: Actor) -> None:
+    """Forget the wrong passwords that were given under the user's name. Raises Unavailable."""
+    record(ActKind.LOCKOUT_LIFTED, user.pk, actor)
+    if not lift_name(user.username):
+        raise Unavailable("the counts are in Redis, which does not answer: try again")
 
 
 def find_user(user_id: int | None) -> User:

@@ -30,7 +30,7 @@ from tests.support.contract import check_answer, described
 from tests.support.world import Person, World
 from tests.unit.test_pauses import keys
 from tools.rig.servers import free_port
-from users.models import User
+from users.models import StaffAct, User
 
 PASSWORD, WRONG = "correct horse", "battery staple"
 FREE, LONGEST = (5, 20, 20), 900
@@ -140,6 +140,25 @@ def test_guessing_from_many_addresses_ends_and_the_owner_signs_in(dora: Person, 
     assert by_admin(home, name) == 401, "looked at, although she is no staff"
     call_command("lift_lockout", name.upper())
     assert by_rest(address(), name, PASSWORD) == 200
+
+
+def test_an_operator_lifts_it_in_the_admin_and_leaves_an_act(
+    dora: Person, operator: Client, address: Callable[[], str]
+) -> None:
+    here, name = address(), dora.user.username
+    while by_rest(here, name) == 401:
+        pass
+    url = reverse("admin:account_sign_ins", args=[dora.user.id])
+    assert url.encode() in operator.get(reverse("admin:users_user_change", args=[dora.user.id])).content
+    clerk = User.objects.create(username=f"{name}-clerk", email="clerk@x.com", is_staff=True)
+    powerless = Client()
+    powerless.force_login(clerk)
+    assert powerless.post(url, {"reason": "x"}).status_code == 403
+    assert by_rest(here, name, PASSWORD) == 429
+    assert operator.post(url, {"reason": "she called"}).status_code == 302
+    assert by_rest(here, name, PASSWORD) == 200
+    act = StaffAct.objects.get(user_id=dora.user.id)
+    assert (act.kind, act.reason) == ("LOCKOUT_LIFTED", "she called")
 
 
 def test_an_operator_lifts_what_an_address_is_locked_for(dora: Person, address: Callable[[], str]) -> None:
