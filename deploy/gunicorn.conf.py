@@ -5,6 +5,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
+from base.servers.connections import allow_open_files
 from base.storage.checks import log_servers_away
 
 threads = int(os.environ.get("WEB_THREADS", "4"))
@@ -22,6 +23,9 @@ bind = os.environ.get("BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # gthread, whose threads are given whole requests.
 worker_class = "base.servers.gunicorn_worker.WholeRequests"
+# Those whose request has not arrived cost little; nobody is let in above this.
+worker_connections = 4096
+allow_open_files()
 # A request waits for a lock 3 seconds at most. One that takes longer than this is stuck, and its process with it.
 timeout = 30
 # Those that run when the process is asked to stop may finish.

@@ -19,6 +19,7 @@ os.environ.setdefault("HASH_PLACES", str(REST_THREADS // 2))
 wsgi: Any = get_wsgi_application()
 
 from base.servers.bodies import WholeBodies  # noqa: E402
+from base.servers.connections import allow_open_files  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
@@ -81,6 +82,7 @@ def _clean(scope: Scope) -> dict[str, Any]:
 
 
 async def _live(receive: Receive, send: Send) -> None:
+    allow_open_files()
     log_servers_away()
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})

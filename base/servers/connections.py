@@ -1,6 +1,8 @@
-"""How many connections each address has open in this process, and what a server says before it closes one."""
+"""How many connections this process may have, and each address; and what a server says before it closes one."""
 
+import contextlib
 import json
+import resource
 from collections import Counter
 from http import HTTPStatus
 
@@ -8,6 +10,18 @@ from django.conf import settings
 
 from base.web.errors import ExchangeError, TooManyConnections, error_body
 from base.web.ratelimit.addresses import client_network
+
+# Each connection is one, and so is each of the process's own to MySQL and Redis.
+OPEN_FILES = 65_536
+
+
+def allow_open_files() -> None:
+    """As many as the system lets the process have: a shell's 1,024 would be used up by a few addresses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Connections:

@@ -24,8 +24,10 @@ from base.servers.connections import Connections, plain_answer
 from base.web.errors import ExchangeError, RequestTimeout
 
 RECEIVE_BYTES = 65_536
-# A client that takes nothing for so long is cut off. Nothing is received in a thread, unless a reading here was wrong.
-SOCKET_SECONDS = 10
+# A client that takes nothing for so long is cut off.
+SEND_SECONDS = 30
+# In a thread nothing is waited for, unless a reading here was wrong.
+THREAD_SECONDS = 10
 # A closed connection is read from so long, so that its client receives the last answer and not a reset.
 LINGER_SECONDS = 2.0
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -82,11 +84,9 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: Connection) -> None:
         """The next request of the connection: what has come of it already, then what its client sends."""
         conn.sock.setblocking(False)
-        self._arriving[conn] = (
-            Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
-            time.monotonic() + settings.REQUEST_SECONDS,
-        )
         self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
+        arrival, ends_at = Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE), time.monotonic() + settings.REQUEST_SECONDS
+        self._arriving[conn] = arrival, ends_at
         if conn.parser is not None and (read_ahead := conn.parser.unreader.take_buffered()):
             self._receive(conn, read_ahead)
         else:
@@ -96,18 +96,20 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
         """gunicorn calls this at least once a second: whose time is over is closed."""
         super().murder_pending()
         now = time.monotonic()
-        for conn, (arrival, ends_at) in [*self._arriving.items()]:
-            if self.alive and ends_at > now:
-                break
-            if ends_at <= now and arrival.is_begun:
-                seconds = settings.REQUEST_SECONDS
-                self._refuse(conn, RequestTimeout(f"a request must have arrived within {seconds} s"))
-            elif ends_at <= now or not arrival.is_begun:
+        while (first := next(iter(self._arriving.items()), None)) and first[1][1] <= now:
+            self._is_late(first[0], first[1][0])
+        while (closed := next(iter(self._lingering.items()), None)) and closed[1] <= now:
+            self._gone(closed[0])
+        if not self.alive:
+            for conn in [conn for conn, (arrival, _) in self._arriving.items() if not arrival.is_begun]:
                 self._end(conn)
-        for conn, ends_at in [*self._lingering.items()]:
-            if ends_at > now:
-                break
-            self._gone(conn)
+
+    def _is_late(self, conn: Connection, arrival: Arrival) -> None:
+        """Whoever sent nothing at all, as browsers do ahead of time, asked for no answer either."""
+        if arrival.is_begun:
+            self._refuse(conn, RequestTimeout(f"a request must have arrived within {settings.REQUEST_SECONDS} s"))
+        else:
+            self._end(conn)
 
     def _on_readable(self, conn: Connection, _: Any) -> None:
         try:
@@ -180,8 +182,8 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
 
 def _bound(client: socket.socket) -> None:
     """A time for whatever a thread does with the connection; gunicorn switches Python's own off."""
-    for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-        client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_SECONDS, 0))
+    for option, seconds in ((socket.SO_SNDTIMEO, SEND_SECONDS), (socket.SO_RCVTIMEO, THREAD_SECONDS)):
+        client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
 
 
 def _say(client: socket.socket, text: bytes) -> None:

@@ -72,6 +72,8 @@ class StreamApplication:
     async def _answer(self, request: StreamRequest, receive: Receive, send: Send) -> int:
         """Serve the stream to its end. Returns the status that was answered."""
         try:
+            # Before anything is read, so that a flood from a crowded address costs little.
+            self._hub.refuse_crowded(request.address)
             feed = await _read(self._admit, request)
             listener = self._hub.join(feed, request.address)
         except ExchangeError as refusal:

@@ -55,6 +55,8 @@ class SocketApplication:
     async def _take(self, scope: Scope, request: StreamRequest, receive: Receive, send: Send) -> int:
         address = request.address
         try:
+            # Before anything is read, so that a flood costs little; and again, because others came meanwhile.
+            self._refuse_too_many(address)
             await in_thread(_admit, request)
             if scope["type"] != "websocket":
                 raise UpgradeRequired("connect with a WebSocket")

@@ -135,10 +135,16 @@ class Hub(ListenerManager):  # type: ignore[misc]
                 "user": (own, settings.STREAM_MAX_PER_USER),
                 "private": (len(self._streams) - public, settings.STREAM_MAX_PRIVATE),
             }
-        counts["address"] = self._addresses[address], settings.STREAM_MAX_PER_ADDRESS
         for scope, (count, limit) in counts.items():
             if count >= limit:
-                raise TooManyStreams(f"{limit} streams are open already ({scope})", limit=limit, scope=scope)
+                raise _too_many(limit, scope)
+        self.refuse_crowded(address)
+
+    def refuse_crowded(self, address: str) -> None:
+        """Raises TooManyStreams where the address has as many streams as it may."""
+        limit = settings.STREAM_MAX_PER_ADDRESS
+        if self._addresses[address] >= limit:
+            raise _too_many(limit, "address")
 
     async def settled(self) -> None:
         """Wait until this process is subscribed to Redis, or knows that it cannot be."""
@@ -247,6 +253,10 @@ class Hub(ListenerManager):  # type: ignore[misc]
 
     def _subscribed(self) -> None:
         self._detector.begin_anew()
+
+
+def _too_many(limit: int, scope: str) -> TooManyStreams:
+    return TooManyStreams(f"{limit} streams are open already ({scope})", limit=limit, scope=scope)
 
 
 def stream_kind(feed: Feed) -> str:

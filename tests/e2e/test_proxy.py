@@ -93,8 +93,8 @@ def stream() -> Iterator[EchoServer]:
 def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer) -> Iterator[str]:
     """The file that is deployed, with other addresses and another folder."""
     port = free_port()
-    # Two requests a second in place of two hundred, and fewer in a burst: what is more is seen at once.
-    changes = {"rate=200r/s": "rate=2r/s", "burst=400": "burst=30", "connections 300": "connections 3"}
+    # Two requests a second in place of a hundred, and fewer in a burst: what is more is seen at once.
+    changes = {"rate=100r/s": "rate=2r/s", "burst=100": "burst=30", "connections 200": "connections 3"}
     try:
         nginx = deployed(tmp_path, port, web.url, stream.url, changes)
     except UnavailableError as reason:
