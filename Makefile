@@ -9,7 +9,7 @@ CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test prove check bench chaos drill compose-check package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo flower run follow test prove check bench chaos siege drill compose-check package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mari
 
 chaos: venv-dev ## kill, freeze and cut off everything while it trades, for three hours: DB=mysql or mariadb, ARGS="kills --seed 7"
 	@$(BIN)/python -m tools.chaos --database $(DB) $(ARGS)
+
+siege: venv-dev ## hostile clients in turn while a polite one trades: ten minutes; ARGS="--only slow-bodies --seconds 5"
+	@$(BIN)/python -m tools.siege $(ARGS)
 
 drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"
 	@$(BIN)/python -m tools.chaos.drill $(ARGS)

@@ -62,6 +62,14 @@ def test_the_chaos_run(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("mysql")
+@runs("make siege")
+def test_the_siege(shell: Shell) -> None:
+    printed = shell.run('make siege ARGS="--only slow-bodies --seconds 2 --rounds 1 --floor 2000"', SECONDS)
+    assert "Nothing was wrong." in printed
+    assert "| slow-bodies |" in printed
+
+
+@pytest.mark.usefixtures("mysql")
 @runs("make drill")
 def test_the_restore_is_practised(shell: Shell) -> None:
     assert "Nothing was wrong." in shell.run('make drill ARGS="--seconds 4"', SECONDS)
