@@ -25,12 +25,15 @@ from users.models import ActKind, Session, User, new_stamp
 from users.names import is_reserved
 
 
-def register(*, username: str, email: str, password: str) -> User:
-    """Make a user. Raises UsernameTaken, UsernameReserved, EmailTaken, or InvalidField for a weak password."""
+def register(*, username: str, email: str, password: str, by_operator: bool = False) -> User:
+    """Make a user; operators may give a reserved name.
+
+    Raises UsernameTaken, UsernameReserved, EmailTaken, or InvalidField for a weak password.
+    """
     user = User(username=username, email=email)
     refuse(password_errors(username=username, email=email, password=password))
     _refuse_taken(username, email)
-    if is_reserved(username):
+    if is_reserved(username) and not by_operator:
         raise UsernameReserved(f"the name {username} is kept for the exchange itself", field="username")
     user.set_password(password)
     try:

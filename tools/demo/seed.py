@@ -50,7 +50,7 @@ def _list(listing: Listing) -> None:
 def _admit(member: Member) -> None:
     user = User.objects.filter(username=member.name).first()
     if user is None:
-        user = register(username=member.name, email=f"{member.name}@example.com", password=PASSWORD)
+        user = register(username=member.name, email=f"{member.name}@example.com", password=PASSWORD, by_operator=True)
     if member.is_staff and not user.is_superuser:
         user.is_staff = user.is_superuser = True
         user.save(update_fields=["is_staff", "is_superuser"])
