@@ -39,7 +39,7 @@ DEAD_LETTER_QUEUE = "orders.dlq"
 BELL_SECONDS = 1
 BELL_EXPIRES_SECONDS = 30
 STALE_SECONDS = 1.0
-CANCELS_PER_QUERY = 500
+CANCELS_AT_ONCE = 500
 
 
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
@@ -55,16 +55,18 @@ def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
 
 
 def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
-    """Store a cancel for each of a market's orders that has none waiting, with one bell. Return for which.
+    """Store a cancel for each of a market's orders that has none waiting, and ring. Return for which.
 
-    By the orders' ids alone: what waits besides costs nothing, however much it is.
+    By the orders' ids alone: what waits besides costs nothing, however much it is. So many at once are a transaction,
+    unless the caller has one: the first are applied while the others are stored, and are not lost with them.
     """
     stored: list[int] = []
-    for some in batched(order_ids, CANCELS_PER_QUERY):
-        waiting = Command.objects.filter(order_id__in=some, kind=CommandKind.CANCEL)
-        asked = set(waiting.values_list("order_id", flat=True))
-        new = [order_id for order_id in some if order_id not in asked]
-        submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in new])
+    for some in batched(order_ids, CANCELS_AT_ONCE):
+        with transaction.atomic(savepoint=False):
+            waiting = Command.objects.filter(order_id__in=some, kind=CommandKind.CANCEL)
+            asked = set(waiting.values_list("order_id", flat=True))
+            new = [order_id for order_id in some if order_id not in asked]
+            submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in new])
         stored += new
     if not stored:
         # All of them wait already, but their bell may have been lost.

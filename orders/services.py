@@ -58,16 +58,15 @@ def active_among(user_id: int, order_ids: Sequence[int]) -> list[int]:
 
 
 def _cancel(orders: QuerySet[Order]) -> int:
+    mine = orders.filter(phase__in=ACTIVE_PHASES)
+    by_market: dict[str, list[int]] = {}
     stored: set[int] = set()
-    with transaction.atomic():
-        mine = orders.filter(phase__in=ACTIVE_PHASES)
-        by_market: dict[str, list[int]] = {}
-        named = []
-        for order_id, market_id, correlation_id in mine.order_by("id").values_list("id", "market_id", "correlation_id"):
-            by_market.setdefault(market_id, []).append(order_id)
-            named.append((order_id, correlation_id))
-        for market_id, order_ids in sorted(by_market.items()):
-            stored.update(submit_cancels(market_id, order_ids))
+    named = []
+    for order_id, market_id, correlation_id in mine.order_by("id").values_list("id", "market_id", "correlation_id"):
+        by_market.setdefault(market_id, []).append(order_id)
+        named.append((order_id, correlation_id))
+    for market_id, order_ids in sorted(by_market.items()):
+        stored.update(submit_cancels(market_id, order_ids))
     # Not those that wait since an earlier call: who cancels all orders again and again must not fill the log.
     cancels_accepted(each for each in named if each[0] in stored)
     return len(named)

@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from commands import queue
 from commands.models import Command
+from core.types import CommandKind
 from orders.models import Order
 from orders.placing import place_order
 from orders.terms import OrderTerms
@@ -153,6 +154,29 @@ def test_who_cancels_all_orders_again_and_again_fills_neither_inbox_nor_log(worl
     assert (answers, Command.objects.count()) == ([2] * 3, 2)
     lines = [entry for entry in log() if entry["event"] == "cancels accepted"]
     assert [len(entry["orders"]) for entry in lines] == [2]
+
+
+def test_many_cancels_are_stored_a_few_at_a_time(transactional_db, monkeypatch):
+    """So that no transaction is long, and what was stored before an outage is applied."""
+    world, stored = World.make(), []
+    for _ in range(5):
+        world.play(world.alice, "buy 1 @ 90")
+    real = queue.submit
+
+    def break_off(kind: CommandKind, orders: list[tuple[str, int]]) -> None:
+        stored.append(len(orders))
+        if len(stored) == 2:
+            raise OperationalError(2006, "gone away")
+        real(kind, orders)
+
+    monkeypatch.setattr(queue, "CANCELS_AT_ONCE", 2)
+    monkeypatch.setattr(queue, "submit", break_off)
+    assert world.alice.call("DELETE", "/orders").status_code == 503
+    world.match()
+    assert world.alice.call("DELETE", "/orders").body["data"] == {"cancelled": 3}
+    world.match()
+    assert stored == [2, 2, 2, 1]
+    assert set(Order.objects.values_list("status", flat=True)) == {"CANCELLED"}
 
 
 def test_no_user_takes_more_than_a_share_of_what_may_wait(world, settings):
