@@ -151,7 +151,8 @@ def test_it_is_announced_on_a_queue_of_its_own(broken, monkeypatch):
 
 
 def test_the_consumer_says_so_in_the_log(caplog):
-    letter = {"id": 7, "kind": "NEW", "orderId": 3, "symbol": "BTC-USD", "error": "ZeroDivisionError: x", "attempts": 4}
+    what = {"id": 7, "kind": "NEW", "orderId": 3, "symbol": "BTC-USD", "correlationId": None}
+    letter = {**what, "error": "ZeroDivisionError: x", "attempts": 4}
     tasks.dead_letter(letter)
     [record] = caplog.records
     assert (record.levelname, record.getMessage()) == (
