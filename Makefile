@@ -1,5 +1,6 @@
 # Handed over as arguments: in some shells SECONDS is a clock.
 PORT ?= 8000
+HOST ?= 127.0.0.1
 SECONDS ?= 0
 FLOWER_PORT ?= 5555
 DB ?= mysql
@@ -14,14 +15,14 @@ BIN = .venv/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C)
-	@$(BIN)/python -m tools.demo --port $(PORT) --seconds $(SECONDS)
+demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C), HOST=0.0.0.0 for others too
+	@$(BIN)/python -m tools.demo --host $(HOST) --port $(PORT) --seconds $(SECONDS)
 
 flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 	@$(BIN)/python -m tools.demo.flower --port $(FLOWER_PORT)
 
-run: venv-demo ## the exchange without traders: PORT=8000
-	@$(BIN)/python -m tools.demo --no-traders --port $(PORT)
+run: venv-demo ## the exchange without traders: PORT=8000, HOST=0.0.0.0
+	@$(BIN)/python -m tools.demo --no-traders --host $(HOST) --port $(PORT)
 
 follow: venv ## one order through all logs: ID=its correlationId
 	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)

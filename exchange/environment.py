@@ -12,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 from base.web.ratelimit import MOST_PER_SECOND
 
 N = TypeVar("N", int, float)
-SECRET_LENGTH = 32
 
 
 class _Env(environ.FileAwareEnv):  # type: ignore[misc]
@@ -94,29 +93,6 @@ def parse_amounts(name: str, pairs: Collection[str]) -> dict[str, Decimal]:
             raise ImproperlyConfigured(f"{name} has {pair!r}, it must be pairs such as USD:10000, each asset once")
         amounts[match[1]] = Decimal(match[2])
     return amounts
-
-
-def secret(name: str, demo: str) -> str:
-    """A secret from the environment. `demo` is known to everybody, and empty outside demo mode. Raises
-    ImproperlyConfigured.
-    """
-    value: str = env.str(name, default=demo)
-    if len(value) < SECRET_LENGTH or (not demo and value.startswith("demo-only-")):
-        raise ImproperlyConfigured(
-            f"{name} must be set to a secret of your own, of {SECRET_LENGTH} characters or more"
-            " (or DEMO=1, to try the exchange on this machine)"
-        )
-    return value
-
-
-def parse_secrets(name: str, text: str, others: Collection[str]) -> tuple[str, ...]:
-    """Secrets with commas between. Raises ImproperlyConfigured for one that is short, or is one of the others."""
-    secrets = tuple(each.strip() for each in text.split(","))
-    if any(len(each) < SECRET_LENGTH for each in secrets):
-        raise ImproperlyConfigured(f"{name}: each of its secrets must have {SECRET_LENGTH} characters or more")
-    if len({*secrets, *others}) < len(secrets) + len(others):
-        raise ImproperlyConfigured(f"{name}: its secrets must differ, and each from that of any other variable")
-    return secrets
 
 
 def parse_origins(name: str, origins: Collection[str]) -> frozenset[str]:

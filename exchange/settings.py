@@ -19,18 +19,8 @@ from base.storage.redis import (
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
-from exchange.environment import (
-    between,
-    choice,
-    env,
-    parse_amounts,
-    parse_origins,
-    parse_rate,
-    parse_secrets,
-    read_address,
-    read_link,
-    secret,
-)
+from exchange.environment import between, choice, env, parse_amounts, parse_origins, parse_rate, read_address, read_link
+from exchange.guards import allowed_hosts, parse_secrets, refuse_a_demo_that_others_reach, secret
 
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
@@ -45,17 +35,21 @@ DEMO = choice("DEMO", "off", _ON + _OFF) in _ON
 # Where it is installed, in the folder in which it is started, and not among the packages.
 _HOME = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(_HOME / ".data")))
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+# What is kept there is its owner's alone: an embedded database, a demo's secrets.
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 DEBUG = False
-_DEMO_SECRET = "demo-only-{}-0123456789-abcdefghijklmnopqrstuvwxyz" if DEMO else ""
-SECRET_KEY = secret("SECRET_KEY", _DEMO_SECRET.format("secret-key"))
-JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", _DEMO_SECRET.format("signing-key"))
+# A demo that others reach, on this address, has secrets of its own: `make demo HOST=` makes them.
+DEMO_HOST = env.str("DEMO_HOST", default="")
+_KNOWN = DEMO and not DEMO_HOST
+SECRET_KEY = secret("SECRET_KEY", may_be_known=_KNOWN)
+JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", may_be_known=_KNOWN)
 if SECRET_KEY == JWT_SIGNING_KEY:
     raise ImproperlyConfigured("SECRET_KEY and JWT_SIGNING_KEY must be two different secrets")
 # What the secrets of API keys are encrypted by: the newest first, and behind it those that are still to be rotated out.
-_given = secret("API_KEY_SECRETS", _DEMO_SECRET.format("secret-of-api-keys"))
-API_KEY_SECRETS = parse_secrets("API_KEY_SECRETS", _given, (SECRET_KEY, JWT_SIGNING_KEY))
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
+API_KEY_SECRETS = parse_secrets("API_KEY_SECRETS", (SECRET_KEY, JWT_SIGNING_KEY), may_be_known=_KNOWN)
+ALLOWED_HOSTS = allowed_hosts(is_demo=DEMO)
+if _KNOWN:
+    refuse_a_demo_that_others_reach(ALLOWED_HOSTS, os.environ)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Sites whose pages may read what is private; what is public may be read by all.
 CORS_ORIGINS = parse_origins("CORS_ORIGINS", env.list("CORS_ORIGINS", default=[]))

@@ -7,6 +7,7 @@ first test.
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 from collections.abc import Iterator
@@ -192,7 +193,7 @@ def test_the_processes_by_hand(shell: Shell) -> None:
     stream_port, password = free_port(), "correct horse"
     with start_redis(shell.folder / "redis") as redis:
         shell.variables = {
-            **{name: name * 8 for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS")},
+            **{name: secrets.token_hex(32) for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS")},
             "REDIS_URL": f"{redis.url}/1",
             "BROKER_URL": f"{redis.url}/0",
             "DJANGO_SUPERUSER_PASSWORD": password,

@@ -4,8 +4,12 @@ import re
 import socket
 
 import httpx
+import jwt
+import pytest
 
-from tests.e2e.processes import Demo
+from exchange.guards import DEMO_SECRETS
+from tests.e2e.processes import Demo, wait_until
+from tools.demo.secrets import FILE, STAFF_PASSWORD
 
 SUMMARY = r"orders\s+(\d+) accepted.*\n\s+trades\s+(\d+)\n\s+events\s+(\d+)"
 
@@ -49,6 +53,36 @@ def test_demo_is_alone_on_its_data_and_port_and_on_loopback(demo: Demo) -> None:
     assert on_same_port.wait(20) == 1, on_same_port.text()
     assert on_same_port.text().count("\n") == 1
     assert f"port {demo.port} cannot be used" in on_same_port.text()
+
+
+def test_what_a_demo_keeps_is_its_owners_alone(demo: Demo) -> None:
+    """Its database, its logs, what Redis stores: every user of the machine could read the database of before."""
+    demo.ensure_running()
+    assert (demo.data / "exchange.sqlite3").exists()
+    assert [path for path in [demo.data, *demo.data.rglob("*")] if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.long
+def test_a_demo_for_others_has_secrets_and_a_staff_password_of_its_own(own_demo: Demo) -> None:
+    own_demo.start("--no-traders", "--host", "0.0.0.0")
+    own_demo.wait_until_ready()
+    wait_until(lambda: "WARNING: whoever reaches this address may trade here" in own_demo.text(), 5)
+    kept = dict(line.split("=", 1) for line in (own_demo.data / FILE).read_text().splitlines())
+    assert not any(secret in own_demo.text() for secret in kept.values())
+
+    def status(address: str, name: str, password: str, **headers: str) -> int:
+        body = {"username": name, "password": password}
+        url = f"http://{address}:{own_demo.port}/api/v1/auth/token"
+        return httpx.post(url, json=body, headers=headers, trust_env=False).status_code
+
+    for address in ("127.0.0.1", *_own_addresses()):
+        assert status(address, "admin", kept[STAFF_PASSWORD]) == 200
+        assert status(address, "alice", "exchange-demo") == 200
+        assert status(address, "admin", "exchange-demo") == 401
+    assert status("127.0.0.1", "alice", "exchange-demo", Host="elsewhere.example") == 400
+    forged = jwt.encode({"sub": "1", "token_type": "access"}, DEMO_SECRETS["JWT_SIGNING_KEY"])
+    headers = {"Authorization": f"Bearer {forged}"}
+    assert httpx.get(f"{own_demo.address}/api/v1/account", headers=headers, trust_env=False).status_code == 401
 
 
 def test_killed_demo_takes_its_processes_with_it(demo: Demo) -> None:

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from base.telemetry import metrics, processes
+from exchange.guards import weakness
 from tools.compose.standins import CONTEXT, wanted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +104,19 @@ def test_secrets_have_no_default() -> None:
     assert len({name for name, _ in secret}) == 7 + 8 + 1
     # Without a password there is no user feed.
     assert [name for name, rest in secret if not rest.startswith(":?")] == ["REDIS_FEED_PASSWORD"]
+
+
+def test_a_script_fills_in_the_secrets_and_leaves_what_is_set(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text((ROOT / ".env.example").read_text().replace("MYSQL_PASSWORD=", "MYSQL_PASSWORD=mine"))
+    run("sh", "deploy/secrets.sh", str(file))
+    values = dict(re.findall(r"^(\w+)=(.*)$", file.read_text(), re.MULTILINE))
+    assert [name for name, value in values.items() if not value] == ["ALLOWED_HOSTS"]
+    secrets = {value for name, value in values.items() if name not in ("ALLOWED_HOSTS", "MYSQL_PASSWORD")}
+    assert len(secrets) == len(values) - 2
+    assert [weakness(secret) for secret in secrets if weakness(secret)] == []
+    assert values["MYSQL_PASSWORD"] == "mine"
+    assert file.stat().st_mode & 0o077 == 0
 
 
 def test_no_password_is_on_a_command_line() -> None:

@@ -38,7 +38,10 @@ for line in sys.stdin:
         errors.seek(0)
         print(json.dumps({"returncode": code, "stderr": errors.read()}), flush=True)
 """
-LONG, LONGER = "k" * 32, "k" * 33
+LONG, LONGER = "3b8de10f5c9a4e27b6d1c0f8a95e7342", "c41f0a9be6d52783f1e09c5ab8d7436e2"
+DEMO_KEY = "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"
+THIRD = "9d2e7c04b1f86a35e0d97c1b4f82a6d3"
+OWN = {"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONGER, "API_KEY_SECRETS": THIRD}
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +102,32 @@ def start(forks, tmp_path):
         ({"DEMO": "1", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}, "PROMETHEUS_MULTIPROC_DIR is /nowhere"),
         ({"DEMO": "1", "GRAFANA_URL": "javascript:alert(1)"}, "GRAFANA_URL is 'javascript:alert(1)'"),
         ({}, "SECRET_KEY must be set"),
-        (
-            {"SECRET_KEY": LONG, "JWT_SIGNING_KEY": "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"},
-            "JWT_S",
-        ),
+        ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": DEMO_KEY}, "JWT_S"),
         ({"SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY cannot be read"),
         ({"SECRET_KEY": "short", "JWT_SIGNING_KEY": LONG}, "SECRET_KEY must be set"),
         ({"SECRET_KEY": LONG}, "JWT_SIGNING_KEY must be set"),
         ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONG}, "must be two different secrets"),
-        ({"SECRET_KEY": "demo-only-secret-key-0123456789-abcdefghijklmnopqrstuvwxyz"}, "SECRET_KEY must be set"),
+        ({"SECRET_KEY": DEMO_KEY}, "SECRET_KEY must be set"),
+        ({"SECRET_KEY": "k" * 40}, "it has only 1 different ones"),
+        ({"SECRET_KEY": "abababababababababababababababababab"}, "it has only 2 different ones"),
+        ({"SECRET_KEY": "4f9c1e7a" * 5}, "it repeats itself"),
+        ({"SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789"}, "its letters follow one another"),
+        ({"SECRET_KEY": "django-insecure-8vq3^2lx(0k7w$mz5r!n"}, "it is one that others know"),
+        ({"SECRET_KEY": "Please-Change-Me-8vq32lx0k7w5rn91pt"}, "it is one that others know"),
         ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONGER}, "API_KEY_SECRETS must be set"),
-        ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONGER, "API_KEY_SECRETS": LONGER}, "its secrets must differ"),
-        ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONGER, "API_KEY_SECRETS": f"{'x' * 40},short"}, "32 characters"),
-        ({"SECRET_KEY": LONG, "JWT_SIGNING_KEY": LONGER, "API_KEY_SECRETS": f"{'x' * 40},{'y' * 40}"}, ""),
+        ({**OWN, "API_KEY_SECRETS": LONGER}, "its secrets must differ"),
+        ({**OWN, "API_KEY_SECRETS": f"{THIRD},short"}, "API_KEY_SECRETS must be set to a secret of your own"),
+        ({**OWN, "API_KEY_SECRETS": f"{THIRD},{'y' * 40}"}, "it has only 1 different ones"),
+        ({**OWN, "API_KEY_SECRETS": f"{THIRD}, {THIRD[::-1]}"}, ""),
+        (OWN, ""),
+        ({**OWN, "ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS has '*', name each host"),
+        ({**OWN, "ALLOWED_HOSTS": "a.example,*.example.com"}, "ALLOWED_HOSTS has '*.example.com'"),
+        ({**OWN, "ALLOWED_HOSTS": "a.example,testserver"}, "ALLOWED_HOSTS has 'testserver'"),
+        ({**OWN, "ALLOWED_HOSTS": "a.example,.example.com,10.0.0.7"}, ""),
+        ({"DEMO": "1", "ALLOWED_HOSTS": "a.example"}, "DEMO=1 is for this machine alone, and a.example is reached"),
+        ({"DEMO": "1", "ALLOWED_HOSTS": "127.0.0.1,localhost"}, ""),
+        ({"DEMO": "1", "DEMO_HOST": "0.0.0.0"}, "SECRET_KEY must be set"),
+        ({"DEMO": "1", "DEMO_HOST": "0.0.0.0", "ALLOWED_HOSTS": "a.example", **OWN}, ""),
         ({"DEMO": "1"}, ""),
     ],
     ids=str,
@@ -132,3 +148,27 @@ def test_a_missing_driver_leads_to_its_lock_file(start):
         " .venv/bin/pip install --require-hashes -r requirements-mysql.lock\n"
     )
     assert len(started.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_refused"),
+    [
+        ("uvicorn exchange.asgi:application --host 0.0.0.0 --port 80", True),
+        ("uvicorn exchange.asgi:application --host=10.1.2.3", True),
+        ("uvicorn exchange.asgi:application --host ::1", False),
+        ("uvicorn exchange.asgi:application", False),
+        ("gunicorn exchange.wsgi", True),
+        ("gunicorn exchange.wsgi --bind 127.0.0.1:8000", False),
+        ("gunicorn -b [::]:8000 exchange.wsgi", True),
+        ("gunicorn --bind=unix:/run/s exchange.wsgi", False),
+        ("manage.py runserver 0.0.0.0:8000", True),
+        ("manage.py runserver 8000", False),
+        ("manage.py migrate", False),
+        ("celery -A exchange flower --address=0.0.0.0", True),
+    ],
+)
+def test_a_demo_is_not_served_to_others_with_secrets_that_everybody_knows(arguments, is_refused, start):
+    started = start(f"import sys; sys.argv[:] = {arguments.split()}; import exchange.settings", DEMO="1")
+    assert ("DEMO=1 is for this machine alone" in started.stderr) == is_refused
+    assert (started.returncode == 0) != is_refused, started.stderr
+    assert start(f"import sys; sys.argv[:] = {arguments.split()}; import exchange.settings", **OWN).returncode == 0

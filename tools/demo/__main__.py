@@ -2,17 +2,18 @@
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, port, prepare
+from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, host, port, prepare
 from tools.demo.show import run
 from tools.demo.supervision import Supervisor
 from tools.rig.packages import UnavailableError
-from tools.rig.process import ROOT, die_with_parent
+from tools.rig.process import HOST, ROOT, die_with_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # However we are asked to stop, it is one and the same stop.
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.default_int_handler)
+    # What it keeps is its owner's alone: the database, the logs, the secrets.
+    os.umask(0o077)
     try:
         return _run(options)
     except (CannotStartError, UnavailableError) as reason:
@@ -33,15 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools.demo", description=__doc__)
     parser.add_argument("--port", type=port, default=8000, help="where the exchange listens, on this machine only")
+    parser.add_argument("--host", type=host, default=HOST, help="an address that others reach; 0.0.0.0: all")
     parser.add_argument("--seconds", type=float, default=0, help="end after so long; 0: at Ctrl-C")
     parser.add_argument("--no-traders", action="store_true", help="the exchange alone")
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
-    environment = prepare(options.port)
-    with claim_data(environment.data, options.port) as lock:
-        claim_port(options.port)
+    environment = prepare(options.port, options.host)
+    with claim_data(environment.data, environment.address) as lock:
+        claim_port(options.port, host=options.host)
         begin(environment)
         _seed(environment)
         supervisor = Supervisor(environment, lock)

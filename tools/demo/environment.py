@@ -6,11 +6,14 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from base.telemetry.liveness import is_alive
+from tools.demo.secrets import STAFF_PASSWORD, has_secrets, own_addresses, own_secrets
+from tools.rig.exchange import reached
 from tools.rig.process import HOST, ROOT
 from tools.rig.servers import free_port
 
@@ -33,10 +36,16 @@ class Environment:
     data: Path
     redis_port: int | None
     variables: dict[str, str]
+    host: str = HOST
 
     @property
     def address(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"http://{reached(self.host)}:{self.port}"
+
+    @property
+    def has_own_secrets(self) -> bool:
+        """Whether its secrets and the staff's password are its own, and not those that everybody knows."""
+        return STAFF_PASSWORD in self.variables
 
     @property
     def logs(self) -> Path:
@@ -48,7 +57,7 @@ class Environment:
         return (self.data / LOCK).exists()
 
 
-def prepare(port: int) -> Environment:
+def prepare(port: int, host: str = HOST) -> Environment:
     """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
 
     Raises CannotStartError.
@@ -57,10 +66,15 @@ def prepare(port: int) -> Environment:
     try:
         for folder in (data, data / "logs", data / "redis", data / COUNTS):
             folder.mkdir(parents=True, exist_ok=True)
+        _make_private(data)
+        own = own_secrets(data) if host != HOST or has_secrets(data) else {}
     except OSError as error:
         raise CannotStartError(f"{data} cannot be used: {error.strerror}") from error
     variables = dict(os.environ)
-    variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings"}
+    variables |= {"DEMO": "1", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "exchange.settings", **own}
+    if host != HOST:
+        names = variables.get("ALLOWED_HOSTS", "").split(",") + own_addresses(host)
+        variables |= {"DEMO_HOST": host, "ALLOWED_HOSTS": ",".join(filter(None, names))}
     variables["PROMETHEUS_MULTIPROC_DIR"] = str(data / COUNTS)
     redis_port = None
     if not (variables.get("REDIS_URL") and variables.get("BROKER_URL")):
@@ -69,7 +83,17 @@ def prepare(port: int) -> Environment:
         variables["REDIS_URL"] = variables.get("REDIS_URL") or f"redis://{HOST}:{redis_port}/1"
     else:
         look_for(variables, "REDIS_URL", "BROKER_URL")
-    return Environment(port, data, redis_port, variables)
+    return Environment(port, data, redis_port, variables, host)
+
+
+def _make_private(data: Path) -> None:
+    """What a demo of before left readable. A folder that is not a demo's own keeps its mode."""
+    state, is_new = data.stat(), not any(data.glob("*.*"))
+    # Not one in which others may write, such as /tmp.
+    if (is_new or (data / LOCK).exists()) and state.st_uid == os.getuid() and not state.st_mode & 0o022:
+        data.chmod(0o700)
+    for file in [*data.glob("exchange.sqlite3*"), *data.glob("logs/*.log*"), *data.glob("redis/*")]:
+        file.chmod(0o700 if file.is_dir() else 0o600)
 
 
 def data_folder() -> Path:
@@ -83,6 +107,14 @@ def port(text: str) -> int:
     return int(text)
 
 
+def host(text: str) -> str:
+    """An address as it is typed, on which the demo listens. Raises ArgumentTypeError."""
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not an address: 0.0.0.0 for all of this machine's") from None
+
+
 def look_for(variables: dict[str, str], *names: str) -> None:
     """Raises CannotStartError where a server that was named does not answer: all would wait for it in silence."""
     for name in names:
@@ -94,7 +126,7 @@ def look_for(variables: dict[str, str], *names: str) -> None:
             raise CannotStartError(f"{name} names a server that does not answer ({error.strerror or error})") from error
 
 
-def claim_data(data: Path, port: int) -> IO[str]:
+def claim_data(data: Path, address: str) -> IO[str]:
     """Lock the data folder for this run.
 
     The lock belongs to the open file, which the demo's processes inherit: it is held until all are gone, however
@@ -111,7 +143,7 @@ def claim_data(data: Path, port: int) -> IO[str]:
             raise CannotStartError(f"the processes of an earlier demo still use {data}")
         time.sleep(0.2)
     lock.truncate(0)
-    lock.write(f"{os.getpid()} http://{HOST}:{port}\n")
+    lock.write(f"{os.getpid()} {address}\n")
     lock.flush()
     return lock
 
@@ -133,13 +165,13 @@ def running_broker(data: Path) -> str | None:
         return None if _locked(lock) else (data / BROKER).read_text()
 
 
-def claim_port(port: int, variable: str = "PORT") -> None:
+def claim_port(port: int, variable: str = "PORT", host: str = HOST) -> None:
     """`variable` chooses another one. Raises CannotStartError if somebody listens there already."""
     with socket.socket() as probe:
         # As the web server does: connections of an earlier run that are still closing do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
             probe.listen()
         except OSError as error:
             raise CannotStartError(

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from tools.demo.cast import PASSWORD
 from tools.demo.environment import CannotStartError, claim_port, data_folder, look_for, port, running_broker
+from tools.demo.secrets import STAFF_PASSWORD, has_secrets, own_secrets
 from tools.rig.process import HOST, ROOT
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105
@@ -42,7 +43,8 @@ def prepare(environment: Mapping[str, str]) -> dict[str, str]:
         if broker is None:
             raise CannotStartError("no demo is running here; start `make demo`, or set BROKER_URL to watch another")
         variables |= {"BROKER_URL": broker, "DEMO": "1"}
-        variables.setdefault(PASSWORD_VARIABLE, f"admin:{PASSWORD}")
+        own = own_secrets(data_folder()) if has_secrets(data_folder()) else {}
+        variables.setdefault(PASSWORD_VARIABLE, f"admin:{own.get(STAFF_PASSWORD, PASSWORD)}")
     look_for(variables, "BROKER_URL")
     name, _, password = variables.get(PASSWORD_VARIABLE, "").partition(":")
     if not (name and password):

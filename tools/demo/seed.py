@@ -16,8 +16,9 @@ from django.core.management import call_command  # noqa: E402
 from balances.services import transfer  # noqa: E402
 from markets.services import create_market, find_market  # noqa: E402
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
+from tools.demo.secrets import STAFF_PASSWORD  # noqa: E402
 from users.models import User  # noqa: E402
-from users.services import register  # noqa: E402
+from users.services import end_all_sessions, register  # noqa: E402
 
 
 def main() -> int:
@@ -49,8 +50,15 @@ def _list(listing: Listing) -> None:
 
 def _admit(member: Member) -> None:
     user = User.objects.filter(username=member.name).first()
+    own = os.environ.get(STAFF_PASSWORD) if member.is_staff else None
     if user is None:
-        user = register(username=member.name, email=f"{member.name}@example.com", password=PASSWORD, by_operator=True)
+        email = f"{member.name}@example.com"
+        user = register(username=member.name, email=email, password=own or PASSWORD, by_operator=True)
+    elif own and user.check_password(PASSWORD):
+        # Others reach the demo from now on, and know the password that it had.
+        user.set_password(own)
+        user.save(update_fields=["password"])
+        end_all_sessions(user.pk)
     if member.is_staff and not user.is_superuser:
         user.is_staff = user.is_superuser = True
         user.save(update_fields=["is_staff", "is_superuser"])

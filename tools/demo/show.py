@@ -8,12 +8,14 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from tools.demo.cast import HUMANS, LISTINGS, PASSWORD
+from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, Member
 from tools.demo.environment import CannotStartError, Environment
+from tools.demo.secrets import FILE, STAFF_PASSWORD, WARNING
 from tools.demo.supervision import Supervisor
 from tools.demo.tally import Tally
 from tools.demo.traders import trade, wait_until_matching
-from tools.rig.exchange import answers
+from tools.rig.exchange import answers, reached
+from tools.rig.process import HOST
 
 READY_SECONDS = 90
 LINE_SECONDS = 2.5
@@ -72,7 +74,8 @@ class _Show:
         """Raises CannotStartError."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                while not await asyncio.to_thread(answers, self._environment.port):
+                host = reached(self._environment.host)
+                while not await asyncio.to_thread(answers, self._environment.port, host=host):
                     await asyncio.sleep(0.2)
                 await wait_until_matching(self._environment.address)
         except TimeoutError as error:
@@ -98,17 +101,28 @@ async def _rest() -> None:
 
 
 def _welcome(environment: Environment) -> str:
-    rows = [f"  {member.name:<7} {PASSWORD:<15} {member.role:<9} {_funds(member.funds)}" for member in HUMANS]
+    rows = [
+        f"  {member.name:<7} {_password(environment, member):<15} {member.role:<9} {_funds(member.funds)}"
+        for member in HUMANS
+    ]
+    own = [f"  admin's password: {STAFF_PASSWORD} in {environment.data / FILE}"] if environment.has_own_secrets else []
     symbols = ", ".join(listing.symbol for listing in LISTINGS)
     return "\n".join(
         [
             "",
             f"{environment.address}  (admin: /admin/, API: /api/v1/)",
             *(row.rstrip() for row in rows),
+            *own,
             f"  markets {symbols}; logs in {environment.logs}; Ctrl-C stops",
+            *(["", WARNING] if environment.host != HOST else []),
             "",
         ]
     )
+
+
+def _password(environment: Environment, member: Member) -> str:
+    """Not on a screen that a class looks at: whoever starts the demo reads the file."""
+    return "(see below)" if member.is_staff and environment.has_own_secrets else PASSWORD
 
 
 def _funds(funds: dict[str, int]) -> str:

@@ -25,7 +25,7 @@ class Supervisor:
         self._lock = lock.fileno()
         self.processes = [
             self._process(program.name, program.command, program.stop_seconds)
-            for program in (exchange.worker(), exchange.beat(), exchange.web(environment.port))
+            for program in (exchange.worker(), exchange.beat(), exchange.web(environment.port, host=environment.host))
         ]
         if environment.redis_port is not None:
             redis = redis_command(environment.redis_port, environment.data / "redis", persistent=True)

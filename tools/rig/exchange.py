@@ -25,6 +25,8 @@ from tools.rig.trader import PASSWORD, Trader
 SOCKETS = ("--ws-max-size", "65536", "--ws-per-message-deflate", "false")
 # A request must arrive, and what is answered must be taken, within a time.
 PUNCTUAL = ("--http", "base.servers.uvicorn_protocol:Punctual")
+# All addresses of this machine.
+ANY = "0.0.0.0"  # noqa: S104
 # Quietly: without the banner. LOG_LEVEL decides what is logged.
 CELERY = ("celery", "--quiet", "-A", "exchange")
 
@@ -43,11 +45,11 @@ class Program:
         return (sys.executable, "-m", *self.arguments)
 
 
-def web(port: int, name: str = "web") -> Program:
+def web(port: int, name: str = "web", host: str = HOST) -> Program:
     """REST and the streams in one process, as it serves without a proxy."""
-    options = ("--host", HOST, "--port", str(port), "--no-access-log", "--no-proxy-headers", *SOCKETS, *PUNCTUAL)
+    options = ("--host", host, "--port", str(port), "--no-access-log", "--no-proxy-headers", *SOCKETS, *PUNCTUAL)
     uvicorn = ("uvicorn", "exchange.asgi:application", *options, "--timeout-graceful-shutdown", "3")
-    return Program(name, uvicorn, 8, lambda _: answers(port))
+    return Program(name, uvicorn, 8, lambda _: answers(port, host=reached(host)))
 
 
 def rest(port: int) -> Program:
@@ -66,9 +68,14 @@ def beat() -> Program:
     return Program("beat", (*CELERY, "beat", "--pidfile", ""), 5, lambda process: process.has_logged("beat: Starting"))
 
 
-def answers(port: int, path: str = "/api/v1/time") -> bool:
+def reached(host: str) -> str:
+    """Where this machine itself reaches a server that listens there."""
+    return HOST if host == ANY else host
+
+
+def answers(port: int, path: str = "/api/v1/time", host: str = HOST) -> bool:
     try:
-        return httpx.get(f"http://{HOST}:{port}{path}", trust_env=False).is_success
+        return httpx.get(f"http://{host}:{port}{path}", trust_env=False).is_success
     except httpx.TransportError:
         return False
 

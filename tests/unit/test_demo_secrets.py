@@ -1,0 +1,70 @@
+"""The secrets of a demo that others reach, and where it listens. tests/e2e/test_demo.py starts one."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from exchange.guards import weakness
+from tools.demo import environment
+from tools.demo.environment import prepare
+from tools.demo.secrets import FILE, NAMES, STAFF_PASSWORD, own_secrets
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("ALLOWED_HOSTS", "REDIS_URL", "BROKER_URL", *NAMES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_a_demo_for_this_machine_has_the_secrets_that_everybody_knows(data: Path) -> None:
+    prepared = prepare(8000)
+    assert not set(NAMES) & set(prepared.variables)
+    assert "DEMO_HOST" not in prepared.variables
+    assert not (data / FILE).exists()
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_demo_for_others_makes_strong_secrets_once_and_keeps_them_for_its_owner(data: Path) -> None:
+    prepared = prepare(8000, "0.0.0.0")
+    own = {name: prepared.variables[name] for name in NAMES}
+    assert [weakness(secret) for secret in own.values()] == [""] * len(NAMES)
+    assert len(set(own.values())) == len(NAMES)
+    assert (data / FILE).stat().st_mode & 0o777 == 0o600
+    assert prepared.variables["DEMO_HOST"] == "0.0.0.0"
+    assert {"127.0.0.1", "localhost"} <= set(prepared.variables["ALLOWED_HOSTS"].split(","))
+    assert prepared.address == "http://127.0.0.1:8000", "that is where its own traders reach it"
+    again = prepare(8000)
+    assert {name: again.variables[name] for name in NAMES} == own, "the folder was shown to others, who know no more"
+
+
+def test_a_secret_that_is_missing_is_made_and_the_others_stay(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("SECRET_KEY=mine\n")
+    assert own_secrets(tmp_path)["SECRET_KEY"] == "mine"
+    assert len(own_secrets(tmp_path)[STAFF_PASSWORD]) > 40
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_demo_of_before_left_readable_becomes_private(data: Path) -> None:
+    data.mkdir(mode=0o755)
+    for name in (environment.LOCK, "exchange.sqlite3", "exchange.sqlite3-wal"):
+        (data / name).touch(mode=0o644)
+    prepare(8000)
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in data.glob("exchange*")} == {0o600}
+
+
+def test_a_folder_of_others_keeps_its_mode(data: Path) -> None:
+    data.mkdir()
+    data.chmod(0o1777)
+    (data / environment.LOCK).touch()
+    prepare(8000)
+    assert data.stat().st_mode & 0o1777 == 0o1777
+
+
+def test_only_an_address_is_listened_on() -> None:
+    assert environment.host("192.0.2.7") == "192.0.2.7"
+    with pytest.raises(argparse.ArgumentTypeError, match="is not an address"):
+        environment.host("example.com")
