@@ -20,6 +20,7 @@ wsgi: Any = get_wsgi_application()
 
 from base.servers.bodies import WholeBodies  # noqa: E402
 from base.servers.connections import allow_open_files  # noqa: E402
+from base.servers.last_resort import LastResort  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
@@ -51,7 +52,7 @@ sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def _route(scope: Scope, receive: Receive, send: Send) -> None:
     """Route one connection. The same object serves the demo's one port and the stream process of production."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
@@ -89,3 +90,6 @@ async def _live(receive: Receive, send: Send) -> None:
     await sockets.finished()
     await hub.stop()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+application = LastResort(_route)

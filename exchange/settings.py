@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "base.telemetry.access.AccessLog",
+    "base.web.hardening.Hardening",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "base.web.middleware.Counting",
@@ -262,6 +263,13 @@ STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 # Other sites get no referrer. With "no-referrer" browsers send "Origin: null", and the admin refuses its own forms.
 SECURE_REFERRER_POLICY = "same-origin"
+# Where a proxy of ours says that a request came by TLS. It takes that header away from what clients send.
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if DEMO else 31_536_000
+# `manage.py check --deploy` would have pages without TLS sent on to TLS, which is the proxy's part (with
+# deploy/compose.tls.yml it has no other port), and the whole domain promised to TLS, which is not the exchange's.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 # What watches the exchange, for the admin to link to.
 FLOWER_URL, GRAFANA_URL = read_link("FLOWER_URL"), read_link("GRAFANA_URL")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO

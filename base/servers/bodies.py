@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from base.web.errors import ExchangeError, RequestTimeout, error_body
+from base.web.hardening import hardened
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -66,7 +67,8 @@ async def _refuse(send: Send, refusal: ExchangeError) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.start", "status": refusal.status, "headers": hardened(headers)})
     await send({"type": "http.response.body", "body": body})

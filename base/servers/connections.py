@@ -9,6 +9,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from base.web.errors import ExchangeError, TooManyConnections, error_body
+from base.web.hardening import HEADERS
 from base.web.ratelimit.addresses import client_network
 
 # Each connection is one, and so is each of the process's own to MySQL and Redis.
@@ -58,7 +59,7 @@ def plain_answer(refusal: ExchangeError) -> bytes:
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
+        *(f"{name}: {value}" for name, value in HEADERS.items()),
         "Connection: close",
     ]
     if refusal.retry_after_seconds is not None:

@@ -16,12 +16,13 @@ from selectors import EVENT_READ
 from typing import Any
 
 from django.conf import settings
+from gunicorn import util
 from gunicorn.errors import ConfigError
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from base.servers.arrival import Arrival
 from base.servers.connections import Connections, plain_answer
-from base.web.errors import ExchangeError, RequestTimeout
+from base.web.errors import ExchangeError, HeadTooLarge, MalformedRequest, PathTooLong, RequestTimeout
 
 RECEIVE_BYTES = 65_536
 # A client that takes nothing for so long is cut off.
@@ -32,6 +33,23 @@ THREAD_SECONDS = 10
 LINGER_SECONDS = 2.0
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 NOTHING_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+
+
+# In what a client did wrong, by the status that gunicorn would answer in HTML; what is missing is read as 400.
+_REFUSALS: dict[int, tuple[type[ExchangeError], str]] = {
+    414: (PathTooLong, "the path and its query are too long"),
+    431: (HeadTooLarge, "the head of the request is too large"),
+    500: (ExchangeError, "something broke: the outcome is unknown"),
+}
+
+
+def _write_error(sock: socket.socket, status: int, reason: str, message: str) -> None:
+    """In place of gunicorn's own, which writes a page that repeats what was sent."""
+    kind, text = _REFUSALS.get(status, (MalformedRequest, "this is not HTTP as the server reads it"))
+    util.write_nonblock(sock, plain_answer(kind(text)))
+
+
+util.write_error = _write_error
 
 
 class Connection(TConn):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from django.conf import settings
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from base.servers.connections import Connections, plain_answer
-from base.web.errors import ExchangeError, RequestTimeout
+from base.web.errors import ExchangeError, MalformedRequest, RequestTimeout
 
 # Once this much time has passed and the buffer did not become shorter, the client is gone or only costs memory.
 SEND_SECONDS = 30.0
@@ -46,6 +46,13 @@ class Punctual(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """In the envelope, not in uvicorn's plain text. Behind an answer that has begun it would be a part of that."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._refuse(MalformedRequest("this is not HTTP as the server reads it"))
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._leave()

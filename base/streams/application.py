@@ -31,6 +31,7 @@ from base.web.errors import (
     Unavailable,
     error_body,
 )
+from base.web.hardening import hardened
 from base.web.queries import Query, refuse_unknown
 
 logger = structlog.get_logger(__name__)
@@ -197,7 +198,7 @@ def limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
 async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
     """Send the message with the id that the request has in the logs."""
     if message["type"] == "http.response.start":
-        message["headers"] = [*message["headers"], (HEADER.lower().encode(), request_id)]
+        message["headers"] = hardened([*message["headers"], (HEADER.lower().encode(), request_id)])
     await send(message)
 
 

@@ -18,6 +18,7 @@ from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.telemetry.metrics import SOCKETS
 from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
+from base.web.hardening import hardened
 from base.web.queries import refuse_unknown
 
 logger = structlog.get_logger(__name__)
@@ -110,6 +111,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: ExchangeE
     kind = "http" if scope["type"] == "http" else "websocket.http"
     if kind == "websocket.http":
         await receive()
-    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": hardened(headers)})
     await send({"type": f"{kind}.response.body", "body": body})
     return refusal.status

@@ -18,7 +18,7 @@ ExchangeError
 +-- UpgradeRequired ............................. 426
 +-- KeyReused ................................... 422  the same key with another body
 +-- TooManyRequests, TooManyWaiting ............. 429  (the first: and streams, connections, wrong passwords)
-+-- HeadTooLarge ................................ 431
++-- PathTooLong, HeadTooLarge ................... 414, 431
 +-- MarketBusy, SignInsBusy ..................... 503  known: nothing was stored
 +-- Unavailable ................................. 503  unknown: repeat with the same key
 """
@@ -243,6 +243,11 @@ class TooManyConnections(TooManyRequests):
     """As many connections, or WebSockets, are open as may be; `scope` names of whom."""
 
     code = "TOO_MANY_CONNECTIONS"
+
+
+class PathTooLong(ExchangeError):
+    code = "PATH_TOO_LONG"
+    status = 414
 
 
 class HeadTooLarge(ExchangeError):

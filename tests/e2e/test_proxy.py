@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ class EchoServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), EchoHandler)
         self.name = name
         self.go_on = threading.Event()
+        # Of its answers, beside the length.
+        self.headers: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -55,6 +58,8 @@ class EchoHandler(BaseHTTPRequestHandler):
         asked = {"server": self.server.name, "path": self.path, "headers": self.headers.items()}
         body = json.dumps(asked).encode()
         self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -90,11 +95,17 @@ def stream() -> Iterator[EchoServer]:
 
 
 @pytest.fixture
-def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer) -> Iterator[str]:
+def changes() -> dict[str, str]:
+    """What else is changed in the deployed file."""
+    return {}
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer, changes: dict[str, str]) -> Iterator[str]:
     """The file that is deployed, with other addresses and another folder."""
     port = free_port()
     # Two requests a second in place of a hundred, and fewer in a burst: what is more is seen at once.
-    changes = {"rate=100r/s": "rate=2r/s", "burst=100": "burst=30", "connections 200": "connections 3"}
+    changes = {"rate=100r/s": "rate=2r/s", "burst=100": "burst=30", "connections 200": "connections 3", **changes}
     try:
         nginx = deployed(tmp_path, port, web.url, stream.url, changes)
     except UnavailableError as reason:
@@ -195,3 +206,76 @@ def test_an_address_has_so_many_connections(proxy: str, stream: EchoServer) -> N
         ]
         assert statuses == [200, 200, 200, 429]
         stream.go_on.set()
+
+
+def spoken(url: str, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+    """What is answered to these bytes: the status, each header with all its values, the body."""
+    where = httpx.URL(url)
+    with socket.create_connection((where.host, where.port or 80), timeout=5) as connection:
+        connection.sendall(request)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        headers: dict[str, list[str]] = {}
+        for name, value in answer.getheaders():
+            headers.setdefault(name.lower(), []).append(value)
+        return answer.status, headers, answer.read()
+
+
+END = b"Host: a\r\nConnection: close\r\n\r\n"
+REFUSED = {
+    "a line that is none": (b"GARBAGE\r\n\r\n", 400, "MALFORMED_REQUEST"),
+    "no host": (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "MALFORMED_REQUEST"),
+    "two lengths": (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, 400, "MALFORMED_REQUEST"),
+    "a coding": (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n" + END, 400, "MALFORMED_REQUEST"),
+    "another version": (b"GET / HTTP/4.0\r\n" + END, 400, "MALFORMED_REQUEST"),
+    "what is not shown": (b"GET /metrics HTTP/1.1\r\n" + END, 404, "NOT_FOUND"),
+    "a method": (b"TRACE / HTTP/1.1\r\n" + END, 405, "METHOD_NOT_ALLOWED"),
+    "a body": (b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n" + END, 413, "BODY_TOO_LARGE"),
+    "a path": (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n" + END, 414, "PATH_TOO_LONG"),
+    "a head": (b"GET / HTTP/1.1\r\nA: " + b"x" * 40_000 + b"\r\n" + END, 431, "HEAD_TOO_LARGE"),
+}
+OF_NGINX = {
+    "content-security-policy": ["default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"],
+    "x-content-type-options": ["nosniff"],
+    "x-frame-options": ["DENY"],
+    "referrer-policy": ["same-origin"],
+    "cache-control": ["no-store"],
+    "content-type": ["application/json"],
+}
+
+
+def test_what_nginx_refuses_itself_is_in_the_envelope_with_all_headers(proxy: str) -> None:
+    for name, (request, status, error) in REFUSED.items():
+        answered, headers, body = spoken(proxy, request)
+        told = json.loads(body)
+        assert (answered, told["code"], told["error"], told["data"]) == (status, status, error, {}), name
+        assert {*told} == {"code", "error", "message", "data", "timestamp"}
+        assert {name: headers.get(name) for name in OF_NGINX} == OF_NGINX, name
+        assert "strict-transport-security" not in headers, "without TLS a browser would never come back"
+        assert "retry-after" not in headers
+
+
+def test_what_nobody_answers_has_all_headers_too(proxy: str, web: EchoServer) -> None:
+    web.shutdown()
+    web.server_close()
+    status, headers, body = spoken(proxy, b"GET / HTTP/1.1\r\n" + END)
+    assert (status, json.loads(body)["error"], headers["retry-after"]) == (503, "UNAVAILABLE", ["1"])
+    assert {name: headers.get(name) for name in OF_NGINX} == OF_NGINX
+
+
+def test_a_header_of_the_exchange_is_passed_on_and_not_doubled(proxy: str, web: EchoServer) -> None:
+    own = {"Content-Security-Policy": "default-src 'self'", "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "private"}
+    web.headers = {**own, "Strict-Transport-Security": "max-age=1", "Retry-After": "7"}
+    _, headers, _ = spoken(proxy, b"GET / HTTP/1.1\r\n" + END)
+    assert {name: headers[name.lower()] for name in own} == {name: [value] for name, value in own.items()}
+    assert headers["x-content-type-options"] == ["nosniff"], "and what is missing is added"
+    assert "strict-transport-security" not in headers
+    assert headers["retry-after"] == ["7"]
+
+
+@pytest.mark.parametrize("changes", [{'https "max-age=31536000";': 'http "max-age=31536000";'}], ids=["tls"])
+def test_with_tls_every_answer_says_so_for_a_year(proxy: str, web: EchoServer) -> None:
+    """nginx's own errors did not. The test takes http for https, because it has no certificate."""
+    web.headers = {"Strict-Transport-Security": "max-age=31536000"}
+    for request in (b"GET / HTTP/1.1\r\n" + END, *(request for request, *_ in REFUSED.values())):
+        assert spoken(proxy, request)[1]["strict-transport-security"] == ["max-age=31536000"]

@@ -30,7 +30,7 @@ JSON = "application/json"
 NOBODY: list[dict[str, list[str]]] = [{}]
 # What any call under /api/v1 may answer.
 _ALWAYS: tuple[Refused, ...] = (
-    *(errors.TooManyRequests, errors.HeadTooLarge, errors.ExchangeError, errors.Unavailable),
+    *(errors.TooManyRequests, errors.PathTooLong, errors.HeadTooLarge, errors.ExchangeError, errors.Unavailable),
     *("PARAMETER_UNKNOWN", "VALIDATION_FAILED"),
 )
 _BODY: tuple[Refused, ...] = (
