@@ -10,10 +10,10 @@ CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test prove check bench chaos siege drill compose-check package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo flower run follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C), HOST=0.0.0.0 for others too
 	@$(BIN)/python -m tools.demo --host $(HOST) --port $(PORT) --seconds $(SECONDS)
@@ -56,6 +56,12 @@ drill: venv-dev ## back up while it trades, restore, audit the copy and go on fr
 
 compose-check: venv-dev ## start the stack of docker-compose.yml, kill, redeploy and restore it: ARGS="one"
 	@$(BIN)/python -m tools.compose $(ARGS)
+
+audit-deps: venv-dev ## look the locked packages up among known vulnerabilities
+	@$(BIN)/python -m tools.scripts.dependencies audit
+
+sbom: venv-dev ## list the locked packages with their hashes (CycloneDX): DIST=dist
+	@$(BIN)/python -m tools.scripts.dependencies sbom --output $(DIST)/sbom.json
 
 package: venv-dev ## the exchange as a wheel and an sdist, to be installed elsewhere: DIST=dist
 	@$(BIN)/python -m build --no-isolation --outdir $(DIST)

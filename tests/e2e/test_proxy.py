@@ -269,6 +269,8 @@ def test_a_header_of_the_exchange_is_passed_on_and_not_doubled(proxy: str, web: 
     _, headers, _ = spoken(proxy, b"GET / HTTP/1.1\r\n" + END)
     assert {name: headers[name.lower()] for name in own} == {name: [value] for name, value in own.items()}
     assert headers["x-content-type-options"] == ["nosniff"], "and what is missing is added"
+    web.headers = {"Content-Security-Policy": "default-src 'self'"}
+    assert "cache-control" not in spoken(proxy, b"GET / HTTP/1.1\r\n" + END)[1], "what is public may be kept"
     assert "strict-transport-security" not in headers
     assert headers["retry-after"] == ["7"]
 

@@ -59,6 +59,7 @@ MEANINGS = {
     426: "The path is that of a WebSocket.",
     422: "The same key with another body.",
     429: "Too many requests; come again after Retry-After.",
+    414: "The path is too long.",
     431: "The head is too large.",
     500: "A defect, logged. Unknown, never failed: repeat with the same key.",
     503: "Try again with the same key after Retry-After. After MARKET_BUSY nothing was stored; else it is unknown.",
