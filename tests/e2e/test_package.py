@@ -1,5 +1,6 @@
-"""The wheel and the sdist: what is in them, and that the exchange runs from where it was installed."""
+"""The wheel, the sdist and the SBOM: what is in them, and that the exchange runs from where it was installed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from tests.e2e.shell import Shell, runs
 from tests.unit.test_tidy import tracked
 from tools.rig.process import ROOT
+from tools.scripts.dependencies import LOCKS
 
 PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "tools"}
 # A page is rendered, and what it loads is found.
@@ -70,3 +72,19 @@ def test_it_runs_from_where_it_was_installed(built: Path, tmp_path: Path) -> Non
     manage("migrate", "--verbosity", "0")
     assert (tmp_path / ".data" / "exchange.sqlite3").exists()
     assert re.fullmatch(rf"{packages}/exchange True True\n", manage("shell", "-v", "0", "-c", LOOK))
+
+
+@pytest.mark.long
+@runs("make sbom")
+def test_the_sbom_has_every_package_that_is_locked_and_is_reproducible(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        Shell(tmp_path).run(f"make sbom DIST={tmp_path / name}")
+    first, second = (tmp_path / name / "sbom.json" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+    made = json.loads(first.read_text())
+    texts = [(ROOT / lock).read_text() for lock in LOCKS]
+    locked = {name for text in texts for name in re.findall(r"^([\w.-]+)(?:\[.*\])?==", text, re.MULTILINE)}
+    components = made["components"]
+    assert {component["name"] for component in components} == locked
+    assert all(reference["hashes"] for component in components for reference in component["externalReferences"])
+    assert made["metadata"]["component"]["name"] == "exchange"
