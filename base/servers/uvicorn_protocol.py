@@ -5,6 +5,7 @@ base.servers.uvicorn_protocol:Punctual`.
 """
 
 import asyncio
+import re
 from typing import Any
 
 import h11
@@ -17,6 +18,7 @@ from base.web.errors import ExchangeError, MalformedRequest, RequestTimeout
 # Once this much time has passed and the buffer did not become shorter, the client is gone or only costs memory.
 SEND_SECONDS = 30.0
 
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _connections = Connections()
 
 
@@ -55,6 +57,12 @@ class Punctual(H11Protocol):
             self._refuse(MalformedRequest("this is not HTTP as the server reads it"))
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """A handshake that is none would be refused in plain text, without our headers."""
+        asked = dict(self.headers)
+        is_one = event.method == b"GET" and asked.get(b"sec-websocket-version") == b"13"
+        if not is_one or not _KEY.fullmatch(asked.get(b"sec-websocket-key", b"")):
+            self._refuse(MalformedRequest("this is not the handshake of a WebSocket (RFC 6455, version 13)"))
+            return
         self._leave()
         super().handle_websocket_upgrade(event)
 

@@ -147,13 +147,13 @@ END = b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
 # By gunicorn or uvicorn, before the exchange sees anything. What is too long for one reaches it behind the other.
 REFUSED = {
     "a line that is none": (b"GARBAGE\r\n\r\n", {400}),
-    "a method that is none": (b"G@T / HTTP/1.1\r\n" + END, {400, 405}),
-    "another version": (b"GET / HTTP/4.0\r\n" + END, {400}),
+    "a method that is none": (b"G@T /nowhere HTTP/1.1\r\n" + END, {400, 405}),
+    "another version": (b"GET /nowhere HTTP/4.0\r\n" + END, {400, 404}),
     "a header that is none": (b"GET / HTTP/1.1\r\nno colon\r\n" + END, {400}),
     "two lengths": (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + END, {400}),
     "a coding": (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n" + END, {400, 411}),
     "a path": (b"GET /api/v1/" + b"x" * 9000 + b" HTTP/1.1\r\n" + END, {414, 404}),
-    "a head": (b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n" + END, {431, 400}),
+    "a head": (b"GET /nowhere HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n" + END, {431, 400, 404}),
     "a host": (b"GET /api/v1/time HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n", {400}),
     "a handshake": (
         b"GET /api/v1/ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nHost: a\r\n\r\n",
@@ -167,7 +167,9 @@ def test_what_a_server_refuses_itself_is_in_the_envelope_with_all_headers(port: 
         with connect(port, request) as client:
             answer = http.client.HTTPResponse(client)
             answer.begin()
-            told = json.loads(answer.read())
+            body = answer.read()
+        assert answer.headers["Content-Type"] == "application/json", (name, body)
+        told = json.loads(body)
         assert answer.status in statuses, name
         assert (told["code"], {*told}) == (answer.status, {"code", "error", "message", "data", "timestamp"}), name
         assert "elsewhere" not in told["message"], "what was sent is not repeated"
