@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from base.web.exposure import NO_STORE, PREFLIGHT_STATUS, cross_origin_headers, preflight_headers
+from base.web.hardening import hardened
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
@@ -24,7 +25,7 @@ class CrossOrigin:
         if scope["method"] == "OPTIONS" and origin and wanted:
             is_public = self._is_public and wanted == "GET"
             headers = _encoded(preflight_headers(origin, is_public=is_public))
-            await send({"type": "http.response.start", "status": PREFLIGHT_STATUS, "headers": headers})
+            await send({"type": "http.response.start", "status": PREFLIGHT_STATUS, "headers": hardened(headers)})
             await send({"type": "http.response.body", "body": b""})
             return
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH
+from base.web.hardening import HEADERS
+from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.integration.stream.cast import Cast, connect
 from tests.integration.stream.client import StreamClient
 from tests.integration.test_exposure import OTHER, OURS
@@ -21,6 +22,21 @@ def test_who_may_read_and_keep_a_stream(cast: Cast, port: int, settings) -> None
         with connect(port, Origin=origin) as client:
             assert (client.status, client.headers.get("access-control-allow-origin")) == (401, allowed)
             assert client.headers["cache-control"] == "no-store"
+
+
+def test_whatever_a_stream_answers_has_all_headers(cast: Cast, port: int) -> None:
+    asked = {"Origin": OTHER, "Access-Control-Request-Method": "GET"}
+    with (
+        connect(port, cast.alice) as opened,
+        connect(port, path=f"{MARKET_PATH}BTC-USD") as public,
+        connect(port) as refused,
+        StreamClient(port, ORDER_STATUS_PATH, method="OPTIONS", **asked) as preflight,
+        StreamClient(port, SOCKET_PATH) as no_socket,
+    ):
+        answers = (opened, public, refused, preflight, no_socket)
+        assert [client.status for client in answers] == [200, 200, 401, 204, 426]
+        for client in answers:
+            assert {name: client.headers.get(name.lower()) for name in HEADERS} == HEADERS
 
 
 def test_preflights(cast: Cast, port: int, settings) -> None:
