@@ -18,6 +18,7 @@ from pathlib import Path
 from tools.chaos.exchange import Exchange, database_server, exchange_on
 from tools.chaos.laps import Course, Lap, Plan
 from tools.chaos.report import Report, together
+from tools.rig.exchange import answers
 from tools.rig.packages import UnavailableError
 from tools.rig.process import NotReadyError, Process, Server, wait_for
 from tools.rig.servers import start_redis
@@ -30,7 +31,7 @@ NO_LOG, LOG = "a server without a binary log", "a server with one"
 KINDS = {NO_LOG: ("--skip-log-bin",), LOG: ("--log-bin=binlog",)}
 SECONDS = 6.0
 # A server that waits for space looks again once a minute.
-BACK_SECONDS, CATCH_UP_SECONDS = 90.0, 10.0
+BACK_SECONDS, CATCH_UP_SECONDS = 90.0, 70.0
 PIECE = bytes(64 * 1024)
 # Mounts the file system in a namespace of its own, copies the data folder into it, and keeps it for whoever enters.
 SCRIPT = 'mount -t tmpfs -o size="$1"m none "$2" && cp -a "$2.made/." "$2" && echo mounted && exec sleep 1000000'
@@ -114,6 +115,8 @@ def _fill(disk: Path, lap: Lap) -> None:
         lap.facts.append(("the server ended by itself", "and was started again"))
         lap.exchange.database.start()
     wait_for(lambda: not lap.watch.unmatched(), seconds=BACK_SECONDS)
+    # Requests whose commits waited for space hold web's threads, each for as long as the server sleeps.
+    wait_for(lambda: answers(lap.exchange.port, "/health/ready"), seconds=BACK_SECONDS)
 
 
 def _write_all(file: Path) -> None:

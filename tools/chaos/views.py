@@ -5,6 +5,8 @@ import time
 from abc import abstractmethod
 from typing import Any
 
+import httpx
+
 from tools.chaos.checks import all_orders
 from tools.rig.events import OPEN, ORDER_STATUS, REFUSED, RESET, Event, EventThread
 from tools.rig.trader import Trader, connect
@@ -134,7 +136,10 @@ class MarketView(View):
 def wait_until_equal(view: View, deadline: float) -> tuple[float, list[str]]:
     """Compare with REST until there is no difference; when that was, or what is left of them at the deadline."""
     while True:
-        differences = view.differences()
+        try:
+            differences = view.differences()
+        except (httpx.TransportError, AssertionError) as error:
+            differences = [f"REST does not answer: {error!r}"]
         now = time.monotonic()
         if not differences or now > deadline:
             return now, differences
