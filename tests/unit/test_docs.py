@@ -118,3 +118,14 @@ def test_what_the_original_had_is_where_the_mission_says():
     assert [test for path, test in paths if test and f"def {test}(" not in (ROOT / path).read_text()] == []
     rows = [row for row in re.findall(r"^\| (.+) \|$", text, re.MULTILINE) if not row.startswith(("part of", "---"))]
     assert [row for row in rows if "`tests/" not in row.rpartition(" | ")[2]] == []
+
+
+def test_every_test_that_the_page_on_security_names_exists():
+    """As `test_powers`, `stream/test_socket`, `test_powers::test_the_groups` or a path; a function may stand alone."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    files = {path.stem: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    functions = {name for content in files.values() for name in re.findall(r"def (test_\w+)\(", content)}
+    named = re.findall(r"`(?:[\w/]+/)?(test_\w+)(?:\.py)?(?:::(test_\w+))?`", text)
+    assert len(named) > 50
+    assert [name for name, _ in named if name not in files and name not in functions] == []
+    assert [f"{name}::{test}" for name, test in named if test and f"def {test}(" not in files.get(name, "")] == []
