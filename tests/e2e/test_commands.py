@@ -36,6 +36,7 @@ EXCEPTIONS = {
     "make compose-check": "builds images and takes a quarter of an hour, on Docker or as root of a Debian",
     "make audit-deps": "asks the package index; tests/unit/test_dependencies.py has what it answers",
     "make lock": "asks the package index",
+    "tools.scripts.dependencies": "asks the package index, as `make audit-deps`",
     "redis-server": "tests/integration/test_redis_users.py starts it by the same script",
     "make pictures": "needs Chromium, and trades for three minutes",
     "make prove": "runs these tests",
