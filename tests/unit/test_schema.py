@@ -19,7 +19,7 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.views import APIView
 
 from base.web.errors import Conflict, ExchangeError, InvalidField, KeyReused
-from base.web.openapi.pages import _rendered, document
+from base.web.openapi.pages import SchemaView, _rendered, document, rendered, write_ahead
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.support.contract import check_answer, check_event, operations
 from tests.unit.test_docs import all_subclasses, raised_codes
@@ -214,6 +214,15 @@ def test_it_is_made_once_and_only_when_asked_for(client):
     client.get("/api/schema")
     with mock.patch.object(SchemaGenerator, "get_schema", side_effect=AssertionError("made again")):
         assert client.get("/api/schema").content == client.get("/api/schema?format=json").content
+
+
+def test_it_is_written_before_a_flood_of_first_readers_comes():
+    _rendered.cache_clear()
+    write_ahead()
+    written = _rendered.cache_info()
+    for renderer in SchemaView.renderer_classes:
+        rendered(renderer)
+    assert _rendered.cache_info().misses == written.misses == 2
 
 
 def test_the_page_asks_nobody_else(client):

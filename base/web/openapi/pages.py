@@ -43,14 +43,14 @@ def rendered(renderer: Any) -> bytes:
     One thread at a time, because drf-spectacular's generator cannot run in two: the others wait for the first.
     """
     with _writing:
-        return _rendered(renderer)
+        # Two media types share each of the two forms. Without the indentation that drf-spectacular gives to JSON, which
+        # is two thirds of it.
+        return _rendered(JSONRenderer if issubclass(renderer, JSONRenderer) else OpenApiYamlRenderer)
 
 
 @functools.cache
 def _rendered(renderer: Any) -> bytes:
-    # Without the indentation that drf-spectacular gives to JSON, which is two thirds of it.
-    writer = JSONRenderer if issubclass(renderer, JSONRenderer) else renderer
-    written: bytes = writer().render(document(), renderer_context={})
+    written: bytes = renderer().render(document(), renderer_context={})
     return written
 
 
@@ -72,6 +72,12 @@ class SchemaView(APIView):
     def get(self, request: Request) -> HttpResponse:
         renderer: Any = type(request.accepted_renderer)
         return HttpResponse(rendered(renderer), content_type=renderer.media_type)
+
+
+def write_ahead() -> None:
+    """Write every form of the description, so that no flood of first readers keeps the threads waiting for it."""
+    for renderer in SchemaView.renderer_classes:
+        rendered(renderer)
 
 
 class SwaggerView(SpectacularSwaggerSplitView):
