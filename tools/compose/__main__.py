@@ -46,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         except StepError as step:
             print(f"the steps after this one are left out: {step}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("broken off; what was started is stopped and removed", file=sys.stderr)
+            return 130
         finally:
             print(f"\n{verdicts.table()}", flush=True)
             if verdicts.wrong:
