@@ -150,7 +150,8 @@ def test_gunicorn_and_flower_need_no_more_than_their_users_may(exchange: Live) -
         assert outcome(here.played(symbol, "sell 1 @ 100")) == "1 open +"
         here.get(f"/orderbook/{symbol}")
         assert here.call("POST", "/stream/tickets").status_code == 201
-        wait_for(lambda: f"orders.{symbol}" in asked("/api/queues/length"))
+        # Flower asks the workers for their queues when it is told to.
+        wait_for(lambda: asked("/api/workers?refresh=1") and f"orders.{symbol}" in asked("/api/queues/length"))
         assert "matching.match" in wait_for(lambda: asked("/api/tasks"), lambda text: symbol in text)
     finally:
         for process in (exchange.processes.pop("rest"), exchange.processes.pop("flower")):
