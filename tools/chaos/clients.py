@@ -40,6 +40,8 @@ class Client:
         self.mistakes: list[str] = []
         # When each was accepted, by the monotonic clock.
         self.accepted_at: dict[str, float] = {}
+        # Refused at last, and perhaps stored by an earlier request that was not answered.
+        self.unknown: set[str] = set()
         # Where orders may be lost though they were accepted: the ids of those that were placed again.
         self.forgives = False
         self.placed_again: list[int] = []
@@ -116,6 +118,7 @@ class Client:
         if result.get("error") == BUSY:
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
             self.troubles[f"503 {BUSY} in a batch"] += 1
+            self.unknown.add(order["clientOrderId"])
             return
         if result.get("error") == OUT_OF_BAND:
             return
