@@ -1,7 +1,7 @@
 """Run the tests on every database to be had here: python -m tools.scripts.test [--only NAME] [arguments of pytest]
 
 The first leg takes all tests, in two lanes, and shows them as they pass. Beside it run the checks, if asked for, and
-then the other legs, one after the other: they take half of the tests that speak a dialect, drawn by the seed. The
+then the other legs, one after the other: they take a quarter of the tests that speak a dialect, drawn by the seed. The
 output of what runs beside is shown when it ends. With --prove nothing is sampled, and each leg takes all tests that use
 its database, alone.
 
@@ -34,8 +34,8 @@ from tools.scripts import legs
 HOME = Path(__file__).resolve().parents[2]
 ALL_TESTS = ("tests",)
 DIALECT_TESTS = ("tests/integration", "-m", "dialect")
-# The legs that run beside the first one draw every second of them.
-LEG_ONE_IN = "2"
+# The legs that run beside the first one draw a quarter of them.
+LEG_ONE_IN = "4"
 # More than these are no accident.
 MOST_TRIED_AGAIN = 3
 DATABASE_TESTS = ("tests/integration", "tests/proof", "tests/chaos")
