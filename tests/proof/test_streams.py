@@ -77,12 +77,14 @@ class InBulk(DatabaseAndTwin):
         results = place_orders(
             [OrderRequest(self.database.users[str(order.user)], market, wanted(order)) for order in orders]
         )
-        for order, result in zip(orders, results, strict=True):
+        # Before the first of them is stored.
+        refused = [self.twin.is_refused(order) for order in orders]
+        for order, result, is_refused in zip(orders, results, refused, strict=True):
             is_placed = isinstance(result, Accepted)
             assert is_placed or isinstance(result, InsufficientFunds | InvalidField), result
             if isinstance(result, Accepted):
                 order.id = result.order.id
-            is_accepted = not self.twin.is_out_of_band(order) and self.twin.place(order)
+            is_accepted = not is_refused and self.twin.place(order)
             assert is_accepted == is_placed
 
 
