@@ -1,7 +1,7 @@
 """A request for a stream, read from the ASGI scope. Whatever the client sends, it can be read."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,6 +32,8 @@ class StreamRequest:
     names: Sequence[str]
     meter: Meter
     target: bytes = b""
+    # Whether it is a sign-in over a WebSocket.
+    opens_socket: bool = False
 
     @classmethod
     def from_scope(cls, scope: Scope) -> "StreamRequest":
@@ -67,14 +69,16 @@ class StreamRequest:
         """
         headers = dict(key or {}) if token is None else {"authorization": f"Bearer {token}"}
         query = {} if ticket is None else {"ticket": ticket}
-        return StreamRequest(self.method, headers, query, [*query], self.meter, self.target.partition(b"?")[0])
+        target = self.target.partition(b"?")[0]
+        return StreamRequest(self.method, headers, query, [*query], self.meter, target, opens_socket=True)
 
     @property
     def signed(self) -> SignedRequest | None:
         """What a key signed of it; None if there is no key."""
         if KEY_HEADER not in self.headers:
             return None
-        return SignedRequest.read(self.headers, self.method, self.target, b"", client_address(*self.meter.origin))
+        signed = SignedRequest.read(self.headers, self.method, self.target, b"", client_address(*self.meter.origin))
+        return replace(signed, opens_socket=self.opens_socket)
 
 
 def _meter(scope: Scope) -> Meter:

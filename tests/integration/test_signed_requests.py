@@ -16,11 +16,16 @@ from django.utils import timezone
 
 from base.storage.breakers import forget_breakers
 from base.storage.redis import redis_client
+from base.streams import signin
+from base.streams.request import StreamRequest
+from base.web.errors import Unavailable
 from base.web.keys import once, use
 from base.web.keys.known import forget_keys, known_key
 from base.web.keys.use import forget_uses
 from base.web.ratelimit import meter
+from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
+from exchange.socket import PATH as SOCKET_PATH
 from orders.models import Order
 from tests.support.signing import API, Signer, now_ms, told
 from tests.support.tape import parse
@@ -247,6 +252,26 @@ def test_without_redis_nothing_is_placed_twice(world: World, trader: Signer) -> 
         answers = [told(trader.send("DELETE", "/orders", b"", signed)) for _ in range(2)]
     assert answers == ["202", "401 SIGNATURE_REPLAYED"]
     assert trader.told("POST", "/orders", ORDER) == "202"
+
+
+@pytest.mark.parametrize(("scopes", "lets_in"), [(["read"], True), (["trade"], False), (["read", "trade"], False)])
+def test_without_redis_no_signature_opens_a_socket_that_trades(world: World, scopes: list[str], lets_in: bool) -> None:
+    """Who repeats it in another process could place orders over a socket of their own."""
+    key = Signer.of(world.alice, *scopes)
+    opened = StreamRequest("GET", {}, {}, [], Meter("GET", SOCKET_PATH, "127.0.0.1", ""), SOCKET_PATH.encode())
+
+    def sign_in() -> int:
+        signed = {name.lower(): value for name, value in key.headers("GET", SOCKET_PATH).items()}
+        return signin.sign_in(opened.signing(key=signed))[0].id
+
+    with override_settings(REDIS_URL=AWAY):
+        forget_breakers()
+        if lets_in:
+            assert sign_in() == world.alice.user.id
+        else:
+            with pytest.raises(Unavailable):
+                sign_in()
+    assert sign_in() == world.alice.user.id
 
 
 def test_a_redis_that_forgot_lets_nothing_be_placed_twice(world: World, trader: Signer) -> None:

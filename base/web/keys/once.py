@@ -1,9 +1,11 @@
 """A signature is good once: remembered in Redis for all processes, and in each of them for while Redis is away.
 
 While Redis is away no process knows what the others have seen. What reads is harmless when it is repeated, and a cancel
-must go through, so both are let in, once in each process; whatever else writes is refused. A Redis that has lost its
-memory is found out: beside the signatures it remembers of each key that it was used. Where that is gone although the
-key was used a short while ago, no signature is believed that may be older than the loss.
+must go through, so both are let in, once in each process; whatever else writes is refused, and so is who would sign in
+a WebSocket by a key that trades: whoever repeats that could place orders over a socket of their own.
+
+A Redis that has lost its memory is found out: beside the signatures it remembers of each key that it was used. Where
+that is gone although the key was used a short while ago, no signature is believed that may be older than the loss.
 """
 
 import functools
@@ -22,6 +24,7 @@ from base.storage.redis import redis_client
 from base.web.errors import Unavailable
 from base.web.keys.errors import SignatureReplayed
 from base.web.keys.known import KnownKey
+from base.web.keys.scopes import Scope
 from base.web.keys.signed import LONGEST_WINDOW, MOST_AHEAD, SignedRequest
 
 logger = logging.getLogger(__name__)
@@ -67,7 +70,7 @@ def use_once(signed: SignedRequest, key: KnownKey, now: datetime) -> None:
     known = _ask(signed, digest, key, now)
     if known == "USED":
         raise _replayed()
-    if known != "FIRST" and signed.method not in HARMLESS:
+    if known != "FIRST" and not _is_harmless(signed, key):
         raise Unavailable(
             "nothing was done: whether this signature was used before is not known now, try again or use a token"
         )
@@ -75,6 +78,10 @@ def use_once(signed: SignedRequest, key: KnownKey, now: datetime) -> None:
         if digest in _here:
             raise _replayed()
         _here[digest] = True
+
+
+def _is_harmless(signed: SignedRequest, key: KnownKey) -> bool:
+    return signed.method in HARMLESS and not (signed.opens_socket and Scope.TRADE in key.scopes)
 
 
 def _ask(signed: SignedRequest, digest: str, key: KnownKey, now: datetime) -> str:

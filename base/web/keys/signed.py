@@ -44,7 +44,10 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What a request says of itself. `timestamp` is the text that was signed, `address` where it comes from."""
+    """What a request says of itself. `timestamp` is the text that was signed, `address` where it comes from.
+
+    `opens_socket`: it signs in a WebSocket, over which the key then does whatever it may.
+    """
 
     key_id: str
     timestamp: str
@@ -54,6 +57,7 @@ class SignedRequest:
     target: bytes
     body: bytes
     address: str
+    opens_socket: bool = False
 
     @classmethod
     def read(cls, headers: Mapping[str, str], method: str, target: bytes, body: bytes, address: str) -> "SignedRequest":
