@@ -32,9 +32,10 @@ class AccountAdmin(UserAdmin):
     """Who is deactivated has no orders left."""
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
         if change and "is_active" in form.changed_data:
+            # Before the row is saved, so that the act has what was there before.
             (activate if obj.is_active else deactivate)(obj.pk, actor_of(request, IN_THE_ADMIN))
+        super().save_model(request, obj, form, change)
 
 
 class LimitsForm(ReasonForm):

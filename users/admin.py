@@ -48,10 +48,12 @@ class NewPasswordForm(_PasswordForm):
         self.actor = actor
 
     def set_password_and_save(self, user: User, *args: Any, **more: Any) -> User:
-        """Hash the password first, because that takes a while; then store it with the act."""
+        """Hash the password first, because that takes a while; then store it with the act, and nothing that was read
+        before.
+        """
         super().set_password_and_save(user, *args, **{**more, "commit": False})  # type: ignore[misc]
         with transaction.atomic():
-            user.save()
+            user.save(update_fields=["password", "stamp", "updated_at"])
             record(ActKind.PASSWORD_SET, user.pk, self.actor)
         forget_account(user.pk)
         return user

@@ -15,7 +15,7 @@ from django.urls import reverse
 from base.web.answers import refusal_headers
 from base.web.errors import ExchangeError, InvalidCredentials, SignInsBusy, TooManyRequests
 from base.web.ratelimit.meter import Bucket, count_for_address
-from users.services import confirm_password
+from users.services import confirm_password, store_password
 
 # Shown above the form.
 _Refused = (TooManyRequests, SignInsBusy)
@@ -52,6 +52,11 @@ class OwnPasswordForm(AdminPasswordChangeForm):
             self.refusal = refusal
             raise ValidationError(refusal.message) from refusal
         return old
+
+    def save(self, commit: bool = True) -> Any:
+        """Raises InvalidCredentials."""
+        store_password(self.user, self.cleaned_data["new_password1"])
+        return self.user
 
 
 admin.site.login_form = SignInForm

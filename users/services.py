@@ -62,17 +62,23 @@ def change_password(user_id: int, session_id: int | None, current: str, new: str
     """Set a new password, and end all sessions of the account but this one. Raises InvalidCredentials, InvalidField."""
     user = find_user(user_id)
     confirm_password(user, current)
-    checked = user.password
     refuse(password_errors("newPassword", username=user.username, email=user.email, password=new))
-    before = user.stamp
+    store_password(user, new, session_id)
+
+
+def store_password(user: User, new: str, session_id: int | None = None) -> None:
+    """Set the next password of who gave the one that was read, and nothing else: the hash takes a while, in which the
+    account may be deactivated. Raises InvalidCredentials then.
+    """
+    checked, before = user.password, user.stamp
     user.set_password(new)
     with transaction.atomic():
-        changed = User.objects.filter(id=user_id, password=checked, stamp=before)
+        changed = User.objects.filter(id=user.pk, password=checked, stamp=before)
         if not changed.update(password=user.password, stamp=user.stamp, updated_at=timezone.now()):
             raise InvalidCredentials("the account was signed out meanwhile")
         if session_id is not None:
-            Session.objects.filter(id=session_id, user_id=user_id, stamp=before).update(stamp=user.stamp)
-    forget_account(user_id)
+            Session.objects.filter(id=session_id, user_id=user.pk, stamp=before).update(stamp=user.stamp)
+    forget_account(user.pk)
 
 
 def change_email(user_id: int, email: str) -> User:

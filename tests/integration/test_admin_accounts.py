@@ -81,7 +81,46 @@ def test_who_is_deactivated_has_no_orders_left(world: World, operator: Client) -
     assert operator.post(url, body).status_code == 302
     assert statuses(world) == ["CANCELLED"]
     assert operator.post(url, {**body, "is_active": "on"}).status_code == 302
-    assert list(StaffAct.objects.order_by("id").values_list("kind", flat=True)) == ["DEACTIVATED", "ACTIVATED"]
+    acts = [(act.kind, act.before, act.after) for act in StaffAct.objects.order_by("id")]
+    on, off = {"isActive": True}, {"isActive": False}
+    assert acts == [("DEACTIVATED", on, off), ("ACTIVATED", off, on)]
+
+
+@pytest.fixture
+def barred_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose password is being hashed is deactivated and blocked before it is stored."""
+    hashed = User.set_password
+
+    def set_password(user: User, raw: str | None) -> None:
+        hashed(user, raw)
+        User.objects.filter(id=user.pk).update(is_active=False, is_blocked=True, is_staff=False, stamp="another")
+
+    monkeypatch.setattr(User, "set_password", set_password)
+
+
+def test_a_password_that_an_operator_sets_undoes_nothing(
+    world: World, operator: Client, barred_meanwhile: None
+) -> None:
+    url = reverse("admin:auth_user_password_change", args=[world.alice.user.id])
+    form = {"usable_password": "true", "password1": "correct horse", "password2": "correct horse"}
+    assert operator.post(url, form).status_code == 302
+    alice = User.objects.get(id=world.alice.user.id)
+    assert (alice.is_active, alice.is_blocked, alice.is_staff) == (False, True, False)
+    assert alice.stamp != "another", "whoever signed in with the password of before is out"
+    assert alice.check_password("correct horse")
+
+
+def test_a_password_of_ones_own_undoes_nothing(world: World, request: pytest.FixtureRequest) -> None:
+    clerk = world.clerk().user
+    clerk.set_password("correct horse")
+    clerk.save()
+    browser = signed_in(clerk)
+    request.getfixturevalue("barred_meanwhile")
+    form = {"old_password": "correct horse", "new_password1": "battery staple", "new_password2": "battery staple"}
+    assert browser.post(reverse("admin:password_change"), form).status_code == 401
+    stored = User.objects.get(id=clerk.id)
+    assert (stored.is_active, stored.is_blocked, stored.is_staff, stored.stamp) == (False, True, False, "another")
+    assert stored.password == clerk.password
 
 
 def test_a_form_that_was_opened_before_the_kill_switch_does_not_undo_it(world: World, operator: Client) -> None:
