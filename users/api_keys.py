@@ -80,6 +80,7 @@ def revoke_key(user_id: int, key_id: str) -> None:
     forget_keys(user_id)
 
 
+@again_on_deadlock
 @transaction.atomic
 def revoke_key_as_operator(key: ApiKey, actor: Actor) -> bool:
     """Revoke anybody's key, and store the act. False if it was revoked already."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -196,6 +196,24 @@ def test_an_operator_sees_keys_and_revokes_them(world: World, operator: Client) 
     assert ApiKey.objects.values_list("ended_by", "secret").get() == ("OPERATOR", "")
     act = StaffAct.objects.get()
     assert (act.kind, act.user_id, act.details["keyId"]) == ("KEY_REVOKED", world.alice.user.id, signer.key_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_to_revoke_a_key_while_its_owner_is_killed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the row that the other one waits for: the user's, and the key's."""
+    world = World.make()
+    Signer.of(world.alice, "read")
+    store, attempts = api_keys.record, iter(["lost"])
+
+    def record(*given: Any, **more: Any) -> None:
+        if next(attempts, None):
+            raise OperationalError(1213, "Deadlock found when trying to get lock")
+        store(*given, **more)
+
+    monkeypatch.setattr(api_keys, "record", record)
+    assert api_keys.revoke_key_as_operator(ApiKey.objects.get(), _actor(world))
+    assert list(StaffAct.objects.values_list("kind", flat=True)) == ["KEY_REVOKED"]
+    assert ApiKey.objects.get().ended_by == "OPERATOR"
 
 
 def test_who_may_only_look_revokes_no_key(world: World) -> None:
