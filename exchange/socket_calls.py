@@ -14,7 +14,7 @@ from django.db import close_old_connections, connections
 from rest_framework_simplejwt.exceptions import InvalidToken
 
 from base.streams.socket import Socket
-from base.web.accounts import known_account
+from base.web.accounts import account_that
 from base.web.authentication import SIGNED_IN, Caller
 from base.web.errors import NotAuthenticated, TooManyConnections
 from base.web.keys.known import key_as_now
@@ -97,9 +97,7 @@ def as_now(caller: Caller) -> Caller:
     """
     key = None if caller.key is None else key_as_now(caller.key)
     try:
-        account = known_account(caller.id)
+        account = account_that(caller.id, lambda known: known.takes(caller.credential))
     except InvalidToken as error:
-        raise NotAuthenticated("the account is not active") from error
-    if not account.takes(caller.credential):
-        raise NotAuthenticated("the session is over")
+        raise NotAuthenticated("the session is over, or the account is not active") from error
     return Caller(caller.credential, account.rate_limit, key)

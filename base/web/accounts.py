@@ -5,8 +5,8 @@ one sign-in opened, has the stamp that its account had then, and is over when th
 """
 
 import threading
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cachetools import TTLCache, cached
@@ -18,7 +18,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 ACTIVE_SECONDS = 3
 REMEMBERED = 100_000
 PER_QUERY = 500
-_READ = ("pk", "rate_limit", "stamp", "sessions__id", "sessions__stamp", "sessions__ended_at")
+_READ = ("pk", "rate_limit", "stamp", "is_staff", "sessions__id", "sessions__stamp", "sessions__ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,14 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An active account: its own rate limit, its stamp, and the sessions that are open."""
+    """An active account: its own rate limit, its stamp, the sessions that are open, and whether it is staff. No power
+    follows from that: powers are read from the row.
+    """
 
     rate_limit: int | None
     stamp: str
     sessions: frozenset[int] = frozenset()
+    is_staff: bool = False
 
     def takes_token(self, session_id: int | None) -> bool:
         """Whether a token of this session is good. One without a session is, until the stamp changes the first time."""
@@ -54,14 +57,14 @@ class Account:
 def find_accounts(user_ids: Collection[int]) -> dict[int, Account]:
     """Those of the accounts that are active, as they are now."""
     wanted = sorted(user_ids)
-    found: dict[int, tuple[int | None, str, list[int]]] = {}
+    found: dict[int, tuple[Account, list[int]]] = {}
     for start in range(0, len(wanted), PER_QUERY):
         some = get_user_model()._default_manager.filter(pk__in=wanted[start : start + PER_QUERY], is_active=True)
-        for user_id, rate_limit, stamp, session_id, session_stamp, ended_at in some.values_list(*_READ):
-            _, _, sessions = found.setdefault(user_id, (rate_limit, stamp, []))
+        for user_id, rate_limit, stamp, is_staff, session_id, session_stamp, ended_at in some.values_list(*_READ):
+            _, sessions = found.setdefault(user_id, (Account(rate_limit, stamp, is_staff=is_staff), []))
             if session_id is not None and session_stamp == stamp and ended_at is None:
                 sessions.append(session_id)
-    return {user_id: Account(limit, stamp, frozenset(each)) for user_id, (limit, stamp, each) in found.items()}
+    return {user_id: replace(account, sessions=frozenset(each)) for user_id, (account, each) in found.items()}
 
 
 _remembered: TTLCache[Any, Account] = TTLCache(REMEMBERED, ACTIVE_SECONDS)
@@ -74,6 +77,20 @@ def known_account(user_id: int) -> Account:
     account = find_accounts([user_id]).get(user_id)
     if account is None:
         raise InvalidToken("the account is not active")
+    return account
+
+
+def account_that(user_id: int, takes: Callable[[Account], bool]) -> Account:
+    """The known account, if it takes a credential. Raises InvalidToken.
+
+    It is read anew before that is denied: the credential may be younger than what this process remembers.
+    """
+    account = known_account(user_id)
+    if not takes(account):
+        forget_account(user_id)
+        account = known_account(user_id)
+    if not takes(account):
+        raise InvalidToken("the session is over")
     return account
 
 

@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import Token
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
-from base.web.accounts import Credential, forget_account, known_account
+from base.web.accounts import Credential, account_that, known_account
 from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
@@ -100,13 +100,7 @@ class TokenAuthentication(JWTAuthentication):
         """The account that the token names, if its session is open. Raises InvalidToken."""
         user_id = parse_id(str(validated_token.get(api_settings.USER_ID_CLAIM))) or 0
         session_id: int | None = validated_token.get(SESSION_CLAIM)
-        account = known_account(user_id)
-        if not account.takes_token(session_id):
-            # A session that was opened since this process read the account.
-            forget_account(user_id)
-            account = known_account(user_id)
-        if not account.takes_token(session_id):
-            raise InvalidToken("the session is over")
+        account = account_that(user_id, lambda known: known.takes_token(session_id))
         bind_log_fields(userId=user_id)
         return Caller(Credential(user_id, account.stamp, session_id), account.rate_limit)
 
@@ -153,10 +147,12 @@ def caller_of(request: HttpRequest) -> Caller | None:
 
 
 def is_known_staff(caller: Caller | None) -> bool:
-    """Whether the caller is staff, as far as the database answers."""
+    """Whether the caller was staff within the last seconds, as far as that is known. It costs no query, because it is
+    asked of each request that the rate limit refuses.
+    """
     try:
-        return caller is not None and caller.is_staff
-    except DatabaseError:
+        return caller is not None and caller.key is None and known_account(caller.id).is_staff
+    except (DatabaseError, InvalidToken):
         return False
 
 

@@ -11,7 +11,7 @@ import pytest
 from cachetools import TTLCache, cached
 from django.db import connection, transaction
 
-from base.web import authentication
+from base.web import accounts
 from base.web.accounts import ACTIVE_SECONDS
 from commands import queue
 from commands.models import Command
@@ -140,7 +140,7 @@ def test_a_fingerprint_is_what_it_was(world):
 def test_a_deactivated_user_is_refused_within_seconds(world, monkeypatch):
     seconds = [0.0]
     limits = TTLCache(9, ACTIVE_SECONDS, timer=lambda: seconds[0])
-    monkeypatch.setattr(authentication, "known_account", cached(limits)(authentication.known_account.__wrapped__))
+    monkeypatch.setattr(accounts, "known_account", cached(limits)(accounts.known_account.__wrapped__))
     assert world.alice.call("GET", "/orders").status_code == 200
     User.objects.filter(id=world.alice.user.id).update(is_active=False)
     told = []

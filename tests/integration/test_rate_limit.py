@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from base.storage.breakers import breaker_of
-from base.web import authentication
+from base.web import accounts
 from base.web.accounts import ACTIVE_SECONDS
 from base.web.ratelimit import meter
 from base.web.ratelimit.addresses import client_network
@@ -242,7 +242,7 @@ def test_an_operator_gives_a_user_a_limit_of_their_own(
     world: World, clock: Clock, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = TTLCache[Any, Any](9, ACTIVE_SECONDS, timer=clock)
-    monkeypatch.setattr(authentication, "known_account", cached(limits)(authentication.known_account.__wrapped__))
+    monkeypatch.setattr(accounts, "known_account", cached(limits)(accounts.known_account.__wrapped__))
     assert told(world.alice.call("GET", "/orders")) == "200 3 2"
     for given, left in (("5", "200 5 4"), ("0", "200 - -"), ("", "200 3 2")):
         assert change_in_admin(operator, world.alice, given).status_code == 302
@@ -276,7 +276,7 @@ def test_it_asks_the_database_nothing_more(world: World, clock: Clock) -> None:
     world.place(world.alice, "buy 1 @ 100")
     seen = []
     for limit in (None, LIMIT):
-        authentication.known_account.cache_clear()
+        accounts.known_account.cache_clear()
         with override_settings(RATE_LIMIT=limit), CaptureQueriesContext(connection) as queries:
             world.place(world.alice, "buy 1 @ 100")
             world.place(world.alice, "buy 1 @ 100")
@@ -285,11 +285,26 @@ def test_it_asks_the_database_nothing_more(world: World, clock: Clock) -> None:
     assert len(seen[1]) > 5
 
 
+def test_what_is_refused_costs_no_query(world: World, clock: Clock) -> None:
+    """Though staff's cancels and emergency acts are let in: whoever is refused is flooding, perhaps."""
+    calls = [("GET", "/orders"), ("DELETE", "/orders/1"), ("PATCH", "/markets/BTC-USD"), ("POST", "/users/1/kill")]
+
+    def ask() -> list[int]:
+        bodies = {"PATCH": {}, "POST": {}}
+        return [world.alice.call(method, path, bodies.get(method)).status_code for method, path in calls]
+
+    for _ in range(LIMIT):
+        ask()
+    with CaptureQueriesContext(connection) as queries:
+        assert ask() == [429] * len(calls)
+    assert list(queries) == []
+
+
 def test_without_the_database_the_view_says_so(world: World, clock: Clock) -> None:
     def away(*_: Any) -> Any:
         raise OperationalError(2006, "gone")
 
-    authentication.known_account.cache_clear()
+    accounts.known_account.cache_clear()
     with connection.execute_wrapper(away):
         assert told(world.alice.call("GET", "/orders")) == "503 3 2"
         assert told(anybody()) == "200 3 1"

@@ -18,10 +18,12 @@ from base.streams import signin
 from base.streams.request import StreamRequest
 from base.streams.signin import Permit, barred
 from base.web.accounts import Credential, find_accounts, forget_account
+from base.web.authentication import Caller
 from base.web.errors import NotAuthenticated
 from base.web.ratelimit.meter import Meter
 from base.web.tokens import AccessToken, RefreshToken
 from exchange.celery import app
+from exchange.socket_calls import as_now
 from matching.worker.tasks import delete_expired_sessions
 from orders import accounts
 from tests.support.world import Person, World
@@ -130,6 +132,17 @@ def test_a_log_out_ends_one_session(dora: Person) -> None:
         ({"refreshToken": there["refreshToken"]}, "204"),
     ):
         assert told(dora.call("POST", "/auth/logout", body)) == outcome, body
+
+
+def test_a_session_that_this_process_has_not_heard_of_is_good_on_a_websocket(dora: Person) -> None:
+    """It was opened a moment ago, in another process, and a ticket of it opened the socket here."""
+    assert use(dora, sign_in(dora)) == "200", "the account is remembered"
+    caller = Caller(credential_of(sign_in(dora)), None)
+    assert as_now(caller).credential == caller.credential
+    Session.objects.all().delete()
+    forget_account(dora.user.id)
+    with pytest.raises(NotAuthenticated):
+        as_now(caller)
 
 
 def test_nobody_ends_the_session_of_another(world: World, dora: Person) -> None:
