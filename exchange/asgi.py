@@ -24,9 +24,10 @@ from base.servers.last_resort import LastResort  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
-from base.streams.handshake import SocketApplication  # noqa: E402
+from base.streams.handshake import SocketApplication, refuse_handshake  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from base.streams.request import Receive, Scope, Send  # noqa: E402
+from base.web.errors import NotFound  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
 from exchange.socket import OrderSession  # noqa: E402
 from exchange.socket_calls import SocketUsers  # noqa: E402
@@ -66,7 +67,7 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http":
         await rest(_clean(scope), receive, send)
     else:
-        await send({"type": "websocket.close", "code": 1000})
+        await refuse_handshake(scope, receive, send, NotFound("nothing is here"))
 
 
 def _followed(path: str) -> str | None:

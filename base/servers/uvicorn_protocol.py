@@ -41,8 +41,11 @@ class Punctual(H11Protocol):
             self._wait()
 
     def data_received(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            super().data_received(data)
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        # What has become a WebSocket is waited for no more, though h11 has not seen the end of its handshake.
+        if self.transport.get_protocol() is self:
             self._look()
 
     def on_response_complete(self) -> None:

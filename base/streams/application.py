@@ -204,18 +204,18 @@ async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str
 
 async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
     """Send the refusal, and return its status."""
-    headers, body = refusal_of(refusal, request)
+    headers, body = refusal_of(refusal, limit_headers(request))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return refusal.status
 
 
-def refusal_of(refusal: ExchangeError, request: StreamRequest) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The headers and the body of a refusal."""
+def refusal_of(refusal: ExchangeError, more: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers, `more` among them, and the body of a refusal."""
     bind_contextvars(error=refusal.error)
     body = json.dumps(error_body(refusal)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += limit_headers(request)
+    headers += more
     if isinstance(refusal, NotAuthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="api"'))
     if isinstance(refusal, MethodNotAllowed):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
@@ -63,7 +63,7 @@ class SocketApplication:
                 raise UpgradeRequired("connect with a WebSocket")
             self._refuse_too_many(address)
         except ExchangeError as refusal:
-            return await _refuse(scope, receive, send, refusal, request)
+            return await refuse_handshake(scope, receive, send, refusal, limit_headers(request))
         self._addresses[address] += 1
         SOCKETS.inc()
         try:
@@ -105,9 +105,11 @@ def _admit(request: StreamRequest) -> None:
     refuse_unknown(request.names, ())
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
+async def refuse_handshake(
+    scope: Scope, receive: Receive, send: Send, refusal: ExchangeError, more: Sequence[tuple[bytes, bytes]] = ()
+) -> int:
     """Answer the handshake as REST would. Returns the status."""
-    headers, body = refusal_of(refusal, request)
+    headers, body = refusal_of(refusal, more)
     kind = "http" if scope["type"] == "http" else "websocket.http"
     if kind == "websocket.http":
         await receive()
