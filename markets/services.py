@@ -13,6 +13,7 @@ from cachetools import LRUCache, TTLCache, cached
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from base.storage.outages import again_on_deadlock
 from base.web.errors import AssetNotFound, InvalidField, MarketDelisted, MarketNotFound, SymbolTaken, refuse
 from base.web.forms import printable
 from base.web.values import camel
@@ -102,6 +103,7 @@ def create_market(*, base: str, quote: str, actor: Actor | None = None, **fields
     return market
 
 
+@again_on_deadlock
 @transaction.atomic
 def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> Market:
     """Change the limits or the trading status of the market, and return it as it is then.

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 
 from commands.models import Command
 from commands.queue import submit_trading_status
@@ -104,3 +105,20 @@ def test_a_change_that_is_refused_is_no_command(quiet):
     answer = quiet.staff.call("PATCH", "/markets/BTC-USD", {"status": "HALTED", "minQuantity": "0.00005"})
     assert answer.status_code == 400
     assert stored_rows() == before
+
+
+@pytest.mark.parametrize("code", [1205, 1213])
+def test_a_halt_that_met_a_lock_is_tried_again(transactional_db, monkeypatch, code):
+    """Whoever holds the market's row, such as a worker that applies the status of before, must not undo a halt."""
+    market = World.make().market
+    failures = [OperationalError(code, "no lock")] * 2
+
+    def submit_later(*arguments) -> None:
+        if failures:
+            raise failures.pop()
+        submit_trading_status(*arguments)
+
+    monkeypatch.setattr(services, "submit_trading_status", submit_later)
+    services.change_market(market, status="HALTED")
+    assert Market.objects.get().status == "HALTED"
+    assert [each.kind for each in Command.objects.all()] == ["HALT"]
