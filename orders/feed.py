@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from base.streams import Message, publish
@@ -33,7 +34,7 @@ def publish_updates(updates: Iterable[Message], ahead: Sequence[Message] = (), w
     `writes`: what the cache keeps of the batch. They come before all messages, so that a client that has received a
     message finds there what belongs to it.
     """
-    publish([*ahead, *updates], writes)
+    publish(chain(ahead, updates), writes)
 
 
 class OrderEventLog:

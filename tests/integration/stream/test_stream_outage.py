@@ -149,6 +149,15 @@ def test_publishing_without_redis_costs_little(cast: Cast, redis: Server) -> Non
     assert time.monotonic() - began < 3
 
 
+def test_no_message_is_made_while_redis_is_known_to_be_away(cast: Cast, redis: Server) -> None:
+    events = cast.tell_many(cast.alice, 2, published=False)
+    redis.kill()
+    publish_updates(from_rows(events, {}))
+    not_made = iter(from_rows(events, {}))
+    publish_updates(not_made)
+    assert len(list(not_made)) == 2
+
+
 def test_a_restored_database_is_a_reset(cast: Cast, port: int) -> None:
     """The numbers are given a second time: who went on from the old ones would miss the new."""
     with opened(port, cast.alice) as client:
