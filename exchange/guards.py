@@ -1,5 +1,6 @@
 """What stops the start for being unsafe: weak secrets, hosts that anybody may name, and a demo that others reach."""
 
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ _PLACEHOLDERS = ("demo-only", "django-insecure", "change", "secret-key", "secret
 LOOPBACK_NAMES = ("localhost", "testserver")
 # What names the address on which a server of ours listens.
 _OPTIONS = ("--host", "--bind", "-b", "--address")
+_WITH_PORT = re.compile(r"\S+:[0-9]+")
 
 
 def secret(name: str, *, may_be_known: bool) -> str:
@@ -93,16 +95,19 @@ def refuse_a_demo_that_others_reach(hosts: Iterable[str], environment: Mapping[s
 
 def listening_addresses(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Where this process is told to listen, without the ports: by gunicorn, uvicorn, Flower or runserver."""
-    found = []
+    found, server = [], "".join(arguments[:1])
     for option, after in zip(arguments, [*arguments[1:], ""], strict=True):
         name, is_one, value = option.partition("=")
         if name in _OPTIONS:
             found.append(value if is_one else after)
-        elif option == "runserver" and after[:1].isdigit():
-            found.append(after if ":" in after or "." in after else "127.0.0.1")
-    if any("gunicorn" in argument for argument in arguments[:1]) and not found:
+    if "runserver" in arguments:
+        # Of a port alone it makes one of loopback.
+        found += filter(_WITH_PORT.fullmatch, arguments)
+    if "gunicorn" in server and not found:
         # Its configuration file has this default.
         found.append(environment.get("BIND", "0.0.0.0:8000"))
+    if "uvicorn" in server and not found:
+        found.append(environment.get("UVICORN_HOST", "127.0.0.1"))
     return [_host(address) for address in found if not address.startswith("unix:")]
 
 

@@ -157,18 +157,27 @@ def test_a_missing_driver_leads_to_its_lock_file(start):
         ("uvicorn exchange.asgi:application --host=10.1.2.3", True),
         ("uvicorn exchange.asgi:application --host ::1", False),
         ("uvicorn exchange.asgi:application", False),
+        ("UVICORN_HOST=0.0.0.0 uvicorn exchange.asgi:application", True),
+        ("UVICORN_HOST=0.0.0.0 uvicorn exchange.asgi:application --host 127.0.0.1", False),
         ("gunicorn exchange.wsgi", True),
         ("gunicorn exchange.wsgi --bind 127.0.0.1:8000", False),
         ("gunicorn -b [::]:8000 exchange.wsgi", True),
         ("gunicorn --bind=unix:/run/s exchange.wsgi", False),
         ("manage.py runserver 0.0.0.0:8000", True),
+        ("manage.py runserver [::]:8000", True),
+        ("manage.py runserver -6 elsewhere:8000", True),
+        ("manage.py runserver --noreload 127.0.0.1:8000", False),
         ("manage.py runserver 8000", False),
         ("manage.py migrate", False),
         ("celery -A exchange flower --address=0.0.0.0", True),
     ],
 )
 def test_a_demo_is_not_served_to_others_with_secrets_that_everybody_knows(arguments, is_refused, start):
-    started = start(f"import sys; sys.argv[:] = {arguments.split()}; import exchange.settings", DEMO="1")
+    arguments, variables = arguments.split(), {}
+    if "=" in arguments[0]:
+        variables = dict([arguments.pop(0).split("=")])
+    code = f"import sys; sys.argv[:] = {arguments}; import exchange.settings"
+    started = start(code, DEMO="1", **variables)
     assert ("DEMO=1 is for this machine alone" in started.stderr) == is_refused
     assert (started.returncode == 0) != is_refused, started.stderr
-    assert start(f"import sys; sys.argv[:] = {arguments.split()}; import exchange.settings", **OWN).returncode == 0
+    assert start(code, **OWN, **variables).returncode == 0
