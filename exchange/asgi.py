@@ -11,9 +11,11 @@ from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange.settings")
-# How many requests of REST are served at the same time. Half of them may wait for a password's check.
+# How many requests of REST are served at the same time. Half of them may wait for a password's check,
+# and a quarter may store large batches.
 REST_THREADS = 10
 os.environ.setdefault("HASH_PLACES", str(REST_THREADS // 2))
+os.environ.setdefault("BATCHES_MAX", str(REST_THREADS // 4))
 # Sets up Django: what is imported below defines models.
 # Typed loosely: its own types describe the same messages in other words.
 wsgi: Any = get_wsgi_application()

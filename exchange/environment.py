@@ -75,6 +75,15 @@ def parse_rate(name: str, text: str) -> int | None:
     return int(match[1])
 
 
+def parse_most(name: str, text: str) -> int | None:
+    """How many there may be from "2"; None from "off". Raises ImproperlyConfigured."""
+    if text == "off":
+        return None
+    if re.fullmatch(r"[1-9][0-9]{0,3}", text, re.ASCII) is None:
+        raise ImproperlyConfigured(f"{name} is {text!r}, it must be off, or from 1 to 9999")
+    return int(text)
+
+
 def parse_failures(name: str, text: str) -> tuple[int, ...] | None:
     """Three numbers from "5,20,20"; None from "off". Raises ImproperlyConfigured."""
     if text == "off":

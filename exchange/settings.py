@@ -19,7 +19,7 @@ from base.storage.redis import (
 from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
-from exchange.environment import between, choice, env, parse_amounts, parse_origins, parse_rate, read_address, read_link
+from exchange.environment import between, choice, env, parse_amounts, parse_origins, read_address, read_link
 from exchange.guards import allowed_hosts, parse_secrets, refuse_a_demo_that_others_reach, secret
 
 # First of all, because a wrong setting is a line of the log too.
@@ -240,19 +240,11 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = OPTIONS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
-# In how many seconds a request must have arrived, and how many connections an address may have open in one process. The
-# second holds where clients connect to the process themselves; behind a proxy, which has all of them, the proxy counts.
-REQUEST_SECONDS = between("REQUEST_SECONDS", 10.0, 0.1)
-CONNECTION_MAX_PER_ADDRESS = between("CONNECTION_MAX_PER_ADDRESS", 256, 1)
-# Lists as CSV: how many a process writes at the same time, and how long one may take.
-EXPORTS_MAX = between("EXPORTS_MAX", 2, 1)
-EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)
 # The amounts, by asset, above which an adjustment of a balance waits for a second person.
 APPROVAL_ABOVE = parse_amounts("APPROVAL_ABOVE", env.list("APPROVAL_ABOVE", default=[]))
-# Requests a second of each user, or of each address; None switches the limit off.
-RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
 # How many entries at the end of X-Forwarded-For were written by proxies of our own.
 TRUSTED_PROXIES = between("TRUSTED_PROXIES", 0, 0)
+from exchange.limit_settings import *  # noqa: E402, F403
 
 LANGUAGE_CODE = "en"
 USE_I18N = False

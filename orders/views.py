@@ -12,6 +12,7 @@ from base.web.answers import answer, body
 from base.web.authentication import Holds, caller_id, credential_of
 from base.web.errors import (
     AccountBlocked,
+    BatchesBusy,
     ClientOrderIdReused,
     ExchangeError,
     InsufficientFunds,
@@ -37,6 +38,7 @@ from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
 from orders.accounts import cancel_for, cancel_order_as_operator
+from orders.long_requests import batch_of, cancel_of_all
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
 from orders.powers import CANCEL_PERMISSION, PLACE_PERMISSION
@@ -138,7 +140,8 @@ class OrdersView(APIView):
     )
     def delete(self, request: Request) -> Response:
         symbol = named_market(request)
-        cancelled = _cancel_all(request, symbol)
+        with cancel_of_all():
+            cancelled = _cancel_all(request, symbol)
         accepted: answers.AcceptedCancels = {"cancelled": cancelled}
         return answer(accepted, message="Cancels accepted for processing", code=202)
 
@@ -150,16 +153,19 @@ class BatchView(APIView):
         text=(
             "Each is accepted or refused on its own, with its own code, also where its form is broken. The answer is"
             " 202 even if all are refused. Under the rate limit it costs a tenth of a request for each order, rounded"
-            " up."
+            " up. Of batches of more than 10 orders a process stores a few at the same time."
         ),
         status=202,
         body=BatchForm,
         examples={"two orders": {"orders": [_LIMIT, _BY_BUDGET]}},
+        refusals=(BatchesBusy,),
     )
     def post(self, request: Request) -> Response:
-        _weigh_batch(request)
-        asked = [_asked(request, each) for each in read_batch(body(request))]
-        results = place_orders(asked)
+        with batch_of(_length(request)):
+            # Before the orders are read, because to read a hundred costs as much as ten requests.
+            weigh(request, math.ceil(_length(request) / ORDERS_PER_REQUEST))
+            asked = [_asked(request, each) for each in read_batch(body(request))]
+            results = place_orders(asked)
         log.orders_placed(results)
         return answer(
             {"results": [represent_result(result) for result in results]}, message="Batch processed", code=202
@@ -255,11 +261,10 @@ def _cancel_all(request: Request, symbol: str | None) -> int:
     return cancel_for(owner_id, actor_of(request), symbol)
 
 
-def _weigh_batch(request: Request) -> None:
-    """Before the orders are read, because to read a hundred costs as much as ten requests. Raises TooManyRequests."""
+def _length(request: Request) -> int:
+    """How many orders are sent; 0 where the batch is refused as a whole, which costs nothing."""
     sent = body(request).get("orders")
-    if isinstance(sent, list) and len(sent) <= BATCH_LIMIT:
-        weigh(request, math.ceil(len(sent) / ORDERS_PER_REQUEST))
+    return len(sent) if isinstance(sent, list) and len(sent) <= BATCH_LIMIT else 0
 
 
 def _asked(

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class StrictJSONParser(BaseParser):
-    """JSON objects only: no repeated names, no deep nesting, no NaN, no large bodies."""
+    """JSON objects only: no repeated names, not too many, no deep nesting, no NaN, no large bodies."""
 
     media_type = "application/json"
 
@@ -146,8 +146,10 @@ def server_error(_request: HttpRequest) -> HttpResponse:
 MAX_BYTES = 65_536
 MAX_DEPTH = 8
 MAX_NUMBER_LENGTH = 20
+# Names in one object, and objects and lists in one body: more than any form has.
+MAX_NAMES = 128
+MAX_PARTS = 500
 
-_ESCAPE = re.compile(r"\\.", re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
 _LONG_NUMBER = re.compile(rf"[-+.0-9eE]{{{MAX_NUMBER_LENGTH + 1}}}")
@@ -169,16 +171,19 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_costly(text: str) -> None:
-    """Count brackets before parsing: the parser itself would recurse. Those inside texts do not count.
+    """Count brackets before parsing: the parser itself would recurse, and make an object of each pair, which Python's
+    search for garbage visits again and again. Those inside texts do not count.
 
-    Nor does it read long numbers, whose time grows with the square of their length. Both are found without a call of
+    Nor does it read long numbers, whose time grows with the square of their length. All is found without a step of
     Python's for each of them, because a body may hold thirty thousand.
 
-    Without escapes, texts are what stands between each second quote and the next. An escape outside of a text is no
-    JSON: up to there the brackets were counted as the parser would, and it stops there.
+    Without escaped backslashes and quotes, texts are what stands between each second quote and the next. An escape
+    outside of a text is no JSON: up to there the brackets were counted as the parser would, and it stops there.
     """
-    outside = "".join(_ESCAPE.sub("", text).split('"')[::2])
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
     brackets = outside.encode().translate(None, _NO_BRACKETS)
+    if len(brackets) > 2 * MAX_PARTS:
+        raise ValueError(f"it has more than {MAX_PARTS} objects and lists")
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if _LONG_NUMBER.search(outside):
@@ -186,7 +191,11 @@ def _refuse_costly(text: str) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that comes twice: a signature or a proxy may have read the other one."""
+    """Refuse a name that comes twice: a signature or a proxy may have read the other one. And refuse many names here,
+    because each that is unknown would become an error.
+    """
+    if len(pairs) > MAX_NAMES:
+        raise ValueError(f"an object has more than {MAX_NAMES} names")
     names = dict(pairs)
     if len(names) != len(pairs):
         raise ValueError("a name comes twice in one object")

@@ -15,11 +15,10 @@ ExchangeError
 +-- RequestTimeout, LengthRequired .............. 408, 411  a request that does not arrive; one without its length
 +-- Conflict .................................... 409  (names taken, order closed, market not trading or delisted)
 +-- BodyTooLarge, UnsupportedMediaType .......... 413, 415
-+-- UpgradeRequired ............................. 426
 +-- KeyReused ................................... 422  the same key with another body
 +-- TooManyRequests, TooManyWaiting ............. 429  (the first: and streams, connections, wrong passwords)
-+-- PathTooLong, HeadTooLarge ................... 414, 431
-+-- MarketBusy, SignInsBusy ..................... 503  known: nothing was stored
++-- PathTooLong, UpgradeRequired, HeadTooLarge .. 414, 426, 431
++-- MarketBusy, BatchesBusy, SignInsBusy ........ 503  known: nothing was stored
 +-- Unavailable ................................. 503  unknown: repeat with the same key
 """
 
@@ -100,8 +99,6 @@ class PermissionRequired(ExchangeError):
 
 
 class AccountBlocked(ExchangeError):
-    """Intake takes no new orders of this user."""
-
     code = "ACCOUNT_BLOCKED"
     status = 403
 
@@ -138,8 +135,6 @@ class NotAcceptable(ExchangeError):
 
 
 class RequestTimeout(ExchangeError):
-    """The request did not arrive as a whole in its time."""
-
     code = "REQUEST_TIMEOUT"
     status = 408
 
@@ -277,6 +272,14 @@ class SignInsBusy(ExchangeError):
     """As many passwords are being checked as may be. Nothing was done."""
 
     code = "SIGN_INS_BUSY"
+    status = 503
+    retry_after_seconds = 1
+
+
+class BatchesBusy(ExchangeError):
+    """Of long requests as many hold a thread as may."""
+
+    code = "BATCHES_BUSY"
     status = 503
     retry_after_seconds = 1
 

@@ -21,6 +21,7 @@ from structlog.contextvars import get_contextvars
 from base.telemetry.access import duration_ms
 from base.web.authentication import caller_id
 from base.web.errors import TooManyRequests
+from base.web.shares import Share
 from base.web.values import camel
 
 logger = structlog.get_logger(__name__)
@@ -148,6 +149,7 @@ class _Running:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: set[int] = set()
+        self._share = Share(lambda: settings.EXPORTS_MAX)
 
     def begin(self, user_id: int) -> None:
         """Raises TooManyRequests."""
@@ -155,13 +157,14 @@ class _Running:
         with self._lock:
             if user_id in self._users:
                 raise TooManyRequests("another export of yours is being read: one at a time", limit=1)
-            if len(self._users) >= most:
+            if not self._share.take():
                 raise TooManyRequests(f"{most} exports are being read, and no more may be: try again", limit=most)
             self._users.add(user_id)
 
     def end(self, user_id: int) -> None:
         with self._lock:
-            self._users.discard(user_id)
+            self._users.remove(user_id)
+            self._share.give_back()
 
 
 _running = _Running()

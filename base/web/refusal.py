@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+# So many broken rules are named in one refusal: nobody mends more at a time.
+MOST_ERRORS = 20
+
 
 class ExchangeError(Exception):
     """A refusal. `code` names the rule, `status` is the HTTP status, `data` holds the values that broke it."""
@@ -43,12 +46,17 @@ class InvalidField(ExchangeError):
 
 
 class ValidationFailed(ExchangeError):
+    """Several rules are broken. The first of them are named; `more` is how many there are beside."""
+
     code = "VALIDATION_FAILED"
     status = 400
 
     def __init__(self, errors: list[InvalidField]) -> None:
-        fields = ", ".join(dict.fromkeys(error.field for error in errors))
-        super().__init__(f"{len(errors)} errors in: {fields}", errors=[error.as_item() for error in errors])
+        shown, more = errors[:MOST_ERRORS], len(errors) - MOST_ERRORS
+        fields = ", ".join(dict.fromkeys(error.field for error in shown))
+        cut = {"more": more} if more > 0 else {}
+        words = f"{len(errors)} errors in: {fields}{', ...' if cut else ''}"
+        super().__init__(words, errors=[error.as_item() for error in shown], **cut)
 
 
 def refuse(errors: list[InvalidField]) -> None:

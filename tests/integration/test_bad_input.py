@@ -373,3 +373,20 @@ def test_tokens_that_sign_nobody_in(world, header):
     answer = refused(world, "carol", "POST", "/orders", GOOD_ORDER)
     assert (answer.status_code, answer.body["error"]) == (401, "NOT_AUTHENTICATED")
     assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_no_more_errors_are_named_than_anybody_mends(world):
+    for number, more in ((20, None), (21, 1), (100, 80)):
+        answer = refused(world, "alice", "POST", "/orders", GOOD_ORDER | {f"n{each}": each for each in range(number)})
+        assert (answer.status_code, answer.body["error"]) == (400, "VALIDATION_FAILED")
+        errors = answer.body["data"]["errors"]
+        assert [each["field"] for each in errors] == [f"n{each}" for each in range(20)]
+        assert answer.body["data"].get("more") == more
+        assert answer.body["message"].startswith(f"{number} errors in: n0, ")
+    answer = refused(world, "alice", "POST", "/orders", {f"n{each}": each for each in range(4000)})
+    assert (answer.body["error"], len(answer.content) < 500) == ("MALFORMED_BODY", True)
+
+
+def test_nor_of_a_query_string(world):
+    answer = refused(world, "alice", "DELETE", f"/orders?{'&'.join(f'n{each}=1' for each in range(500))}", None)
+    assert (len(answer.body["data"]["errors"]), answer.body["data"]["more"]) == (20, 480)

@@ -99,7 +99,7 @@ def test_the_version_is_the_changelogs():
 
 def test_settings_are_documented():
     """Every variable that the settings read is in the operator's table."""
-    files = [ROOT / "exchange" / name for name in ("settings.py", "account_settings.py")]
+    files = [ROOT / "exchange" / name for name in ("settings.py", "account_settings.py", "limit_settings.py")]
     calls = [node for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     readers = [call for call in calls if re.fullmatch(r"env\.\w+|secret|choice|between|link", ast.unparse(call.func))]
     read = {call.args[0].value for call in readers if call.args and isinstance(call.args[0], ast.Constant)}

@@ -22,7 +22,7 @@ ERROR_WORDS = ("ERROR", "FATAL", '"level":"error"', '"level":"critical"')
 PARENT_DEATH_SIGNAL = 1
 LIBC = ctypes.CDLL(None)
 # The settings that limit what one client may send: off where a program sends more than a client would.
-LIMITS = ("RATE_LIMIT", "SIGN_IN_LIMIT", "REGISTRATION_LIMIT", "REFRESH_LIMIT", "LOCKOUT_FAILURES")
+LIMITS = ("RATE_LIMIT", "SIGN_IN_LIMIT", "REGISTRATION_LIMIT", "REFRESH_LIMIT", "LOCKOUT_FAILURES", "BATCHES_MAX")
 
 
 class NotReadyError(Exception):

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from base.web.errors import ExchangeError, InvalidField
 from base.web.forms import Form
+from base.web.refusal import MOST_ERRORS
 from base.web.values import Instant, Schema, described
 
 # A class of base.web.errors, or the code of a rule of one field.
@@ -31,7 +32,14 @@ class RefusalData(TypedDict):
     """The values that broke the rule; which they are depends on the code."""
 
     field: NotRequired[Annotated[str, described("The field that breaks the rule, as it was sent.")]]
-    errors: NotRequired[Annotated[list[FieldError], described("With VALIDATION_FAILED: each rule that is broken.")]]
+    errors: NotRequired[
+        Annotated[
+            list[FieldError],
+            Field(max_length=MOST_ERRORS),
+            described("With VALIDATION_FAILED: each rule that is broken, or the first of them."),
+        ]
+    ]
+    more: NotRequired[Annotated[int, Field(ge=1), described("With VALIDATION_FAILED: broken rules beside these.")]]
 
 
 class Refusal(TypedDict):
@@ -62,7 +70,7 @@ MEANINGS = {
     414: "The path is too long.",
     431: "The head is too large.",
     500: "A defect, logged. Unknown, never failed: repeat with the same key.",
-    503: "Try again with the same key after Retry-After. After MARKET_BUSY nothing was stored; else it is unknown.",
+    503: "Again with the same key after Retry-After. MARKET_BUSY, BATCHES_BUSY: nothing was stored; else unknown.",
 }
 
 
