@@ -7,6 +7,7 @@ The first process that finds another server than the row names writes a new toke
 same server nobody could notice, so that the operator's command does it: `manage.py after_lost_commits`.
 """
 
+import hashlib
 import secrets
 from typing import NamedTuple
 
@@ -54,8 +55,8 @@ def read_lineage() -> str:
             server=row.here, token=token
         )
     except DatabaseError:
-        # It takes no writes yet. No bookmark is of this lineage.
-        return token
+        # It takes no writes yet. For the meantime all processes agree on a lineage of which no bookmark from before is.
+        return hashlib.sha256(f"{row.token} {row.here}".encode()).hexdigest()[: len(token)]
     return token if renewed else read_lineage()
 
 

@@ -3,8 +3,10 @@
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.db import OperationalError
+from django.db.models import QuerySet
 
-from base.models import CacheState
+from base.models import CacheState, Lineage
 from base.storage.coherence import Phase
 from base.storage.lineage import read_lineage
 from base.storage.shared_caches import DatabaseStates
@@ -29,6 +31,21 @@ def test_it_renews_the_lineage_though_the_server_is_the_same():
     before = read_lineage()
     call_command("after_lost_commits")
     assert read_lineage() not in ("", before)
+
+
+def test_a_server_that_takes_no_writes_yet_is_one_lineage_and_a_new_one(monkeypatch):
+    """Each other one would end all streams once more."""
+    before = read_lineage()
+    Lineage.objects.update(server="another")
+
+    def read_only(*_, **__):
+        raise OperationalError(1290, "The MySQL server is running with the --read-only option")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(QuerySet, "update", read_only)
+        meanwhile = {read_lineage() for _ in range(3)}
+    assert len(meanwhile) == 1
+    assert len({before, *meanwhile, read_lineage()}) == 3
 
 
 @pytest.mark.skipif("sqlite" in settings.DATABASES["default"]["ENGINE"], reason="SQLite has no shared caches")
