@@ -24,7 +24,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 from redis.exceptions import RedisError
 
 from base.storage.breakers import ServerAway
@@ -199,11 +199,11 @@ class Coherence:
             if token != state.token:
                 self._seen = (state.token, now)
             elif now - since >= CLOSING_SECONDS:
-                self._states.change(state, Phase.CLOSED, "")
+                self._changed(state, Phase.CLOSED, "")
         elif not 0 <= state.age_seconds < CLOSED_SECONDS:
             # Below zero: the database's clock stepped back, and nobody needs to wait until it has caught up.
             try:
-                if self._states.change(state, Phase.OPEN, self._run_id()):
+                if self._changed(state, Phase.OPEN, self._run_id()):
                     self._again_at = now
             except (ServerAway, RedisError):
                 return
@@ -212,5 +212,13 @@ class Coherence:
         with self._lock:
             self._lease = None
             state = self._states.read()
-            if state.token == lease.token and self._states.change(state, Phase.CLOSING, ""):
+            if state.token == lease.token and self._changed(state, Phase.CLOSING, ""):
                 logger.warning("the shared caches are closed: their Redis is not the one that they were opened on")
+
+    def _changed(self, before: State, phase: Phase, server: str) -> bool:
+        """For a reader, who reads the rows of a database that takes no writes all the same."""
+        try:
+            return self._states.change(before, phase, server)
+        except DatabaseError as error:
+            logger.debug("the state of the shared caches was not changed: %s", error)
+            return False

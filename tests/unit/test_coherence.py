@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from balances.cache import Look, _parse, _written
 from balances.models import Balance
@@ -199,6 +200,21 @@ def test_a_writer_that_died_while_it_closed_is_followed_by_readers():
         house.pass_seconds(CLOSING_SECONDS)
         house.web.read(ALICE)
     assert house.states.state.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_reader_needs_no_database_that_takes_writes(phase, monkeypatch):
+    """It reads the rows, though the state can neither be closed, nor opened, nor be of another Redis."""
+    house = House().opened()
+    house.states.change(house.states.state, phase, "another run")
+
+    def read_only(*_: Any) -> bool:
+        raise OperationalError(1290, "The MySQL server is running with the --read-only option")
+
+    monkeypatch.setattr(house.states, "change", read_only)
+    for _ in range(4):
+        house.pass_seconds(CLOSED_SECONDS)
+        assert house.web.read(ALICE) == (0, 0)
 
 
 @pytest.mark.parametrize("empty", [True, False])
