@@ -31,7 +31,7 @@ from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
 from tests.support.flush import empty_only_what_has_rows
 from tests.support.live import Live
-from tests.support.sampling import LEG_ONE_IN, PROVE, sample
+from tests.support.sampling import DRAWN, LEG_ONE_IN, PROVE, sample
 from tests.support.world import World
 from users.ids import user_ids
 from users.models import User
@@ -47,11 +47,23 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only `make prove` runs, and of a leg that runs beside another what was not drawn."""
     kept = [item for item in items if PROVE or not item.get_closest_marker("long")]
+    if not any(".py" in argument for argument in config.args):
+        kept = _drawn(kept)
     kept = sample(kept, LEG_ONE_IN, settings.DATABASES["default"]["ENGINE"]) if LEG_ONE_IN > 1 else kept
     if len(kept) < len(items):
         drawn = set(kept)
         config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
         items[:] = kept
+
+
+def _drawn(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Without those of the files in DRAWN that this run's seed leaves out. Whoever names a file gets all of it."""
+    left_out: set[pytest.Item] = set()
+    for one_in, files in DRAWN:
+        of_files = [item for item in items if item.nodeid.startswith(files)]
+        if of_files:
+            left_out |= set(of_files) - set(sample(of_files, one_in, *files))
+    return [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session", autouse=True)
