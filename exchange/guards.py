@@ -20,7 +20,9 @@ DEMO_SECRETS = {
 _PLACEHOLDERS = ("demo-only", "django-insecure", "change", "secret-key", "secret_key", "example", "password", "1234567")
 LOOPBACK_NAMES = ("localhost", "testserver")
 # What names the address on which a server of ours listens.
-_OPTIONS = ("--host", "--bind", "-b", "--address")
+_OPTIONS = ("--host", "--bind", "-b")
+# Flower's; in `manage.py lift_lockout` it is an address of somebody else.
+_OPTION_OF_FLOWER = "--address"
 _WITH_PORT = re.compile(r"\S+:[0-9]+")
 
 
@@ -98,7 +100,7 @@ def listening_addresses(arguments: Sequence[str], environment: Mapping[str, str]
     found, server = [], "".join(arguments[:1])
     for option, after in zip(arguments, [*arguments[1:], ""], strict=True):
         name, is_one, value = option.partition("=")
-        if name in _OPTIONS:
+        if name in _OPTIONS or (name == _OPTION_OF_FLOWER and "flower" in arguments):
             found.append(value if is_one else after)
     if "runserver" in arguments:
         # Of a port alone it makes one of loopback.

@@ -170,6 +170,7 @@ def test_a_missing_driver_leads_to_its_lock_file(start):
         ("manage.py runserver 8000", False),
         ("manage.py migrate", False),
         ("celery -A exchange flower --address=0.0.0.0", True),
+        ("manage.py lift_lockout --address 192.0.2.7", False),
     ],
 )
 def test_a_demo_is_not_served_to_others_with_secrets_that_everybody_knows(arguments, is_refused, start):
