@@ -4,8 +4,10 @@ While Redis is away no process knows what the others have seen. What reads is ha
 must go through, so both are let in, once in each process; whatever else writes is refused, and so is who would sign in
 a WebSocket by a key that trades: whoever repeats that could place orders over a socket of their own.
 
-A Redis that has lost its memory is found out: beside the signatures it remembers of each key that it was used. Where
-that is gone although the key was used a short while ago, no signature is believed that may be older than the loss.
+A Redis that has lost its memory is found out: beside the signatures it remembers of each key that it was used, and by
+which run of the server. Where that is gone although the key was used a short while ago, or is of another run, no
+signature is believed that may be older than the loss. A server that was started anew, or a replica that has taken over,
+may have lost the last seconds alone.
 """
 
 import functools
@@ -40,17 +42,18 @@ USED_MS = 600_000
 REMEMBERED = 200_000
 _PREFIX = "exchange:signed:"
 
-# When its memory of the key begins: 0 is for ever. The times are of the server's own clock, in milliseconds.
+# Its run, and when its memory of the key begins: 0 is for ever. Times are of the server's own clock, in milliseconds.
 SCRIPT = """
-local since = redis.call('GET', KEYS[2])
-if not since then
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local known, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%w+) (%d+)$')
+if known ~= run then
     since = '0'
-    if ARGV[1] == '1' then
+    if known or ARGV[1] == '1' then
         local time = redis.call('TIME')
         since = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
     end
 end
-redis.call('SET', KEYS[2], since, 'PX', ARGV[3])
+redis.call('SET', KEYS[2], run .. ' ' .. since, 'PX', ARGV[3])
 if tonumber(ARGV[2]) <= tonumber(since) then
     return 'FORGOTTEN'
 end
