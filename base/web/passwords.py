@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,11 +119,9 @@ class _Turns:
 
     def begin(self) -> None:
         """In the thread itself, before its first work."""
-        if sys.platform == "linux":
-            # There a thread has a priority of its own.
-            thread = threading.get_native_id()
-            niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
-            os.setpriority(os.PRIO_PROCESS, thread, min(niceness, NICEST))
+        with suppress(OSError):
+            # Where that is forbidden, as in some sandboxes, it hashes as fast as anything else.
+            _be_nice()
         number = next(self._numbers)
         try:
             name = self._folder and self._folder / f"passwords-{number}.lock"
@@ -142,6 +140,14 @@ class _Turns:
             yield
         finally:
             fcntl.flock(number, fcntl.LOCK_UN)
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":
+        # There a thread has a priority of its own.
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, min(niceness, NICEST))
 
 
 def _locked(file: int) -> bool:

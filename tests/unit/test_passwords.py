@@ -141,6 +141,17 @@ def test_a_hash_gives_way_to_requests() -> None:
     assert priority() == before
 
 
+def test_where_no_thread_may_be_nice_passwords_are_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool whose thread could not begin would refuse all work for ever."""
+
+    def forbidden(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    queue = Queue(1, PLACES)
+    assert [queue.run("a", lambda: "done") for _ in range(2)] == ["done"] * 2
+
+
 def test_hashes_are_those_of_django_and_another_thread_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
     plain = Hasher.__base__
