@@ -6,7 +6,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
@@ -152,7 +152,7 @@ def is_known_staff(caller: Caller | None) -> bool:
     """
     try:
         return caller is not None and caller.key is None and known_account(caller.id).is_staff
-    except (DatabaseError, InvalidToken):
+    except (Error, InvalidToken):
         return False
 
 

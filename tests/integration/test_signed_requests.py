@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -385,6 +385,21 @@ def test_a_request_of_a_key_that_is_remembered_asks_for_no_key(world: World, tra
     assert statements(lambda: trader.call("GET", "/orders")) == by_token
     forget_keys(world.alice.user.id)
     assert statements(lambda: trader.call("GET", "/orders")) == by_token + 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError(1290, "read-only"), InterfaceError(0, "")], ids=repr)
+def test_a_key_reads_though_its_use_cannot_be_stored(error: Exception) -> None:
+    trader = Signer.of(World.make().alice, "read")
+
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and "last_used_at" in sql:
+            raise error
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        assert trader.told("GET", "/orders") == "200"
+    assert ApiKey.objects.get().last_used_at is None
 
 
 def test_when_a_key_was_used_is_stored_once_a_minute(world: World, trader: Signer) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from cachetools import TTLCache
 from django.apps import apps
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Q
 
 from base.web.errors import TooManyRequests, Unavailable
@@ -69,7 +69,7 @@ def _store_use(key: KnownKey, now: datetime) -> None:
     try:
         rows = apps.get_model("users", "ApiKey")._default_manager.filter(pk=key.id)
         rows.filter(Q(last_used_at=None) | Q(last_used_at__lt=before)).update(last_used_at=now)
-    except DatabaseError as error:
+    except Error as error:
         # The request may be one that only reads.
         logger.warning("when the key %s was used is not stored: %s", key.key_id, error)
 
