@@ -102,9 +102,14 @@ def cancel_for(user_id: int, actor: Actor, symbol: str | None = None) -> int:
 @again_on_deadlock
 @transaction.atomic
 def cancel_named_for(user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str], actor: Actor) -> int:
-    """Cancel these orders of the user, as far as they are open; an act, unless by the user. Return how many."""
-    cancelled = cancel_named(user_id, order_ids, client_order_ids)
-    if cancelled and actor.user_id != user_id:
+    """Cancel these orders of the user, as far as they are open. Return how many.
+
+    By another than the user those alone that the actor placed, because nobody has asked what the actor may do. That is
+    an act.
+    """
+    is_own = actor.user_id == user_id
+    cancelled = cancel_named(user_id, order_ids, client_order_ids, None if is_own else actor.user_id)
+    if cancelled and not is_own:
         record(ActKind.ORDERS_CANCELLED, user_id, actor, details={"cancelled": cancelled})
     return cancelled
 

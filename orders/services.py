@@ -38,10 +38,18 @@ def cancel_orders(user_id: int, symbol: str | None = None) -> int:
 
 
 @again_on_deadlock
-def cancel_named(user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str]) -> int:
-    """Store a cancel for each of these orders of the user that is open. Return how many."""
+def cancel_named(
+    user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str], placed_by: int | None = None
+) -> int:
+    """Store a cancel for each of these orders of the user that is open. Return how many.
+
+    `placed_by`: only of those that this member of staff placed for the user.
+    """
+    theirs = Order.objects.filter(user_id=user_id)
+    if placed_by is not None:
+        theirs = theirs.filter(placed_by_id=placed_by)
     return sum(
-        _cancel(Order.objects.filter(user_id=user_id, **{f"{name}__in": keys}))
+        _cancel(theirs.filter(**{f"{name}__in": keys}))
         for name, values in (("id", order_ids), ("client_order_id", client_order_ids))
         for keys in batched(values, PER_QUERY)
     )

@@ -8,6 +8,7 @@ from django.db import OperationalError, connection
 
 from exchange import socket as sockets
 from exchange import socket_calls
+from orders import views
 from orders.models import Order
 from tests.integration.stream.cast import until_true
 from tests.integration.stream.trader import place, socket
@@ -49,6 +50,46 @@ def test_orders_for_others_are_cancelled_for_their_owner(world: World, port: int
     assert [each.kind for each in placed] == ["ORDER_PLACED"] * 2
     assert (act.kind, act.user_id, act.operator_id) == ("ORDERS_CANCELLED", alice, world.staff.user.id)
     assert (act.details, act.reason) == ({"cancelled": 2}, "the connection ended")
+
+
+@pytest.mark.parametrize("who", ["bob", "staff"])
+def test_what_nobody_knows_to_be_stored_cancels_nothing_that_another_placed(
+    world: World, port: int, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """An outage is answered before it is known who may act for whom: the account and the key are as they were sent."""
+    alice, me = world.alice.user.id, getattr(world, who)
+    own_before = world.place(world.alice, "buy 1 @ 90", clientOrderId="a").body["data"]["orderId"]
+
+    def fail(*_: object) -> None:
+        raise OperationalError(2006, "gone away")
+
+    with socket(port, me.user) as trader:
+        assert trader.ask("cancel-on-disconnect", enabled=True)["code"] == 200
+        named = {} if who == "bob" else {"userId": alice}
+        line = "sell 1 @ 110" if who == "bob" else "buy 1 @ 91"
+        placed = place(trader, world, line, clientOrderId="b", **named)["data"]["orderId"]
+        monkeypatch.setattr(views, "read_order", fail)
+        assert place(trader, world, "buy 1 @ 90", clientOrderId="a", userId=alice)["code"] == 503
+    assert until_true(lambda: placed in cancelled(world))
+    assert cancelled(world) == {placed}
+    assert Order.objects.get(id=own_before).status == "OPEN"
+
+
+def test_an_order_whose_answer_was_lost_is_cancelled_by_its_key(
+    world: World, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = world.alice.user.id
+
+    def fail(*_: object) -> None:
+        raise OperationalError(2006, "gone away")
+
+    with socket(port, world.staff.user) as staff:
+        assert staff.ask("cancel-on-disconnect", enabled=True)["code"] == 200
+        monkeypatch.setattr(views, "represent_accepted", fail)
+        answer = place(staff, world, "buy 1 @ 90", clientOrderId="a", userId=alice)
+        assert answer["code"] == 503
+    [stored] = Order.objects.values_list("id", flat=True)
+    assert until_true(lambda: cancelled(world) == {stored})
 
 
 def test_an_accepted_order_is_answered_where_no_order_can_be_forgotten(
