@@ -119,7 +119,7 @@ def test_many_at_the_same_moment_are_let_in_no_more_than_one_after_the_other() -
     """By all processes together: each thread has counts of its own, which meet in Redis."""
     name = f"many-{random.SystemRandom().randrange(1 << 60):x}"
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        begun = [threads.submit(SharedPauses().begin, keys(name, name), FREE, LONGEST, False) for _ in range(AT_ONCE)]
+        begun = [threads.submit(SharedPauses().begin, keys(name, name), FREE, LONGEST) for _ in range(AT_ONCE)]
         assert sum(each.result().is_let_in for each in begun) == FREE[0]
 
 
@@ -185,6 +185,38 @@ def test_a_stolen_token_guesses_no_passwords(
     guesses = [told(send(thief, method, path, body, token)) for _ in range(6)]
     assert guesses == ["401 INVALID_CREDENTIALS"] * 5 + ["429 SIGN_IN_LOCKED"]
     assert by_rest(home, name, PASSWORD) == 200
+
+
+def test_a_stolen_token_guesses_no_passwords_from_many_addresses_either(
+    dora: Person, address: Callable[[], str]
+) -> None:
+    """And keeps its owner from nothing: not from signing in anywhere, and then not from a new password."""
+    home, name = address(), dora.user.username
+    token = sign_in(home, name, PASSWORD).body["data"]["accessToken"]
+    wrong = {"currentPassword": WRONG, "newPassword": "another horse"}
+
+    def guess() -> str:
+        return told(send(address(), "POST", "/users/me/password", wrong, token))
+
+    assert [guess() for _ in range(25)] == ["401 INVALID_CREDENTIALS"] * 20 + ["429 SIGN_IN_LOCKED"] * 5
+    elsewhere = address()
+    fresh = sign_in(elsewhere, name, PASSWORD).body["data"]["accessToken"]
+    mine = {"currentPassword": PASSWORD, "newPassword": "another horse"}
+    assert told(send(elsewhere, "POST", "/users/me/password", mine, fresh)) == "204"
+    call_command("lift_lockout", name)
+    assert guess() == "401 NOT_AUTHENTICATED", "the new password has ended the token"
+
+
+def test_what_is_lifted_for_a_name_is_lifted_for_who_is_signed_in(dora: Person, address: Callable[[], str]) -> None:
+    token = sign_in(address(), dora.user.username, PASSWORD).body["data"]["accessToken"]
+
+    def guess() -> int:
+        return int(send(address(), "DELETE", "/users/me", {"password": WRONG}, token).status_code)
+
+    while guess() == 401:
+        pass
+    call_command("lift_lockout", dora.user.username)
+    assert guess() == 401
 
 
 def test_a_stolen_cookie_of_the_admin_guesses_no_passwords(operator: Client, address: Callable[[], str]) -> None:
@@ -305,7 +337,7 @@ def test_attempts_that_are_taken_back_leave_nothing_in_redis_and_failures_not_fo
     """Strangers choose the names, and Redis must not fill up with them."""
     each, pauses = keys(run := f"{random.SystemRandom().randrange(1 << 60):x}", run), SharedPauses()
     with Redis.from_url(settings.REDIS_URL) as redis:
-        verdict = pauses.begin(each, FREE, LONGEST, is_owner=False)
+        verdict = pauses.begin(each, FREE, LONGEST)
         left = {redis.ttl(f"{KEY_PREFIX}{key}") for key in each[:3]}
         assert left <= set(range(FORGIVEN_SECONDS + LONGEST - 2, FORGIVEN_SECONDS + LONGEST + 1))
         pauses.take_back(each, verdict, is_right=False)
@@ -320,8 +352,7 @@ def test_redis_and_a_process_alone_count_by_the_same_rules() -> None:
     seen = set()
     for _ in range(400):
         each = keys(f"{lot.choice('abc')}{run}", f"{lot.choice('12345678')}{run}")
-        is_owner = lot.random() < 0.1
-        ours, theirs = (pauses.begin(each, (3, 9, 9), LONGEST, is_owner) for pauses in (shared, local))
+        ours, theirs = (pauses.begin(each, (3, 9, 9), LONGEST) for pauses in (shared, local))
         began = [tuple(bool(ends) for ends in verdict.ends) for verdict in (ours, theirs)]
         assert (ours.is_let_in, ours.counted, began[0]) == (theirs.is_let_in, theirs.counted, began[1])
         seen.add((ours.is_let_in, ours.counted, began[0]))

@@ -110,10 +110,10 @@ def test_a_user_of_redis_may_do_its_own_work_alone(port: int, user: str) -> None
 def test_rest_counts_wrong_passwords(port: int) -> None:
     pauses, each = SharedPauses(), keys("alice", "192.0.2.1")
     with override_settings(REDIS_URL=f"redis://web:{password('web')}@127.0.0.1:{port}/1"):
-        verdict = pauses.begin(each, (1, 1, 1), 900, is_owner=False)
-        assert not pauses.begin(each, (1, 1, 1), 900, is_owner=False).is_let_in
+        verdict = pauses.begin(each, (1, 1, 1), 900)
+        assert not pauses.begin(each, (1, 1, 1), 900).is_let_in
         pauses.take_back(each, verdict, is_right=True)
-        assert pauses.begin(each, (1, 1, 1), 900, is_owner=False).counted == 2, "known from now on"
+        assert pauses.begin(each, (1, 1, 1), 900).counted == 2, "known from now on"
         assert pauses.lift(each.name)
     assert denied(port) == []
 

@@ -6,6 +6,9 @@ may be made: of a thousand attempts at the same moment no more are made than of 
 
 The count of the name does not hold for an address from which its owner has signed in during the last month, so
 strangers cannot keep owners out who are where they have been. A name that nobody has is counted as any other.
+
+Whoever is signed in and gives the password once more is counted by the name apart from those who sign in: strangers
+keep nobody from a new password, and whoever has stolen a token guesses no more often than they do.
 """
 
 import logging
@@ -38,16 +41,15 @@ class Attempt:
 def attempting(name: str, *, is_signed_in: bool = False) -> Iterator[Attempt]:
     """Around the check of a password under a name that was typed. Raises SignInLocked before it.
 
-    An attempt that ends with an exception, such as an outage, counts for nothing. Whoever is signed in already is no
-    stranger to the name.
+    An attempt that ends with an exception, such as an outage, counts for nothing.
     """
     attempt = Attempt()
     free = settings.LOCKOUT_FAILURES
     if free is None:
         yield attempt
         return
-    keys = _keys(name, current_network())
-    verdict = _pauses.begin(keys, free, settings.LOCKOUT_MAX_SECONDS, is_signed_in)
+    keys = _keys(name, current_network(), is_signed_in)
+    verdict = _pauses.begin(keys, free, settings.LOCKOUT_MAX_SECONDS)
     if not verdict.is_let_in:
         SIGN_INS.labels("locked").inc()
         raise _refusal(verdict)
@@ -65,7 +67,9 @@ def attempting(name: str, *, is_signed_in: bool = False) -> Iterator[Attempt]:
 
 def lift_name(name: str) -> bool:
     """Let a name be tried again at all addresses. False where Redis does not answer."""
-    return _pauses.lift(_of_name(name))
+    of_name = _of_name(name)
+    lifted = [_pauses.lift(key) for key in (of_name, _signed_in(of_name))]
+    return all(lifted)
 
 
 def lift_address(address: str) -> bool:
@@ -91,9 +95,14 @@ def _log_pause(attempt: Attempt, verdict: Verdict) -> None:
     )
 
 
-def _keys(name: str, address: str) -> Keys:
+def _keys(name: str, address: str, is_signed_in: bool) -> Keys:
     of_name = _of_name(name)
-    return Keys(f"{of_name}@{address}", _of_address(address), of_name, f"{of_name}@{address}:known")
+    everywhere = _signed_in(of_name) if is_signed_in else of_name
+    return Keys(f"{of_name}@{address}", _of_address(address), everywhere, f"{of_name}@{address}:known")
+
+
+def _signed_in(of_name: str) -> str:
+    return f"{of_name}:signed-in"
 
 
 def _of_name(name: str) -> str:

@@ -39,7 +39,7 @@ REMEMBERED = 100_000
 BEGIN = f"""
 local time = redis.call('TIME')
 local now = time[1] * {MICROSECONDS} + time[2]
-local longest, is_owner = tonumber(ARGV[4]), ARGV[5] == '1' or redis.call('EXISTS', KEYS[4]) == 1
+local longest, is_owner = tonumber(ARGV[4]), redis.call('EXISTS', KEYS[4]) == 1
 local counted, found, lifted = is_owner and 2 or 3, {{}}, 0
 for i = 3, 1, -1 do
     local stored = redis.call('HMGET', KEYS[i], 'failures', 'at', 'ends', 'lifted')
@@ -135,13 +135,13 @@ class LocalPauses:
         self._counts: TTLCache[str, _Count] = TTLCache(REMEMBERED, KEPT_SECONDS, timer=clock)
         self._known: TTLCache[str, bool] = TTLCache(REMEMBERED, KNOWN_SECONDS, timer=clock)
 
-    def begin(self, keys: Keys, free: Sequence[int], longest: int, is_owner: bool) -> Verdict:
+    def begin(self, keys: Keys, free: Sequence[int], longest: int) -> Verdict:
         with self._lock:
             now = self._now()
             pair, address, name = (self._found(key, now) for key in keys[:3])
             if pair.at <= max(address.lifted, name.lifted):
                 pair = _Count(0, now)
-            counts = (pair, address) if is_owner or keys.known in self._known else (pair, address, name)
+            counts = (pair, address) if keys.known in self._known else (pair, address, name)
             wait = max(count.ends - now for count in counts)
             if wait > 0:
                 return Verdict(False, wait / MICROSECONDS, len(counts), (0, 0, 0))
@@ -190,11 +190,11 @@ class SharedPauses:
     def __init__(self) -> None:
         self._local = LocalPauses()
 
-    def begin(self, keys: Keys, free: Sequence[int], longest: int, is_owner: bool) -> Verdict:
+    def begin(self, keys: Keys, free: Sequence[int], longest: int) -> Verdict:
         """Count an attempt as a failure and let it in, or else count nothing. Never raises for Redis."""
-        reply = _ask(BEGIN, keys, *free, longest * MICROSECONDS, int(is_owner))
+        reply = _ask(BEGIN, keys, *free, longest * MICROSECONDS)
         if reply is None:
-            return self._local.begin(keys, free, longest, is_owner)
+            return self._local.begin(keys, free, longest)
         is_let_in, wait, counted, *ends = map(int, reply)
         return Verdict(bool(is_let_in), wait / MICROSECONDS, counted, (ends[0], ends[1], ends[2]))
 
