@@ -17,6 +17,8 @@ class AcceptedOrders:
     """A client whose orders were accepted, by key."""
 
     trader = None
+    # Refused at last, after a request that was not answered.
+    unknown = ("u",)
 
     def __init__(self, **accepted: int) -> None:
         self.accepted = accepted
@@ -35,6 +37,8 @@ def found(monkeypatch: pytest.MonkeyPatch, accepted: dict[str, int], *stored: tu
 def test_nothing_is_wrong_with_what_was_told(monkeypatch):
     findings = found(monkeypatch, {"a": 1, "b": 2}, ("a", 1, "OPEN"), ("b", 2, "FILLED"))
     assert (findings.orders, findings.wrong) == (2, [])
+    perhaps = found(monkeypatch, {"a": 1}, ("a", 1, "OPEN"), ("u", 2, "OPEN"))
+    assert (perhaps.doubled, perhaps.wrong) == (0, [])
 
 
 @pytest.mark.parametrize(

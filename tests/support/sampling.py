@@ -22,10 +22,10 @@ SEED = int(os.environ["TEST_SEED"])
 
 # What `make test` runs a part of, because it takes long: one test in so many of these files together.
 DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
-    (2, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
-    (2, tuple(f"tests/e2e/test_{part}.py" for part in ("demo", "recovery", "follow", "flower"))),
+    (3, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
+    (3, tuple(f"tests/e2e/test_{part}.py" for part in ("demo", "recovery", "follow", "flower"))),
     (2, ("tests/proof/test_description.py",)),
-    (2, ("tests/proof/test_failpoints.py",)),
+    (3, ("tests/proof/test_failpoints.py",)),
     (3, ("tests/proof/test_admin_lists.py",)),
     (4, ("tests/proof/test_hostile_input.py",)),
     (3, ("tests/integration/test_migrations.py",)),

@@ -42,6 +42,7 @@ class Client:
         self.accepted_at: dict[str, float] = {}
         # Refused at last, and perhaps stored by an earlier request that was not answered.
         self.unknown: set[str] = set()
+        self._unanswered: set[str] = set()
         # Where orders may be lost though they were accepted: the ids of those that were placed again.
         self.forgives = False
         self.placed_again: list[int] = []
@@ -93,6 +94,7 @@ class Client:
             except httpx.TransportError as error:
                 trouble = type(error).__name__
             self.troubles[trouble] += 1
+            self._unanswered |= _keys(body)
             if time.monotonic() > self._give_up_at:
                 self.mistakes.append(f"{method} {path} was never answered: {trouble}")
                 return None
@@ -118,7 +120,7 @@ class Client:
         if result.get("error") == BUSY:
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
             self.troubles[f"503 {BUSY} in a batch"] += 1
-            self.unknown.add(order["clientOrderId"])
+            self.unknown |= {order["clientOrderId"]} & self._unanswered
             return
         if result.get("error") == OUT_OF_BAND:
             return
@@ -137,6 +139,12 @@ class Client:
             self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
         else:
             self.flow.remember(order_id)
+
+
+def _keys(body: Any) -> set[str]:
+    """The client's keys of the orders in a body."""
+    orders = (body or {}).get("orders", [body or {}])
+    return {order["clientOrderId"] for order in orders if "clientOrderId" in order}
 
 
 @contextmanager
