@@ -157,7 +157,7 @@ class WaitingSince:
 class StaleMarkets:
     """The markets whose oldest command waits longer than a second, for a process that looks again and again.
 
-    At its first look everything that waits is stale: it may have waited for long, and who heard its bell may be dead.
+    At its first look all that waits is stale: it may have waited for long, and who received its bell may be dead.
     """
 
     def __init__(self) -> None:

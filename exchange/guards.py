@@ -96,7 +96,7 @@ def refuse_a_demo_that_others_reach(hosts: Iterable[str], environment: Mapping[s
 
 
 def listening_addresses(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """Where this process is told to listen, without the ports: by gunicorn, uvicorn, Flower or runserver."""
+    """Where this process listens by its command line, without the ports: by gunicorn, uvicorn, Flower or runserver."""
     found, server = [], "".join(arguments[:1])
     for option, after in zip(arguments, [*arguments[1:], ""], strict=True):
         name, is_one, value = option.partition("=")

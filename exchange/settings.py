@@ -25,7 +25,7 @@ from exchange.guards import allowed_hosts, parse_secrets, refuse_a_demo_that_oth
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
-# What GET /api/v1/info tells: pyproject.toml has the same version, and the image its commit.
+# What GET /api/v1/info answers: pyproject.toml has the same version, and the image its commit.
 NAME, VERSION = "exchange", "0.1.0"
 COMMIT = env.str("COMMIT", default="")
 

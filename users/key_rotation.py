@@ -23,7 +23,7 @@ class Rotated:
 
 
 def rotate(progress: Callable[[int, int], None]) -> Rotated:
-    """`progress` is told how many secrets were looked at, and how many there are."""
+    """`progress` receives how many secrets were read, and how many there are."""
     result = Rotated()
     secrets = ApiKey.objects.filter(algorithm=Algorithm.HMAC, revoked_at=None)
     total, done = secrets.count(), 0

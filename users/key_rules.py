@@ -36,8 +36,8 @@ def some_of(words: type[Enum]) -> Rule:
 
 
 def networks(most: int) -> Rule:
-    """A list of addresses and networks of IPv4 and IPv6. It may be left out, and not be empty: nobody could tell the
-    two apart by what they mean.
+    """A list of addresses and networks of IPv4 and IPv6. It may be left out, but an empty one is
+    refused, because it could mean all addresses or none.
     """
     text = core_schema.str_schema(strict=True, max_length=_LONGEST_NETWORK)
     each = core_schema.no_info_after_validator_function(_network, text)

@@ -36,7 +36,7 @@ class Users(UserManager):
     def get_by_natural_key(self, username: str | None) -> "User":
         """By the name as it is, else whatever its case. Raises DoesNotExist."""
         typed = username or ""
-        # One query whatever is found: how long it takes must not tell which names there are.
+        # One query whatever is found: how long it takes must not reveal which names there are.
         named = list(self.filter(Q(username=typed) | Q(username_key=caseless(typed)))[:2])
         if not named:
             raise self.model.DoesNotExist

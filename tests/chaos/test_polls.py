@@ -86,4 +86,4 @@ def test_all_that_a_poller_hears_counts():
         Event("connected", "", {"userId": 1}),
     ):
         poller.receive(event)
-    assert (poller.heard, poller.orders) == ({BTC: 3, ETH: 8}, [7])
+    assert (poller.received, poller.orders) == ({BTC: 3, ETH: 8}, [7])

@@ -36,7 +36,7 @@ class Course:
     accidents: "Mapping[str, Callable[[Lap], None]]"
     # Whether a client may have to ask again meanwhile. No answer may be 500, ever.
     is_noticed: bool = True
-    # How soon after an accident every stream must have told what REST tells.
+    # How soon after an accident every stream must have sent what REST answers.
     catch_up_seconds: float = CATCH_UP_SECONDS
     # What is wrong after an accident, when nobody trades.
     afterwards: "Callable[[Lap], list[str]]" = lambda _: []

@@ -91,7 +91,7 @@ def _weather(proxies: Proxies, lap: Lap, delay: tuple[float, float] = (0.0, 0.0)
 
 
 def _lost_answers(proxies: Proxies, lap: Lap) -> None:
-    """The statement was carried out, a commit perhaps, and whoever asked for it is not told."""
+    """The statement was carried out, a commit perhaps, and whoever asked for it gets no answer."""
     to_database = [proxy for (_, server), proxy in proxies.items() if server == "database"]
     for proxy in to_database:
         proxy.lost_answers = LOST_ANSWERS

@@ -59,7 +59,7 @@ class Answered:
     """An answer, with what the client had received of each market when it asked."""
 
     path: str
-    heard: Numbers
+    received: Numbers
     as_of: Numbers
     data: Any
 
@@ -92,7 +92,7 @@ class Poller:
         self.random = Random(f"{seed}-poller-{trader.user_id}")
         self.answers: list[Answered] = []
         self.counts: Counter[str] = Counter()
-        self.heard: dict[str, int] = {}
+        self.received: dict[str, int] = {}
         self.orders: list[int] = []
         own = EventThread(url, ORDER_STATUS, self.receive, token=trader.token)
         self.streams = [own, *(EventThread(url, f"/api/v1/stream/market/{each}", self.receive) for each in SYMBOLS)]
@@ -116,7 +116,7 @@ class Poller:
         for each in event.data if isinstance(event.data, list) else [event.data]:
             if isinstance(each, dict) and "sequence" in each:
                 symbol = each.get("symbol") or each["tradeId"].rpartition("-")[0]
-                self.heard[symbol] = max(self.heard.get(symbol, 0), each["sequence"])
+                self.received[symbol] = max(self.received.get(symbol, 0), each["sequence"])
         if event.kind == "order-status-update":
             self.orders = [*self.orders[-REMEMBERED_ORDERS:], event.data["orderId"]]
 
@@ -132,7 +132,7 @@ class Poller:
 
     def ask(self, path: str) -> None:
         # Before the request is sent.
-        heard = dict(self.heard)
+        received = dict(self.received)
         try:
             answer = self.trader.call("GET", path)
         except httpx.TransportError:
@@ -143,7 +143,7 @@ class Poller:
             return
         body = answer.json()
         self.counts[path.strip("/").partition("/")[0].partition("?")[0]] += 1
-        self.answers.append(Answered(path, heard, body["asOf"], body["data"]))
+        self.answers.append(Answered(path, received, body["asOf"], body["data"]))
 
     def mistakes(self, rows: Rows) -> list[str]:
         """What was answered that must not be."""
@@ -155,8 +155,8 @@ class Poller:
 
 
 def below_what_was_heard(answer: Answered) -> list[str]:
-    late = {symbol: number for symbol, number in answer.as_of.items() if number < answer.heard.get(symbol, 0)}
-    return [f"{answer.path}: asOf {late}, and {dict(answer.heard)} was received before"] if late else []
+    late = {symbol: number for symbol, number in answer.as_of.items() if number < answer.received.get(symbol, 0)}
+    return [f"{answer.path}: asOf {late}, and {dict(answer.received)} was received before"] if late else []
 
 
 def lacking(answer: Answered, rows: Rows) -> list[str]:

@@ -56,7 +56,7 @@ class Proxy:
         self._thread.join()
 
     def hold(self) -> None:
-        """Nothing passes any more, and nobody is told: a partition."""
+        """Nothing passes any more, and nobody gets an error: a partition."""
         self._loop.call_soon_threadsafe(self._passes.clear)
 
     def let_go(self) -> None:
@@ -89,7 +89,7 @@ class Proxy:
             await self._passes.wait()
             from_server, to_server = await asyncio.open_connection(HOST, self.target)
         except OSError:
-            # Nobody listens there: who connected is told at once, as without a proxy.
+            # Nobody listens there: who connected gets an error at once, as without a proxy.
             self._forget(writer)
             return
         self._writers.add(to_server)

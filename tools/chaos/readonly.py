@@ -1,4 +1,4 @@
-"""A database that takes no writes for a while, as a primary that was made a replica: nothing is lost, health tells."""
+"""A database that takes no writes for a while, as a primary that was made a replica: nothing is lost."""
 
 import time
 
@@ -29,13 +29,13 @@ def _read_only(lap: Lap) -> None:
     lap.watch.began("database read-only")
     execute(lap.exchange.database, "SET GLOBAL super_read_only = ON")
     try:
-        told = wait_for(lambda: readiness(lap.exchange.url), lambda told: told != (200, "ok"), READY_SECONDS)
-        if told != (503, "read-only"):
-            lap.wrong.append(f"the database is read-only, and /health/ready says {told}")
+        answer = wait_for(lambda: readiness(lap.exchange.url), lambda answer: answer != (200, "ok"), READY_SECONDS)
+        if answer != (503, "read-only"):
+            lap.wrong.append(f"the database is read-only, and /health/ready says {answer}")
         time.sleep(SECONDS)
     finally:
         execute(lap.exchange.database, "SET GLOBAL read_only = OFF")
-    wait_for(lambda: readiness(lap.exchange.url), lambda told: told == (200, "ok"), READY_SECONDS)
+    wait_for(lambda: readiness(lap.exchange.url), lambda answer: answer == (200, "ok"), READY_SECONDS)
 
 
 READ_ONLY = Course("A database that takes no writes", {"database read-only": _read_only})

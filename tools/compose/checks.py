@@ -63,9 +63,11 @@ def figures(running: Stack, step: Step, away: str = "") -> None:
     assert {ready["database"], ready["redis"]} == {"ok"}, ready
     assert httpx.get(f"{running.url}/metrics", trust_env=False).status_code == httpx.codes.NOT_FOUND
     targets = partial(prometheus, running, "targets")
-    up = wait_for(targets, lambda told: down(told) <= {f"{away}:9100"}, SCRAPE_SECONDS)
+    up = wait_for(targets, lambda answer: down(answer) <= {f"{away}:9100"}, SCRAPE_SECONDS)
     trades = partial(prometheus, running, "query?query=sum(exchange_trades_total)")
-    counted = wait_for(trades, lambda told: told["result"] and float(told["result"][0]["value"][1]) > 0, SCRAPE_SECONDS)
+    counted = wait_for(
+        trades, lambda answer: answer["result"] and float(answer["result"][0]["value"][1]) > 0, SCRAPE_SECONDS
+    )
     rules = [rule for group in prometheus(running, "rules")["groups"] for rule in group["rules"]]
     step.wrong += [f"alert {rule['name']}: {rule['lastError']}" for rule in rules if rule["health"] == "err"]
     step.seen += [
@@ -75,8 +77,8 @@ def figures(running: Stack, step: Step, away: str = "") -> None:
     ]
 
 
-def down(told: Any) -> set[str]:
-    targets = told["activeTargets"]
+def down(answer: Any) -> set[str]:
+    targets = answer["activeTargets"]
     assert targets
     return {target["labels"]["instance"] for target in targets if target["health"] != "up"}
 
@@ -109,10 +111,10 @@ def verdict(running: Stack, clients: list[Client], events: list[Event], step: St
     troubles = sum((client.troubles for client in clients), start=clients[0].troubles.__class__())
     step.wrong += [f"{count} times {trouble}" for trouble, count in troubles.items() if trouble.startswith("500")]
     orders = {order["orderId"]: order["status"] for order in all_orders(clients[0].trader)}
-    heard, resets = last_statuses(events), [event for event in events if event.kind == RESET]
-    unheard = [f"{number} {status}" for number, status in orders.items() if heard.get(number) != status]
-    if unheard and not resets:
-        step.wrong.append(f"{len(unheard)} orders of which the stream did not say the last: {unheard[:5]}")
+    received, resets = last_statuses(events), [event for event in events if event.kind == RESET]
+    missed = [f"{number} {status}" for number, status in orders.items() if received.get(number) != status]
+    if missed and not resets:
+        step.wrong.append(f"{len(missed)} orders of which the stream did not say the last: {missed[:5]}")
     step.seen += [
         f"{placed(clients)} orders and {total(clients, 'cancels')} cancels accepted, {findings.orders} orders stored",
         f"lost {findings.lost}, doubled {findings.doubled}, stuck {findings.stuck}",

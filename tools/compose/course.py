@@ -36,7 +36,7 @@ FLUSH = "REDISCLI_AUTH=$REDIS_OPERATOR_PASSWORD redis-cli --user operator flusha
 
 @dataclass
 class Load:
-    """Those who trade through nginx, and what the first of them hears on the stream."""
+    """Those who trade through nginx, and what the first of them receives on the stream."""
 
     clients: list[Client]
     buyer: Trader
@@ -120,8 +120,8 @@ def redeploy(running: Stack, load: Load, step: Step) -> None:
     for services in ROLLING:
         running.up("--no-deps", *services)
     wait_for(partial(is_ready, running), seconds=READY_SECONDS)
-    told = httpx.get(f"{running.url}/api/v1/info", trust_env=False).json()["data"]
-    assert told["commit"] == commit, told
+    answer = httpx.get(f"{running.url}/api/v1/info", trust_env=False).json()["data"]
+    assert answer["commit"] == commit, answer
     trade(running, load.buyer, load.seller, OTHER)
     running.manage("audit", "--quick")
     step.seen.append(f"{total(load.clients, 'repeats') - before} requests had to be repeated; quick audit clean")
@@ -150,7 +150,7 @@ def back_up(running: Stack, step: Step) -> Path:
 
 
 def restore(running: Stack, load: Load, file: Path, step: Step) -> None:
-    """By the steps of docs/operations.md; a client that comes back with a later event is told to read again."""
+    """By the steps of docs/operations.md; a client that comes back with a later event gets `stream-reset`."""
     last = load.events[-1].id
     running.compose("stop", *CLIENTS_SERVICES)
     running.compose("exec", "-T", "mysql", "sh", "-c", EMPTY)
@@ -158,10 +158,10 @@ def restore(running: Stack, load: Load, file: Path, step: Step) -> None:
     if done.returncode:
         raise DockerError(done.stderr)
     for arguments in (("--full",), ("--replay", "all")):
-        told = json.loads(running.try_to_manage("audit", *arguments, "--json").stdout)
+        answer = json.loads(running.try_to_manage("audit", *arguments, "--json").stdout)
         # What waited in the copy is not served yet, because no worker runs.
-        findings = [finding for finding in told["findings"] if finding["check"] != NOT_SERVED]
-        assert told["looked"], told
+        findings = [finding for finding in answer["findings"] if finding["check"] != NOT_SERVED]
+        assert answer["looked"], answer
         assert not findings, findings
         step.seen.append(f"audit {arguments[0]} clean")
     running.compose("exec", "-T", "cache", "sh", "-c", FLUSH)

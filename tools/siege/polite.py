@@ -110,10 +110,10 @@ class Account:
 
     def _wait_for_event(self, order_id: int, began: float, window: Window) -> None:
         with self._lock:
-            told = self._events.setdefault(order_id, threading.Event())
+            arrived = self._events.setdefault(order_id, threading.Event())
             if order_id in self._seen:
-                told.set()
-        if told.wait(EVENT_SECONDS):
+                arrived.set()
+        if arrived.wait(EVENT_SECONDS):
             window.events.append(time.monotonic() - began)
         else:
             window.errors["no event of an order"] += 1

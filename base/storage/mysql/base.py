@@ -1,7 +1,7 @@
 """Django's engine for MySQL with its statements counted, whose connections notice that the server's host is gone.
 
 A host that loses its power, or is cut off, ends no connection: who waits for its answer would wait for ever, and who
-sends to it for a quarter of an hour, while another server has taken over long since. So the kernel is told to ask the
+sends to it for a quarter of an hour, while another server has taken over long since. So the kernel has to ask the
 other end whether it is there, and to give up soon. It asks the host and not the server, so a statement may take as long
 as it needs. Libraries have a timeout for each read instead, which would break an audit off.
 """
