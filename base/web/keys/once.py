@@ -10,26 +10,17 @@ signature is believed that may be older than the loss. A server that was started
 may have lost the last seconds alone.
 """
 
-import functools
-import logging
 import threading
 from datetime import datetime
-from typing import Any
 
 from cachetools import TTLCache
-from django.conf import settings
-from redis.commands.core import Script
-from redis.exceptions import RedisError
 
-from base.storage.breakers import ServerAway, breaker_of
-from base.storage.redis import redis_client
+from base.storage.scripts import run_script
 from base.web.errors import Unavailable
 from base.web.keys.errors import SignatureReplayed
 from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Scope
 from base.web.keys.signed import LONGEST_WINDOW, MOST_AHEAD, SignedRequest
-
-logger = logging.getLogger(__name__)
 
 # What harms nobody when it comes again, and what an owner must be able to do at any time.
 HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
@@ -95,21 +86,10 @@ def _ask(signed: SignedRequest, digest: str, key: KnownKey, now: datetime) -> st
     # So early a signature of this time may have been accepted.
     earliest = int(signed.timestamp) - MOST_AHEAD - _SKEW
     keys = [f"{_PREFIX}{digest}", f"{_PREFIX}key:{key.id}"]
-    try:
-        with breaker_of(settings.REDIS_URL).calling():
-            reply: Any = _script(settings.REDIS_URL)(keys=keys, args=[int(was_used), earliest, USED_MS, REMEMBERED_MS])
-    except ServerAway:
-        return "AWAY"
-    except RedisError as error:
-        logger.error("Redis does not remember signatures: %s", error)
-        return "AWAY"
-    return reply.decode() if isinstance(reply, bytes) else str(reply)
+    arguments = [int(was_used), earliest, USED_MS, REMEMBERED_MS]
+    reply: bytes | None = run_script(SCRIPT, keys, arguments, failure="Redis does not remember signatures")
+    return "AWAY" if reply is None else reply.decode()
 
 
 def _replayed() -> SignatureReplayed:
     return SignatureReplayed("this signature was used before: sign again, with the time of now")
-
-
-@functools.cache
-def _script(url: str) -> Script:
-    return redis_client(url).register_script(SCRIPT)

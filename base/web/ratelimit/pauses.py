@@ -4,8 +4,6 @@ A count is forgiven one failure at a time. From a number of failures on each one
 one before, during which nothing more is let in, so that nothing more is counted.
 """
 
-import functools
-import logging
 import math
 import threading
 import time
@@ -14,14 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from cachetools import TTLCache
-from django.conf import settings
-from redis.commands.core import Script
-from redis.exceptions import RedisError
 
-from base.storage.breakers import ServerAway, breaker_of
-from base.storage.redis import redis_client
-
-logger = logging.getLogger(__name__)
+from base.storage.scripts import run_script
 
 KEY_PREFIX = "exchange:lockout:"
 MICROSECONDS = 1_000_000
@@ -211,16 +203,5 @@ class SharedPauses:
 
 def _ask(script: str, keys: Sequence[str], *arguments: int) -> Any:
     """What the script answers; None where Redis does not."""
-    try:
-        with breaker_of(settings.REDIS_URL).calling():
-            return _script(settings.REDIS_URL, script)(keys=[KEY_PREFIX + key for key in keys], args=arguments)
-    except ServerAway:
-        return None
-    except RedisError as error:
-        logger.error("Redis does not count failures, this process does by itself: %s", error)
-        return None
-
-
-@functools.cache
-def _script(url: str, text: str) -> Script:
-    return redis_client(url).register_script(text)
+    failure = "Redis does not count failures, this process does by itself"
+    return run_script(script, [KEY_PREFIX + key for key in keys], arguments, failure=failure)

@@ -7,8 +7,6 @@ A request may cost more than one instant. What it costs may be known only once i
 again with what it has taken already (`held`), which is given back before it is counted anew.
 """
 
-import functools
-import logging
 import threading
 import time
 from collections import deque
@@ -17,14 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cachetools import TTLCache
-from django.conf import settings
-from redis.commands.core import Script
-from redis.exceptions import RedisError
 
-from base.storage.breakers import ServerAway, breaker_of
-from base.storage.redis import redis_client
-
-logger = logging.getLogger(__name__)
+from base.storage.scripts import run_script
 
 WINDOW_SECONDS = 1.0
 MICROSECONDS = 1_000_000
@@ -133,13 +125,9 @@ class SharedWindow:
 
     def hit(self, key: str, limit: int, cost: int = 1, held: int = 0) -> Verdict:
         """Count one request, as LocalWindow does. Never raises for Redis."""
-        try:
-            with breaker_of(settings.REDIS_URL).calling():
-                reply = _script(settings.REDIS_URL)(keys=[KEY_PREFIX + key], args=[limit, cost, held])
-        except ServerAway:
-            return self._local.hit(key, limit, cost, held)
-        except RedisError as error:
-            logger.error("Redis does not count requests, this process does by itself: %s", error)
+        failure = "Redis does not count requests, this process does by itself"
+        reply = run_script(SCRIPT, [KEY_PREFIX + key], [limit, cost, held], failure=failure)
+        if reply is None:
             return self._local.hit(key, limit, cost, held)
         verdict = _verdict(limit, reply)
         if verdict.is_let_in:
@@ -150,8 +138,3 @@ class SharedWindow:
 def _verdict(limit: int, reply: Any) -> Verdict:
     is_let_in, remaining, wait, reset = reply
     return Verdict(bool(is_let_in), limit, remaining, wait / MICROSECONDS, reset / MICROSECONDS)
-
-
-@functools.cache
-def _script(url: str) -> Script:
-    return redis_client(url).register_script(SCRIPT)
