@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpRequest
+from typing_extensions import Unpack
 
 from base.web.ratelimit.addresses import client_network
 from core.money import plain
@@ -34,33 +35,23 @@ def actor_of(request: HttpRequest, reason: str = "") -> Actor:
     return Actor(int(request.user.pk), client_network(peer, forwarded_for), reason)
 
 
-def record(
-    kind: ActKind,
-    user_id: int | None,
-    actor: Actor,
-    *,
-    subject: str = "",
-    before: State | None = None,
-    after: State | None = None,
-    details: State | None = None,
-) -> None:
-    """Store the act, in the caller's transaction. `user_id` is whom it concerns, `subject` what else it is about.
-
-    `before` and `after` hold what it changed, as clients see that; `details` what else is worth keeping.
+class About(TypedDict, total=False):
+    """What an act is about beside its user: `before` and `after` hold what it changed, as clients see that, `details`
+    what else is worth keeping.
     """
-    record_all([act_of(kind, user_id, actor, subject=subject, before=before, after=after, details=details)])
+
+    subject: str
+    before: State | None
+    after: State | None
+    details: State | None
 
 
-def act_of(
-    kind: ActKind,
-    user_id: int | None,
-    actor: Actor,
-    *,
-    subject: str = "",
-    before: State | None = None,
-    after: State | None = None,
-    details: State | None = None,
-) -> StaffAct:
+def record(kind: ActKind, user_id: int | None, actor: Actor, **about: Unpack[About]) -> None:
+    """Store the act, in the caller's transaction. `user_id` is whom it concerns."""
+    record_all([act_of(kind, user_id, actor, **about)])
+
+
+def act_of(kind: ActKind, user_id: int | None, actor: Actor, **about: Unpack[About]) -> StaffAct:
     """An act that is not stored yet."""
     return StaffAct(
         kind=kind,
@@ -68,10 +59,10 @@ def act_of(
         operator_id=actor.user_id,
         reason=actor.reason[:REASON_LENGTH],
         address=actor.address,
-        subject=subject[:SUBJECT_LENGTH],
-        before=before,
-        after=after,
-        details=details or {},
+        subject=about.get("subject", "")[:SUBJECT_LENGTH],
+        before=about.get("before"),
+        after=about.get("after"),
+        details=about.get("details") or {},
     )
 
 
