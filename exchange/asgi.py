@@ -20,6 +20,7 @@ os.environ.setdefault("BATCHES_MAX", str(REST_THREADS // 4))
 # Typed loosely: its own types describe the same messages in other words.
 wsgi: Any = get_wsgi_application()
 
+from base.servers.asgi import Receive, Scope, Send  # noqa: E402
 from base.servers.bodies import WholeBodies  # noqa: E402
 from base.servers.connections import allow_open_files  # noqa: E402
 from base.servers.last_resort import LastResort  # noqa: E402
@@ -28,7 +29,6 @@ from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
 from base.streams.handshake import SocketApplication, refuse_handshake  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
-from base.streams.request import Receive, Scope, Send  # noqa: E402
 from base.web.errors import NotFound  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
 from exchange.socket import OrderSession  # noqa: E402

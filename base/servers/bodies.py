@@ -1,20 +1,13 @@
 """Bodies for an application that runs in threads: they are received before it is called, in time or not at all."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from django.conf import settings
 
-from base.web.errors import ExchangeError, RequestTimeout, error_body
-from base.web.hardening import hardened
+from base.servers.asgi import Application, Message, Receive, Scope, Send, send_refusal
+from base.web.errors import RequestTimeout
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-
+CLOSING = [(b"cache-control", b"no-store"), (b"connection", b"close")]
 FRAMED = (b"content-length", b"transfer-encoding")
 
 
@@ -24,7 +17,7 @@ class WholeBodies:
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not any(name in FRAMED and value != b"0" for name, value in scope["headers"]):
             await self._application(scope, receive, send)
             return
@@ -32,7 +25,8 @@ class WholeBodies:
             async with asyncio.timeout(settings.REQUEST_SECONDS):
                 body = await _received(receive)
         except TimeoutError:
-            await _refuse(send, RequestTimeout(f"a request must have arrived within {settings.REQUEST_SECONDS} s"))
+            late = RequestTimeout(f"a request must have arrived within {settings.REQUEST_SECONDS} s")
+            await send_refusal(send, late, CLOSING)
             return
         if body is not None:
             headers = [(name, value) for name, value in scope["headers"] if name not in FRAMED]
@@ -60,15 +54,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return left.pop() if left else await receive()
 
     return replayed
-
-
-async def _refuse(send: Send, refusal: ExchangeError) -> None:
-    body = json.dumps(error_body(refusal)).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": hardened(headers)})
-    await send({"type": "http.response.body", "body": body})

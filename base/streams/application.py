@@ -8,28 +8,26 @@ subscription, reads the database, and only then sends `connected`. What is commi
 import asyncio
 import contextlib
 import functools
-import json
 import random
 import time
-from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
 
 import structlog
 from django_eventstream.utils import sse_encode_event
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from base.servers.asgi import Message, Receive, Scope, Send, encoded, send_refusal
 from base.streams.hub import Feed, Hub
 from base.streams.open_stream import OpenStream, Outgoing
-from base.streams.request import Receive, Scope, Send, StreamRequest
+from base.streams.request import StreamRequest
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.web.errors import (
     ExchangeError,
     MethodNotAllowed,
-    NotAuthenticated,
     TooManyRequests,
     Unavailable,
-    error_body,
 )
 from base.web.hardening import hardened
 from base.web.queries import Query, refuse_unknown
@@ -105,7 +103,7 @@ class StreamApplication:
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
-            headers = [*STREAM_HEADERS, *limit_headers(request)]
+            headers = [*STREAM_HEADERS, *encoded(request.meter.headers)]
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, _first_bytes(stream.opened(opening)))
             logger.info("stream opened")
@@ -182,7 +180,7 @@ async def _wait_until_gone(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, message: MutableMapping[str, Any]) -> None:
+async def _send(send: Send, message: Message) -> None:
     async with asyncio.timeout(SEND_SECONDS):
         await send(message)
 
@@ -191,11 +189,7 @@ async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
     await _send(send, {"type": "http.response.body", "body": body, "more_body": more})
 
 
-def limit_headers(request: StreamRequest) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in request.meter.headers.items()]
-
-
-async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str, Any]) -> None:
+async def _send_named(send: Send, request_id: bytes, message: Message) -> None:
     """Send the message with the id that the request has in the logs."""
     if message["type"] == "http.response.start":
         message["headers"] = hardened([*message["headers"], (HEADER.lower().encode(), request_id)])
@@ -204,22 +198,6 @@ async def _send_named(send: Send, request_id: bytes, message: MutableMapping[str
 
 async def _refuse(send: Send, refusal: ExchangeError, request: StreamRequest) -> int:
     """Send the refusal, and return its status."""
-    headers, body = refusal_of(refusal, limit_headers(request))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-    return refusal.status
-
-
-def refusal_of(refusal: ExchangeError, more: Iterable[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The headers, `more` among them, and the body of a refusal."""
     bind_contextvars(error=refusal.error)
-    body = json.dumps(error_body(refusal)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += more
-    if isinstance(refusal, NotAuthenticated):
-        headers.append((b"www-authenticate", b'Bearer realm="api"'))
-    if isinstance(refusal, MethodNotAllowed):
-        headers.append((b"allow", b"GET"))
-    if refusal.retry_after_seconds is not None:
-        headers.append((b"retry-after", str(refusal.retry_after_seconds).encode()))
-    return headers, body
+    allowed = {"Allow": "GET"} if isinstance(refusal, MethodNotAllowed) else {}
+    return await send_refusal(send, refusal, encoded({**request.meter.headers, **allowed}))

@@ -7,18 +7,17 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from base.streams.application import limit_headers, refusal_of
+from base.servers.asgi import HANDSHAKE, Receive, Scope, Send, encoded, send_refusal
 from base.streams.hub import Hub
 from base.streams.open_stream import lifetime
-from base.streams.request import Receive, Scope, Send, StreamRequest
+from base.streams.request import StreamRequest
 from base.streams.socket import Session, Socket
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.telemetry.metrics import SOCKETS
 from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
-from base.web.hardening import hardened
 from base.web.queries import refuse_unknown
 
 logger = structlog.get_logger(__name__)
@@ -63,7 +62,7 @@ class SocketApplication:
                 raise UpgradeRequired("connect with a WebSocket")
             self._refuse_too_many(address)
         except ExchangeError as refusal:
-            return await refuse_handshake(scope, receive, send, refusal, limit_headers(request))
+            return await refuse_handshake(scope, receive, send, refusal, encoded(request.meter.headers))
         self._addresses[address] += 1
         SOCKETS.inc()
         try:
@@ -87,7 +86,7 @@ class SocketApplication:
 
     async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "websocket.accept", "headers": limit_headers(request)})
+        await send({"type": "websocket.accept", "headers": encoded(request.meter.headers)})
         socket = Socket(self._hub, request, receive, send, seconds=lifetime())
         session = self._open_session(socket)
         try:
@@ -109,10 +108,8 @@ async def refuse_handshake(
     scope: Scope, receive: Receive, send: Send, refusal: ExchangeError, more: Sequence[tuple[bytes, bytes]] = ()
 ) -> int:
     """Answer the handshake as REST would. Returns the status."""
-    headers, body = refusal_of(refusal, more)
-    kind = "http" if scope["type"] == "http" else "websocket.http"
-    if kind == "websocket.http":
-        await receive()
-    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": hardened(headers)})
-    await send({"type": f"{kind}.response.body", "body": body})
-    return refusal.status
+    bind_contextvars(error=refusal.error)
+    if scope["type"] == "http":
+        return await send_refusal(send, refusal, more)
+    await receive()
+    return await send_refusal(send, refusal, more, kind=HANDSHAKE)

@@ -1,21 +1,17 @@
 """A request for a stream, read from the ASGI scope. Whatever the client sends, it can be read."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qsl
 
 from django.http.cookie import parse_cookie
 
+from base.servers.asgi import Scope
 from base.web.keys.signed import HEADERS as SIGNATURE_HEADERS
 from base.web.keys.signed import KEY as KEY_HEADER
 from base.web.keys.signed import SignedRequest, scope_target
 from base.web.ratelimit.addresses import client_address, client_network
 from base.web.ratelimit.meter import Meter
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from base.servers.asgi import Receive, Send
 from base.streams.frames import answer_frame, error_frame, push_frame, read_frame, read_operation
 from base.streams.hub import Feed, Hub
 from base.streams.messages import RESET, Message
 from base.streams.open_stream import OpenStream, Outgoing
-from base.streams.request import Receive, Send, StreamRequest
+from base.streams.request import StreamRequest
 from base.streams.threads import in_thread
 from base.web.answers import MAX_BYTES, as_refusal
 from base.web.errors import ExchangeError
