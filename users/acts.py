@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from django.http import HttpRequest
 from typing_extensions import Unpack
 
-from base.web.ratelimit.addresses import client_network
+from base.web.ratelimit.addresses import client_network, origin_of
 from core.money import plain
 from users.models import ActKind, StaffAct
 
@@ -31,8 +31,7 @@ class Actor:
 def actor_of(request: HttpRequest, reason: str = "") -> Actor:
     """Whoever is signed in to this request, over REST or in the admin."""
     assert request.user.pk is not None, "nobody acts without being signed in"
-    peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
-    return Actor(int(request.user.pk), client_network(peer, forwarded_for), reason)
+    return Actor(int(request.user.pk), client_network(*origin_of(request.META)), reason)
 
 
 class About(TypedDict, total=False):

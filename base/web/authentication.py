@@ -23,7 +23,7 @@ from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
 from base.web.keys.use import key_of
-from base.web.ratelimit.addresses import client_address
+from base.web.ratelimit.addresses import client_address, origin_of
 from base.web.tokens import SESSION_CLAIM
 from base.web.values import parse_id
 
@@ -111,7 +111,7 @@ def _signer(request: HttpRequest) -> Caller:
     if "HTTP_AUTHORIZATION" in meta:
         raise errors.NotAuthenticated("sign in by a token or by a key, not by both")
     headers = {name: meta[header] for name, header in _HEADERS.items() if header in meta}
-    address = client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""))
+    address = client_address(*origin_of(meta))
     return signer(SignedRequest.read(headers, request.method or "", request_target(meta), _body(request), address))
 
 

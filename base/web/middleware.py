@@ -16,7 +16,7 @@ from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
 from base.web.authentication import Caller, caller_of, is_known_staff
 from base.web.errors import ExchangeError, TooManyRequests, error_body
-from base.web.ratelimit.addresses import begin_request
+from base.web.ratelimit.addresses import begin_request, origin_of
 from base.web.ratelimit.meter import Meter
 
 # Where a request keeps its meter; no header of a client's can have such a name.
@@ -74,9 +74,9 @@ def _refuse(refusal: TooManyRequests) -> JsonResponse:
 
 
 def _meter(request: HttpRequest) -> Meter:
-    peer, forwarded_for = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
-    begin_request(peer, forwarded_for)
-    return Meter(request.method or "", request.path_info, peer, forwarded_for)
+    origin = origin_of(request.META)
+    begin_request(*origin)
+    return Meter(request.method or "", request.path_info, *origin)
 
 
 class _PagesOnly:

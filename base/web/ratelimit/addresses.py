@@ -1,8 +1,10 @@
 """The address of a request, read so that no client can choose it."""
 
 import functools
+from collections.abc import Mapping
 from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Network, ip_address
+from typing import Any
 
 from django.conf import settings
 
@@ -10,6 +12,11 @@ UNKNOWN = "unknown"
 LONGEST = 64
 # Of the request that this thread serves: who connected, and X-Forwarded-For.
 _origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
+
+
+def origin_of(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """Who connected, and X-Forwarded-For, of a WSGI environment."""
+    return meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
 
 
 def begin_request(peer: str, forwarded_for: str) -> None:
