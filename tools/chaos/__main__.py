@@ -10,7 +10,6 @@ reported as not run. Exit code 1, with the folder of the logs and the database's
 import argparse
 import platform
 import secrets
-import signal
 import sys
 import tempfile
 import time
@@ -19,8 +18,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from tools.chaos import bells, kills, outages, proof
 from tools.chaos.exchange import running_exchange
@@ -30,6 +27,7 @@ from tools.chaos.report import Report
 from tools.chaos.special import LAPS
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
+from tools.rig.process import exit_at_signals
 from tools.rig.servers import STARTS, run_folder
 
 PARTS = ("kills", "outages", "bells", *LAPS, "proof")
@@ -37,8 +35,7 @@ PARTS = ("kills", "outages", "bells", *LAPS, "proof")
 
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _exit)
+    exit_at_signals()
     print(f"seed {options.seed}", flush=True)
     try:
         driver = provide_driver()
@@ -127,10 +124,6 @@ def _kept_if_wrong(seed: int) -> Iterator[tuple[Path, list[str]]]:
                 kept = Path(tempfile.gettempdir()) / f"exchange-chaos-{seed}-{time.strftime('%H%M%S')}"
                 inner.rename(kept)
                 print(f"kept: {kept} (logs, the database's data); seed {seed}", file=sys.stderr, flush=True)
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -11,20 +11,18 @@ anything was wrong.
 import argparse
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from tools.compose.course import one_host
 from tools.compose.docker import DockerError, running_docker
 from tools.compose.hosts import two_hosts
 from tools.compose.verdicts import StepError, Verdicts
 from tools.rig.packages import UnavailableError
+from tools.rig.process import exit_at_signals
 from tools.rig.servers import run_folder
 
 PARTS = {"one": one_host, "two": two_hosts}
@@ -32,8 +30,7 @@ PARTS = {"one": one_host, "two": two_hosts}
 
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _exit)
+    exit_at_signals()
     verdicts = Verdicts()
     with run_folder() as folder:
         try:
@@ -72,10 +69,6 @@ def _keep_logs(folder: Path) -> None:
         if "data" not in log.relative_to(folder).parts:
             shutil.copy(log, kept / f"{log.parent.name}-{log.name}")
     print(f"kept: {kept} (logs)", file=sys.stderr, flush=True)
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,15 @@ def stack(docker: Docker, folder: Path, name: str, *files: str, **variables: str
     }
     running = Stack(settings, folder, ports["nginx"], docker=docker.with_variables(**settings))
     running.prometheus = ports["prometheus"]
-    try:
+    with _removed_at_the_end(running):
         yield running
+
+
+@contextmanager
+def _removed_at_the_end(running: Stack) -> Iterator[None]:
+    """Of what ends with an error the logs are kept."""
+    try:
+        yield
     except BaseException:
         keep_logs(running)
         raise
@@ -169,13 +176,8 @@ def beside(first: Stack, name: str, *files: str, override: str) -> Iterator[Stac
     file.write_text(override)
     settings = {"COMPOSE_FILE": ":".join([*files, str(file)]), "COMPOSE_PROJECT_NAME": f"{first.project}-{name}"}
     second = Stack({**first.environment, **settings}, first.folder, docker=first.docker.with_variables(**settings))
-    try:
+    with _removed_at_the_end(second):
         yield second
-    except BaseException:
-        keep_logs(second)
-        raise
-    finally:
-        remove(second)
 
 
 def keep_logs(running: Stack) -> None:

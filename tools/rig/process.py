@@ -187,6 +187,12 @@ def last_log_line(log: Path) -> str:
     return (errors or lines or ["its log is empty"])[-1]
 
 
+def exit_at_signals() -> None:
+    """Have SIGTERM and SIGHUP end this program as an error does, so that what it started is stopped too."""
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, lambda number, _frame: sys.exit(128 + number))
+
+
 def die_with_parent(with_signal: signal.Signals = signal.SIGKILL) -> None:
     """To be called in the child: the kernel ends it when its parent is gone, however the parent ended."""
     if sys.platform == "linux":

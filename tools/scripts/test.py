@@ -22,12 +22,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 from xml.etree import ElementTree
 
 from tools.rig.packages import UnavailableError
-from tools.rig.process import die_with_parent
+from tools.rig.process import die_with_parent, exit_at_signals
 from tools.rig.servers import run_folder
 from tools.scripts import legs
 
@@ -67,8 +65,7 @@ class Result:
 
 def main(arguments: Sequence[str]) -> int:
     options, for_pytest = _parse(arguments)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _exit)
+    exit_at_signals()
     # For all legs and all their processes: what is sampled is one choice for the whole run.
     os.environ.setdefault("TEST_SEED", str(secrets.randbelow(1_000_000)))
     if options.prove:
@@ -257,10 +254,6 @@ def _exit_code(results: Sequence[Result], needed: Sequence[str]) -> int:
         return 1
     # Arguments such as -k may select tests that only the first leg has.
     return int(any(result.code not in (PASSED, NO_TESTS) for result in results if result.ran))
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

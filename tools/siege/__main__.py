@@ -8,15 +8,13 @@ error, or waited more than twice as long as without the siege at the 99th percen
 
 import argparse
 import secrets
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from tools.rig.driver import provide_driver
 from tools.rig.packages import UnavailableError
+from tools.rig.process import exit_at_signals
 from tools.rig.servers import run_folder
 from tools.siege.attackers import ATTACKERS
 from tools.siege.campaign import Campaign
@@ -24,8 +22,7 @@ from tools.siege.campaign import Campaign
 
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, _exit)
+    exit_at_signals()
     print(f"seed {options.seed}", flush=True)
     attackers = [each for each in ATTACKERS if not options.only or each.name in options.only]
     try:
@@ -56,10 +53,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="by default another each time")
     parser.add_argument("--output", type=Path, help="write the report to this file too")
     return parser.parse_args(arguments)
-
-
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
