@@ -14,7 +14,6 @@ import pytest
 from celery import Celery
 from django.conf import settings
 from django.test import override_settings
-from django.urls import URLPattern, URLResolver, get_resolver
 from kombu.exceptions import OperationalError
 from redis import Redis
 
@@ -25,6 +24,7 @@ from base.web.accounts import Credential
 from base.web.ratelimit.windows import SharedWindow
 from commands import queue
 from tests.support.live import wait_for
+from tests.support.routes import served
 from tests.support.world import World
 from tools.rig.servers import Server, start_redis
 
@@ -243,30 +243,19 @@ def timed_order(world: World, number: int) -> tuple[int, float]:
     return answer.body["data"]["orderId"], time.monotonic() - began
 
 
-def paths(resolver: URLResolver, before: str = "/") -> Iterator[str]:
-    """Every path of the API, with its gaps filled in."""
-    for entry in resolver.url_patterns:
-        route = before + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            if "admin" not in route:
-                yield from paths(entry, route)
-        elif isinstance(entry, URLPattern):
-            yield route
-
-
 @OUTAGES
 def test_nobody_is_told_of_an_outage(transactional_db: None, server: Server, how: str) -> None:
     world = World.make()
     order = world.play(world.alice, "buy 1 @ 100", clientOrderId="k")
-    values = {"symbol": world.symbol, "order_id": order["orderId"], "client_order_id": "k", "currency": "USD"}
-    values["user_id"] = world.staff.user.id
+    values = {"symbol": world.symbol, "orderId": order["orderId"], "clientOrderId": "k", "currency": "USD"}
+    values["userId"] = world.staff.user.id
     take_away(server, how)
     forget_breakers()
     told = {}
-    for path in paths(get_resolver()):
+    for path in {each.path for each in served()}:
         if path.startswith("/api/v1/"):
             for gap, value in values.items():
-                path = path.replace(f"<str:{gap}>", str(value))  # noqa: PLW2901
+                path = path.replace(f"{{{gap}}}", str(value))  # noqa: PLW2901
             told[path] = world.staff.call("GET", path.removeprefix("/api/v1")).status_code
     assert len(told) > 20
     assert {path: status for path, status in told.items() if status >= 500} == {}

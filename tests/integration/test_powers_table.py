@@ -44,11 +44,11 @@ def _named(world: World) -> dict[str, str]:
     treasurer = world.clerk("treasurers", name="payer")
     approval = treasurer.call("POST", "/fees/payout", payout).body["data"]["approvalId"]
     return {
-        "user_id": str(world.alice.user.id),
-        "order_id": str(order["orderId"]),
-        "client_order_id": "mine",
-        "key_id": key,
-        "approval_id": str(approval),
+        "userId": str(world.alice.user.id),
+        "orderId": str(order["orderId"]),
+        "clientOrderId": "mine",
+        "keyId": key,
+        "approvalId": str(approval),
         "symbol": world.symbol,
         "currency": "USD",
     }
@@ -56,14 +56,13 @@ def _named(world: World) -> dict[str, str]:
 
 def _request(route: Route, names: dict[str, str]) -> tuple[str, str, bytes]:
     """Method, target and body, the last example of the description."""
-    described = re.sub(r"_(\w)", lambda letter: letter[1].upper(), route.path)
-    operation = operations().get((route.method, described), {})
+    operation = operations().get((route.method, route.path), {})
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     examples = list(content.get("examples", {}).values()) or [{"value": {}}]
     body: dict[str, Any] = examples[-1]["value"]
     target = re.sub(r"\{(\w+)\}", lambda name: names[name[1]], route.path)
     if "userId" in body or (content and route.of_another):
-        body = {**body, "userId": int(names["user_id"])}
+        body = {**body, "userId": int(names["userId"])}
     elif route.of_another:
-        target += f"?userId={names['user_id']}"
+        target += f"?userId={names['userId']}"
     return route.method, target, json.dumps(body).encode() if content else b""

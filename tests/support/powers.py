@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.http import HttpResponse
-from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from base.web.openapi.operations import Call
+from tests.support.routes import METHODS, served
 from tests.support.signing import Signer
 from tests.support.world import Person, World, allow, person
 from users.models import User
@@ -19,7 +18,6 @@ from users.models import User
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 GROUPS = ("operators", "treasurers", "auditors")
 CALLERS = ("anonymous", "owner", "another user", "read key", "trade key", *GROUPS, "staff", "superuser", "deactivated")
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Pages of Django's admin ask for the permission of their model, which is Django's own work.
 NOT_OURS = re.compile(r"^/admin|^/$")
 
@@ -40,28 +38,13 @@ class Route:
 def routes() -> list[Route]:
     """All that the URL configuration serves, by path."""
     found = []
-    for path, view in _views(get_resolver().url_patterns, "/"):
+    for method, path, handler in served():
         if NOT_OURS.search(path):
             continue
-        handlers = getattr(view, "view_class", None) or getattr(view, "cls", None)
-        for method in METHODS:
-            handler = getattr(handlers, method.lower(), None)
-            if handler is None and (handlers or method != "GET"):
-                continue
-            found.append(Route(method, path))
-            if _names_an_account(getattr(handler, "call", None)):
-                found.append(Route(method, path, of_another=True))
+        found.append(Route(method, path))
+        if _names_an_account(getattr(handler, "call", None)):
+            found.append(Route(method, path, of_another=True))
     return sorted(found, key=lambda route: (route.path, METHODS.index(route.method), route.of_another))
-
-
-def _views(patterns: Any, start: str) -> Iterator[tuple[str, Any]]:
-    for each in patterns:
-        path = start + re.sub(r"<(?:\w+:)?(\w+)>", lambda name: "{" + name[1] + "}", str(each.pattern))
-        if isinstance(each, URLResolver):
-            if each.app_name != "admin":
-                yield from _views(each.url_patterns, path)
-        elif isinstance(each, URLPattern):
-            yield path, each.callback
 
 
 def _names_an_account(call: Call | None) -> bool:

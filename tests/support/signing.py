@@ -16,6 +16,8 @@ from tests.support.contract import check_answer
 from tests.support.world import Person
 
 API = "/api/v1"
+# What comes over HTTP as a header comes over the socket as a field.
+FIELDS = {"X-API-Key": "apiKey", "X-Timestamp": "timestamp", "X-Recv-Window": "recvWindow", "X-Signature": "signature"}
 
 
 def now_ms(ahead: int = 0) -> str:

@@ -12,16 +12,15 @@ import yaml
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
-from rest_framework.views import APIView
 
 from base.web.errors import Conflict, ExchangeError, InvalidField, KeyReused
 from base.web.openapi.pages import SchemaView, _rendered, document, rendered, write_ahead
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.support.contract import check_answer, check_event, operations
+from tests.support.routes import served
 from tests.unit.test_docs import all_subclasses, raised_codes
 
 STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}"), ("GET", SOCKET_PATH)}
@@ -29,29 +28,6 @@ STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}"), ("GET"
 ADMIN = ("/admin", "/admin/")
 # Other names of paths that are described, and off by default.
 ALIASES = ("/actuator/", "/v3/api-docs")
-
-
-def routes(patterns: Any = None, prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """Every method and path that Django serves, written as in the description."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        path: str = prefix + re.sub(r"<(?:\w+:)?(\w+)>", lambda name: f"{{{camel(name[1])}}}", str(pattern.pattern))
-        if isinstance(pattern, URLResolver):
-            yield from routes(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern) and path != "/" and not path.startswith(ADMIN + ALIASES):
-            yield from ((method, path) for method in methods(pattern.callback))
-
-
-def methods(view: Any) -> list[str]:
-    kind = getattr(view, "cls", None)
-    if kind is None:
-        return ["GET"]
-    assert issubclass(kind, APIView)
-    return [name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(kind, name)]
-
-
-def camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
 
 
 def words(node: Any) -> Iterator[str]:
@@ -66,21 +42,18 @@ def words(node: Any) -> Iterator[str]:
 
 
 def test_every_route_is_described_and_nothing_else():
-    served = set(routes()) | STREAMS
-    assert ("DELETE", "/api/v1/orders/{orderId}") in served
-    assert sorted(served ^ operations().keys()) == []
+    routes = {each[:2] for each in served() if each.path != "/" and not each.path.startswith(ADMIN + ALIASES)} | STREAMS
+    assert ("DELETE", "/api/v1/orders/{orderId}") in routes
+    assert sorted(routes ^ operations().keys()) == []
 
 
 def test_every_route_says_what_a_key_needs_there():
     """A route without a scope would take no key, and nobody would have decided so."""
-    silent = []
-    for pattern in next(each for each in get_resolver().url_patterns if str(each.pattern) == "api/v1/").url_patterns:
-        view = pattern.callback.cls
-        silent += [
-            (name, str(pattern.pattern))
-            for name in methods(pattern.callback)
-            if getattr(getattr(getattr(view, name.lower()), "call", None), "scope", None) is None
-        ]
+    silent = [
+        each[:2]
+        for each in served()
+        if each.path.startswith("/api/v1/") and getattr(getattr(each.handler, "call", None), "scope", None) is None
+    ]
     assert silent == []
 
 

@@ -18,7 +18,7 @@ from orders.models import Order
 from tests.integration.stream.cast import until_true
 from tests.integration.stream.client import StreamClient
 from tests.integration.stream.trader import SocketTrader, place, socket
-from tests.support.signing import API, Signer, now_ms
+from tests.support.signing import API, FIELDS, Signer, now_ms
 from tests.support.world import World
 from users.acts import Actor
 from users.api_key import ApiKey, Ending
@@ -28,8 +28,6 @@ from users.models import User
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "api.md"
-# What comes over HTTP as a header comes over the socket as a field.
-FIELDS = {"X-API-Key": "apiKey", "X-Timestamp": "timestamp", "X-Recv-Window": "recvWindow", "X-Signature": "signature"}
 
 
 @pytest.fixture

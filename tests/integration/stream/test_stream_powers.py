@@ -6,11 +6,11 @@ from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.integration.stream.client import StreamClient
 from tests.integration.stream.trader import SocketTrader, socket
 from tests.support.powers import CALLERS, Callers, row, table, verdict
+from tests.support.signing import FIELDS
 from tests.support.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
-# What comes over HTTP as a header comes over the socket as a field.
-FIELDS = {"X-API-Key": "apiKey", "X-Timestamp": "timestamp", "X-Signature": "signature", "Authorization": "token"}
+OF_A_TOKEN = {"Authorization": "token"}
 
 
 def test_who_may_listen_is_what_the_table_says(transactional_db: None, port: int) -> None:
@@ -40,7 +40,7 @@ def _listens(port: int, target: str, headers: dict[str, str]) -> str:
 
 def _follows(port: int, headers: dict[str, str]) -> str:
     with socket(port) as trader:
-        fields = {FIELDS[name]: value.removeprefix("Bearer ") for name, value in headers.items()}
+        fields = {(FIELDS | OF_A_TOKEN)[name]: value.removeprefix("Bearer ") for name, value in headers.items()}
         return verdict(*_answer(trader, fields))
 
 
