@@ -8,7 +8,7 @@ from django.db import transaction
 from django.test import override_settings
 
 from base.web.accounts import known_account
-from tests.support.contract import operations
+from tests.support.contract import json_body
 from tests.support.powers import CALLERS, Callers, Route, routes, row, table, verdict_of
 from tests.support.sampling import sample
 from tests.support.world import World
@@ -56,13 +56,12 @@ def _named(world: World) -> dict[str, str]:
 
 def _request(route: Route, names: dict[str, str]) -> tuple[str, str, bytes]:
     """Method, target and body, the last example of the description."""
-    operation = operations().get((route.method, route.path), {})
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    examples = list(content.get("examples", {}).values()) or [{"value": {}}]
+    described = json_body(route.method, route.path)
+    examples = list(described.get("examples", {}).values()) or [{"value": {}}]
     body: dict[str, Any] = examples[-1]["value"]
     target = re.sub(r"\{(\w+)\}", lambda name: names[name[1]], route.path)
-    if "userId" in body or (content and route.of_another):
+    if "userId" in body or (described and route.of_another):
         body = {**body, "userId": int(names["userId"])}
     elif route.of_another:
         target += f"?userId={names['userId']}"
-    return route.method, target, json.dumps(body).encode() if content else b""
+    return route.method, target, json.dumps(body).encode() if described else b""

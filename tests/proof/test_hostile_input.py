@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from jsonschema import Draft202012Validator
 
 from tests.support import hostile
-from tests.support.contract import check_answer, described, operations
+from tests.support.contract import check_answer, described, json_body, operations
 from tests.support.sampling import sample
 from tests.support.world import Person, World
 
@@ -55,10 +55,10 @@ class Attack:
 
     def body(self) -> dict[str, Any] | None:
         """A right one: the first example of the description."""
-        content = self.operation.get("requestBody", {}).get("content", {}).get("application/json")
-        if content is None:
+        described_body = json_body(self.method, self.path)
+        if not described_body:
             return None
-        examples = list(content.get("examples", {}).values())
+        examples = list(described_body.get("examples", {}).values())
         good = dict(examples[0]["value"]) if examples else {}
         return {**good, "userId": self.world.carol.user.id} if "userId" in good else good
 
@@ -66,8 +66,7 @@ class Attack:
         return [each["name"] for each in self.operation.get("parameters", ()) if each["in"] == place]
 
     def fields(self) -> list[str]:
-        content = self.operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-        return list(_properties(content.get("schema", {})))
+        return list(_properties(json_body(self.method, self.path).get("schema", {})))
 
     def send(self, body: bytes | None, target: str, media_type: str = "application/json") -> int:
         """The status of the answer. What was accepted is taken back, so that the next request meets the same rows."""
@@ -118,7 +117,7 @@ def stored() -> str:
 
 @functools.cache
 def _body_schema(method: str, path: str) -> Draft202012Validator:
-    schema = operations()[method, path]["requestBody"]["content"]["application/json"]["schema"]
+    schema = json_body(method, path)["schema"]
     return Draft202012Validator({**schema, "components": described()["components"]})
 
 

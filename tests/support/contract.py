@@ -28,6 +28,13 @@ def operations() -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
+def json_body(method: str, path: str) -> dict[str, Any]:
+    """What is described of the operation's body: its schema and examples. Empty where it takes none."""
+    content: dict[str, Any] = operations().get((method, path), {}).get("requestBody", {}).get("content", {})
+    body: dict[str, Any] = content.get("application/json", {})
+    return body
+
+
 def check_answer(method: str, path: str, status: int, media_type: str, body: Any) -> None:
     """Raises AssertionError for an answer that is not described. Paths that are not described are not judged."""
     described_path = template(path)
