@@ -72,7 +72,7 @@ def lock_numbers(opened: Mapping[Key, int], most: Mapping[str, int]) -> dict[Key
         if row.number + opened[symbol, user_id] > most[symbol]:
             number = numbers[symbol, user_id] = _count(symbol, [user_id])[user_id]
             if number != row.number:
-                _tell_miscounted(symbol, [user_id])
+                _log_miscounted(symbol, [user_id])
                 OpenOrders.objects.filter(id=row.id).update(number=number)
     return numbers
 
@@ -115,12 +115,12 @@ def _count_anew(symbol: str, user_ids: list[int]) -> None:
     counted = _count(symbol, user_ids)
     wrong = [user_id for user_id in user_ids if rows[symbol, user_id].number != counted[user_id]]
     if wrong:
-        _tell_miscounted(symbol, wrong)
+        _log_miscounted(symbol, wrong)
     values = [(rows[symbol, user_id].id, counted[user_id]) for user_id in wrong]
     update_rows(OpenOrders, key="id", guards=(), fields=("number",), rows=values)
 
 
-def _tell_miscounted(symbol: str, user_ids: list[int]) -> None:
+def _log_miscounted(symbol: str, user_ids: list[int]) -> None:
     logger.error("the open orders of users %s in %s were miscounted, and are counted anew", user_ids, symbol)
 
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        # Null first, so that the rows of before can be told from those that are made now.
+        # Null first, so that the rows of before are distinguished from those that are made now.
         migrations.AddField('balance', 'created_at', models.DateTimeField(null=True)),
         migrations.AlterField('balance', 'created_at', models.DateTimeField(auto_now_add=True, db_default=Now(), null=True)),
     ]

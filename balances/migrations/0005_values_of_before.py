@@ -8,8 +8,8 @@ from django.db import migrations
 
 from base.storage.steps import id_ranges
 
-# A row of a balance is made in the transaction that first moves money to it, so its first ledger entry tells when. The
-# entries never change, while `updated_at` moves with each freeze: it stands in where there is no entry.
+# A row of a balance is made in the transaction that first moves money to it, so its first ledger entry has that moment.
+# The entries never change, while `updated_at` moves with each freeze: it stands in where there is no entry.
 FIRST_ENTRY = """
     UPDATE balances SET created_at = COALESCE(
         (SELECT entries.created_at FROM ledger_entries entries

@@ -1,4 +1,4 @@
-"""How many connections this process may have, and each address; and what a server says before it closes one."""
+"""How many connections this process may have, and each address; and what a server answers before it closes one."""
 
 import contextlib
 import json

@@ -171,7 +171,7 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
         self.poller.unregister(conn.sock)
 
     def _close(self, conn: Connection) -> None:
-        """Say that nothing more comes, and read what the client still sends, because a reset would take its answer."""
+        """End what is sent, and read what the client still sends, because a reset would take its answer."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)

@@ -1,7 +1,7 @@
 """What came from Redis or a broker and cannot be read is thrown away: counted, and named in the log.
 
-Whoever can write there could fill the log. So of each place a line is written at most once a second, and says how many
-were dropped since the last one. Nothing of an entry's content is in it.
+Whoever can write there could fill the log. So of each place a line is written at most once a second, with the number
+of those that were dropped since the last one. Nothing of an entry's content is in it.
 """
 
 import logging

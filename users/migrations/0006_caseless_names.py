@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         # Null, and never to be made not null: Django writes MODIFY without the collation for that, which is lost then.
         migrations.AddField('user', 'username_key', _key('username')),
         migrations.AddField('user', 'email_key', _key('email')),
-        # Null first, so that the rows of before can be told from those that are made now.
+        # Null first, so that the rows of before are distinguished from those that are made now.
         migrations.AddField('user', 'updated_at', models.DateTimeField(null=True)),
         migrations.AlterField('user', 'updated_at', models.DateTimeField(auto_now=True, db_default=Now(), null=True)),
     ]
