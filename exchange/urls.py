@@ -14,7 +14,7 @@ from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
 from operations.metrics import metrics
-from orders import history, own_account
+from orders import cancelling, history, own_account
 from orders import views as orders
 from positions import views as positions
 from users import key_views as keys
@@ -52,6 +52,7 @@ API = [
     path("time", markets.TimeView.as_view()),
     path("orders", orders.OrdersView.as_view()),
     path("orders/batch", orders.BatchView.as_view()),
+    path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
     path("orders/<str:order_id>", orders.OrderView.as_view()),
     path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),

@@ -91,11 +91,15 @@ def activate(user_id: int, actor: Actor) -> None:
 
 @again_on_deadlock
 @transaction.atomic
-def cancel_for(user_id: int, actor: Actor, symbol: str | None = None) -> int:
-    """Cancel the open orders of a user on behalf of an operator, in one market or in all. Return how many."""
-    cancelled = cancel_orders(user_id, symbol)
-    where = {} if symbol is None else {"symbol": symbol}
-    record(ActKind.ORDERS_CANCELLED, user_id, actor, details={"cancelled": cancelled, **where})
+def cancel_for(user_id: int, actor: Actor, symbol: str | None = None, side: str | None = None) -> int:
+    """Cancel the open orders of a user on behalf of an operator: in one market or in all, of one side or of both.
+
+    Return how many.
+    """
+    cancelled = cancel_orders(user_id, symbol, side)
+    named = {"symbol": symbol, "side": side}
+    which = {name: value for name, value in named.items() if value is not None}
+    record(ActKind.ORDERS_CANCELLED, user_id, actor, details={"cancelled": cancelled, **which})
     return cancelled
 
 

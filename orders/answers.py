@@ -111,6 +111,22 @@ class AcceptedCancel(TypedDict):
     message: str
 
 
+class CancelResult(TypedDict):
+    """What became of one cancel of a batch, which is named as it was asked for; with `error` it was refused."""
+
+    orderId: NotRequired[Id]
+    clientOrderId: NotRequired[ClientOrderId]
+    code: Literal[202, 404, 409]
+    error: NotRequired[ErrorCode]
+    message: str
+
+
+class CancelResults(TypedDict):
+    """What became of a batch of cancels."""
+
+    results: Annotated[list[CancelResult], described("One for each, the ids first, then the keys, as they were sent.")]
+
+
 class AcceptedCancels(TypedDict):
     """How many orders will be cancelled."""
 

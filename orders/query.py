@@ -20,9 +20,10 @@ from orders.powers import VIEW_PERMISSION
 from users.services import find_user
 
 OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
+OF_SIDE = Query("side", one_of(Side), "Those of this side.")
 FILTERS = (
     OF_MARKET,
-    Query("side", one_of(Side), "Those of this side."),
+    OF_SIDE,
     Query("status", one_of(Status), "Those with this status."),
     Query("active", TRUE_OR_FALSE, "Those that can still trade, or cannot."),
 )

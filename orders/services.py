@@ -1,7 +1,7 @@
 """Find and cancel orders (`placing` places them). A cancel is stored as a command, which the worker applies."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from base.storage.bulk import batched
 from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
+from base.web.forms import printable
 from commands.queue import submit_cancels
 from core.types import ACTIVE_PHASES
 from markets.newest import newest_event
@@ -23,18 +24,43 @@ PER_QUERY = 500
 def cancel_order(user_id: int, order_id: int) -> Order:
     """Store a cancel behind the commands that came before it. Raises OrderNotFound and OrderClosed."""
     with transaction.atomic():
-        order = find_order(user_id, order_id)
-        if not order.active:
-            raise OrderClosed(f"order {order.id} is {order.status}", orderId=order.id, status=order.status)
-        submit_cancels(order.market_id, [order.id])
-    return order
+        return _cancel_one(find_order(user_id, order_id))
 
 
 @again_on_deadlock
-def cancel_orders(user_id: int, symbol: str | None = None) -> int:
-    """Store a cancel for each of the user's open orders, in one market or in all. Return how many."""
-    mine = Order.objects.filter(user_id=user_id)
-    return _cancel(mine if symbol is None else mine.filter(market_id=symbol))
+def cancel_order_named(user_id: int, client_order_id: str) -> Order:
+    """The same, of the order of this key."""
+    with transaction.atomic():
+        return _cancel_one(find_order_named(user_id, client_order_id))
+
+
+@again_on_deadlock
+def cancel_orders(user_id: int, symbol: str | None = None, side: str | None = None) -> int:
+    """Store a cancel for each of the user's open orders: in one market or in all, of one side or of both.
+
+    Return how many.
+    """
+    named = {"market_id": symbol, "side": side}
+    return _cancel(
+        Order.objects.filter(user_id=user_id, **{name: value for name, value in named.items() if value is not None})
+    )
+
+
+@again_on_deadlock
+def cancel_each(
+    user_id: int, order_ids: Sequence[int], client_order_ids: Sequence[str]
+) -> list[Order | OrderNotFound | OrderClosed]:
+    """Store a cancel for each of the user's orders that is open. Return the order or its refusal, the ids first."""
+    with transaction.atomic():
+        theirs = Order.objects.filter(user_id=user_id)
+        by_id = {order.id: order for order in theirs.filter(id__in=order_ids)}
+        by_key = {order.client_order_id: order for order in theirs.filter(client_order_id__in=client_order_ids)}
+        found: list[Order | OrderNotFound | OrderClosed] = [
+            *(_open_or_refused(by_id.get(each), _no_order(each)) for each in order_ids),
+            *(_open_or_refused(by_key.get(key), _no_order_named(key)) for key in client_order_ids),
+        ]
+        _submit((each.id, each.market_id, each.correlation_id) for each in found if isinstance(each, Order))
+    return found
 
 
 @again_on_deadlock
@@ -65,19 +91,29 @@ def active_among(user_id: int, order_ids: Sequence[int]) -> list[int]:
     return found
 
 
+def _cancel_one(order: Order) -> Order:
+    if not order.active:
+        raise _closed(order)
+    submit_cancels(order.market_id, [order.id])
+    return order
+
+
 def _cancel(orders: QuerySet[Order]) -> int:
     mine = orders.filter(phase__in=ACTIVE_PHASES)
-    by_market: dict[str, list[int]] = {}
+    return _submit(mine.order_by("id").values_list("id", "market_id", "correlation_id"))
+
+
+def _submit(orders: Iterable[tuple[int, str, str]]) -> int:
+    """Store a cancel for each order, given as (id, symbol, correlation id). Return how many orders these are."""
+    by_market: dict[str, dict[int, str]] = {}
     stored: set[int] = set()
-    named = []
-    for order_id, market_id, correlation_id in mine.order_by("id").values_list("id", "market_id", "correlation_id"):
-        by_market.setdefault(market_id, []).append(order_id)
-        named.append((order_id, correlation_id))
-    for market_id, order_ids in sorted(by_market.items()):
-        stored.update(submit_cancels(market_id, order_ids))
+    for order_id, market_id, correlation_id in orders:
+        by_market.setdefault(market_id, {})[order_id] = correlation_id
+    for market_id, named in sorted(by_market.items()):
+        stored.update(submit_cancels(market_id, list(named)))
     # Not those that wait since an earlier call: who cancels all orders again and again must not fill the log.
-    cancels_accepted(each for each in named if each[0] in stored)
-    return len(named)
+    cancels_accepted(each for named in by_market.values() for each in named.items() if each[0] in stored)
+    return sum(map(len, by_market.values()))
 
 
 def most_active_users(most: int) -> list[int]:
@@ -95,5 +131,31 @@ def find_order(user_id: int, order_id: int) -> Order:
     """The user's own order, with `newest_event`. Raises OrderNotFound, also for another user's order."""
     order = orders_as_of().filter(user_id=user_id, id=order_id).first()
     if order is None:
-        raise OrderNotFound(f"there is no order {order_id}", orderId=order_id)
+        raise _no_order(order_id)
     return order
+
+
+def find_order_named(user_id: int, client_order_id: str) -> Order:
+    """The user's own order of this key, with `newest_event`. Raises OrderNotFound."""
+    order = orders_as_of().filter(user_id=user_id, client_order_id=client_order_id).first()
+    if order is None:
+        raise _no_order_named(client_order_id)
+    return order
+
+
+def _no_order_named(client_order_id: str) -> OrderNotFound:
+    return OrderNotFound(f"there is no order with clientOrderId {printable(client_order_id)}")
+
+
+def _no_order(order_id: int) -> OrderNotFound:
+    return OrderNotFound(f"there is no order {order_id}", orderId=order_id)
+
+
+def _closed(order: Order) -> OrderClosed:
+    return OrderClosed(f"order {order.id} is {order.status}", orderId=order.id, status=order.status)
+
+
+def _open_or_refused(order: Order | None, missing: OrderNotFound) -> Order | OrderNotFound | OrderClosed:
+    if order is None:
+        return missing
+    return order if order.active else _closed(order)

@@ -21,35 +21,32 @@ from base.web.errors import (
     MarketNotTrading,
     NotYourAccount,
     OrderClosed,
-    OrderNotFound,
     PermissionRequired,
     TooManyOpenOrders,
     TooManyWaiting,
     UserNotFound,
 )
 from base.web.exports import Export
-from base.web.forms import printable
 from base.web.keys.scopes import OWNER, READ, TRADE
 from base.web.lists import answer_page, by_index, in_window
 from base.web.middleware import weigh
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, WINDOW, parameters
+from base.web.queries import OLD_USER_ID, WINDOW
 from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
-from orders.accounts import cancel_for, cancel_order_as_operator
-from orders.long_requests import batch_of, cancel_of_all
+from orders.cancelling import cancel_all, cancel_by_id, cancel_by_key
+from orders.long_requests import batch_of
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
-from orders.powers import CANCEL_PERMISSION, PLACE_PERMISSION
+from orders.powers import PLACE_PERMISSION
 from orders.query import (
     FILTERS,
     OF_MARKET,
+    OF_SIDE,
     account_for,
-    anybodys_order,
     as_of_order,
     in_states,
-    known_id,
     named_market,
     narrowing,
     own_order,
@@ -128,22 +125,23 @@ class OrdersView(APIView):
         return answer_page(request, read, as_of=as_of)
 
     @Call(
-        *(TAG, "cancelOrders", "Cancel all own open orders", answers.AcceptedCancels),
+        *(
+            TAG,
+            "cancelOrders",
+            "Cancel all own open orders, or those of a market, or of a side",
+            answers.AcceptedCancels,
+        ),
         scope=TRADE,
         text=(
             "Each cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
             " `orders.cancel_for_others` cancel those of the `userId`."
         ),
         status=202,
-        query=(OF_MARKET, OLD_USER_ID),
+        query=(OF_MARKET, OF_SIDE, OLD_USER_ID),
         refusals=(PermissionRequired,),
     )
     def delete(self, request: Request) -> Response:
-        symbol = named_market(request)
-        with cancel_of_all():
-            cancelled = _cancel_all(request, symbol)
-        accepted: answers.AcceptedCancels = {"cancelled": cancelled}
-        return answer(accepted, message="Cancels accepted for processing", code=202)
+        return cancel_all(request)
 
 
 class BatchView(APIView):
@@ -190,12 +188,7 @@ class OrderView(APIView):
         refusals=(OrderClosed, PermissionRequired),
     )
     def delete(self, request: Request, order_id: str) -> Response:
-        log.cancel_asked(order_id)
-        order = _cancel(request, order_id)
-        log.cancel_accepted(order)
-        message = "Cancel accepted for processing"
-        accepted: answers.AcceptedCancel = {"orderId": order.id, "status": order.status, "message": message}
-        return answer(accepted, message=message, code=202)
+        return cancel_by_id(request, order_id)
 
 
 class ClientOrderView(APIView):
@@ -209,10 +202,19 @@ class ClientOrderView(APIView):
         scope=READ,
     )
     def get(self, request: Request, client_order_id: str) -> Response:
-        order = services.orders_as_of().filter(user_id=owner_of(request), client_order_id=client_order_id).first()
-        if order is None:
-            raise OrderNotFound(f"there is no order with clientOrderId {printable(client_order_id)}")
+        order = services.find_order_named(owner_of(request), client_order_id)
         return answer(represent_order(order), as_of=as_of_order(order))
+
+    @Call(
+        *(TAG, "cancelOrderByKey", "Cancel an order by the client's own key", answers.AcceptedCancel),
+        scope=TRADE,
+        text="As by its id; staff name the user as well.",
+        status=202,
+        query=(OLD_USER_ID,),
+        refusals=(OrderClosed, PermissionRequired),
+    )
+    def delete(self, request: Request, client_order_id: str) -> Response:
+        return cancel_by_key(request, client_order_id)
 
 
 class TicketView(APIView):
@@ -237,28 +239,6 @@ class StreamStatsView(APIView):
     )
     def get(self, request: Request) -> Response:
         return answer(stats())
-
-
-def _cancel(request: Request, order_id: str) -> Order:
-    """Cancel the caller's own order; staff with the permission anybody's. Raises OrderNotFound, PermissionRequired."""
-    own_id, owner_id, wanted = caller_id(request), owner_of(request, CANCEL_PERMISSION), known_id(order_id)
-    if owner_id != own_id:
-        return cancel_order_as_operator(services.find_order(owner_id, wanted), actor_of(request))
-    try:
-        return services.cancel_order(own_id, wanted)
-    except OrderNotFound:
-        # Perhaps another user's, which staff may name by its id alone.
-        if parameters(request)["user_id"] is not None or not request.user.is_staff:
-            raise
-    return cancel_order_as_operator(anybodys_order(request, wanted, CANCEL_PERMISSION), actor_of(request))
-
-
-def _cancel_all(request: Request, symbol: str | None) -> int:
-    """Cancel the caller's open orders; staff with the permission those of the user whom the query names."""
-    owner_id = owner_of(request, CANCEL_PERMISSION)
-    if owner_id == caller_id(request):
-        return services.cancel_orders(owner_id, symbol)
-    return cancel_for(owner_id, actor_of(request), symbol)
 
 
 def _length(request: Request) -> int:

@@ -184,6 +184,18 @@ IDENTIFIER = Rule(
 )
 
 
+def ids(most: int) -> Rule:
+    """A list of so many ids at most; or null."""
+    each = core_schema.list_schema(IDENTIFIER.check, strict=True, max_length=most)
+    refusals = {
+        **IDENTIFIER.refusals,
+        "list_type": ("LIST_REQUIRED", "must be a list"),
+        "too_long": ("LIST_TOO_LONG", f"must have at most {most} items"),
+    }
+    schema = {"type": "array", "items": IDENTIFIER.schema, "maxItems": most}
+    return Rule(core_schema.nullable_schema(each), refusals, {"anyOf": [schema, {"type": "null"}]})
+
+
 def items(limit: int, form: type[BaseModel]) -> Rule:
     """A list of so many items at most; each is read by whoever takes them, by the form that is named here."""
     limits: dict[str, Any] = {"strict": True, "min_length": 1, "max_length": limit}

@@ -70,7 +70,8 @@ def test_what_concerns_the_account_takes_no_key():
     own |= {"orders/{orderId}", "orders/{orderId}/trades", "orders/{orderId}/events", "stream/order-status"}
     own |= {"orders/client/{clientOrderId}"}
     reads = {("GET", f"/api/v1/{path}", "read") for path in own}
-    trades = {("POST", "orders"), ("POST", "orders/batch"), ("DELETE", "orders"), ("DELETE", "orders/{orderId}")}
+    trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
+    trades |= {("DELETE", f"orders{which}") for which in ("", "/{orderId}", "/client/{clientOrderId}")}
     assert open_to == reads | {(method, f"/api/v1/{path}", "trade") for method, path in trades}
 
 

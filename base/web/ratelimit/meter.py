@@ -15,6 +15,8 @@ from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
 ORDERS = "/api/v1/orders"
+# What cancels orders beside DELETE.
+CANCELS = (f"{ORDERS}/batch-cancel",)
 # What staff do in an emergency, a halt among it, is not counted at all.
 KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
 ONE_MARKET = re.compile(r"/api/v1/markets/[^/]+")
@@ -59,7 +61,7 @@ class Meter:
     """Counts one request, once. `peer` and `forwarded_for` are its origin, as `client_network` takes them."""
 
     def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
-        self.is_cancel = method == "DELETE" and _is_under(ORDERS, path)
+        self.is_cancel = (method == "DELETE" and _is_under(ORDERS, path)) or (method == "POST" and path in CANCELS)
         self._is_cancel_all = self.is_cancel and path == ORDERS
         self._bucket = Bucket.CANCELS if self.is_cancel else OF_ADDRESSES.get((method, path), Bucket.REQUESTS)
         limit: int | None = settings.ACCOUNT_LIMITS.get(self._bucket, settings.RATE_LIMIT)
