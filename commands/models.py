@@ -1,9 +1,11 @@
 """The inbox: commands that wait for their market's worker."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import Index
 
-from base.storage.fields import choices_of
+from base.storage.fields import AmountField, choices_of
 from core.types import CommandKind
 
 
@@ -16,6 +18,9 @@ class Command(models.Model):
     kind = models.CharField(max_length=16, choices=choices_of(CommandKind))
     # A plain id: orders stand above commands. None where the whole market is meant.
     order_id = models.PositiveBigIntegerField(null=True)
+    # What else the command says, amounts in units; and what was frozen for it.
+    data = models.JSONField(null=True)
+    reserved = AmountField(default=Decimal(0), db_default=Decimal(0))
     created_at = models.DateTimeField()
 
     class Meta:

@@ -15,10 +15,12 @@ Known limitations: only orders with a price rest (no pegs, no stops); an order n
 
 from collections.abc import Iterable
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from core.ladder import DepthLevel, Ladder, StoredLevel
-from core.types import Event, Order, Outcome, Phase, Reason, Rules, Side, Status, Trade
+from core.outcome import Event, Outcome, Terms, Trade
+from core.types import Order, Phase, Reason, Rules, Side, Status
 
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _RESTING, _CLOSED = Phase.RESTING, Phase.CLOSED
@@ -73,7 +75,7 @@ class Book:
         self.store = store
         if store is not None:
             self._stock(store)
-        for order in sorted(resting, key=lambda order: order.sequence or 0):
+        for order in sorted(resting, key=attrgetter("place")):
             self.rest(order)
         self._refuse_crossed()
 
@@ -185,14 +187,29 @@ class Book:
         if self.is_crossed():
             raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
 
-    def event(self, order: Order, status: Status, trade: Trade | None = None) -> Event:
-        """Make the order's next event, with the next sequence. A closed order's frozen funds are released with it."""
+    def event(self, order: Order, status: Status, trade: Trade | None = None, reason: Reason | None = None) -> Event:
+        """Make the order's next event, with the next sequence. A closed order's frozen funds are released with it.
+
+        `reason` is the event's alone, where it is not the order's.
+        """
         sequence = self.next_sequence
         self.next_sequence += 1
         if order.sequence is None:
             order.sequence = sequence
-        order.status = status
-        released, active, reason = 0, order.phase is not _CLOSED, order.reason
+        previous, order.status = order.status, status
+        released, active = 0, order.phase is not _CLOSED
         if not active:
             released, order.frozen = order.frozen, 0
-        return Event(sequence, order, status, reason, active, order.filled, order.filled_notional, released, trade)
+        filled, terms = order.filled, terms_of(order) if order.is_extended else None
+        reason = reason or order.reason
+        notional = order.filled_notional
+        return Event(sequence, order, status, reason, active, filled, notional, released, trade, previous, terms)
+
+
+def terms_of(order: Order) -> Terms:
+    """The order's terms as they are now, with the quantity that the client knows."""
+    quantity = None if order.quantity is None else order.quantity + order.prevented
+    return Terms(
+        *(order.price, quantity, order.stop_price, order.display_quantity, order.expires_at),
+        *(order.is_triggered, order.prevented, order.prevented_notional),
+    )

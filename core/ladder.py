@@ -83,7 +83,7 @@ class Ladder:
             if self.first is None or key < self.first.key:
                 self.first = level
         level.orders[order.id] = order
-        level.quantity += order.quantity - order.filled
+        level.quantity += visible(order)
 
     def remove(self, order: Order) -> None:
         """Take the order out. O(1), or O(log levels) when no other order rests at its price."""
@@ -91,7 +91,7 @@ class Ladder:
         key = self.sign * order.price
         level = self.levels[key]
         del level.orders[order.id]
-        level.quantity -= order.quantity - order.filled
+        level.quantity -= visible(order)
         if not level.orders:
             del self.levels[key]
             if level is self.first:
@@ -106,7 +106,7 @@ class Ladder:
     def sort(self, price: int) -> None:
         """Put the orders at this price into the order of their sequences. O(n log n)."""
         level = self.levels[self.sign * price]
-        level.orders = OrderedDict(sorted(level.orders.items(), key=lambda item: item[1].sequence or 0))
+        level.orders = OrderedDict(sorted(level.orders.items(), key=lambda item: item[1].place))
 
     def reduce(self, order: Order, quantity: int) -> None:
         """Take a fill's quantity off the level of an order that still rests. O(1)."""
@@ -152,19 +152,20 @@ class Ladder:
         assert self.first is (self.levels.peekitem(0)[1] if self.levels else None)
         for key, level in self.levels.items():
             assert level.orders and level.key == key, f"level {level.key} at {key}: {len(level.orders)} orders"
-            sequences = [order.sequence or 0 for order in level.orders.values()]
+            sequences = [order.place for order in level.orders.values()]
             assert sequences == sorted(sequences), f"time priority broken at {key}: {sequences}"
-            assert level.quantity == sum(map(_remaining, level.orders.values())), f"level {key} miscounts"
+            assert level.quantity == sum(map(visible, level.orders.values())), f"level {key} miscounts"
             for order in level.orders.values():
                 assert order.side is self.side and self._key(order) == key, order
                 assert order.phase is Phase.RESTING, order
-                assert _remaining(order) > 0, order
+                assert visible(order) > 0, order
 
     def _key(self, order: Order) -> int:
         assert order.price is not None
         return self.sign * order.price
 
 
-def _remaining(order: Order) -> int:
+def visible(order: Order) -> int:
+    """How much of a resting order the book shows: all that is left of it, but of an iceberg its tip."""
     assert order.quantity is not None
-    return order.quantity - order.filled
+    return order.quantity - order.filled if order.tip is None else order.tip

@@ -9,20 +9,18 @@ from typing import NamedTuple
 
 from core.book import Book, OrderStore
 from core.kinds import asset_given, spends_available
+from core.outcome import Event, Outcome, Trade
 from core.taker import place
 from core.types import (
     TRADING_STATUS_AFTER,
     CommandKind,
-    Event,
     MarketStatus,
     Order,
-    Outcome,
     PendingCommand,
     Phase,
     Reason,
     Rules,
     Status,
-    Trade,
 )
 
 # The key of a balance: user id and asset.
@@ -62,8 +60,12 @@ class Batch:
     # Takers that began to rest in this batch and have no event in it, because all of their fills were in earlier ones.
     rested: list[Order] = field(default_factory=list)
     unfinished_order_id: int | None = None
+    # The command with which it, or an uncrossing, goes on.
+    unfinished_command_id: int | None = None
     # That order, which goes on with what it has fixed in this batch.
     unfinished: Order | None = None
+    # Whether triggered orders wait to fire in the next batch.
+    is_cascading: bool = False
     # The sequence of the last trade before the batch; 0 before the first.
     previous_trade: int = 0
     _changes: dict[Account, list[int]] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Batch:
                 self.rested.append(command.order)
         else:
             self.unfinished_order_id, self.unfinished = command.order_id, command.order
+            self.unfinished_command_id = command.id
         for trade in outcome.trades:
             self._move(trade)
         rules = self.rules
@@ -106,6 +109,11 @@ class Batch:
         """The change of a user's available funds by the batch so far, in units."""
         change = self._changes.get((user_id, asset))
         return change[0] if change else 0
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something goes on before any other command."""
+        return self.unfinished_command_id is not None or self.is_cascading
 
     @property
     def changes(self) -> dict[Account, Change]:
@@ -194,8 +202,7 @@ class Market:
         """Apply one command. A market that does not trade rejects new orders.
 
         A delisting cancels twice as many orders as a taker may meet, because a cancel makes one event and a fill two.
-        Its command stays in the inbox until no order rests. Unlike an unfinished taker it need not go on first: what
-        comes in between finds a market that takes no orders.
+        Its command stays in the inbox until no order rests, and goes on first as an unfinished taker does.
         An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
         operator waits until the taker is finished.
         """
@@ -206,7 +213,8 @@ class Market:
             return Outcome([], [])
         order = command.order
         if order is None:
-            return self.book.cancel(command.order_id)
+            reason = Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED
+            return self.book.cancel(command.order_id, reason)
         if batch.status != MarketStatus.TRADING:
             reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
             return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)

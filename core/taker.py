@@ -14,18 +14,8 @@ from core.band import furthest_price, twice_reference
 from core.book import Book
 from core.kinds import KINDS, released_by_fill
 from core.money import fee, notional
-from core.types import (
-    Event,
-    Order,
-    Outcome,
-    Phase,
-    Reason,
-    SelfTradePrevention,
-    Side,
-    Status,
-    TimeInForce,
-    Trade,
-)
+from core.outcome import Event, Outcome, Trade
+from core.types import Order, Phase, Reason, SelfTradePrevention, Side, Status, TimeInForce
 
 _STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.

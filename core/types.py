@@ -3,9 +3,10 @@
 Prices, quantities and amounts are integers of units (see money).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Side(StrEnum):
@@ -20,12 +21,18 @@ class Side(StrEnum):
 class OrderType(StrEnum):
     LIMIT = "LIMIT"
     MARKET = "MARKET"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+    TRAILING_STOP = "TRAILING_STOP"
 
 
 class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+    GTD = "GTD"
 
 
 class SelfTradePrevention(StrEnum):
@@ -33,10 +40,13 @@ class SelfTradePrevention(StrEnum):
     EXPIRE_TAKER = "EXPIRE_TAKER"
     EXPIRE_MAKER = "EXPIRE_MAKER"
     EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
 
 
 class Status(StrEnum):
     PENDING = "PENDING"
+    WAITING = "WAITING"
+    TRIGGERED = "TRIGGERED"
     OPEN = "OPEN"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -47,15 +57,18 @@ class Status(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where an order is: in the inbox or on its way through the book, resting in the book, or closed."""
+    """Where an order is: in the inbox or on its way through the book, waiting for its stop price, resting in the book,
+    or closed.
+    """
 
     TAKING = "TAKING"
+    WAITING = "WAITING"
     RESTING = "RESTING"
     CLOSED = "CLOSED"
 
 
 # An order in one of these may still trade.
-ACTIVE_PHASES = (Phase.TAKING, Phase.RESTING)
+ACTIVE_PHASES = (Phase.TAKING, Phase.WAITING, Phase.RESTING)
 _ALWAYS_CLOSED = (Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED, Status.FAILED)
 
 
@@ -63,7 +76,11 @@ def phases_of(status: Status) -> tuple[Phase, ...]:
     """The phases that an order with this status may be in."""
     if status in _ALWAYS_CLOSED:
         return (Phase.CLOSED,)
-    return ACTIVE_PHASES if status in (Status.PENDING, Status.OPEN) else tuple(Phase)
+    if status is Status.WAITING:
+        return (Phase.WAITING,)
+    if status in (Status.PENDING, Status.TRIGGERED):
+        return (Phase.TAKING,)
+    return (Phase.TAKING, Phase.RESTING) if status is Status.OPEN else (Phase.TAKING, Phase.RESTING, Phase.CLOSED)
 
 
 class MarketStatus(StrEnum):
@@ -76,6 +93,7 @@ class MarketStatus(StrEnum):
     TRADING = "TRADING"
     CANCEL_ONLY = "CANCEL_ONLY"
     HALTED = "HALTED"
+    AUCTION = "AUCTION"
     DELISTED = "DELISTED"
 
 
@@ -84,10 +102,20 @@ class CommandKind(StrEnum):
 
     NEW = "NEW"
     CANCEL = "CANCEL"
+    EXPIRE = "EXPIRE"
+    AMEND = "AMEND"
+    REPLACE = "REPLACE"
+    OCO = "OCO"
+    TRIGGER = "TRIGGER"
     RESUME = "RESUME"
     CANCEL_ONLY = "CANCEL_ONLY"
     HALT = "HALT"
+    AUCTION = "AUCTION"
     DELIST = "DELIST"
+
+
+# The commands that bring an order along, which their worker reads with them.
+WITH_ORDER = (CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO, CommandKind.TRIGGER)
 
 
 # The commands that set the market's trading status, with the status that they set. The others concern an order.
@@ -95,6 +123,7 @@ TRADING_STATUS_AFTER = {
     CommandKind.RESUME.value: MarketStatus.TRADING,
     CommandKind.CANCEL_ONLY.value: MarketStatus.CANCEL_ONLY,
     CommandKind.HALT.value: MarketStatus.HALTED,
+    CommandKind.AUCTION.value: MarketStatus.AUCTION,
     CommandKind.DELIST.value: MarketStatus.DELISTED,
 }
 
@@ -107,6 +136,13 @@ class Reason(StrEnum):
     WOULD_TAKE = "WOULD_TAKE"
     SELF_TRADE = "SELF_TRADE"
     USER_CANCELLED = "USER_CANCELLED"
+    DEAD_MAN_SWITCH = "DEAD_MAN_SWITCH"
+    GTD_EXPIRED = "GTD_EXPIRED"
+    OCO = "OCO"
+    TRIGGERED = "TRIGGERED"
+    AMENDED = "AMENDED"
+    AMEND_REFUSED = "AMEND_REFUSED"
+    NOTHING_TO_REPLACE = "NOTHING_TO_REPLACE"
     MARKET_HALTED = "MARKET_HALTED"
     MARKET_DELISTED = "MARKET_DELISTED"
     PRICE_PROTECTION = "PRICE_PROTECTION"
@@ -115,10 +151,13 @@ class Reason(StrEnum):
 
 # Which status may follow which. PARTIALLY_FILLED is the status of a resting order and also of a closed order whose
 # remainder could not trade: the phase shows which of them it is.
-_FILLING = frozenset({Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELLED, Status.FAILED})
+# An amend, a refused one and a decrement make an event that leaves the status as it is.
+_FILLING = frozenset({Status.PARTIALLY_FILLED, Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.FAILED})
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset(Status) - {Status.PENDING},
-    Status.OPEN: _FILLING,
+    Status.PENDING: frozenset(Status) - {Status.PENDING, Status.TRIGGERED},
+    Status.WAITING: frozenset({Status.WAITING, Status.TRIGGERED, Status.CANCELLED, Status.EXPIRED, Status.FAILED}),
+    Status.TRIGGERED: frozenset(Status) - {Status.PENDING, Status.WAITING, Status.TRIGGERED},
+    Status.OPEN: _FILLING | {Status.OPEN, Status.REJECTED},
     Status.PARTIALLY_FILLED: _FILLING,
     Status.FILLED: frozenset(),
     Status.CANCELLED: frozenset(),
@@ -132,10 +171,15 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 class Order:
     """An order as the core sees it. The core changes `spend_limit`, `protection_price` and the fields from `filled` on.
 
-    `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity; `spend_limit` is the most quote
+    `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity, and else what may be filled in
+    all: what self-trade prevention took is not in it any more, but in `prevented`. `spend_limit` is the most quote
     that a MARKET BUY may spend in all. `frozen` is the amount still frozen for the order: quote of a buy, base of a
     sell. Fee rates are in units (0.001 is 100_000), and so is the band that the order was accepted with;
     `protection_price` is the furthest price that it may trade at by that band, fixed when it begins.
+
+    The fields from `is_extended` on belong to the kinds beyond plain LIMIT and MARKET orders. A plain order has none of
+    them, and pays for none of them: `is_extended` is what the hot path asks. `tip` is what of an iceberg is visible.
+    `priority` is the number of the event that gave the order its place, if that is not its first (`sequence`).
     """
 
     id: int
@@ -161,11 +205,30 @@ class Order:
     sequence: int | None = None
     # An object of the caller that stays with the order; the core neither reads nor changes it.
     info: object = None
+    is_extended: bool = False
+    stop_price: int | None = None
+    trailing_offset: int | None = None
+    is_triggered: bool = False
+    # The caller's instant too.
+    triggered_at: object = None
+    display_quantity: int | None = None
+    tip: int | None = None
+    # The caller's instant: the core reads no clock, and is given a command when it is due.
+    expires_at: object = None
+    group_id: int | None = None
+    prevented: int = 0
+    prevented_notional: int = 0
+    priority: int | None = None
 
     @property
     def active(self) -> bool:
         """Whether it may still trade."""
         return self.phase is not Phase.CLOSED
+
+    @property
+    def place(self) -> int:
+        """Its time priority: the number of the event that gave it its place."""
+        return self.priority or self.sequence or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,54 +244,14 @@ class Rules:
 
 
 class PendingCommand(NamedTuple):
-    """A command in the inbox. `order` is the order of a NEW command, and None otherwise."""
+    """A command in the inbox. `order` is that of a command of WITH_ORDER, as it is stored, and None otherwise.
+
+    `data` is what else the command says, and `reserved` the amount that was frozen for it, in units.
+    """
 
     id: int
     kind: str
     order_id: int
     order: Order | None
-
-
-class Trade(NamedTuple):
-    """One meeting of a taker and a resting order, at the resting order's price.
-
-    `buyer_unfrozen` is the amount that leaves the buyer's frozen funds: the notional at the buyer's own limit price.
-    The difference to `notional` becomes available. It is 0 for a MARKET BUY by quantity, which has nothing frozen.
-    """
-
-    sequence: int
-    taker: Order
-    buyer: Order
-    seller: Order
-    price: int
-    quantity: int
-    notional: int
-    buyer_fee: int
-    seller_fee: int
-    buyer_unfrozen: int
-
-    @property
-    def maker(self) -> Order:
-        return self.seller if self.taker is self.buyer else self.buyer
-
-
-class Event(NamedTuple):
-    """One step in an order's life, with the order's state after it. `released` moves from frozen to available."""
-
-    sequence: int
-    order: Order
-    status: Status
-    reason: Reason | None
-    active: bool
-    filled: int
-    filled_notional: int
-    released: int
-    trade: Trade | None
-
-
-class Outcome(NamedTuple):
-    """All that one command changed. `finished` is false for a taker that goes on first in the next batch."""
-
-    events: list[Event]
-    trades: list[Trade]
-    finished: bool = True
+    data: Mapping[str, Any] | None = None
+    reserved: int = 0

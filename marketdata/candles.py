@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Q
 
 from base.storage.bulk import dialect, execute, stored_instant, update_rows, write_inserts
-from core import types as core
+from core import outcome
 from core.money import stored_units
 from markets.models import Candle, Interval, Market
 
@@ -32,7 +32,7 @@ class _Summary(NamedTuple):
     trades: int
 
 
-def record(symbol: str, trades: Sequence[core.Trade], now: datetime) -> None:
+def record(symbol: str, trades: Sequence[outcome.Trade], now: datetime) -> None:
     """Add a batch's trades, in order, to the candles of the time `now`, in the caller's transaction.
 
     Only the worker that locks the book's row calls this, so no other process writes these candles meanwhile.
@@ -64,7 +64,7 @@ def _open_now(symbol: str, opens: Mapping[int, datetime]) -> dict[int, tuple[Any
         return {interval: tuple(figures) for interval, *figures in cursor.fetchall()}
 
 
-def _summary(trades: Sequence[core.Trade]) -> _Summary:
+def _summary(trades: Sequence[outcome.Trade]) -> _Summary:
     prices = [trade.price for trade in trades]
     return _Summary(
         open=prices[0],

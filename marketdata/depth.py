@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from base.storage.fields import AmountSum
 from core.book import Book
@@ -13,7 +13,7 @@ from core.types import Phase, Side
 from marketdata import answers
 from markets.models import Market
 from orders.models import Order, OrderEvent
-from orders.resting import resting_orders
+from orders.resting import VISIBLE, resting_orders
 
 CONSISTENT_ATTEMPTS = 3
 
@@ -105,7 +105,7 @@ def _levels(symbol: str, side: Side, limit: int) -> list[Level]:
     levels: Any = (
         _side(symbol, side)
         .values("price")
-        .annotate(left=AmountSum(F("quantity") - F("filled_quantity")), orders=Count("id"))
+        .annotate(left=AmountSum(VISIBLE), orders=Count("id"))
         .order_by(_best_first(side))
     )
     return [(to_units(level["price"]), to_units(level["left"]), level["orders"]) for level in levels[:limit]]

@@ -18,7 +18,7 @@ from base.streams.hub import HasAll
 from base.streams.messages import RESET, data_text
 from base.streams.request import StreamRequest
 from base.streams.threads import Shared
-from core import types as core
+from core import outcome
 from core.book import Book
 from core.types import Status
 from marketdata.answers import OrderBook
@@ -44,7 +44,7 @@ def market_channel(symbol: str) -> str:
 
 
 def market_messages(
-    book: Book, events: Sequence[core.Event], trades: Sequence[core.Trade], now: datetime
+    book: Book, events: Sequence[outcome.Event], trades: Sequence[outcome.Trade], now: datetime
 ) -> list[Message]:
     """The public messages of a batch. Never raises, because streams read later what is not published."""
     try:
@@ -55,7 +55,7 @@ def market_messages(
 
 
 def _messages(
-    book: Book, events: Sequence[core.Event], trades: Sequence[core.Trade], now: datetime
+    book: Book, events: Sequence[outcome.Event], trades: Sequence[outcome.Trade], now: datetime
 ) -> Iterator[Message]:
     symbol = book.rules.symbol
     channel = market_channel(symbol)

@@ -35,8 +35,8 @@ class MarketChangeForm(Form):
     max_open_orders: Annotated[int | None, whole(1, MOST_OPEN_ORDERS)] = None
     maker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
-    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
-    status: Annotated[str | None, one_of(MarketStatus)] = None
+    self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
+    status: Annotated[str | None, one_of(s for s in MarketStatus if s != "AUCTION")] = None
     # Kept with the act.
     reason: Annotated[str, line(REASON_LENGTH)] = ""
 

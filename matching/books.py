@@ -9,60 +9,34 @@ import logging
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
 
 from base.storage.bulk import GuardFailed, stored_instant
 from core.market import Market
-from core.money import DIGITS, stored_units, to_units, units_or_none
-from core.types import Order as CoreOrder
-from core.types import OrderType, Rules, SelfTradePrevention, Side, Status, TimeInForce
+from core.money import DIGITS, stored_units, to_units
+from core.types import Rules
 from markets.services import known_market
 from matching.models import TOKEN_BYTES, OrderBook
-from matching.snapshots.parts import Form
+from matching.order_rows import CORE_COLUMNS, FORM, core_order
 from matching.snapshots.restoring import build_market, restore
-from orders.models import Order
-from orders.representation import INFO_COLUMNS, OrderInfo
 from orders.resting import resting_orders
 
-CORE_COLUMNS = (
-    "id",
-    "user_id",
-    "side",
-    "type",
-    "price",
-    "quantity",
-    "time_in_force",
-    "post_only",
-    "self_trade_prevention",
-    "maker_fee_rate",
-    "taker_fee_rate",
-    "quote_quantity",
-    "spend_limit",
-    "price_band",
-    "protection_price",
-    "filled_quantity",
-    "filled_notional",
-    "frozen",
-    "status",
-    "sequence",
-    *INFO_COLUMNS,
-)
 logger = logging.getLogger(__name__)
 
 _SELECT = (
-    "SELECT market_id, token, next_sequence, unfinished_order_id, status, failures FROM order_books"
-    " WHERE market_id = %s"
+    "SELECT market_id, token, next_sequence, unfinished_order_id, unfinished_command_id, is_cascading, status, failures"
+    " FROM order_books WHERE market_id = %s"
 )
 
 _LAST_TRADE = "SELECT price, sequence FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
 
 _RENEW = (
-    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, status = %s, failures = %s,"
-    " updated_at = %s WHERE market_id = %s AND token = %s"
+    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, unfinished_command_id = %s,"
+    " is_cascading = %s, status = %s, failures = %s, updated_at = %s WHERE market_id = %s AND token = %s"
 )
 
 
@@ -73,8 +47,15 @@ class BookRow(NamedTuple):
     token: str
     next_sequence: int
     unfinished_order_id: int | None
+    unfinished_command_id: int | None
+    is_cascading: bool
     status: str
     failures: int
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something goes on before any other command."""
+        return self.unfinished_order_id is not None or self.unfinished_command_id is not None or bool(self.is_cascading)
 
 
 def lock_book(symbol: str) -> BookRow:
@@ -91,20 +72,13 @@ def lock_book(symbol: str) -> BookRow:
 def renew_book(row: BookRow, now: datetime) -> str:
     """Write the row's new state with a new token, and return it. Raises GuardFailed if the row has another token."""
     token = secrets.token_hex(TOKEN_BYTES)
-    state = (row.next_sequence, row.unfinished_order_id, row.status, row.failures, stored_instant(now))
+    unfinished = (row.unfinished_order_id, row.unfinished_command_id, row.is_cascading)
+    state = (row.next_sequence, *unfinished, row.status, row.failures, stored_instant(now))
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, (token, *state, row.market_id, row.token))
         if cursor.rowcount != 1:
             raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
     return token
-
-
-# Dictionaries, because to call an enumeration with a word takes five times as long, and each order needs five words.
-_SIDES = {str(side): side for side in Side}
-_TYPES = {str(kind): kind for kind in OrderType}
-_TIMES_IN_FORCE = {str(tif): tif for tif in TimeInForce}
-_PREVENTIONS = {str(mode): mode for mode in SelfTradePrevention}
-_STATUSES = {str(status): status for status in Status}
 
 
 @dataclass(slots=True)
@@ -176,7 +150,7 @@ def load_rows(row: BookRow | OrderBook) -> Market:
         market = Market(market_rules, row.status, row.next_sequence, orders, price, last_trade=trade)
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
-    newest = max((order.sequence or 0 for order in market.book.orders.values()), default=0)
+    newest = max((order.place for order in market.book.orders.values()), default=0)
     if newest >= row.next_sequence:
         raise BrokenBook(f"{row.market_id}: an order rests since event {newest}, the next one is {row.next_sequence}")
     return market
@@ -201,66 +175,6 @@ def forget(symbol: str) -> None:
     _markets.pop(symbol, None)
 
 
-def columns(table: str) -> str:
-    """CORE_COLUMNS as SQL, of the orders' table under this alias."""
-    fields = [field for field in Order._meta.concrete_fields if field.attname in CORE_COLUMNS]
-    names = {field.attname: field.column for field in fields}
-    return ", ".join(f"{table}.{names[name]}" for name in CORE_COLUMNS)
-
-
-def core_order(row: tuple[Any, ...]) -> CoreOrder:
-    """The core's order, from a row of CORE_COLUMNS as the database's driver gives it."""
-    (
-        order_id,
-        user_id,
-        side,
-        kind,
-        price,
-        quantity,
-        time_in_force,
-        post_only,
-        self_trade_prevention,
-        maker_fee_rate,
-        taker_fee_rate,
-        quote_quantity,
-        spend_limit,
-        price_band,
-        protection_price,
-        filled_quantity,
-        filled_notional,
-        frozen,
-        status,
-        sequence,
-        *info,
-    ) = row
-    return CoreOrder(
-        id=order_id,
-        user_id=user_id,
-        side=_SIDES[side],
-        type=_TYPES[kind],
-        price=units_or_none(price),
-        quantity=units_or_none(quantity),
-        time_in_force=_TIMES_IN_FORCE[time_in_force],
-        post_only=bool(post_only),
-        self_trade_prevention=_PREVENTIONS[self_trade_prevention],
-        maker_fee_rate=_rate(maker_fee_rate),
-        taker_fee_rate=_rate(taker_fee_rate),
-        spend_limit=units_or_none(spend_limit if quote_quantity is None else quote_quantity),
-        price_band=units_or_none(price_band),
-        protection_price=units_or_none(protection_price),
-        filled=stored_units(filled_quantity),
-        filled_notional=stored_units(filled_notional),
-        frozen=stored_units(frozen),
-        status=_STATUSES[status],
-        sequence=sequence,
-        info=OrderInfo(*info),
-    )
-
-
-# How snapshots hold an order, and what makes one of it.
-FORM = Form(CORE_COLUMNS, core_order)
-
-
 def rules(symbol: str) -> Rules:
     """The rules of the market for the core. They never change."""
     market = known_market(symbol)
@@ -272,10 +186,6 @@ def rules(symbol: str) -> Rules:
         base=market.base_id,
         quote=market.quote_id,
     )
-
-
-# Cached, because all orders together have a handful of rates.
-_rate = lru_cache(maxsize=256)(stored_units)
 
 
 def _locked(symbol: str) -> BookRow | None:

@@ -160,7 +160,7 @@ class _Drain:
 
     def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
         limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
-        self.rows = read_inbox(self.symbol, limit, row.unfinished_order_id)
+        self.rows = read_inbox(self.symbol, limit, row)
         return prepare(row, self.rows, now) if self.rows else None
 
     def _decide_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:

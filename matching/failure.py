@@ -38,7 +38,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
     """
     with transaction.atomic(durable=True):
         row = lock_book(symbol)
-        rows = read_inbox(symbol, 1, row.unfinished_order_id)
+        rows = read_inbox(symbol, 1, row)
         if not rows or rows[0][0] != command_id:
             return None
         [command] = parse_commands(rows)
@@ -71,7 +71,13 @@ def halt(symbol: str, error: Exception) -> None:
         # A delisted market stays so: it takes no orders either.
         is_new = row.status not in (MarketStatus.HALTED, MarketStatus.DELISTED)
         if is_new:
-            batch = Batch(books.rules(symbol), row.status, unfinished_order_id=row.unfinished_order_id)
+            batch = Batch(
+                books.rules(symbol),
+                row.status,
+                unfinished_order_id=row.unfinished_order_id,
+                unfinished_command_id=row.unfinished_command_id,
+                is_cascading=bool(row.is_cascading),
+            )
             batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
             store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
         else:

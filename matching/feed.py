@@ -15,7 +15,7 @@ from django.conf import settings
 from base.streams import Message
 from base.streams.amqp import AmqpMessage
 from base.streams.publisher import Write
-from core import types as core
+from core import outcome
 from core.market import Batch
 from marketdata import answers
 from marketdata.tape import represent_print, represent_trade
@@ -96,7 +96,7 @@ def read_trades(symbol: str, after: int, limit: int) -> list[Entry]:
     return entries
 
 
-def _of_core(symbol: str, trade: core.Trade, previous: int, created_at: Any) -> answers.TradeOfFeed:
+def _of_core(symbol: str, trade: outcome.Trade, previous: int, created_at: Any) -> answers.TradeOfFeed:
     line = (trade.sequence, trade.price, trade.quantity, trade.taker.side)
     return {
         **represent_print(symbol, *line, created_at),

@@ -3,14 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from django.db import connection
 
-from core.types import CommandKind, PendingCommand
-from matching import books
+from core.money import stored_units
+from core.types import WITH_ORDER, CommandKind, PendingCommand
+from matching import books, order_rows
+from matching.books import BookRow
 
+_KINDS = ", ".join(f"'{kind}'" for kind in WITH_ORDER)
 _SELECT = (
-    f"SELECT c.id, c.kind, c.order_id, {books.columns('o')} FROM commands c"  # noqa: S608
-    " LEFT JOIN orders o ON c.kind = 'NEW' AND o.id = c.order_id WHERE c.market_id = %s"
+    f"SELECT c.id, c.kind, c.order_id, c.data, c.reserved, {order_rows.columns('o')} FROM commands c"  # noqa: S608
+    f" LEFT JOIN orders o ON c.kind IN ({_KINDS}) AND o.id = c.order_id WHERE c.market_id = %s"
 )
 
 
@@ -18,19 +22,34 @@ _SELECT = (
 Row = tuple[Any, ...]
 
 
-def read_inbox(symbol: str, limit: int, unfinished_order_id: int | None = None) -> list[Row]:
-    """The next commands: first that of the unfinished taker, then by id. Read without locks, under the book's lock.
+def read_inbox(symbol: str, limit: int, row: BookRow | None = None) -> list[Row]:
+    """The next commands: first that of what is unfinished, then those of triggered orders, then by id.
 
-    Ids do not commit in order: a command with a smaller id may appear between two transactions of one taker, and must
-    not overtake it. Raises BrokenBook if the unfinished taker has no command.
+    Read without locks, under the lock of the book's `row` (None: nothing is unfinished). Ids do not commit in order: a
+    command with a smaller id may appear between two transactions of one taker, and must not overtake it. Raises
+    BrokenBook if what is unfinished has no command.
     """
-    if unfinished_order_id is None:
+    if row is None or not row.is_unfinished:
         return _read(f"{_SELECT} ORDER BY c.id LIMIT %s", symbol, limit)
-    unfinished = _read(f"{_SELECT} AND c.kind = 'NEW' AND c.order_id = %s", symbol, unfinished_order_id)
-    if len(unfinished) != 1:
-        raise books.BrokenBook(f"order {unfinished_order_id} of {symbol} cannot go on: it has no command")
+    first = _unfinished(row) if row.unfinished_order_id or row.unfinished_command_id else []
+    if row.is_cascading:
+        triggered = f"{_SELECT} AND c.kind = 'TRIGGER' ORDER BY c.id LIMIT %s"
+        known = {found[0] for found in first}
+        first += [found for found in _read(triggered, symbol, limit) if found[0] not in known]
+        return first[:limit]
     others = f"{_SELECT} AND c.id <> %s ORDER BY c.id LIMIT %s"
-    return [*unfinished, *_read(others, symbol, unfinished[0][0], limit - 1)]
+    return [*first, *_read(others, symbol, first[0][0], limit - 1)]
+
+
+def _unfinished(row: BookRow) -> list[Row]:
+    """The command of what is unfinished. A version before this one stored only its order."""
+    if row.unfinished_command_id is None:
+        found = _read(f"{_SELECT} AND c.kind = 'NEW' AND c.order_id = %s", row.market_id, row.unfinished_order_id)
+    else:
+        found = _read(f"{_SELECT} AND c.id = %s", row.market_id, row.unfinished_command_id)
+    if len(found) != 1:
+        raise books.BrokenBook(f"order {row.unfinished_order_id} of {row.market_id} cannot go on: it has no command")
+    return found
 
 
 def is_waiting(symbol: str) -> bool:
@@ -45,14 +64,21 @@ def parse_commands(rows: Iterable[Row]) -> list[PendingCommand]:
     return [_parse(*row) for row in rows]
 
 
-def _read(query: str, *parameters: int | str) -> list[Row]:
+def _read(query: str, *parameters: int | str | None) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return list(cursor.fetchall())
 
 
-def _parse(command_id: int, kind: str, order_id: int, *columns: Any) -> PendingCommand:
-    if kind != CommandKind.NEW:
-        return PendingCommand(command_id, kind, order_id, None)
-    assert columns[0] is not None, f"command {command_id} names order {order_id}, which does not exist"
-    return PendingCommand(command_id, kind, order_id, books.core_order(columns))
+def _parse(command_id: int, kind: str, order_id: int, data: Any, reserved: Any, *columns: Any) -> PendingCommand:
+    if kind == CommandKind.NEW:
+        # The most frequent one, which brings nothing along.
+        assert columns[0] is not None, f"command {command_id} names order {order_id}, which does not exist"
+        return PendingCommand(command_id, kind, order_id, order_rows.core_order(columns))
+    assert columns[0] is not None or kind not in WITH_ORDER, (
+        f"command {command_id} names order {order_id}, which does not exist"
+    )
+    order = order_rows.core_order(columns) if kind in WITH_ORDER else None
+    return PendingCommand(
+        command_id, kind, order_id, order, None if data is None else orjson.loads(data), stored_units(reserved)
+    )

@@ -27,9 +27,12 @@ class OrderBook(models.Model):
     market = models.OneToOneField(Market, on_delete=models.PROTECT, primary_key=True, related_name="+")
     token = KeyField(max_length=32, default=new_token)
     next_sequence = models.PositiveBigIntegerField(default=1)
-    # The unfinished taker. It goes on first, although commands with smaller ids may have been committed meanwhile, and
-    # it does not rest.
+    # The unfinished taker, and the command that it goes on with. It goes on first, although commands with smaller ids
+    # may have been committed meanwhile, and it does not rest.
     unfinished_order_id = models.PositiveBigIntegerField(null=True)
+    unfinished_command_id = models.PositiveBigIntegerField(null=True)
+    # Whether triggered orders wait to fire: their commands go before all others.
+    is_cascading = models.BooleanField(default=False, db_default=False)
     # The trading status at this place of the market's sequence. `Market.status`, which intake reads, may be newer.
     status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
     # How many orders failed one after the other, without a success in between.

@@ -127,7 +127,7 @@ def _prepared(
 ) -> Prepared:
     batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)
-    is_full = len(commands) == settings.ENGINE_BATCH_SIZE and batch.unfinished_order_id is None
+    is_full = len(commands) == settings.ENGINE_BATCH_SIZE and not batch.is_unfinished
     public = market_messages(market.book, batch.events, batch.trades, now)
     levels = settings.DEPTH_CACHE_LEVELS
     return Prepared(market, settlement, is_full, public, take_depth(market.book, levels) if levels else None)

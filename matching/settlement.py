@@ -10,7 +10,9 @@ from datetime import datetime
 from balances.services import post_trades, settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from commands.models import Command
+from core import outcome
 from core import types as core
+from core.book import terms_of
 from core.market import Batch
 from core.types import PendingCommand, Phase, Status
 from marketdata import candles
@@ -21,6 +23,7 @@ from matching.books import BookRow, renew_book
 from matching.models import StatusChange
 from orders.models import Order, OrderEvent
 from orders.open_orders import count_closed
+from orders.terms_text import terms_text
 
 ORDER_GUARDS = ("status", "filled_quantity")
 ORDER_FIELDS = (
@@ -35,6 +38,18 @@ ORDER_FIELDS = (
     "updated_at",
     "closed_at",
 )
+# What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
+EXTENDED_FIELDS = (
+    "price",
+    "quantity",
+    "priority",
+    "stop_price",
+    "display_quantity",
+    "tip",
+    "expires_at",
+    "prevented_quantity",
+    "prevented_notional",
+)
 EVENT_FIELDS = (
     "market",
     "sequence",
@@ -46,6 +61,7 @@ EVENT_FIELDS = (
     "filled_quantity",
     "filled_notional",
     "trade_sequence",
+    "terms",
     "created_at",
 )
 TRADE_FIELDS = (
@@ -85,6 +101,8 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=rested),
         *write_updates(to, Order, key="id", guards=(), fields=("protection_price",), rows=_protected_rows(batch)),
+        *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=_extended_rows(batch)),
+        *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=_triggered_rows(batch, now)),
         *write_inserts(to, Trade, TRADE_FIELDS, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
     ]
@@ -111,6 +129,8 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     after = row._replace(
         next_sequence=settlement.next_sequence,
         unfinished_order_id=batch.unfinished_order_id,
+        unfinished_command_id=batch.unfinished_command_id,
+        is_cascading=batch.is_cascading,
         status=batch.status,
         failures=failures,
     )
@@ -132,7 +152,7 @@ def _store_status_changes(batch: Batch, now: datetime) -> None:
 
 def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
     """The last state of each order with an event, guarded by the state before its first event."""
-    first: dict[int, core.Event] = {}
+    first: dict[int, outcome.Event] = {}
     for event in batch.events:
         first.setdefault(event.order.id, event)
     return [(event.order.id, *_state_before(event), *_state_after(event.order, now)) for event in first.values()]
@@ -150,13 +170,38 @@ def _protected_rows(batch: Batch) -> list[tuple[object, ...]]:
     return [] if taker is None or taker.protection_price is None else [(taker.id, taker.protection_price)]
 
 
-def _state_before(event: core.Event) -> tuple[object, ...]:
-    filled = event.filled - (event.trade.quantity if event.trade else 0)
-    if event.sequence == event.order.sequence:
-        status = Status.PENDING
-    else:
-        status = Status.PARTIALLY_FILLED if filled else Status.OPEN
-    return status, filled
+def _extended_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The last terms and places of the extended orders with an event."""
+    changed = {event.order.id: event for event in batch.events if event.terms is not None}
+    return [_extended_row(event.order) for event in changed.values()]
+
+
+def _extended_row(order: core.Order) -> tuple[object, ...]:
+    terms = terms_of(order)
+    return (
+        order.id,
+        terms.price,
+        terms.quantity,
+        order.priority,
+        terms.stop_price,
+        terms.display_quantity,
+        order.tip,
+        terms.expires_at,
+        terms.prevented or None,
+        terms.prevented_notional or None,
+    )
+
+
+def _triggered_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
+    triggered = [event.order for event in batch.events if event.status is Status.TRIGGERED]
+    for order in triggered:
+        # For its order updates. It is never changed again.
+        order.triggered_at = now
+    return [(order.id, now) for order in triggered]
+
+
+def _state_before(event: outcome.Event) -> tuple[object, ...]:
+    return event.previous, event.filled - (event.trade.quantity if event.trade else 0)
 
 
 def _state_after(order: core.Order, now: datetime) -> tuple[object, ...]:
@@ -174,7 +219,7 @@ def _state_after(order: core.Order, now: datetime) -> tuple[object, ...]:
     )
 
 
-def _event_row(symbol: str, event: core.Event, now: datetime) -> tuple[object, ...]:
+def _event_row(symbol: str, event: outcome.Event, now: datetime) -> tuple[object, ...]:
     return (
         symbol,
         event.sequence,
@@ -186,11 +231,12 @@ def _event_row(symbol: str, event: core.Event, now: datetime) -> tuple[object, .
         event.filled,
         event.filled_notional,
         event.trade.sequence if event.trade else None,
+        None if event.terms is None else terms_text(event.terms),
         now,
     )
 
 
-def _trade_row(symbol: str, trade: core.Trade, now: datetime) -> tuple[object, ...]:
+def _trade_row(symbol: str, trade: outcome.Trade, now: datetime) -> tuple[object, ...]:
     buyer, seller = trade.buyer, trade.seller
     return (
         symbol,

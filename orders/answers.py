@@ -25,7 +25,7 @@ Role = Annotated[Literal["MAKER", "TAKER"], described("MAKER was resting, TAKER 
 
 
 class OrderFields(TypedDict):
-    """What never changes of an order."""
+    """What an order asks for. Of a plain order it never changes."""
 
     orderId: Id
     clientOrderId: ClientOrderId | None
@@ -38,6 +38,14 @@ class OrderFields(TypedDict):
     price: Annotated[Amount | None, described("Null of a MARKET order.")]
     quantity: Annotated[Amount | None, described("Null of a MARKET BUY by budget.")]
     quoteQuantity: Annotated[Amount | None, described("The budget of a MARKET BUY.")]
+    stopPrice: Annotated[
+        Amount | None, described("The last price that triggers it; of a TRAILING_STOP where it stands now.")
+    ]
+    trailingOffset: Annotated[Amount | None, described("How far a TRAILING_STOP follows the last price.")]
+    triggeredAt: Annotated[Instant | None, described("When its stop price was reached.")]
+    displayQuantity: Annotated[Amount | None, described("How much of an iceberg the book shows at a time.")]
+    expiresAt: Annotated[Instant | None, described("When a GTD order is closed.")]
+    groupId: Annotated[Id | None, described("Of two orders of which one cancels the other.")]
     placedBy: Annotated[Id | None, described("The operator who placed it for its user; null: the user.")]
     correlationId: str
     createdAt: Instant
@@ -47,7 +55,8 @@ class Progress(TypedDict):
     """How far an order got."""
 
     filledQuantity: Amount
-    remainingQuantity: Amount | None
+    remainingQuantity: Annotated[Amount | None, described("What was neither filled nor prevented.")]
+    preventedQuantity: Annotated[Amount, described("What self-trade prevention took off it.")]
     filledQuote: Annotated[Amount, described("What its fills came to in quote, exactly.")]
     averagePrice: Annotated[Amount | None, described("filledQuote by filledQuantity, to 16 significant digits.")]
 

@@ -15,7 +15,7 @@ from base.telemetry.access import bind_log_fields, set_log_outcome
 from base.telemetry.redaction import TrustedFields
 from base.web.errors import ExchangeError
 from core.money import plain_units
-from core.types import Event
+from core.outcome import Event
 from orders.models import Order
 from orders.representation import OrderInfo
 from orders.terms import Accepted

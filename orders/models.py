@@ -21,6 +21,9 @@ class Order(models.Model):
     `spend_limit` is the most that a MARKET BUY by quantity may spend: the funds available when it was first matched.
     `price_band` is the market's when the order was accepted; `protection_price` is the furthest price that it allows,
     stored for a taker that goes on in a second transaction.
+    `priority` is the event that gave the order its place, if that is not its first. `tip` is what of an iceberg is
+    visible. `prevented_quantity` and `prevented_notional` are what self-trade prevention took (none: null).
+    `group_id` is that of the two orders of which one cancels the other.
     `phase` shows whether the order may still trade, because PARTIALLY_FILLED orders may be open or closed.
     """
 
@@ -60,6 +63,17 @@ class Order(models.Model):
     reason = models.CharField(max_length=24, choices=choices_of(Reason), null=True)
     phase = models.CharField(max_length=8, choices=choices_of(Phase), default=Phase.TAKING.value)
     sequence = models.PositiveBigIntegerField(null=True)
+    # What plain LIMIT and MARKET orders do not have. All of it may be null, so that they pay nothing for it.
+    priority = models.PositiveBigIntegerField(null=True)
+    stop_price = AmountField(null=True)
+    trailing_offset = AmountField(null=True)
+    triggered_at = models.DateTimeField(null=True)
+    display_quantity = AmountField(null=True)
+    tip = AmountField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    group_id = models.PositiveBigIntegerField(null=True)
+    prevented_quantity = AmountField(null=True)
+    prevented_notional = TurnoverField(null=True)
     correlation_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -132,6 +146,8 @@ class OrderEvent(models.Model):
     filled_quantity = AmountField()
     filled_notional = TurnoverField()
     trade_sequence = models.PositiveBigIntegerField(null=True)
+    # The terms of an extended order after the event, as `orders.terms_text` writes them; null of a plain order.
+    terms = models.CharField(max_length=255, null=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -8,13 +8,15 @@ from typing import Any
 
 from base.streams import Message
 from base.web.errors import ExchangeError, timestamp
+from core import outcome
 from core import types as core
-from core.money import plain, plain_average, plain_units, plain_units_or_none, to_units, units_or_none
+from core.money import plain, plain_average, plain_or_none, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Side, Status
 from markets.models import Trade
 from orders import answers
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
+from orders.terms_text import parse_terms
 
 ORDER_STATUS_UPDATE = "order-status-update"
 # Cached, because all events of a batch have the same time.
@@ -48,7 +50,7 @@ def represent_order(order: Order) -> answers.Order:
     filled, notional = to_units(order.filled_quantity), to_units(order.filled_notional)
     return {
         **_row_terms(order),
-        **_progress(units_or_none(order.quantity), filled, notional),
+        **_progress(units_or_none(order.quantity), filled, notional, units_or_none(order.prevented_quantity) or 0),
         "status": order.status,
         "reason": order.reason,
         "active": order.active,
@@ -58,12 +60,14 @@ def represent_order(order: Order) -> answers.Order:
     }
 
 
-def from_engine(symbol: str, event: core.Event, now: datetime) -> Message:
+def from_engine(symbol: str, event: outcome.Event, now: datetime) -> Message:
     """The order update of an event that the engine has just committed."""
     order = event.order
-    data = _update(
-        symbol, _engine_terms(symbol, order), order.quantity, event, event.filled, event.filled_notional, now
-    )
+    asked, quantity, prevented = _engine_terms(symbol, order), order.quantity, 0
+    if event.terms is not None:
+        quantity, prevented = event.terms.quantity, event.terms.prevented
+        asked = _as_changed(asked, event.terms, order.triggered_at)
+    data = _update(symbol, asked, quantity, prevented, event, event.filled, event.filled_notional, now)
     if event.trade is not None:
         data["lastTrade"] = _engine_fill(symbol, order, event.trade)
     return _message(order.user_id, data)
@@ -83,7 +87,12 @@ def order_channel(user_id: int) -> str:
 def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], Trade]) -> Message:
     filled, notional = to_units(event.filled_quantity), to_units(event.filled_notional)
     quantity, symbol = units_or_none(order.quantity), order.market_id
-    data = _update(symbol, _row_terms(order), quantity, event, filled, notional, event.created_at)
+    asked, prevented = _row_terms(order), 0
+    if event.terms is not None:
+        then = parse_terms(event.terms)
+        quantity, prevented = then.quantity, then.prevented
+        asked = _as_changed(asked, then, order.triggered_at)
+    data = _update(symbol, asked, quantity, prevented, event, filled, notional, event.created_at)
     trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
     if trade is not None:
         data["lastTrade"] = {
@@ -104,7 +113,8 @@ def _update(
     symbol: str,
     terms: answers.OrderFields,
     quantity: int | None,
-    event: core.Event | OrderEvent,
+    prevented: int,
+    event: outcome.Event | OrderEvent,
     filled: int,
     notional: int,
     at: datetime,
@@ -114,7 +124,7 @@ def _update(
     # mypy cannot know that neither of the first two holds a lastTrade.
     return {
         **terms,
-        **_progress(quantity, filled, notional),  # type: ignore[typeddict-item]
+        **_progress(quantity, filled, notional, prevented),  # type: ignore[typeddict-item]
         "status": event.status,
         "reason": event.reason,
         "active": event.active,
@@ -135,9 +145,29 @@ def _engine_terms(symbol: str, order: core.Order) -> answers.OrderFields:
     return info.terms
 
 
+def _as_changed(asked: answers.OrderFields, terms: outcome.Terms, triggered_at: object) -> answers.OrderFields:
+    """What an extended order asks for, with its terms as they were after an event."""
+    changed = asked.copy()
+    changed["price"], changed["quantity"] = plain_units_or_none(terms.price), plain_units_or_none(terms.quantity)
+    changed["stopPrice"] = plain_units_or_none(terms.stop_price)
+    changed["displayQuantity"] = plain_units_or_none(terms.display_quantity)
+    changed["expiresAt"] = _timestamp_or_none(terms.expires_at)
+    changed["triggeredAt"] = _timestamp_or_none(triggered_at) if terms.is_triggered else None
+    return changed
+
+
 def _row_terms(order: Order) -> answers.OrderFields:
     amounts = (units_or_none(order.price), units_or_none(order.quantity), units_or_none(order.quote_quantity))
-    return _terms(order, order.market_id, *amounts, order)
+    terms = _terms(order, order.market_id, *amounts, order)
+    stop_price, trailing_offset = order.stop_price, order.trailing_offset
+    terms["stopPrice"], terms["trailingOffset"] = plain_or_none(stop_price), plain_or_none(trailing_offset)
+    terms["displayQuantity"] = plain_or_none(order.display_quantity)
+    terms["expiresAt"], terms["triggeredAt"] = map(_timestamp_or_none, (order.expires_at, order.triggered_at))
+    return terms
+
+
+def _timestamp_or_none(at: Any) -> str | None:
+    return None if at is None else _timestamp(at)
 
 
 def _terms(
@@ -161,23 +191,30 @@ def _terms(
         "price": plain_units_or_none(price),
         "quantity": plain_units_or_none(quantity),
         "quoteQuantity": plain_units_or_none(quote_quantity),
+        "stopPrice": None,
+        "trailingOffset": plain_units_or_none(order.trailing_offset) if isinstance(order, core.Order) else None,
+        "triggeredAt": None,
+        "displayQuantity": None,
+        "expiresAt": None,
+        "groupId": order.group_id,
         "placedBy": info.placed_by_id,
         "correlationId": info.correlation_id,
         "createdAt": _timestamp(info.created_at),
     }
 
 
-def _progress(quantity: int | None, filled: int, filled_notional: int) -> answers.Progress:
+def _progress(quantity: int | None, filled: int, filled_notional: int, prevented: int) -> answers.Progress:
     """The fields that fills change. Amounts in units; only the average price is rounded."""
     return {
         "filledQuantity": plain_units(filled),
-        "remainingQuantity": None if quantity is None else plain_units(quantity - filled),
+        "remainingQuantity": None if quantity is None else plain_units(quantity - filled - prevented),
+        "preventedQuantity": plain_units(prevented),
         "filledQuote": plain_units(filled_notional),
         "averagePrice": plain_average(filled_notional, filled) if filled else None,
     }
 
 
-def _engine_fill(symbol: str, order: core.Order, trade: core.Trade) -> answers.LastTrade:
+def _engine_fill(symbol: str, order: core.Order, trade: outcome.Trade) -> answers.LastTrade:
     paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
     return {
         "tradeId": f"{symbol}-{trade.sequence}",

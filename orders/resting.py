@@ -2,11 +2,18 @@
 
 from decimal import Decimal
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 
+from base.storage.fields import amount
 from core.types import Phase, Side
 from markets.models import Trade
 from orders.models import Order
+
+# How much of a resting order the book shows: all that is left of it, but of an iceberg its tip.
+VISIBLE = Coalesce(
+    F("tip"), F("quantity") - F("filled_quantity") - Coalesce(F("prevented_quantity"), amount(Decimal(0)))
+)
 
 
 def resting_orders(symbol: str) -> QuerySet[Order]:

@@ -31,14 +31,14 @@ class OrderForm(Form):
 
     symbol: Annotated[str, text(SYMBOL_PATTERN, 33)]
     side: Annotated[str, one_of(Side)]
-    type: Annotated[str, one_of(OrderType)]
+    type: Annotated[str, one_of([kind.type for kind in KINDS.values()])]
     quantity: Annotated[Decimal | None, POSITIVE] = None
     quote_quantity: Annotated[Decimal | None, POSITIVE] = None
     price: Annotated[Decimal | None, POSITIVE] = None
-    time_in_force: Annotated[str | None, one_of(TimeInForce)] = None
+    time_in_force: Annotated[str | None, one_of((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK))] = None
     post_only: Annotated[bool | None, FLAG] = None
     client_order_id: Annotated[str | None, text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
-    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
+    self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
     # Older clients send it: accepted if it is the caller's own.
     user_id: Annotated[int | None, IDENTIFIER] = None
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -151,7 +151,7 @@ _ADDRESS = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", f"must match {_EMAIL}"))
 EMAIL = replace(_ADDRESS, check=core_schema.no_info_after_validator_function(_composed, _ADDRESS.check))
 
 
-def one_of(words: type[Enum]) -> Rule:
+def one_of(words: Iterable[Enum]) -> Rule:
     """One of a few words, spelled exactly so."""
     known = [word.value for word in words]
     refusal = ("INVALID_CHOICE", f"must be one of {', '.join(known)}")

@@ -18,7 +18,7 @@ import orjson
 from django.db.models import DateTimeField
 
 from core.book import LevelSums
-from core.money import stored_units, to_units
+from core.money import stored_units, to_units, units_or_none
 from core.types import Order as CoreOrder
 from core.types import Side
 from orders.models import Order
@@ -59,14 +59,20 @@ class Form:
 
     def unpack(self, row: PackedRow) -> CoreOrder:
         for place in self.instants:
-            row[place] = datetime.fromisoformat(row[place])
+            if row[place] is not None:
+                row[place] = datetime.fromisoformat(row[place])
         return self.decode(tuple(row))
 
     def value(self, row: PackedRow, column: str) -> Any:
         return row[self.columns.index(column)]
 
     def remaining(self, row: PackedRow) -> int:
-        return stored_units(self.value(row, "quantity")) - stored_units(self.value(row, "filled_quantity"))
+        """What is visible of the order."""
+        tip = self.value(row, "tip")
+        if tip is not None:
+            return stored_units(tip)
+        gone = units_or_none(self.value(row, "prevented_quantity")) or 0
+        return stored_units(self.value(row, "quantity")) - stored_units(self.value(row, "filled_quantity")) - gone
 
 
 class PackedLevel(NamedTuple):

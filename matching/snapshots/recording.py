@@ -18,8 +18,8 @@ from django.utils import timezone
 from base.storage.bulk import batched
 from base.storage.snapshot import one_snapshot
 from core.money import stored_units
-from matching.books import FORM
 from matching.models import BookSnapshot, OrderBook, SnapshotPart
+from matching.order_rows import FORM
 from matching.snapshots.parts import PackedLevel, PackedRow, Part, pack_levels
 from matching.snapshots.restoring import changed_orders, load_parts, newest_snapshot, read_resting
 from orders.resting import resting_orders
@@ -156,4 +156,4 @@ def _place_of(row: PackedRow) -> _Place:
 
 
 def _sequence_of(row: PackedRow) -> Any:
-    return FORM.value(row, "sequence")
+    return FORM.value(row, "priority") or FORM.value(row, "sequence")

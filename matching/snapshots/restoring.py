@@ -16,6 +16,7 @@ from django.db.models import Count, Max, Min, Sum
 
 from base.storage.bulk import batched
 from core.book import Book, LevelSums
+from core.ladder import visible
 from core.market import Market
 from core.money import to_units
 from core.types import Order as CoreOrder
@@ -131,7 +132,7 @@ def read_resting(columns: Sequence[str], order_ids: Iterable[int]) -> list[tuple
 
 
 def _compare(level: LevelSums, orders: Sequence[CoreOrder]) -> None:
-    remaining = sum((order.quantity or 0) - order.filled for order in orders)
+    remaining = sum(map(visible, orders))
     if (len(orders), remaining) != (level.order_count, level.quantity):
         raise ValueError(f"{level} has {len(orders)} orders with {remaining}")
     if any((order.side, order.price) != (level.side, level.price) for order in orders):
@@ -148,7 +149,7 @@ def build_market(symbol: str, next_sequence: int, form: Form, build: Build) -> M
     store = StoredOrders(symbol, form, parts)
     market = build(store=store)
     resting = [form.decode(row) for row in read_resting(form.columns, changed)]
-    if any(order.sequence is None or order.sequence >= next_sequence for order in resting):
+    if any(order.sequence is None or order.place >= next_sequence for order in resting):
         raise UnreadableSnapshot(f"{symbol}: an order rests since an event that the row does not know")
     gone = [order_id for order_id in changed if store.find(order_id) is not None]
     market.book.bring_forward(gone, resting)

@@ -11,7 +11,7 @@ from audit.checks import Check, Report
 from audit.inspect import inspect_full
 from core.types import Order as CoreOrder
 from core.types import Side
-from matching import books
+from matching import books, order_rows
 from matching.models import BookSnapshot, OrderBook, SnapshotPart
 from matching.snapshots import parts, recording, restoring
 from matching.snapshots.recording import due_symbols, record
@@ -172,7 +172,7 @@ def test_a_part_that_makes_no_orders_fails_none(large, monkeypatch, caplog):
     books.forget(large.symbol)
     row = OrderBook.objects.get()
     market = books.load(row)
-    monkeypatch.setattr(market.book.store, "_form", parts.Form(books.CORE_COLUMNS, None))
+    monkeypatch.setattr(market.book.store, "_form", parts.Form(order_rows.CORE_COLUMNS, None))
     books.remember(large.symbol, row.token, market)
     assert outcome(large.play(large.alice, "buy 1 @ 101")) == "0 filled"
     assert "its book was from a snapshot" in caplog.text

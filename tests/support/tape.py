@@ -18,8 +18,9 @@ from typing import Any
 
 from core.book import Book
 from core.money import notional, to_decimal, to_units
+from core.outcome import Outcome, Trade
 from core.taker import place
-from core.types import Order, OrderType, Outcome, Rules, SelfTradePrevention, Side, TimeInForce, Trade
+from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _LINE = re.compile(

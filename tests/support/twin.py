@@ -8,21 +8,9 @@ from decimal import Decimal
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from core.book import Book
 from core.money import to_decimal, to_units
+from core.outcome import Event, Outcome, Trade
 from core.taker import place
-from core.types import (
-    TRANSITIONS,
-    Event,
-    Order,
-    OrderType,
-    Outcome,
-    Reason,
-    Rules,
-    SelfTradePrevention,
-    Side,
-    Status,
-    TimeInForce,
-    Trade,
-)
+from core.types import TRANSITIONS, Order, OrderType, Reason, Rules, SelfTradePrevention, Side, Status, TimeInForce
 from tests.support.commands import CAST, Cancel, CancelAll, Command, Deposit, Market, Place, Restart, naive_order
 from tests.support.tape import reserve
 

@@ -22,7 +22,8 @@ from base.telemetry import logs
 from base.telemetry.access import AccessLog, bind_log_fields, request_id_for, set_log_outcome
 from base.telemetry.logs import CONSOLE, JSON
 from base.telemetry.redaction import Redactor, TrustedFields
-from core.types import Event, Order, OrderType, Reason, Side, Status
+from core.outcome import Event
+from core.types import Order, OrderType, Reason, Side, Status
 from matching.drain import run_in_background
 from orders import log as order_log
 from orders.representation import OrderInfo

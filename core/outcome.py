@@ -1,0 +1,71 @@
+"""What a command changes: events, trades, and the terms of an order after an event. Amounts are integers of units."""
+
+from typing import NamedTuple
+
+from core.types import Order, Reason, Status
+
+
+class Trade(NamedTuple):
+    """One meeting of a taker and a resting order, at the resting order's price.
+
+    `buyer_unfrozen` is the amount that leaves the buyer's frozen funds: the notional at the buyer's own limit price.
+    The difference to `notional` becomes available. It is 0 for a MARKET BUY by quantity, which has nothing frozen.
+    """
+
+    sequence: int
+    taker: Order
+    buyer: Order
+    seller: Order
+    price: int
+    quantity: int
+    notional: int
+    buyer_fee: int
+    seller_fee: int
+    buyer_unfrozen: int
+
+    @property
+    def maker(self) -> Order:
+        return self.seller if self.taker is self.buyer else self.buyer
+
+
+class Terms(NamedTuple):
+    """What of an extended order may change while it is active, as it is after an event. Amounts in units.
+
+    A copy, because the order may have been changed again when the event is published.
+    """
+
+    price: int | None
+    quantity: int | None
+    stop_price: int | None
+    display_quantity: int | None
+    expires_at: object
+    is_triggered: bool
+    prevented: int
+    prevented_notional: int
+
+
+class Event(NamedTuple):
+    """One step in an order's life, with the order's state after it. `released` moves from frozen to available.
+
+    `previous` is the status before it. `terms` is None of a plain order, whose terms never change.
+    """
+
+    sequence: int
+    order: Order
+    status: Status
+    reason: Reason | None
+    active: bool
+    filled: int
+    filled_notional: int
+    released: int
+    trade: Trade | None
+    previous: Status = Status.PENDING
+    terms: Terms | None = None
+
+
+class Outcome(NamedTuple):
+    """All that one command changed. `finished` is false for a taker that goes on first in the next batch."""
+
+    events: list[Event]
+    trades: list[Trade]
+    finished: bool = True
