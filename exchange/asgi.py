@@ -35,9 +35,11 @@ from exchange.socket import OrderSession  # noqa: E402
 from exchange.socket_calls import SocketUsers  # noqa: E402
 from marketdata.feed import CONFLATOR, market_channel, open_market_feed  # noqa: E402
 from orders.feed import PARAMETERS, OrderEventLog, open_order_feed  # noqa: E402
+from orders.waiting import WaitingRequests  # noqa: E402
 
 ORDER_STATUS_PATH = "/api/v1/stream/order-status"
 MARKET_PATH = "/api/v1/stream/market/"
+ORDERS_PATH = "/api/v1/orders"
 
 
 class ExchangeEventLog(OrderEventLog):
@@ -49,6 +51,7 @@ class ExchangeEventLog(OrderEventLog):
 
 # Its threads are for those whose request is here.
 rest = WholeBodies(WSGIMiddleware(wsgi, workers=REST_THREADS))  # type: ignore[arg-type]
+waiting = WaitingRequests(rest)
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
 sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))
@@ -66,6 +69,8 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         await CrossOrigin(market, is_public=True)(scope, receive, send)
     elif scope["type"] in ("http", "websocket") and scope["path"] == SOCKET_PATH:
         await sockets(scope, receive, send)
+    elif scope["type"] == "http" and _may_wait(scope):
+        await waiting(_clean(scope), receive, send)
     elif scope["type"] == "http":
         await rest(_clean(scope), receive, send)
     else:
@@ -76,6 +81,10 @@ def _followed(path: str) -> str | None:
     """The symbol in the path of a market's stream, percent-decoded already; None for any other path."""
     symbol = path.removeprefix(MARKET_PATH)
     return symbol if symbol != path and "/" not in symbol else None
+
+
+def _may_wait(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"] == ORDERS_PATH and b"wait=" in scope["query_string"]
 
 
 def _clean(scope: Scope) -> dict[str, Any]:

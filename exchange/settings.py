@@ -131,6 +131,8 @@ STREAM_THREADS = between("STREAM_THREADS", 4, 1, 64)
 SOCKET_MAX = between("SOCKET_MAX", 1000, 1)
 SOCKET_MAX_PER_ADDRESS = between("SOCKET_MAX_PER_ADDRESS", 50, 1)
 SOCKET_THREADS = between("SOCKET_THREADS", 4, 1, 64)
+# How many requests of one process may wait for the outcome of their order (`POST /orders?wait=`).
+WAIT_MAX = between("WAIT_MAX", 500, 0)
 
 # Celery: a message is a bell. If it is lost, doubled or late, its orders are only delayed.
 CELERY_BROKER_URL = BROKER_URL

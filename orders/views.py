@@ -31,7 +31,8 @@ from base.web.keys.scopes import OWNER, READ, TRADE
 from base.web.lists import answer_page, by_index, in_window
 from base.web.middleware import weigh
 from base.web.openapi.operations import Call
-from base.web.queries import OLD_USER_ID, WINDOW
+from base.web.queries import OLD_USER_ID, WINDOW, parameters
+from core.types import Status
 from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
@@ -58,6 +59,7 @@ from orders.representation import (
     represent_result,
 )
 from orders.terms import BATCH_LIMIT, BatchForm, OrderForm, OrderTerms, read_batch, read_order
+from orders.waiting import WAIT, wait_for
 from users.acts import Actor, actor_of
 
 TAG, STREAMS = "orders", "streams"
@@ -76,9 +78,13 @@ class OrdersView(APIView):
             "202 means that the order and its frozen funds are stored; what becomes of it is an event. `price` is for"
             " LIMIT and required there, `timeInForce` and `postOnly` are for LIMIT, `postOnly` for GTC alone;"
             " `quantity` is required except for a MARKET BUY that gives `quoteQuantity`, a budget, in its place. The"
-            " same `clientOrderId` with the same body answers as the first time."
+            " same `clientOrderId` with the same body answers as the first time. With `wait` the answer is 200 with the"
+            " order as soon as its outcome is known, and 202 where that takes longer or too many wait."
         ),
         status=202,
+        instead={200: answers.Order},
+        instead_as_of=True,
+        query=(WAIT,),
         body=OrderForm,
         examples={"limit": _LIMIT | {"clientOrderId": "bot-1"}, "market": _BY_QUANTITY, "a budget": _BY_BUDGET},
         replayable=True,
@@ -97,6 +103,11 @@ class OrdersView(APIView):
         owner_id, actor = _acting(request, user_id)
         placed = place_order(owner_id, market, wanted, actor=actor)
         log.order_placed(placed)
+        # Who places for another need not be allowed to look.
+        if actor is None and (wait := parameters(request)["wait"]):
+            if placed.is_repeated and placed.order.status != Status.PENDING:
+                return _known(owner_id, placed.order.id)
+            wait_for(request, placed.order, wait)
         return answer(
             represent_accepted(placed.order),
             message="Order accepted for processing",
@@ -239,6 +250,12 @@ class StreamStatsView(APIView):
     )
     def get(self, request: Request) -> Response:
         return answer(stats())
+
+
+def _known(owner_id: int, order_id: int) -> Response:
+    """The order that a repeat has placed before."""
+    order = services.find_order(owner_id, order_id)
+    return answer(represent_order(order), replayed=True, as_of=as_of_order(order))
 
 
 def _length(request: Request) -> int:

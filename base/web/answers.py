@@ -39,7 +39,7 @@ class AllowedMethods(BaseMetadata):
     """What OPTIONS answers, in the envelope; the same methods are in the header `Allow`."""
 
     def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
-        return _envelope({"methods": view.allowed_methods}, "OK", status.HTTP_200_OK)
+        return envelope({"methods": view.allowed_methods}, "OK", status.HTTP_200_OK)
 
 
 def answer(
@@ -55,13 +55,14 @@ def answer(
     `as_of`: what the data certainly includes, which was read before the data.
     """
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    envelope = _envelope(data, message, code)
+    shown = envelope(data, message, code)
     if as_of is not None:
-        envelope["asOf"] = as_of
-    return Response(envelope, status=code, headers=headers)
+        shown["asOf"] = as_of
+    return Response(shown, status=code, headers=headers)
 
 
-def _envelope(data: Any, message: str, code: int) -> dict[str, Any]:
+def envelope(data: Any, message: str, code: int) -> dict[str, Any]:
+    """What all answers share."""
     return {"code": code, "message": message, "data": data, "timestamp": timestamp()}
 
 

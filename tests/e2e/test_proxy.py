@@ -119,6 +119,17 @@ def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: E
         assert httpx.get(proxy + path).json()["server"] == "web", path
 
 
+def test_an_order_that_waits_goes_where_no_thread_is_held(proxy: str) -> None:
+    orders = f"{proxy}/api/v1/orders"
+    told = httpx.post(f"{orders}?wait=1000", json={}).json()
+    assert (told["server"], told["path"]) == ("stream", "/api/v1/orders?wait=1000")
+    assert {name.lower(): value for name, value in told["headers"]}["x-forwarded-for"] == "127.0.0.1"
+    for query in ("", "?wait=", "?await=1"):
+        assert httpx.post(orders + query, json={}).json()["server"] == "web", query
+    assert httpx.get(f"{orders}?wait=1000").json()["server"] == "web"
+    assert httpx.post(f"{orders}/batch?wait=1000", json={}).json()["server"] == "web"
+
+
 def test_a_websocket_is_upgraded_and_nothing_else(proxy: str) -> None:
     asked = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-For": "1.2.3.4"}
     for path, server, connection in (("/api/v1/ws", "stream", "upgrade"), ("/api/v1/time", "web", None)):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.live import Live, Trader, wait_for
+from tests.support.tape import parse
 from tests.support.world import outcome
 
 
@@ -51,6 +52,14 @@ def test_partial_fill(symbol, alice, bob):
     bob.played(symbol, "sell 2 @ 100")
     assert outcome(alice.played(symbol, "buy 5 @ 100")) == "3 partially_filled +"
     assert depth(alice, symbol) == "3@100 |"
+
+
+def test_the_outcome_is_the_answer_of_who_waits(symbol, alice, bob):
+    bob.played(symbol, "sell 1 @ 100")
+    answer = alice.call("POST", "/orders?wait=2000", parse("buy 2 @ 100").body(symbol))
+    order = answer.json()["data"]
+    assert (answer.status_code, outcome(order)) == (200, "1 partially_filled +")
+    assert answer.json()["asOf"][symbol] >= order["sequence"]
 
 
 def test_crossing_several_levels(symbol, alice, bob):

@@ -62,8 +62,9 @@ class Call:
     scope: Needed | None = None
     text: str = ""
     status: int = 200
-    # What is answered with another status in its place, by that status.
+    # What is answered with another status in its place, by that status; whether with what it includes.
     instead: Mapping[int, Any] = field(default_factory=dict)
+    instead_as_of: bool = False
     query: tuple[Query, ...] = ()
     body: type[Form] | None = None
     examples: Mapping[str, dict[str, Any]] | None = None
@@ -90,7 +91,7 @@ class Call:
 
     def _instead(self) -> Schema:
         return {
-            str(status): answered(self.summary, JSON, _envelope(data, status, is_paged=False, has_as_of=False))
+            str(status): answered(self.summary, JSON, _envelope(data, status, False, self.instead_as_of))
             | ({"headers": _REPLAYED} if self.replayable else {})
             for status, data in self.instead.items()
         }
@@ -144,7 +145,7 @@ def _answered(call: Call) -> Schema:
     """The response of the call. Where there is nothing to say, it has no body."""
     if call.data is None:
         return {"description": call.summary, "content": {}}
-    envelope = _envelope(call.data, call.status, is_paged=call.paged, has_as_of=call.as_of)
+    envelope = _envelope(call.data, call.status, call.paged, call.as_of)
     response = answered(call.summary, JSON, envelope)
     if call.csv is not None:
         response["content"][CSV] = {"schema": TEXT}
@@ -194,7 +195,7 @@ def answered(meaning: str, media_type: str, schema: Any) -> Schema:
     return {"description": meaning, "content": {media_type: {"schema": schema}}}
 
 
-def _envelope(data: Any, status: int, *, is_paged: bool, has_as_of: bool) -> Schema:
+def _envelope(data: Any, status: int, is_paged: bool, has_as_of: bool) -> Schema:
     """An answer as all of them look; a page of a list has its cursor beside the data."""
     beside = {**({"asOf": AS_OF} if has_as_of else {}), **({"nextCursor": _Cursor} if is_paged else {})}
     fields = {"code": {"const": status}, "message": TEXT, "data": data, **beside, "timestamp": Instant}

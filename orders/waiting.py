@@ -1,0 +1,191 @@
+"""`POST /orders?wait=`: the answer waits for the outcome of its order, and holds no thread meanwhile.
+
+The view stores the order as always, in a thread of REST, and notes in the request's scope that its client would wait.
+The server of asynchronous requests then keeps the answer back. It looks for all orders that are waited for with one
+query now and then, so that it depends neither on Redis nor on a message that may be lost. Under a server that knows no
+scope, as gunicorn, the order is answered at once.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from pydantic_core import PydanticCustomError, core_schema
+from rest_framework.request import Request
+
+from base.servers.asgi import Application, Message, Receive, Scope, Send
+from base.streams.threads import in_thread
+from base.web.answers import envelope
+from base.web.queries import Query
+from base.web.rules import Rule
+from base.web.values import parse_id
+from core.types import Status
+from orders.models import Order
+from orders.query import as_of_order
+from orders.representation import represent_order
+from orders.services import orders_as_of
+
+logger = logging.getLogger(__name__)
+
+LONGEST_MS = 2_000
+# Between two looks. An order takes longer than this on its way to the worker and back.
+PAUSE_SECONDS = 0.02
+# After a look that failed.
+FAILED_PAUSE_SECONDS = 0.5
+# Where the scope of a request that may wait has its place for what the view notes.
+_PLACE = "exchange.wait"
+
+
+def _read_wait(text: str) -> int:
+    milliseconds = 0 if text == "0" else parse_id(text)
+    if milliseconds is None or milliseconds > LONGEST_MS:
+        raise PydanticCustomError("no_wait", "not a time to wait")
+    return milliseconds
+
+
+WAIT = Query(
+    "wait",
+    Rule(
+        core_schema.no_info_plain_validator_function(_read_wait),
+        {"no_wait": ("WAIT_OUT_OF_RANGE", f"must be between 0 and {LONGEST_MS}")},
+        {"type": "integer", "minimum": 0, "maximum": LONGEST_MS},
+        data={"minimum": 0, "maximum": LONGEST_MS},
+    ),
+    "For so many milliseconds the answer may wait for the outcome.",
+    default=0,
+)
+
+
+@dataclass
+class _Place:
+    """What the view notes: the order whose outcome its client waits for, and for how long."""
+
+    order_id: int | None = None
+    seconds: float = 0.0
+
+
+def wait_for(request: Request, order: Order, milliseconds: int) -> None:
+    """Have the answer wait for the order's outcome, as far as the server can do that."""
+    place: _Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
+    if place is not None and milliseconds:
+        place.order_id, place.seconds = order.id, milliseconds / 1000
+
+
+def settled_answer(order: Order) -> dict[str, Any]:
+    """The envelope of an order whose outcome is known."""
+    return {**envelope(represent_order(order), "OK", 200), "asOf": as_of_order(order)}
+
+
+Found = dict[str, Any]
+
+
+class Outcomes:
+    """The orders that requests of this process wait for. Used from one event loop."""
+
+    def __init__(self) -> None:
+        self._awaited: dict[int, set[asyncio.Future[Found]]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        return sum(map(len, self._awaited.values())) < settings.WAIT_MAX
+
+    def expect(self, order_id: int) -> "asyncio.Future[Found]":
+        """The answer of the order once it is not PENDING. Whoever waits no more calls `forget`."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Found] = loop.create_future()
+        self._awaited.setdefault(order_id, set()).add(outcome)
+        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+            self._task = loop.create_task(self._look())
+        return outcome
+
+    def forget(self, order_id: int, outcome: "asyncio.Future[Found]") -> None:
+        awaited = self._awaited.get(order_id, set())
+        awaited.discard(outcome)
+        if not awaited:
+            self._awaited.pop(order_id, None)
+
+    async def _look(self) -> None:
+        """As long as somebody waits."""
+        is_failing = False
+        while self._awaited:
+            try:
+                found = await in_thread(_settled, list(self._awaited))
+            except Exception as error:
+                if not is_failing:
+                    logger.warning("the outcomes of orders cannot be read, those who wait are answered 202: %r", error)
+                found, is_failing = {}, True
+            else:
+                is_failing = False
+            for order_id, answer in found.items():
+                for outcome in self._awaited.get(order_id, ()):
+                    if not outcome.done():
+                        outcome.set_result(answer)
+            await asyncio.sleep(FAILED_PAUSE_SECONDS if is_failing else PAUSE_SECONDS)
+
+
+def _settled(order_ids: Sequence[int]) -> dict[int, Found]:
+    """The answers of those of the orders whose outcome is known."""
+    orders = orders_as_of().filter(id__in=order_ids).exclude(status=Status.PENDING)
+    return {order.id: settled_answer(order) for order in orders}
+
+
+@dataclass
+class _KeptBack:
+    """The messages of an answer that is not sent yet."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    async def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def instead(self, answer: Found) -> list[Message]:
+        """Another answer with the headers of this one."""
+        body = json.dumps(answer, separators=(",", ":")).encode()
+        headers = [(name, value) for name, value in self.messages[0]["headers"] if name != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        return [
+            {"type": "http.response.start", "status": answer["code"], "headers": headers},
+            {"type": "http.response.body", "body": body},
+        ]
+
+
+class WaitingRequests:
+    """Around the application that serves REST: answers wait where the view has noted it, and there is room."""
+
+    def __init__(self, rest: Application) -> None:
+        self._rest = rest
+        self._outcomes = Outcomes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began_at = asyncio.get_running_loop().time()
+        place, kept = _Place(), _KeptBack()
+        await self._rest({**scope, _PLACE: place}, receive, kept.send)
+        messages = kept.messages
+        if place.order_id is not None and self._outcomes.has_room:
+            answer = await self._outcome(place.order_id, began_at + place.seconds, receive)
+            messages = messages if answer is None else kept.instead(answer)
+        for message in messages:
+            await send(message)
+
+    async def _outcome(self, order_id: int, until: float, receive: Receive) -> Found | None:
+        """None where it is not known in time, or where the client has gone."""
+        outcome = self._outcomes.expect(order_id)
+        gone = asyncio.ensure_future(_until_gone(receive))
+        waiting: set[asyncio.Future[Any]] = {outcome, gone}
+        try:
+            left = until - asyncio.get_running_loop().time()
+            await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            return outcome.result() if outcome.done() else None
+        finally:
+            gone.cancel()
+            self._outcomes.forget(order_id, outcome)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
