@@ -44,7 +44,7 @@ class Check(StrEnum):
     POSTED = (
         "trade-is-posted",
         "trades",
-        "A trade's entries move its quantity, its notional and its fees between the right accounts.",
+        "A trade's entries move its quantity, its notional, its fees and its rebate between the right accounts.",
     )
 
     # Orders and what became of them.
@@ -93,7 +93,7 @@ class Check(StrEnum):
     FEES = (
         "fee-is-rounded-up",
         "trades",
-        "A fee is the order's own rate of what was received, rounded up at the asset's scale.",
+        "A fee is the order's own rate of what was received, rounded up, and a rebate the maker's, rounded down.",
     )
     SELF = "no-self-trade", "trades", "No user trades with themselves, unless the taker's mode is NONE."
     CANDLES = "candle-is-its-trades", "candles", "Each candle sums up the trades of its interval."

@@ -17,7 +17,7 @@ MARGIN = timedelta(minutes=2)
 # The amounts of one reference that are still missing in the ledger, by account, currency and kind.
 Owed = dict[tuple[int, str, str], int]
 FEES, EXTERNAL = HouseAccount.FEES.value, HouseAccount.EXTERNAL.value
-TRADE, FEE = EntryKind.TRADE.value, EntryKind.FEE.value
+TRADE, FEE, REBATE = EntryKind.TRADE.value, EntryKind.FEE.value, EntryKind.REBATE.value
 
 
 class Trades:
@@ -119,8 +119,9 @@ class Ledger:
         for asset, kind, giver, taker, amount in (
             (market.base, TRADE, trade.seller_id, trade.buyer_id, trade.quantity),
             (market.quote, TRADE, trade.buyer_id, trade.seller_id, trade.notional),
-            (market.base, FEE, trade.buyer_id, FEES, trade.buyer_fee),
+            (market.quote if trade.fee_in_quote else market.base, FEE, trade.buyer_id, FEES, trade.buyer_fee),
             (market.quote, FEE, trade.seller_id, FEES, trade.seller_fee),
+            (market.base if trade.taker_pays_base else market.quote, REBATE, FEES, trade.maker_id, trade.rebate),
         ):
             for account, change in ((giver, -amount), (taker, amount)):
                 key = (account, asset, kind)

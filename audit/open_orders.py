@@ -7,6 +7,7 @@ from itertools import pairwise
 from django.conf import settings
 
 from audit.checks import Check, Report
+from audit.fees import reserved_for_fees, spent_on_fees
 from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow, fetch_plain
 from audit.scope import Scope
@@ -26,7 +27,7 @@ def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserve
         data.user(order.user_id, order.name)
         if order.placed_by_id is not None:
             data.user(order.placed_by_id, order.name)
-        _check_order(report, order, scope.market.unfinished)
+        _check_order(report, order, scope.market)
         if order.frozen:
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
     report.count((Check.RESERVE, Check.END), len(scope.orders))
@@ -83,12 +84,12 @@ def check_status(report: Report, data: ReferenceData, market: MarketState) -> No
         report.add(Check.STATUS, "market and book differ", rows, market.book.status, market.status)
 
 
-def _check_order(report: Report, order: OrderRow, unfinished: int | None) -> None:
-    owed = _reservation(order)
+def _check_order(report: Report, order: OrderRow, market: MarketState) -> None:
+    owed = _reservation(market, order)
     if order.frozen != owed:
         report.add(Check.RESERVE, "frozen", [order.name], plain_units(owed), plain_units(order.frozen))
     may_be_active = order.status in _MAY_BE_ACTIVE and order.reason is None
-    phase = _phase(order, unfinished) if may_be_active else Phase.CLOSED
+    phase = _phase(order, market.unfinished) if may_be_active else Phase.CLOSED
     if order.phase != phase or may_be_active != (order.closed_at is None):
         actual = f"{order.status} {order.reason or ''} {order.phase} {order.closed_at or ''}"
         report.add(Check.END, "its end", [order.name], f"{phase}, in all of its columns", actual)
@@ -99,16 +100,16 @@ def _phase(order: OrderRow, unfinished: int | None) -> Phase:
     return Phase.TAKING if order.status == Status.PENDING or order.id == unfinished else Phase.RESTING
 
 
-def _reservation(order: OrderRow) -> int:
+def _reservation(market: MarketState, order: OrderRow) -> int:
     """The amount that the order must have frozen: what it may still spend, or nothing for a MARKET BUY by quantity."""
     if not order.active:
         return 0
     if order.quantity is None:
-        return (order.quote_quantity or 0) - order.filled_notional
+        return (order.quote_quantity or 0) - order.filled_notional - spent_on_fees(market, order)
     left = order.quantity - order.filled_quantity
     if order.side == "SELL":
         return left
-    return 0 if order.price is None else order.price * left // UNIT
+    return 0 if order.price is None else order.price * left // UNIT + reserved_for_fees(market, order, left)
 
 
 def _check_crossed(report: Report, scope: Scope) -> None:

@@ -70,22 +70,27 @@ class _Twin:
     def _trade(self, symbol: str, trade: TradeRow, change: Fraction, first: Fraction) -> None:
         quantity, notional = Fraction(trade.quantity, UNIT), Fraction(trade.notional, UNIT)
         buys, sells = trade.buyer_id == self.user_id, trade.seller_id == self.user_id
-        # What the account paid in the quote asset, beside the notional: it is no fee of a position in that asset.
+        # What the account paid in the quote asset, beside the notional, less its rebate there. A position in that asset
+        # has it among its changes.
         fee, worth = Fraction(0), Fraction(1)
-        if self.bases[symbol] == self.asset:
+        is_base = self.bases[symbol] == self.asset
+        if is_base:
             if sells:
                 fee += Fraction(trade.seller_fee, UNIT)
             if buys:
-                fee += Fraction(trade.buyer_fee, UNIT) - (quantity - quantity * sells - change)
+                fee += Fraction(trade.buyer_fee * trade.fee_in_quote, UNIT)
+            if trade.maker_id == self.user_id and not trade.taker_pays_base:
+                fee -= Fraction(trade.rebate, UNIT)
         if symbol != self.main:
             worth = self._mark(symbol, trade.sequence, first)
-            if self.bases[symbol] == self.asset:
+            if is_base:
                 worth *= quantity / notional
         if buys and sells:
             self.quantity, self.realized = self.quantity + change, self.realized - _cents(fee * worth)
             if not self.quantity:
                 self.realized, self.cost = self.realized - self.cost, Fraction(0)
-        elif change > 0:
+        elif buys if is_base else sells:
+            # Of a fill so small that its fee took all of it the change is nothing.
             self.quantity, self.cost = self.quantity + change, self.cost + _cents((notional + fee) * worth)
         else:
             self.realized += _cents((notional - fee) * worth) - self._give(-change)

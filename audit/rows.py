@@ -48,6 +48,7 @@ class OrderRow(NamedTuple):
     price_band: int | None
     maker_fee_rate: int
     taker_fee_rate: int
+    fee_in_quote: int
     status: str
     reason: str | None
     phase: str
@@ -92,7 +93,18 @@ class TradeRow(NamedTuple):
     notional: int
     buyer_fee: int
     seller_fee: int
+    rebate: int
+    fee_in_quote: int
     created_at: datetime
+
+    @property
+    def maker_id(self) -> int:
+        return self.seller_id if self.taker_side == "BUY" else self.buyer_id
+
+    @property
+    def taker_pays_base(self) -> bool:
+        """Whether the taker's fee, and so the rebate, is in the base asset."""
+        return self.taker_side == "BUY" and not self.fee_in_quote
 
 
 class EntryRow(NamedTuple):

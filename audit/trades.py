@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from audit.checks import Check, Report
+from audit.fees import Charged, charged
 from audit.reference_data import ReferenceData
 from audit.rows import CandleRow, OrderRow, TradeRow, read
 from audit.scope import Progress, Scope
@@ -76,16 +77,19 @@ class Tape:
         self._check_band(trade, taker, rows)
         if buy.user_id == sell.user_id and taker.self_trade_prevention != "NONE":
             self.report.add(Check.SELF, f"user {buy.user_id} on both sides", rows, "two users", buy.user_id)
-        buyer_rate = buy.taker_fee_rate if taker is buy else buy.maker_fee_rate
-        seller_rate = sell.taker_fee_rate if taker is sell else sell.maker_fee_rate
-        fees = (trade.buyer_fee, trade.seller_fee)
-        owed = (
-            _rounded_up(trade.quantity * buyer_rate, self.market.base_step),
-            _rounded_up(trade.notional * seller_rate, self.market.quote_step),
-        )
-        if fees != owed:
-            expected, actual = " and ".join(map(plain_units, owed)), " and ".join(map(plain_units, fees))
-            self.report.add(Check.FEES, "fees of buyer and seller", rows, expected, actual)
+        self._check_fees(trade, buy, sell, rows)
+
+    def _check_fees(self, trade: TradeRow, buy: OrderRow, sell: OrderRow, rows: tuple[str, ...]) -> None:
+        if bool(trade.fee_in_quote) != bool(buy.fee_in_quote):
+            self.report.add(Check.FEES, "pays in quote", rows, bool(buy.fee_in_quote), bool(trade.fee_in_quote))
+            return
+        so_far = self.scope.progress[buy.id]
+        before = so_far.traded - trade.quantity, so_far.turnover - trade.notional
+        owed = charged(self.market, trade, buy, sell, *before)
+        found = Charged(trade.buyer_fee, trade.seller_fee, trade.rebate)
+        if found != owed:
+            expected, actual = (" ".join(map(plain_units, each)) for each in (owed, found))
+            self.report.add(Check.FEES, "fees of buyer and seller, and rebate", rows, expected, actual)
 
     def _check_band(self, trade: TradeRow, taker: OrderRow, rows: tuple[str, ...]) -> None:
         """Check the price against the last trade before the taker's own. Where there was none, the replay alone can."""
@@ -135,11 +139,6 @@ class Tape:
                 name = f"candle {symbol} {interval} s {opens}"
                 self.report.add(Check.CANDLES, "is missing", [name], _figures(figures), "no candle")
         self.report.count([Check.CANDLES], counted)
-
-
-def _rounded_up(exact: int, step: int) -> int:
-    """A fee, given in units times units, rounded up to a multiple of the step."""
-    return -(-exact // (UNIT * step)) * step
 
 
 def _plain(units: int | None) -> str:

@@ -53,6 +53,7 @@ class EntryKind(models.TextChoices):
     WITHDRAWAL = "WITHDRAWAL"
     TRADE = "TRADE"
     FEE = "FEE"
+    REBATE = "REBATE"
 
 
 class HouseAccount(models.IntegerChoices):

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
+from django.db.models.functions import Abs
 from django.utils import timezone
 
 from balances.cache import balances_changed
-from balances.models import TRADE_PREFIX, Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
+from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
 from base.storage.bulk import GuardFailed, stored_instant, update_rows
 from base.storage.fields import AmountSum
 from base.storage.fields import amount as stored
@@ -23,7 +24,6 @@ from base.storage.outages import again_on_deadlock
 from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.market import Account, Change
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
-from core.types import Rules
 from markets.marks import mark_of
 from markets.models import Asset
 from markets.services import known_asset
@@ -115,7 +115,7 @@ class Held(NamedTuple):
 
 
 def settle(changes: Mapping[Account, Change], now: datetime) -> None:
-    """Move the money of a batch in the caller's transaction; `post_trades` writes the ledger entries.
+    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
 
     Raises Overdrawn if a balance would fall below zero. The caller must roll its transaction back then.
     """
@@ -203,10 +203,13 @@ def _carry_out(wanted: Transfer) -> Transfer:
 
 def _pay_out(wanted: Transfer) -> Transfer:
     """The same from the fee account. Its asset's row is locked, so that of two payouts the second counts the first;
-    the fees are added up before that, because there are many and they only become more.
+    the fees are added up before that, because there are many and, less their rebates, they only become more.
     """
-    fees = LedgerEntry.objects.filter(account=wanted.account, currency_id=wanted.currency_id, kind=EntryKind.FEE)
-    collected = fees.aggregate(total=AmountSum("amount"))["total"] or Decimal(0)
+    entries = LedgerEntry.objects.filter(account=wanted.account, currency_id=wanted.currency_id)
+    # By kind, because all of one kind have one sign.
+    of_trades = entries.filter(kind__in=(EntryKind.FEE, EntryKind.REBATE)).values("kind")
+    sums = dict(of_trades.annotate(total=AmountSum(Abs("amount"))).values_list("kind", "total"))
+    collected = sums.get(EntryKind.FEE, Decimal(0)) - sums.get(EntryKind.REBATE, Decimal(0))
     Asset.objects.select_for_update().get(code=wanted.currency_id)
     if (earlier := _repeated(wanted)) is not None:
         return earlier
@@ -245,44 +248,3 @@ def _change_supply(currency: str, amount: Decimal) -> None:
         changed = changed.filter(supply__lte=MAX_AMOUNT - amount)
     if not changed.update(supply=F("supply") + stored(amount)):
         raise AmountTooLarge(f"more than {MAX_AMOUNT} {currency} would be in circulation", field="amount")
-
-
-_FEES = str(HouseAccount.FEES.value)
-# The moves of a trade: kind, asset, from whom, to whom, amount.
-_MOVES = (
-    (EntryKind.TRADE, "base", "seller_id", "buyer_id", "quantity"),
-    (EntryKind.TRADE, "quote", "buyer_id", "seller_id", "notional"),
-    (EntryKind.FEE, "base", "buyer_id", _FEES, "buyer_fee"),
-    (EntryKind.FEE, "quote", "seller_id", _FEES, "seller_fee"),
-)
-# Two entries for each move, one of the giver and one of the taker, so that a trade sums to zero in each currency.
-_ENTRIES = [
-    (account, asset, kind.value, f"{sign}{amount}")
-    for kind, asset, giver, taker, amount in _MOVES
-    for account, sign in ((giver, "-"), (taker, ""))
-]
-
-
-def post_trades(market: Rules, first: int, last: int) -> None:
-    """Write the ledger entries of the market's trades from sequence `first` to `last`, both included.
-
-    Called in the transaction that stores the trades. An amount of zero makes no entry.
-    """
-    is_mysql = connection.vendor == "mysql"
-    parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
-    reference = f"CONCAT({', '.join(parts)})" if is_mysql else " || ".join(parts)
-    codes = {"base": market.base, "quote": market.quote}
-    selects = [
-        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{kind}' AS kind,"  # noqa: S608
-        f" {amount} AS amount, {reference} AS reference, created_at FROM trades"
-        " WHERE market_id = %s AND sequence BETWEEN %s AND %s"
-        for place, (account, _, kind, amount) in enumerate(_ENTRIES)
-    ]
-    parameters = [value for _, asset, _, _ in _ENTRIES for value in (codes[asset], market.symbol, first, last)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ledger_entries (account, currency, kind, amount, reference, created_at)"  # noqa: S608
-            " SELECT account, currency, kind, amount, reference, created_at"
-            f" FROM ({' UNION ALL '.join(selects)}) AS entries WHERE amount <> 0 ORDER BY sequence, place",
-            parameters,
-        )

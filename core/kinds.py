@@ -101,15 +101,6 @@ def asset_given(side: str, base: str, quote: str) -> str:
     return quote if side == Side.BUY else base
 
 
-def released_by_fill(buyer: Order, quantity: int, value: int) -> int:
-    """The amount that a fill takes out of the buyer's frozen funds: the notional at the buyer's own limit price.
-
-    The difference to the price of the trade becomes available again. A buyer without a limit price reserved a quote
-    quantity, or nothing.
-    """
-    return min(value, buyer.frozen) if buyer.price is None else notional(buyer.price, quantity)
-
-
 def spends_available(order: Order) -> bool:
     """Whether the user's available funds limit the order: a MARKET BUY by quantity has nothing frozen."""
     return order.price is None and order.side is Side.BUY and order.quantity is not None

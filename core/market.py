@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.book import Book, OrderStore
+from core.fees import spent
 from core.kinds import asset_given, spends_available
 from core.outcome import Event, Outcome, Trade
 from core.taker import place
@@ -68,6 +69,8 @@ class Batch:
     is_cascading: bool = False
     # The sequence of the last trade before the batch; 0 before the first.
     previous_trade: int = 0
+    # Whether one of the trades has a rebate, or a buyer's fee in quote.
+    has_unusual_fees: bool = False
     _changes: dict[Account, list[int]] = field(default_factory=dict)
 
     def add(self, command: PendingCommand, outcome: Outcome) -> None:
@@ -124,10 +127,22 @@ class Batch:
         """Move a trade's money. The buyer pays with frozen funds; what was frozen above the price becomes available."""
         base, quote = self.rules.base, self.rules.quote
         buyer, seller = trade.buyer.user_id, trade.seller.user_id
+        if trade.fee_in_quote or trade.rebate:
+            self._correct_fees(trade)
         self._change(buyer, quote, trade.buyer_unfrozen - trade.notional, -trade.buyer_unfrozen)
         self._change(buyer, base, trade.quantity - trade.buyer_fee, 0)
         self._change(seller, base, 0, -trade.quantity)
         self._change(seller, quote, trade.notional - trade.seller_fee, 0)
+
+    def _correct_fees(self, trade: Trade) -> None:
+        """Take the buyer's fee of quote and not of base, and pay the maker the rebate."""
+        base, quote = self.rules.base, self.rules.quote
+        self.has_unusual_fees = True
+        if trade.fee_in_quote:
+            self._change(trade.buyer.user_id, base, trade.buyer_fee, 0)
+            self._change(trade.buyer.user_id, quote, -trade.buyer_fee, 0)
+        if trade.rebate:
+            self._change(trade.maker.user_id, trade.taker_fee_asset(base, quote), trade.rebate, 0)
 
     def _change(self, user_id: int, asset: str, available: int, frozen: int) -> None:
         change = self._changes.setdefault((user_id, asset), [0, 0])
@@ -219,7 +234,8 @@ class Market:
             reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
             return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
         if spends_available(order):
-            _limit_spending(order, spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote))
+            available = spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote)
+            _limit_spending(order, available, self.rules.quote_step)
         return place(self.book, order, max_steps=steps)
 
 
@@ -229,11 +245,11 @@ def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:
     return {order.user_id for order in orders if order is not None and spends_available(order)}
 
 
-def _limit_spending(order: Order, available: int) -> None:
+def _limit_spending(order: Order, available: int, step: int) -> None:
     """Set the spend limit of an order. An unfinished taker keeps the limit of its first transaction.
 
     It may earn quote meanwhile, by a trade with its own user. If it could spend that, its fills would depend on where
     one transaction ended and the next one began.
     """
-    limit = order.filled_notional + available
+    limit = spent(order, step) + available
     order.spend_limit = limit if order.spend_limit is None else min(order.spend_limit, limit)

@@ -10,6 +10,8 @@ class Trade(NamedTuple):
 
     `buyer_unfrozen` is the amount that leaves the buyer's frozen funds: the notional at the buyer's own limit price.
     The difference to `notional` becomes available. It is 0 for a MARKET BUY by quantity, which has nothing frozen.
+    With `fee_in_quote` the buyer's fee is in the quote asset, as the seller's always is, and was frozen too. `rebate`
+    is what the maker gets of the taker's fee.
     """
 
     sequence: int
@@ -22,10 +24,16 @@ class Trade(NamedTuple):
     buyer_fee: int
     seller_fee: int
     buyer_unfrozen: int
+    rebate: int = 0
+    fee_in_quote: bool = False
 
     @property
     def maker(self) -> Order:
         return self.seller if self.taker is self.buyer else self.buyer
+
+    def taker_fee_asset(self, base: str, quote: str) -> str:
+        """The asset of the taker's fee, and so of the rebate."""
+        return quote if self.fee_in_quote or self.taker is self.seller else base
 
 
 class Terms(NamedTuple):

@@ -2,7 +2,7 @@
 
 Contract
 - A trade happens at the resting order's price. Each order pays its fee in the asset that it receives, at its own rate,
-  rounded up at that asset's scale.
+  rounded up at that asset's scale. `fees` has those who pay in quote, and rebates.
 - The taker's self-trade prevention decides what happens when it meets an order of its own user.
 - A taker with a price band stops before an order beyond it. The furthest price is fixed when the taker begins.
 - A taker that would meet more than `max_steps` resting orders stops there, unfinished. The caller must place it again
@@ -12,7 +12,8 @@ Contract
 
 from core.band import furthest_price, twice_reference
 from core.book import Book
-from core.kinds import KINDS, released_by_fill
+from core.fees import charge, most_notional, released_by_fill
+from core.kinds import KINDS
 from core.money import fee, notional
 from core.outcome import Event, Outcome, Trade
 from core.types import Order, Phase, Reason, SelfTradePrevention, Side, Status, TimeInForce
@@ -130,7 +131,7 @@ class Taker:
         if taker.quantity is not None and taker.quantity - taker.filled < quantity:
             quantity = taker.quantity - taker.filled
         if taker.spend_limit is not None:
-            quantity = self._affordable(taker.spend_limit, maker.price, quantity)
+            quantity = self._affordable(maker.price, quantity)
         if quantity == 0:
             # Before self-trade prevention, because a taker that has spent its limit meets no further order.
             self.stopped = _INSUFFICIENT_FUNDS
@@ -146,26 +147,37 @@ class Taker:
         if mode is not SelfTradePrevention.EXPIRE_MAKER:
             self.stopped = Reason.SELF_TRADE
 
-    def _affordable(self, spend_limit: int, price: int, quantity: int) -> int:
+    def _affordable(self, price: int, quantity: int) -> int:
         """How much of the quantity the rest of the spend limit buys at the price, in whole lots."""
-        left = spend_limit - self.taker.filled_notional
+        left = self._unspent()
         if notional(price, quantity) <= left:
             return quantity
         lot = self.book.rules.lot_size
         return left // notional(price, lot) * lot
 
+    def _unspent(self) -> int:
+        """The notional that the rest of the spend limit pays for."""
+        return most_notional(self.taker, self.book.rules.quote_step) - self.taker.filled_notional
+
     def _trade(self, maker: Order, price: int, quantity: int) -> None:
         book, taker = self.book, self.taker
+        rules, sequence = book.rules, book.next_sequence
         value = notional(price, quantity)
         if taker.side is _BUY:
             buyer, buyer_rate, seller, seller_rate = taker, taker.taker_fee_rate, maker, maker.maker_fee_rate
         else:
             buyer, buyer_rate, seller, seller_rate = maker, maker.maker_fee_rate, taker, taker.taker_fee_rate
-        unfrozen = released_by_fill(buyer, quantity, value)
-        buyer_fee = fee(quantity, buyer_rate, book.rules.base_step)
-        seller_fee = fee(value, seller_rate, book.rules.quote_step)
-        # By position, because ten keywords take as long as the whole object.
-        trade = Trade(book.next_sequence, taker, buyer, seller, price, quantity, value, buyer_fee, seller_fee, unfrozen)
+        if buyer_rate < 0 or seller_rate < 0 or buyer.fee_in_quote:
+            charges = charge(rules, taker, buyer, buyer_rate, seller_rate, quantity, value)
+            charged = (charges.buyer_fee, charges.seller_fee, charges.unfrozen, charges.rebate, buyer.fee_in_quote)
+            trade = Trade(sequence, taker, buyer, seller, price, quantity, value, *charged)
+            unfrozen = charges.unfrozen
+        else:
+            unfrozen = value if buyer.price == price else released_by_fill(buyer, quantity, value)
+            buyer_fee = fee(quantity, buyer_rate, rules.base_step)
+            seller_fee = fee(value, seller_rate, rules.quote_step)
+            # By position, because ten keywords take as long as the whole object.
+            trade = Trade(sequence, taker, buyer, seller, price, quantity, value, buyer_fee, seller_fee, unfrozen)
         self.trades.append(trade)
         book.last_price = price
         buyer.frozen -= unfrozen
@@ -212,9 +224,7 @@ class Taker:
         reason = self.stopped or Reason.NO_LIQUIDITY
         if not taker.filled:
             self._close(Status.REJECTED, reason)
-        elif taker.quantity is None and (
-            self.stopped is _INSUFFICIENT_FUNDS or taker.spend_limit == taker.filled_notional
-        ):
+        elif taker.quantity is None and (self.stopped is _INSUFFICIENT_FUNDS or not self._unspent()):
             self._close(Status.FILLED, None)
         else:
             self._close(Status.PARTIALLY_FILLED, reason)

@@ -83,6 +83,13 @@ def phases_of(status: Status) -> tuple[Phase, ...]:
     return (Phase.TAKING, Phase.RESTING) if status is Status.OPEN else (Phase.TAKING, Phase.RESTING, Phase.CLOSED)
 
 
+class FeeCurrency(StrEnum):
+    """In which asset the orders of a market pay their fees: in the one that they receive, or all in the quote asset."""
+
+    RECEIVED = "RECEIVED"
+    QUOTE = "QUOTE"
+
+
 class MarketStatus(StrEnum):
     """A market's trading status. A market that is not TRADING takes cancels alone.
 
@@ -174,8 +181,9 @@ class Order:
     `price` is None for MARKET; `quantity` is None for a MARKET BUY by quote quantity, and else what may be filled in
     all: what self-trade prevention took is not in it any more, but in `prevented`. `spend_limit` is the most quote
     that a MARKET BUY may spend in all. `frozen` is the amount still frozen for the order: quote of a buy, base of a
-    sell. Fee rates are in units (0.001 is 100_000), and so is the band that the order was accepted with;
-    `protection_price` is the furthest price that it may trade at by that band, fixed when it begins.
+    sell. Fee rates are in units (0.001 is 100_000; a negative one is a maker's rebate), and so is the band that the
+    order was accepted with; `protection_price` is the furthest price that it may trade at by that band, fixed when it
+    begins. `fee_in_quote` is of a BUY: its fees are in quote (see `fees`).
 
     The fields from `is_extended` on belong to the kinds beyond plain LIMIT and MARKET orders. A plain order has none of
     them, and pays for none of them: `is_extended` is what the hot path asks. `tip` is what of an iceberg is visible.
@@ -193,6 +201,7 @@ class Order:
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.EXPIRE_TAKER
     maker_fee_rate: int = 0
     taker_fee_rate: int = 0
+    fee_in_quote: bool = False
     spend_limit: int | None = None
     price_band: int | None = None
     protection_price: int | None = None

@@ -49,6 +49,7 @@ CHANGEABLE = (
     "max_open_orders",
     "maker_fee_rate",
     "taker_fee_rate",
+    "fee_currency",
     "self_trade_prevention",
 )
 
@@ -244,7 +245,7 @@ class TradeAdmin(OfMarketsAdmin):
     list_filter = ("market", "taker_side", "created_at")
     fields = (
         *("trade_id", "market", "sequence", "taker_side", "price", "quantity", "notional", "created_at"),
-        *("bought", "buyer_fee", "sold", "seller_fee", "entries"),
+        *("bought", "buyer_fee", "fee_in_quote", "sold", "seller_fee", "rebate", "entries"),
     )
     readonly_fields = ("trade_id", "bought", "sold", "entries")
     search_help_text = "A trade id such as BTC-USDT-17, an order id or a symbol, exactly; several words narrow."

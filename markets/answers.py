@@ -6,8 +6,8 @@ from pydantic import Field, WithJsonSchema, WrapValidator
 from typing_extensions import TypedDict
 
 from base.web.rules import one_of
-from base.web.values import Amount, Answer, Count, Instant, described, text_like
-from core.types import MarketStatus, SelfTradePrevention
+from base.web.values import Amount, Answer, Count, Instant, SignedAmount, described, text_like
+from core.types import FeeCurrency, MarketStatus, SelfTradePrevention
 from markets.models import ASSET_PATTERN, SYMBOL_PATTERN
 
 Symbol = Annotated[str, text_like(SYMBOL_PATTERN, "The symbol of a market.", "BTC-USD")]
@@ -74,8 +74,11 @@ class Market(Answer):
         ),
     ]
     max_open_orders: Annotated[Count, described("How many open orders a user may have in the market.")]
-    maker_fee_rate: Amount
+    maker_fee_rate: Annotated[SignedAmount, described("Below zero: the maker gets a rebate of the taker's fee.")]
     taker_fee_rate: Amount
+    fee_currency: Annotated[
+        str, one_of(FeeCurrency), described("QUOTE: buyers pay in the quote asset too, and not in what they receive.")
+    ]
     self_trade_prevention: Annotated[str, one_of(SelfTradePrevention)]
     status: Annotated[str, one_of(MarketStatus)]
 

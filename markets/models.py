@@ -9,7 +9,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
 from core.money import DIGITS, MAX_AMOUNT
-from core.types import MarketStatus, SelfTradePrevention, Side
+from core.types import FeeCurrency, MarketStatus, SelfTradePrevention, Side
 
 ASSET_PATTERN = r"[A-Z0-9]{1,16}"
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"
@@ -48,7 +48,8 @@ class Market(models.Model):
 
     Tick and lot have together no more digits than the quote asset's scale, so price x quantity is exact, and only fees
     are rounded. `price_band` is how far from the reference price a taker may trade, as a fraction of it; None: as far
-    as its limit. `max_open_orders` is how many open orders each user may have.
+    as its limit. `max_open_orders` is how many open orders each user may have. A negative `maker_fee_rate` is a rebate.
+    `fee_currency`: QUOTE has buyers pay their fees in quote too, so that nobody is left with less than a lot.
     """
 
     symbol = KeyField(primary_key=True, max_length=33, validators=[RegexValidator(rf"^{SYMBOL_PATTERN}\Z")])
@@ -64,6 +65,12 @@ class Market(models.Model):
     max_open_orders = models.PositiveIntegerField(default=500, db_default=500)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
+    fee_currency = models.CharField(
+        max_length=8,
+        choices=choices_of(FeeCurrency),
+        default=FeeCurrency.RECEIVED.value,
+        db_default=FeeCurrency.RECEIVED.value,
+    )
     self_trade_prevention = models.CharField(
         max_length=16,
         choices=choices_of(SelfTradePrevention),
@@ -108,9 +115,10 @@ def _range_errors(market: Market) -> dict[str, str]:
             errors[field] = f"{field} {value} is not between 0 and {MAX_AMOUNT}"
     if not 0 <= market.min_notional <= MAX_AMOUNT:
         errors["min_notional"] = f"min_notional {market.min_notional} is not between 0 and {MAX_AMOUNT}"
-    for field in ("maker_fee_rate", "taker_fee_rate"):
-        if not 0 <= getattr(market, field) < 1:
-            errors[field] = f"{field} {getattr(market, field)} is not between 0 and 1"
+    if not -1 < market.maker_fee_rate < 1:
+        errors["maker_fee_rate"] = f"maker_fee_rate {market.maker_fee_rate} is not between -1 and 1"
+    if not 0 <= market.taker_fee_rate < 1:
+        errors["taker_fee_rate"] = f"taker_fee_rate {market.taker_fee_rate} is not between 0 and 1"
     if market.price_band is not None and not 0 < market.price_band < 1:
         errors["price_band"] = f"price_band {market.price_band} is not between 0 and 1"
     if not 1 <= market.max_open_orders <= MOST_OPEN_ORDERS:
@@ -146,7 +154,9 @@ def decimal_places(value: Decimal) -> int:
 class Trade(models.Model):
     """One meeting of a taker and a resting order, as it was settled. A trade never changes.
 
-    `sequence` is that of the taker's fill event; with the symbol it is the public trade id.
+    `sequence` is that of the taker's fill event; with the symbol it is the public trade id. The seller's fee is in the
+    quote asset, the buyer's in the base asset or, with `fee_in_quote`, in quote too. `rebate` is what the maker got of
+    the taker's fee.
     """
 
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
@@ -163,6 +173,8 @@ class Trade(models.Model):
     notional = AmountField()
     buyer_fee = AmountField(default=Decimal(0))
     seller_fee = AmountField(default=Decimal(0))
+    rebate = AmountField(default=Decimal(0), db_default=Decimal(0))
+    fee_in_quote = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
 
     class Meta:

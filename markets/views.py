@@ -14,8 +14,8 @@ from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
-from base.web.rules import NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
-from core.types import MarketStatus, SelfTradePrevention
+from base.web.rules import ANY_NUMBER, NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
+from core.types import FeeCurrency, MarketStatus, SelfTradePrevention
 from markets import answers, services
 from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Asset
 from users.acts import REASON_LENGTH, actor_of
@@ -33,8 +33,9 @@ class MarketChangeForm(Form):
     max_notional: Annotated[Decimal | None, POSITIVE] = None
     price_band: Annotated[Decimal | None, or_null(POSITIVE)] = None
     max_open_orders: Annotated[int | None, whole(1, MOST_OPEN_ORDERS)] = None
-    maker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    maker_fee_rate: Annotated[Decimal | None, ANY_NUMBER] = None
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
+    fee_currency: Annotated[str | None, one_of(FeeCurrency)] = None
     self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
     status: Annotated[str | None, one_of(s for s in MarketStatus if s != "AUCTION")] = None
     # Kept with the act.

@@ -75,7 +75,7 @@ class Prepared:
         symbol, now = self.batch.rules.symbol, self.settlement.now
         writes = [] if self.depth is None else [depth_cache.write_after_commit(symbol, self.depth, token)]
         # Made one by one as they are written, so not at all while Redis is away; the feed needs all of them at once.
-        updates: Iterable[Message] = (from_engine(symbol, event, now) for event in self.batch.events)
+        updates: Iterable[Message] = (from_engine(self.batch.rules, event, now) for event in self.batch.events)
         entries = {}
         if settings.FEED:
             updates = list(updates)

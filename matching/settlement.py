@@ -6,8 +6,10 @@ The statements are prepared without a database, so that this can be done ahead w
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from operator import add
 
-from balances.services import post_trades, settle
+from balances.posting import post_trades
+from balances.services import settle
 from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
 from commands.models import Command
 from core import outcome
@@ -79,6 +81,8 @@ TRADE_FIELDS = (
     "seller_fee",
     "created_at",
 )
+# Only of a batch that has something of them, so that others do not pay for them.
+UNUSUAL_FEE_FIELDS = ("rebate", "fee_in_quote")
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,11 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
     """Prepare the batch's statements. `next_sequence` is the book's after the batch."""
     symbol = batch.rules.symbol
     orders, rested = _order_rows(batch, now), _rested_rows(batch)
+    trade_fields: tuple[str, ...] = TRADE_FIELDS
     trades = [_trade_row(symbol, trade, now) for trade in batch.trades]
+    if batch.has_unusual_fees:
+        trade_fields += UNUSUAL_FEE_FIELDS
+        trades = [*map(add, trades, ((trade.rebate, trade.fee_in_quote) for trade in batch.trades))]
     events = [_event_row(symbol, event, now) for event in batch.events]
     statements = [
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
@@ -103,7 +111,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_updates(to, Order, key="id", guards=(), fields=("protection_price",), rows=_protected_rows(batch)),
         *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=_extended_rows(batch)),
         *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=_triggered_rows(batch, now)),
-        *write_inserts(to, Trade, TRADE_FIELDS, trades),
+        *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
     ]
     return Settlement(batch, now, next_sequence, statements)
@@ -119,7 +127,8 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     settle(batch.changes, now)
     execute(settlement.statements)
     if batch.trades:
-        post_trades(batch.rules, batch.trades[0].sequence, batch.trades[-1].sequence)
+        sequences = batch.trades[0].sequence, batch.trades[-1].sequence
+        post_trades(batch.rules, *sequences, has_unusual_fees=batch.has_unusual_fees)
         candles.record(batch.rules.symbol, batch.trades, now)
         record_marks(batch.rules, batch.trades[0].sequence)
     if batch.status_changes or batch.ends_delisting:

@@ -7,7 +7,7 @@ from typing_extensions import TypeAliasType, TypedDict
 from balances.answers import Balance
 from base.web.openapi.refusals import ErrorCode, ErrorStatus, RefusalData
 from base.web.rules import one_of
-from base.web.values import Amount, Count, Id, Instant, described, text_like
+from base.web.values import Amount, Count, Id, Instant, SignedAmount, described, text_like
 from core import types as core
 from markets.answers import AssetCode, Sequence, Symbol, TradeId
 from users.answers import Limits
@@ -152,7 +152,7 @@ class Fill(TypedDict):
     role: Role
     price: Amount
     quantity: Amount
-    fee: Amount
+    fee: Annotated[SignedAmount, described("Below zero: a maker's rebate.")]
     feeCurrency: AssetCode
     createdAt: Instant
 
@@ -175,7 +175,8 @@ class LastTrade(TypedDict):
     price: Amount
     quantity: Amount
     role: Role
-    fee: Amount
+    fee: Annotated[SignedAmount, described("Below zero: a maker's rebate.")]
+    feeCurrency: AssetCode
 
 
 class OrderStatusUpdate(_OrderState):

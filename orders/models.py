@@ -21,6 +21,7 @@ class Order(models.Model):
     `spend_limit` is the most that a MARKET BUY by quantity may spend: the funds available when it was first matched.
     `price_band` is the market's when the order was accepted; `protection_price` is the furthest price that it allows,
     stored for a taker that goes on in a second transaction.
+    The fee rates are those that the order was accepted with, and so is `fee_in_quote`: a BUY pays its fees in quote.
     `priority` is the event that gave the order its place, if that is not its first. `tip` is what of an iceberg is
     visible. `prevented_quantity` and `prevented_notional` are what self-trade prevention took (none: null).
     `group_id` is that of the two orders of which one cancels the other.
@@ -59,6 +60,7 @@ class Order(models.Model):
     protection_price = AmountField(null=True)
     maker_fee_rate = AmountField(default=Decimal(0))
     taker_fee_rate = AmountField(default=Decimal(0))
+    fee_in_quote = models.BooleanField(default=False, db_default=False)
     status = models.CharField(max_length=16, choices=choices_of(Status), default=Status.PENDING.value)
     reason = models.CharField(max_length=24, choices=choices_of(Reason), null=True)
     phase = models.CharField(max_length=8, choices=choices_of(Phase), default=Phase.TAKING.value)

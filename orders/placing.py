@@ -169,7 +169,7 @@ def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     order.placed_by_id = None if request.actor is None else request.actor.user_id
     try:
         refuse_by_market(request.user_id, market, terms, reference)
-        order.frozen = reserved(terms)
+        order.frozen = reserved(order, market)
     except ExchangeError as error:
         refusal = error
     account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))

@@ -12,7 +12,8 @@ from core import outcome
 from core import types as core
 from core.money import plain, plain_average, plain_or_none, plain_units, plain_units_or_none, to_units, units_or_none
 from core.types import Side, Status
-from markets.models import Trade
+from markets.models import Market, Trade
+from markets.services import known_market
 from orders import answers
 from orders.models import Order, OrderEvent
 from orders.terms import Accepted
@@ -60,16 +61,16 @@ def represent_order(order: Order) -> answers.Order:
     }
 
 
-def from_engine(symbol: str, event: outcome.Event, now: datetime) -> Message:
+def from_engine(rules: core.Rules, event: outcome.Event, now: datetime) -> Message:
     """The order update of an event that the engine has just committed."""
-    order = event.order
+    order, symbol = event.order, rules.symbol
     asked, quantity, prevented = _engine_terms(symbol, order), order.quantity, 0
     if event.terms is not None:
         quantity, prevented = event.terms.quantity, event.terms.prevented
         asked = _as_changed(asked, event.terms, order.triggered_at)
     data = _update(symbol, asked, quantity, prevented, event, event.filled, event.filled_notional, now)
     if event.trade is not None:
-        data["lastTrade"] = _engine_fill(symbol, order, event.trade)
+        data["lastTrade"] = _engine_fill(rules, order, event.trade)
     return _message(order.user_id, data)
 
 
@@ -101,6 +102,7 @@ def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], 
             "quantity": plain(trade.quantity),
             "role": role(order.side, trade),
             "fee": plain(fee(order.side, trade)),
+            "feeCurrency": fee_currency(order.side, trade, known_market(symbol)),
         }
     return _message(order.user_id, data)
 
@@ -214,14 +216,20 @@ def _progress(quantity: int | None, filled: int, filled_notional: int, prevented
     }
 
 
-def _engine_fill(symbol: str, order: core.Order, trade: outcome.Trade) -> answers.LastTrade:
-    paid = trade.buyer_fee if order.side is core.Side.BUY else trade.seller_fee
+def _engine_fill(rules: core.Rules, order: core.Order, trade: outcome.Trade) -> answers.LastTrade:
+    is_taker, is_buyer = order is trade.taker, order.side is core.Side.BUY
+    paid = trade.buyer_fee if is_buyer else trade.seller_fee
+    in_quote = not is_buyer or trade.fee_in_quote
+    currency = rules.quote if in_quote else rules.base
+    if trade.rebate and not is_taker:
+        paid, currency = -trade.rebate, trade.taker_fee_asset(rules.base, rules.quote)
     return {
-        "tradeId": f"{symbol}-{trade.sequence}",
+        "tradeId": f"{rules.symbol}-{trade.sequence}",
         "price": plain_units(trade.price),
         "quantity": plain_units(trade.quantity),
-        "role": "TAKER" if order is trade.taker else "MAKER",
+        "role": "TAKER" if is_taker else "MAKER",
         "fee": plain_units(paid),
+        "feeCurrency": currency,
     }
 
 
@@ -237,7 +245,7 @@ def represent_fill(side: str, trade: Trade) -> answers.Fill:
         "price": plain(trade.price),
         "quantity": plain(trade.quantity),
         "fee": plain(fee(side, trade)),
-        "feeCurrency": trade.market.base_id if is_buyers else trade.market.quote_id,
+        "feeCurrency": fee_currency(side, trade, trade.market),
         "createdAt": timestamp(trade.created_at),
     }
 
@@ -278,6 +286,15 @@ def role(side: str, trade: Trade) -> answers.Role:
 
 
 def fee(side: str, trade: Trade) -> Decimal:
-    """The fee of the order of that side, in the asset that it received."""
+    """What the order of that side paid; below zero for a maker's rebate."""
+    if trade.rebate and side != trade.taker_side:
+        return -Decimal(trade.rebate)
     paid: Decimal = trade.buyer_fee if side == Side.BUY else trade.seller_fee
     return paid
+
+
+def fee_currency(side: str, trade: Trade, market: Market) -> str:
+    """The asset of that fee. A rebate is in that of the taker's fee."""
+    of = trade.taker_side if trade.rebate else side
+    code: str = market.base_id if of == Side.BUY and not trade.fee_in_quote else market.quote_id
+    return code

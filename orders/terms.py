@@ -8,14 +8,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from balances.services import insufficient_funds
 from base.web.errors import ClientOrderIdReused, ExchangeError, InvalidField, MarketNotTrading, refuse
 from base.web.forms import Form
 from base.web.rules import FLAG, IDENTIFIER, POSITIVE, items, one_of, text
 from base.web.values import camel
 from commands.queue import refuse_when_busy
+from core.fees import reserving_rate
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
-from core.money import plain_or_none, to_decimal, units_or_none
-from core.types import MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
+from core.money import DIGITS, MAX_UNITS, fee, plain_or_none, to_decimal, to_units, units_or_none
+from core.types import FeeCurrency, MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
@@ -89,6 +91,7 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
         self_trade_prevention=terms.self_trade_prevention or market.self_trade_prevention,
         maker_fee_rate=market.maker_fee_rate,
         taker_fee_rate=market.taker_fee_rate,
+        fee_in_quote=terms.side == Side.BUY and market.fee_currency == FeeCurrency.QUOTE,
         price_band=market.price_band,
         fingerprint=_fingerprint(market.symbol, terms),
         correlation_id=correlation_id or new_correlation_id(now),
@@ -121,10 +124,18 @@ def repeat(earlier: Order, draft: Order) -> Accepted:
     return Accepted(earlier, is_repeated=True)
 
 
-def reserved(terms: OrderTerms) -> Decimal:
-    """The amount that intake freezes for the order. The terms must keep the market's rules."""
-    amounts = (units_or_none(amount) for amount in (terms.price, terms.quantity, terms.quote_quantity))
-    return to_decimal(KINDS[terms.type].reserves(terms.side, *amounts))
+def reserved(order: Order, market: Market) -> Decimal:
+    """The amount that intake freezes for the order, which must keep the market's rules. Raises InsufficientFunds."""
+    amounts = (units_or_none(amount) for amount in (order.price, order.quantity, order.quote_quantity))
+    kind = KINDS[order.type]
+    units = kind.reserves(order.side, *amounts)
+    if order.fee_in_quote and kind.is_priced:
+        rates = to_units(order.maker_fee_rate), to_units(order.taker_fee_rate)
+        units += fee(units, reserving_rate(*rates), 10 ** (DIGITS - market.quote.scale))
+        if units > MAX_UNITS:
+            # More than anybody can own, and perhaps more than the column can hold.
+            raise insufficient_funds(market.quote_id, to_decimal(units))
+    return to_decimal(units)
 
 
 def _fingerprint(symbol: str, terms: OrderTerms) -> str:

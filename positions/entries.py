@@ -1,6 +1,7 @@
 """Ledger entries as changes of a position: each is valued by its trade, or by the mark that its transfer carries."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from django.db.models import Value
 from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, LedgerEntry, Transfer
 from base.storage.fields import AmountField
 from core.money import UNIT, to_units
+from core.types import Side
 from markets.marks import mark_at_trade
 from markets.models import Trade
 from positions.holding import Holding, rounded
@@ -30,7 +32,10 @@ class Entry(NamedTuple):
 
 
 class _Fill(NamedTuple):
-    """A trade as the account needs it. `mark`: the asset's price in its main market, of a trade in another one."""
+    """A trade as the account needs it. `mark`: the asset's price in its main market, of a trade in another one.
+
+    `quote_fee`: what the account paid in fees in the market's quote asset, less its rebate there.
+    """
 
     is_base: bool
     is_main: bool
@@ -38,8 +43,7 @@ class _Fill(NamedTuple):
     notional: int
     buyer_id: int
     seller_id: int
-    buyer_fee: int
-    seller_fee: int
+    quote_fee: int
     mark: int
 
 
@@ -84,14 +88,11 @@ def _traded_base(holding: Holding, user_id: int, fill: _Fill, amount: int) -> Ho
         return quote if fill.is_main else rounded(quote * fill.mark * fill.quantity, fill.notional * UNIT)
 
     buys, sells = fill.buyer_id == user_id, fill.seller_id == user_id
-    received = fill.quantity if not sells else 0
-    # A buyer who received all of the quantity paid the fee in the quote asset.
-    buyer_fee = fill.buyer_fee if buys and amount == received else 0
     if buys and sells:
-        return holding.pay(-amount, worth(fill.seller_fee + buyer_fee))
+        return holding.pay(-amount, worth(fill.quote_fee))
     if buys:
-        return holding.take_in(amount, worth(fill.notional + buyer_fee))
-    return holding.sell(-amount, worth(fill.notional - fill.seller_fee))
+        return holding.take_in(amount, worth(fill.notional + fill.quote_fee))
+    return holding.sell(-amount, worth(fill.notional - fill.quote_fee))
 
 
 def _traded_quote(holding: Holding, user_id: int, fill: _Fill, amount: int) -> Holding:
@@ -119,15 +120,33 @@ def _fills(account: Account, references: Iterable[str]) -> dict[str, _Fill]:
 def _fills_of(account: Account, symbol: str, sequences: Sequence[int]) -> Iterable[tuple[int, _Fill]]:
     is_main = symbol == account.main
     mark = Value(None, output_field=AmountField(null=True)) if is_main else mark_at_trade(account.asset)
-    rows: Any = Trade.objects.filter(market=symbol, sequence__in=sequences).values_list(
-        *("sequence", "market__base", "buyer_id", "seller_id", "quantity", "notional", "buyer_fee", "seller_fee"),
-        mark,
-    )
-    for sequence, base, buyer_id, seller_id, *amounts, price in rows:
-        quantity, notional, buyer_fee, seller_fee = map(to_units, amounts)
-        parties = (buyer_id, seller_id, buyer_fee, seller_fee)
-        worth = account.first_price if price is None else to_units(price)
-        yield sequence, _Fill(base == account.asset, is_main, quantity, notional, *parties, worth)
+    trades = Trade.objects.filter(market=symbol, sequence__in=sequences).select_related("market")
+    for trade in trades.annotate(mark=mark):
+        worth = account.first_price if trade.mark is None else to_units(trade.mark)
+        yield (
+            trade.sequence,
+            _Fill(
+                trade.market.base_id == account.asset,
+                is_main,
+                *(to_units(trade.quantity), to_units(trade.notional)),
+                *(trade.buyer_id, trade.seller_id),
+                to_units(_quote_fee(account.user_id, trade)),
+                worth,
+            ),
+        )
+
+
+def _quote_fee(user_id: int, trade: Trade) -> Decimal:
+    paid = Decimal(0)
+    if trade.seller_id == user_id:
+        paid += trade.seller_fee
+    if trade.buyer_id == user_id and trade.fee_in_quote:
+        paid += trade.buyer_fee
+    taker_buys = trade.taker_side == Side.BUY
+    maker_id = trade.seller_id if taker_buys else trade.buyer_id
+    if maker_id == user_id and not (taker_buys and not trade.fee_in_quote):
+        paid -= trade.rebate
+    return paid
 
 
 def _marks(references: Iterable[str]) -> Mapping[str, int]:

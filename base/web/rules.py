@@ -50,7 +50,8 @@ def _decimal(sign: Refusal, *, zero: bool = False, minus: bool = False) -> Rule:
     """A string of plain ASCII digits; whether it may be zero, or less."""
 
     def read(digits: str) -> Decimal:
-        value = Decimal(digits)
+        # Zero has no sign.
+        value = Decimal(digits) + 0
         if (not value and not zero) or (digits[0] == "-" and not minus):
             raise PydanticCustomError("sign", "the sign is wrong")
         return value
@@ -69,6 +70,7 @@ def _decimal(sign: Refusal, *, zero: bool = False, minus: bool = False) -> Rule:
 POSITIVE = _decimal(("MUST_BE_POSITIVE", "must be greater than zero"))
 NOT_NEGATIVE = _decimal(("MUST_NOT_BE_NEGATIVE", "must not be negative"), zero=True)
 NOT_ZERO = _decimal(("MUST_NOT_BE_ZERO", "must not be zero"), minus=True)
+ANY_NUMBER = _decimal(_NO_DECIMAL, minus=True, zero=True)
 
 
 def or_null(rule: Rule) -> Rule:

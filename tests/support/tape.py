@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.book import Book
+from core.fees import fee_reserved
 from core.money import notional, to_decimal, to_units
 from core.outcome import Outcome, Trade
 from core.taker import place
@@ -112,9 +113,16 @@ class Desk:
     """
 
     def __init__(
-        self, lot: str = "1", maker_fee: str = "0", taker_fee: str = "0", band: str | None = None, **steps: int
+        self,
+        lot: str = "1",
+        maker_fee: str = "0",
+        taker_fee: str = "0",
+        band: str | None = None,
+        fee_in_quote: bool = False,
+        **steps: int,
     ) -> None:
         self.book = Book(Rules(units(lot), **steps))
+        self.fee_in_quote = fee_in_quote
         self.maker_fee, self.taker_fee = units(maker_fee), units(taker_fee)
         self.band = None if band is None else units(band)
         self.orders: dict[int, Order] = {}
@@ -140,6 +148,7 @@ class Desk:
             self_trade_prevention=SelfTradePrevention(parsed.self_trade_prevention or "EXPIRE_TAKER"),
             maker_fee_rate=self.maker_fee,
             taker_fee_rate=self.taker_fee,
+            fee_in_quote=self.fee_in_quote and parsed.side == "BUY",
             spend_limit=None if quote_quantity is None else units(quote_quantity),
             price_band=self.band,
             frozen=reserve(
@@ -149,6 +158,8 @@ class Desk:
                 None if parsed.quote_quantity is None else units(parsed.quote_quantity),
             ),
         )
+        if order.quantity is not None:
+            order.frozen += fee_reserved(order, order.quantity, self.book.rules.quote_step)
         self.orders[order.id] = order
         return order
 

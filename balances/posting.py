@@ -1,0 +1,84 @@
+"""Posting: the ledger entries of trades, written by one statement for all trades of a batch."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from django.db import connection
+
+from balances.models import TRADE_PREFIX, EntryKind, HouseAccount
+from core.types import Rules
+
+_FEES = str(HouseAccount.FEES.value)
+_TAKER_PAYS_BASE = "taker_side = 'BUY' AND NOT fee_in_quote"
+_MAKER = "CASE taker_side WHEN 'BUY' THEN seller_id ELSE buyer_id END"
+
+
+class _Move(NamedTuple):
+    """One of the moves of a trade: from whom to whom, and of which trades. The texts are columns, or SQL of them."""
+
+    kind: EntryKind
+    asset: str
+    giver: str
+    receiver: str
+    amount: str
+    where: str = ""
+
+
+_TRADED = (
+    _Move(EntryKind.TRADE, "base", "seller_id", "buyer_id", "quantity"),
+    _Move(EntryKind.TRADE, "quote", "buyer_id", "seller_id", "notional"),
+)
+_SELLERS_FEE = _Move(EntryKind.FEE, "quote", "seller_id", _FEES, "seller_fee")
+_MOVES = (*_TRADED, _Move(EntryKind.FEE, "base", "buyer_id", _FEES, "buyer_fee"), _SELLERS_FEE)
+# Of trades that may have a rebate, or a buyer's fee in quote: the others do not pay for these branches.
+_UNUSUAL_MOVES = (
+    *_TRADED,
+    _Move(EntryKind.FEE, "base", "buyer_id", _FEES, "buyer_fee", "NOT fee_in_quote"),
+    _Move(EntryKind.FEE, "quote", "buyer_id", _FEES, "buyer_fee", "fee_in_quote"),
+    _SELLERS_FEE,
+    _Move(EntryKind.REBATE, "base", _FEES, _MAKER, "rebate", _TAKER_PAYS_BASE),
+    _Move(EntryKind.REBATE, "quote", _FEES, _MAKER, "rebate", f"NOT ({_TAKER_PAYS_BASE})"),
+)
+
+
+def post_trades(market: Rules, first: int, last: int, *, has_unusual_fees: bool = True) -> None:
+    """Write the ledger entries of the market's trades from sequence `first` to `last`, both included.
+
+    Called in the transaction that stores the trades. An amount of zero makes no entry. `has_unusual_fees`: some of the
+    trades may have a rebate, or a buyer's fee in quote.
+    """
+    codes = {"base": market.base, "quote": market.quote}
+    moves = _UNUSUAL_MOVES if has_unusual_fees else _MOVES
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _post(moves, connection.vendor),
+            [value for move in moves for _ in _SIGNS for value in (codes[move.asset], market.symbol, first, last)],
+        )
+
+
+# Two entries for each move, one of the giver and one of the receiver, so that a trade sums to zero in each currency.
+_SIGNS = ("-", "")
+
+
+@cache
+def _post(moves: Sequence[_Move], vendor: str) -> str:
+    """The statement that writes the entries of these moves."""
+    parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
+    reference = f"CONCAT({', '.join(parts)})" if vendor == "mysql" else " || ".join(parts)
+    entries = [
+        (account, sign, move)
+        for move in moves
+        for account, sign in zip((move.giver, move.receiver), _SIGNS, strict=True)
+    ]
+    selects = [
+        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{move.kind.value}' AS kind,"  # noqa: S608
+        f" {sign}{move.amount} AS amount, {reference} AS reference, created_at FROM trades"
+        f" WHERE market_id = %s AND sequence BETWEEN %s AND %s{f' AND {move.where}' if move.where else ''}"
+        for place, (account, sign, move) in enumerate(entries)
+    ]
+    return (
+        "INSERT INTO ledger_entries (account, currency, kind, amount, reference, created_at)"  # noqa: S608
+        " SELECT account, currency, kind, amount, reference, created_at"
+        f" FROM ({' UNION ALL '.join(selects)}) AS entries WHERE amount <> 0 ORDER BY sequence, place"
+    )
