@@ -79,6 +79,7 @@ def test_an_event_is_the_full_state_of_the_order(cast: Cast, port: int) -> None:
         "quantity": "0.5",
         "role": "MAKER",
         "fee": "0.0005",
+        "feeCurrency": "BTC",
     }
     assert replayed.id == second.event_id
     assert set(heard.data) - set(replayed.data) == {"lastTrade"}
