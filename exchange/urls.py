@@ -14,7 +14,7 @@ from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
 from operations.metrics import metrics
-from orders import cancelling, history, own_account
+from orders import cancelling, history, own_account, queue_place
 from orders import views as orders
 from positions import views as positions
 from users import key_views as keys
@@ -57,6 +57,7 @@ API = [
     path("orders/<str:order_id>", orders.OrderView.as_view()),
     path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),
     path("orders/<str:order_id>/events", history.TimelineView.as_view()),
+    path("orders/<str:order_id>/queue", queue_place.QueuePlaceView.as_view()),
     path("fills", history.FillsView.as_view()),
     path("stream/tickets", orders.TicketView.as_view()),
     path("stream/order-status/stats", orders.StreamStatsView.as_view()),

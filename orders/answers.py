@@ -168,6 +168,23 @@ class OrderEvent(TypedDict):
     createdAt: Instant
 
 
+class QueueLevel(TypedDict):
+    """The price of a resting order in the book."""
+
+    price: Amount
+    quantity: Annotated[Amount, described("What is visible at the price, the order's own included.")]
+    orderCount: Count
+    ahead: Annotated[Amount, described("Of that, what would trade before the order.")]
+
+
+class QueuePlace(TypedDict):
+    """What is visible of that which would trade before a resting order."""
+
+    ahead: Annotated[Amount, described("At better prices, and before it at its own.")]
+    aheadOrders: Count
+    level: QueueLevel
+
+
 class LastTrade(TypedDict):
     """With a fill: this order's half of the trade."""
 

@@ -93,7 +93,7 @@ def active_among(user_id: int, order_ids: Sequence[int]) -> list[int]:
 
 def _cancel_one(order: Order) -> Order:
     if not order.active:
-        raise _closed(order)
+        raise closed(order)
     submit_cancels(order.market_id, [order.id])
     return order
 
@@ -151,11 +151,12 @@ def _no_order(order_id: int) -> OrderNotFound:
     return OrderNotFound(f"there is no order {order_id}", orderId=order_id)
 
 
-def _closed(order: Order) -> OrderClosed:
+def closed(order: Order) -> OrderClosed:
+    """The refusal of what only an open order takes."""
     return OrderClosed(f"order {order.id} is {order.status}", orderId=order.id, status=order.status)
 
 
 def _open_or_refused(order: Order | None, missing: OrderNotFound) -> Order | OrderNotFound | OrderClosed:
     if order is None:
         return missing
-    return order if order.active else _closed(order)
+    return order if order.active else closed(order)

@@ -68,7 +68,7 @@ def test_what_concerns_the_account_takes_no_key():
     own = {"account", "fees", "fills", "positions", "balances", "orders", "users/me", "users/{userId}"}
     own |= {"balances/{userId}", "balances/{userId}/{currency}", "balances/{userId}/{currency}/ledger"}
     own |= {"orders/{orderId}", "orders/{orderId}/trades", "orders/{orderId}/events", "stream/order-status"}
-    own |= {"orders/client/{clientOrderId}"}
+    own |= {"orders/client/{clientOrderId}", "orders/{orderId}/queue"}
     reads = {("GET", f"/api/v1/{path}", "read") for path in own}
     trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
     trades |= {("DELETE", f"orders{which}") for which in ("", "/{orderId}", "/client/{clientOrderId}")}

@@ -1,0 +1,9 @@
+"""Refusals of orders, beside those that all apps know (`base.web.errors`)."""
+
+from base.web.errors import Conflict
+
+
+class OrderNotResting(Conflict):
+    """The order is not in the book: it waits for its worker, or for its stop price."""
+
+    code = "ORDER_NOT_RESTING"
