@@ -15,6 +15,9 @@ _LEGAL = {(str(before), str(after)) for before, allowed in TRANSITIONS.items() f
 _FILLING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 _ROLES = {"taker", "maker"}
 
+# In an auction orders come to rest, and all fills of its uncrossing are in it.
+_TRADES = (MarketStatus.TRADING, MarketStatus.AUCTION)
+
 
 class Timeline:
     """Follows each order from event to event. `missing` holds each trade until the events of both its orders came."""
@@ -56,7 +59,7 @@ class Timeline:
         while self.status_changes and self.status_changes[0].sequence <= event.sequence:
             self.status = self.status_changes.popleft().status
         self.expected = event.sequence + 1
-        if self.status != MarketStatus.TRADING and (event.trade_sequence is not None or event.status == Status.OPEN):
+        if self.status not in _TRADES and (event.trade_sequence is not None or event.status == Status.OPEN):
             message = f"happened while the market was {self.status}"
             self.report.add(Check.HALTED, message, [self.name(event)], "cancels and refusals", event.status)
         order = self.scope.orders.get(event.order_id)

@@ -19,8 +19,9 @@ class Charged(NamedTuple):
 def charged(market: MarketState, trade: TradeRow, buy: OrderRow, sell: OrderRow, bought: int, paid: int) -> Charged:
     """`bought` and `paid`: quantity and notional of the buyer's earlier trades."""
     buyer_takes = trade.taker_side == "BUY"
-    buyer_rate = buy.taker_fee_rate if buyer_takes else buy.maker_fee_rate
-    seller_rate = sell.maker_fee_rate if buyer_takes else sell.taker_fee_rate
+    takes = not market.is_in_auction(trade.sequence)
+    buyer_rate = buy.taker_fee_rate if buyer_takes and takes else buy.maker_fee_rate
+    seller_rate = sell.taker_fee_rate if takes and not buyer_takes else sell.maker_fee_rate
     seller_fee = rounded_up(trade.notional * max(seller_rate, 0), market.quote_step)
     if buy.fee_in_quote:
         buyer_fee = rounded_up(trade.notional * max(buyer_rate, 0), market.quote_step)

@@ -115,6 +115,8 @@ def _reservation(market: MarketState, order: OrderRow) -> int:
 def _check_crossed(report: Report, scope: Scope) -> None:
     """Check that the best bid is below the best ask. The unfinished taker does not rest, and may cross the book."""
     report.count([Check.CROSSED], 1)
+    if scope.market.may_cross:
+        return
     best: dict[str, OrderRow] = {}
     for order in scope.orders.values():
         if order.rests and order.price is not None and order.id != scope.market.unfinished:

@@ -1,8 +1,10 @@
 """Reference data: the small tables that every check needs, such as markets, books, inboxes and dead letters."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -12,6 +14,7 @@ from audit.checks import Check, Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
 from core.money import DIGITS, stored_units
+from core.types import MarketStatus
 from markets.models import Asset, Candle, Market, Trade
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
@@ -63,6 +66,17 @@ class MarketState:
     @property
     def next_sequence(self) -> int:
         return self.book.next_sequence if self.book else 1
+
+    def is_in_auction(self, sequence: int) -> bool:
+        """Whether the event of this number happened in an auction: all fills of an uncrossing do."""
+        place = bisect_right(self.changes, sequence, key=attrgetter("sequence"))
+        return place > 0 and self.changes[place - 1].status == MarketStatus.AUCTION
+
+    @property
+    def may_cross(self) -> bool:
+        """Whether what an auction has collected may still rest: it trades before the market does."""
+        is_trading = self.book is None or self.book.status == MarketStatus.TRADING
+        return not is_trading and any(change.status == MarketStatus.AUCTION for change in self.changes)
 
     @property
     def unfinished(self) -> int | None:

@@ -69,13 +69,19 @@ class Tape:
     def _check_rules(self, trade: TradeRow, name: str, buy: OrderRow, sell: OrderRow) -> None:
         taker, maker = (buy, sell) if trade.taker_side == "BUY" else (sell, buy)
         rows = (name, taker.name, maker.name)
-        if trade.price != maker.price:
+        in_auction = self.market.is_in_auction(trade.sequence)
+        if trade.price != maker.price and not in_auction:
             self.report.add(Check.LIMITS, "not at the maker's price", rows, _plain(maker.price), _plain(trade.price))
-        sign = 1 if taker is buy else -1
-        if taker.price is not None and trade.price * sign > taker.price * sign:
-            self.report.add(Check.LIMITS, "beyond the taker's limit", rows, _plain(taker.price), _plain(trade.price))
-        self._check_band(trade, taker, rows)
-        if buy.user_id == sell.user_id and taker.self_trade_prevention != "NONE":
+        for order, sign in ((buy, 1), (sell, -1)):
+            if order.price is not None and trade.price * sign > order.price * sign:
+                role = "taker" if order is taker else "maker"
+                limit, price = _plain(order.price), _plain(trade.price)
+                self.report.add(Check.LIMITS, f"beyond the {role}'s limit", rows, limit, price)
+        if in_auction:
+            self.last_price = trade.price
+        else:
+            self._check_band(trade, taker, rows)
+        if buy.user_id == sell.user_id and taker.self_trade_prevention != "NONE" and not in_auction:
             self.report.add(Check.SELF, f"user {buy.user_id} on both sides", rows, "two users", buy.user_id)
         self._check_fees(trade, buy, sell, rows)
 

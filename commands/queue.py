@@ -74,10 +74,10 @@ def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
     return stored
 
 
-def submit_trading_status(symbol: str, status: str) -> None:
+def submit_trading_status(symbol: str, status: str, data: Mapping[str, Any] | None = None) -> None:
     """Store the command that sets the market's trading status, behind the commands before it, and ring."""
     [kind] = [kind for kind, becomes in TRADING_STATUS_AFTER.items() if becomes == status]
-    Command.objects.create(market_id=symbol, kind=kind, created_at=timezone.now())
+    Command.objects.create(market_id=symbol, kind=kind, data=data, created_at=timezone.now())
     ring(symbol)
 
 

@@ -2,7 +2,7 @@
 
 Contract
 - Orders rest in two ladders, best price first and, at one price, the smallest `sequence` first. A trade happens at the
-  resting order's price. A book is never crossed between commands.
+  resting order's price. A book is never crossed between commands, unless its market is not trading (see auction).
 - `cancel`, `cancel_first`, `refuse` and `taker.place` change the book and its orders, and return everything that
   changed as an Outcome of events and trades. The caller stores the outcome in one transaction, or throws the whole book
   away, because a change cannot be undone.
@@ -61,14 +61,20 @@ class Book:
         resting: Iterable[Order] = (),
         last_price: int | None = None,
         store: OrderStore | None = None,
+        may_cross: bool = False,
     ) -> None:
-        """Rebuild a book from its resting orders, in any order. Raises ValueError if they are crossed. O(n log n).
+        """Rebuild a book from its resting orders, in any order. O(n log n).
+
+        Raises ValueError if they are crossed, unless they may be.
 
         With a `store` of resting orders O(its levels): each level is read when it is needed.
         """
         self.rules = rules
         self.next_sequence = next_sequence
         self.last_price = last_price
+        # In a call auction orders rest without trading. The book may be crossed then, and until the market trades.
+        self.collects = False
+        self.may_cross = may_cross
         self.ladders = {side: Ladder(side) for side in Side}
         self.opposite = {side: self.ladders[side.opposite] for side in Side}
         self.orders: dict[int, Order] = {}
@@ -149,7 +155,7 @@ class Book:
         """Assert every invariant of the book. O(orders)."""
         for ladder in self.ladders.values():
             ladder.check()
-        assert not self.is_crossed(), (self.best_price(Side.BUY), self.best_price(Side.SELL))
+        assert self.may_cross or not self.is_crossed(), (self.best_price(Side.BUY), self.best_price(Side.SELL))
         assert sum(1 for ladder in self.ladders.values() for _ in ladder) == len(self.orders)
 
     def rest(self, order: Order) -> None:
@@ -160,6 +166,19 @@ class Book:
     def unrest(self, order: Order) -> None:
         self.ladders[order.side].remove(order)
         del self.orders[order.id]
+
+    def fill_resting(self, order: Order, trade: Trade) -> Event:
+        """Fill a resting order by this trade, and make its event. One that has nothing left leaves the book."""
+        if order.filled + trade.quantity == order.quantity:
+            self.unrest(order)
+        else:
+            self.ladders[order.side].reduce(order, trade.quantity)
+        order.filled += trade.quantity
+        order.filled_notional += trade.notional
+        if order.filled < (order.quantity or 0):
+            return self.event(order, Status.PARTIALLY_FILLED, trade)
+        order.phase = _CLOSED
+        return self.event(order, Status.FILLED, trade)
 
     def close(self, order: Order, status: Status, reason: Reason | None) -> Event:
         order.phase = _CLOSED
@@ -184,7 +203,7 @@ class Book:
         return orders
 
     def _refuse_crossed(self) -> None:
-        if self.is_crossed():
+        if self.is_crossed() and not self.may_cross:
             raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
 
     def event(self, order: Order, status: Status, trade: Trade | None = None, reason: Reason | None = None) -> Event:

@@ -136,6 +136,10 @@ class Ladder:
                 return True
         return False
 
+    def wanted(self) -> Iterator[tuple[int, int]]:
+        """Price and quantity of each level, best first."""
+        return ((self.sign * level.key, level.quantity) for level in self.levels.values())
+
     def __iter__(self) -> Iterator[Order]:
         """All orders in the order in which they would trade."""
         for level in self.levels.values():

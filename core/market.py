@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from core.auction import uncross
 from core.book import Book, OrderStore
 from core.fees import spent
 from core.kinds import asset_given, spends_available
@@ -28,6 +29,8 @@ from core.types import (
 Account = tuple[int, str]
 BY_OPERATOR = "by an operator"
 DELISTING_GIVEN_UP = "the delisting was given up"
+UNCROSSING_GIVEN_UP = "the uncrossing was given up"
+_TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
 
 
 class TradingStatusChange(NamedTuple):
@@ -36,6 +39,8 @@ class TradingStatusChange(NamedTuple):
     status: str
     sequence: int
     reason: str
+    # The price band, in units, by which the book was uncrossed for it.
+    price_band: int | None = None
 
 
 class Change(NamedTuple):
@@ -92,13 +97,13 @@ class Batch:
                 asset = asset_given(event.order.side, rules.base, rules.quote)
                 self._change(event.order.user_id, asset, event.released, -event.released)
 
-    def set_trading_status(self, status: str, sequence: int, reason: str) -> None:
+    def set_trading_status(self, status: str, sequence: int, reason: str, price_band: int | None = None) -> None:
         """Change the market's trading status at this place of its sequence, unless the market has it already.
 
         A market that is delisted stays so.
         """
         if self.status not in (status, MarketStatus.DELISTED):
-            self.status_changes.append(TradingStatusChange(status, sequence, reason))
+            self.status_changes.append(TradingStatusChange(status, sequence, reason, price_band))
             self.status = status
 
     def halt_delisting(self, sequence: int) -> None:
@@ -153,7 +158,7 @@ class Batch:
 class Market:
     """A market in its worker's memory: its trading status and its book."""
 
-    __slots__ = ("book", "last_trade", "rules", "status")
+    __slots__ = ("book", "is_uncrossing", "last_trade", "rules", "status")
 
     def __init__(
         self,
@@ -164,14 +169,18 @@ class Market:
         last_price: int | None = None,
         store: OrderStore | None = None,
         last_trade: int = 0,
+        is_uncrossing: bool = False,
     ) -> None:
         """Rebuild the market from its row, its resting orders, and its last trade's price and sequence.
 
-        Raises ValueError if the orders are crossed.
+        `is_uncrossing`: an earlier transaction began to uncross the book, and did not finish. Raises ValueError if the
+        orders of a market that trades are crossed.
         """
         self.rules = rules
         self.status = status
-        self.book = Book(rules, next_sequence, resting, last_price, store)
+        self.book = Book(rules, next_sequence, resting, last_price, store, status != MarketStatus.TRADING)
+        self.book.collects = status == MarketStatus.AUCTION
+        self.is_uncrossing = is_uncrossing
         self.last_trade = last_trade
 
     def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
@@ -205,6 +214,9 @@ class Market:
         batch, outcome = Batch(self.rules, self.status), Outcome([], [])
         if command.kind == CommandKind.DELIST:
             batch.halt_delisting(self.book.next_sequence)
+        elif command.kind == CommandKind.RESUME and batch.status == MarketStatus.AUCTION:
+            # Its book may be crossed, and must not trade so. An operator can resume it again.
+            batch.set_trading_status(MarketStatus.HALTED, self.book.next_sequence, UNCROSSING_GIVEN_UP)
         elif command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
         elif command.order is not None:
@@ -222,21 +234,37 @@ class Market:
         operator waits until the taker is finished.
         """
         if command.kind in TRADING_STATUS_AFTER:
-            batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
-            if command.kind == CommandKind.DELIST:
-                return self.book.cancel_first(2 * steps, Reason.MARKET_DELISTED)
-            return Outcome([], [])
+            return self._set_trading_status(command, batch, steps)
         order = command.order
         if order is None:
             reason = Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED
             return self.book.cancel(command.order_id, reason)
-        if batch.status != MarketStatus.TRADING:
+        if batch.status not in _TAKES_ORDERS:
             reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
             return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
         if spends_available(order):
             available = spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote)
             _limit_spending(order, available, self.rules.quote_step)
         return place(self.book, order, max_steps=steps)
+
+    def _set_trading_status(self, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
+        """Set the trading status. A crossed book is uncrossed first, and its market trades when that is done."""
+        becomes = TRADING_STATUS_AFTER[command.kind]
+        outcome, band = Outcome([], []), None
+        if becomes is MarketStatus.TRADING and batch.status != MarketStatus.DELISTED and self.book.is_crossed():
+            # In an auction, if it is not in one: a halt may have come between.
+            batch.set_trading_status(MarketStatus.AUCTION, self.book.next_sequence, BY_OPERATOR)
+            band = command.data["priceBand"] if command.data else None
+            outcome = uncross(self.book, band, steps, goes_on=self.is_uncrossing)
+            self.is_uncrossing = not outcome.finished
+            if self.is_uncrossing:
+                return outcome
+        batch.set_trading_status(becomes, self.book.next_sequence, BY_OPERATOR, band)
+        self.book.collects = batch.status == MarketStatus.AUCTION
+        self.book.may_cross = batch.status != MarketStatus.TRADING
+        if command.kind == CommandKind.DELIST:
+            return self.book.cancel_first(2 * steps, Reason.MARKET_DELISTED)
+        return outcome
 
 
 def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:

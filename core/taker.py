@@ -10,6 +10,7 @@ Contract
   were made when the taker began still hold.
 """
 
+from core.auction import collect
 from core.band import furthest_price, twice_reference
 from core.book import Book
 from core.fees import charge, most_notional, released_by_fill
@@ -29,6 +30,8 @@ _INSUFFICIENT_FUNDS, _PRICE_PROTECTION = Reason.INSUFFICIENT_FUNDS, Reason.PRICE
 
 def place(book: Book, taker: Order, max_steps: int | None = None) -> Outcome:
     """Apply a new order: trade with the orders that it crosses, then rest or close. O(orders met x log levels)."""
+    if book.collects:
+        return collect(book, taker)
     return Taker(book, taker, max_steps).run()
 
 

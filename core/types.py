@@ -91,10 +91,11 @@ class FeeCurrency(StrEnum):
 
 
 class MarketStatus(StrEnum):
-    """A market's trading status. A market that is not TRADING takes cancels alone.
+    """A market's trading status. A market that is neither TRADING nor in AUCTION takes cancels alone.
 
     The engine treats CANCEL_ONLY and HALTED alike. Operators set the first while they close a market; the second also
-    is what a market becomes that halts by itself. DELISTED is final: all that rests is cancelled.
+    is what a market becomes that halts by itself. AUCTION collects LIMIT orders that rest without trading, until the
+    market trades again. DELISTED is final: all that rests is cancelled.
     """
 
     TRADING = "TRADING"
@@ -150,6 +151,7 @@ class Reason(StrEnum):
     AMENDED = "AMENDED"
     AMEND_REFUSED = "AMEND_REFUSED"
     NOTHING_TO_REPLACE = "NOTHING_TO_REPLACE"
+    NOT_IN_AUCTION = "NOT_IN_AUCTION"
     MARKET_HALTED = "MARKET_HALTED"
     MARKET_DELISTED = "MARKET_DELISTED"
     PRICE_PROTECTION = "PRICE_PROTECTION"
@@ -242,7 +244,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the core needs of a market: its assets, its lot and the smallest step of each asset, in units."""
+    """What the core needs of a market: its assets, its lot, its tick and the smallest step of each asset, in units."""
 
     lot_size: int
     base_step: int = 1
@@ -250,6 +252,7 @@ class Rules:
     symbol: str = ""
     base: str = "BASE"
     quote: str = "QUOTE"
+    tick_size: int = 1
 
 
 class PendingCommand(NamedTuple):

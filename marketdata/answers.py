@@ -1,6 +1,6 @@
 """Public market data as clients see it, over REST and in the events of a market's stream."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -62,6 +62,10 @@ class OrderBook(TypedDict):
     bestBid: Amount | None
     bestAsk: Amount | None
     spread: SignedAmount | None
+    indicativePrice: NotRequired[
+        Annotated[Amount | None, described("In an auction: the price at which most would trade now.")]
+    ]
+    indicativeQuantity: NotRequired[Annotated[Amount, described("How much would trade then.")]]
 
 
 class Ticker(TypedDict):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from base.storage.fields import AmountSum
+from core.auction import Equilibrium, indicative
 from core.book import Book
 from core.money import plain_units, plain_units_or_none, to_units
 from core.types import Phase, Side
@@ -84,7 +85,14 @@ def take_depth(book: Book, limit: int) -> Depth:
 
 def represent_book(symbol: str, book: Book, limit: int) -> answers.OrderBook:
     """The same, as clients see it."""
-    return represent_depth(symbol, take_depth(book, limit))
+    depth = represent_depth(symbol, take_depth(book, limit))
+    return with_indicative(depth, indicative(book)) if book.collects else depth
+
+
+def with_indicative(depth: answers.OrderBook, found: Equilibrium | None) -> answers.OrderBook:
+    """The depth of a market in an auction, with what would trade if it ended now."""
+    price, quantity = found or (None, 0)
+    return {**depth, "indicativePrice": plain_units_or_none(price), "indicativeQuantity": plain_units(quantity)}
 
 
 def _newest_sequence(symbol: str) -> int:

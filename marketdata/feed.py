@@ -23,7 +23,7 @@ from core.book import Book
 from core.types import Status
 from marketdata.answers import OrderBook
 from marketdata.depth import represent_book
-from marketdata.depth_cache import find_depth
+from marketdata.indicative import find_order_book
 from marketdata.tape import represent_print
 from marketdata.tickers import find_ticker
 from markets.models import Trade
@@ -70,7 +70,7 @@ class Readings:
     """The shared readings of one market's depth and ticker."""
 
     def __init__(self, symbol: str) -> None:
-        self.depth = Shared(lambda: find_depth(symbol, LEVELS))
+        self.depth = Shared(lambda: find_order_book(symbol, LEVELS))
         self.ticker = Shared(lambda: find_ticker(symbol))
 
 

@@ -16,7 +16,7 @@ from base.web.openapi.operations import Call
 from base.web.queries import INSTANT, WINDOW, Query, limit, parameters
 from core.money import plain
 from marketdata import answers, candles
-from marketdata.depth_cache import find_depth
+from marketdata.indicative import find_order_book
 from marketdata.shared_answers import find_candles, find_trades
 from marketdata.tickers import find_ticker, find_tickers
 from markets.models import Interval
@@ -58,7 +58,7 @@ class DepthView(APIView):
 
     @Call(TAG, "readOrderBook", "The order book", answers.OrderBook, query=(limit(20),), scope=PUBLIC)
     def get(self, request: Request, symbol: str) -> Response:
-        return answer(find_depth(known_market(symbol).symbol, parameters(request)["limit"]))
+        return answer(find_order_book(known_market(symbol).symbol, parameters(request)["limit"]))
 
 
 class TradesView(APIView):

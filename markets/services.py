@@ -18,6 +18,7 @@ from base.web.errors import AssetNotFound, InvalidField, MarketDelisted, MarketN
 from base.web.forms import printable
 from base.web.values import camel
 from commands.queue import submit_trading_status
+from core.money import to_units
 from core.types import MarketStatus
 from markets import answers
 from markets.marks import main_markets
@@ -130,8 +131,15 @@ def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> 
         changes = {"before": {name: before[name] for name in names}, "after": {name: after[name] for name in names}}
         record(ActKind.MARKET_CHANGED, None, actor, subject=locked.symbol, **changes)
     if "status" in fields:
-        submit_trading_status(locked.symbol, fields["status"])
+        submit_trading_status(locked.symbol, fields["status"], _uncrossing(locked))
     return locked
+
+
+def _uncrossing(market: Market) -> dict[str, int] | None:
+    """What the engine must know to uncross the book, should an auction end with this change."""
+    if market.status != MarketStatus.TRADING or market.price_band is None:
+        return None
+    return {"priceBand": to_units(market.price_band)}
 
 
 def set_trading_status(symbol: str, status: str, *, ends_delisting: bool = False) -> None:

@@ -37,7 +37,7 @@ class MarketChangeForm(Form):
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     fee_currency: Annotated[str | None, one_of(FeeCurrency)] = None
     self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
-    status: Annotated[str | None, one_of(s for s in MarketStatus if s != "AUCTION")] = None
+    status: Annotated[str | None, one_of(MarketStatus)] = None
     # Kept with the act.
     reason: Annotated[str, line(REASON_LENGTH)] = ""
 

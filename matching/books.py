@@ -18,7 +18,7 @@ from django.db import connection
 from base.storage.bulk import GuardFailed, stored_instant
 from core.market import Market
 from core.money import DIGITS, stored_units, to_units
-from core.types import Rules
+from core.types import MarketStatus, Rules
 from markets.services import known_market
 from matching.models import TOKEN_BYTES, OrderBook
 from matching.order_rows import CORE_COLUMNS, FORM, core_order
@@ -132,7 +132,8 @@ def restore_snapshot(row: BookRow | OrderBook) -> Market | None:
     """The same. Raises where the snapshot contradicts the rows."""
     symbol = row.market_id
     price, trade = _last_trade(symbol)
-    build = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=price, last_trade=trade)
+    stands = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=price, last_trade=trade)
+    build = partial(stands, is_uncrossing=_is_uncrossing(row))
     return build_market(symbol, row.next_sequence, FORM, build)
 
 
@@ -147,13 +148,23 @@ def load_rows(row: BookRow | OrderBook) -> Market:
     (price, trade), market_rules = _last_trade(row.market_id), rules(row.market_id)
     try:
         orders = map(core_order, resting)
-        market = Market(market_rules, row.status, row.next_sequence, orders, price, last_trade=trade)
+        market = Market(
+            *(market_rules, row.status, row.next_sequence, orders, price),
+            last_trade=trade,
+            is_uncrossing=_is_uncrossing(row),
+        )
     except Exception as error:
         raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
     newest = max((order.place for order in market.book.orders.values()), default=0)
     if newest >= row.next_sequence:
         raise BrokenBook(f"{row.market_id}: an order rests since event {newest}, the next one is {row.next_sequence}")
     return market
+
+
+def _is_uncrossing(row: BookRow | OrderBook) -> bool:
+    """Whether a change to TRADING is unfinished: the one command without an order that goes on, but for a delisting."""
+    is_without_order = row.unfinished_command_id is not None and row.unfinished_order_id is None
+    return is_without_order and row.status != MarketStatus.DELISTED
 
 
 def _last_trade(symbol: str) -> tuple[int | None, int]:
@@ -185,6 +196,7 @@ def rules(symbol: str) -> Rules:
         symbol=symbol,
         base=market.base_id,
         quote=market.quote_id,
+        tick_size=to_units(market.tick_size),
     )
 
 

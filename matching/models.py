@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Index, UniqueConstraint
 
-from base.storage.fields import KeyField, choices_of
+from base.storage.fields import AmountField, KeyField, choices_of
 from core.types import CommandKind, MarketStatus
 from markets.models import Market
 
@@ -94,6 +94,8 @@ class StatusChange(models.Model):
     sequence = models.PositiveBigIntegerField()
     # An operator's command, or what made the engine halt the market.
     reason = models.CharField(max_length=200)
+    # The price band by which the book was uncrossed for it.
+    price_band = AmountField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

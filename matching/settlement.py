@@ -154,7 +154,8 @@ def clear_inbox(commands: list[PendingCommand]) -> None:
 def _store_status_changes(batch: Batch, now: datetime) -> None:
     symbol = batch.rules.symbol
     rows = [(symbol, *change, now) for change in batch.status_changes]
-    execute(write_inserts(dialect(), StatusChange, ("market", "status", "sequence", "reason", "created_at"), rows))
+    fields = ("market", "status", "sequence", "reason", "price_band", "created_at")
+    execute(write_inserts(dialect(), StatusChange, fields, rows))
     # Intake has read the new status since the command was submitted. After several commands the last one counts.
     set_trading_status(symbol, batch.status, ends_delisting=batch.ends_delisting)
 

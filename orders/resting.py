@@ -10,10 +10,9 @@ from core.types import Phase, Side
 from markets.models import Trade
 from orders.models import Order
 
-# How much of a resting order the book shows: all that is left of it, but of an iceberg its tip.
-VISIBLE = Coalesce(
-    F("tip"), F("quantity") - F("filled_quantity") - Coalesce(F("prevented_quantity"), amount(Decimal(0)))
-)
+# How much of a resting order a taker can reach; and how much the book shows, which is the tip of an iceberg.
+REACHABLE = F("quantity") - F("filled_quantity") - Coalesce(F("prevented_quantity"), amount(Decimal(0)))
+VISIBLE = Coalesce(F("tip"), REACHABLE)
 
 
 def resting_orders(symbol: str) -> QuerySet[Order]:
@@ -30,10 +29,16 @@ def best_prices(symbol: str) -> tuple[Decimal | None, Decimal | None]:
     return bid, ask
 
 
-def reference_price(symbol: str) -> Decimal | None:
-    """The last trade's price, else the middle of the best bid and the best ask, else None."""
+def last_price(symbol: str) -> Decimal | None:
+    """The price of the last trade."""
     trades = Trade.objects.filter(market_id=symbol).order_by("-sequence")
     last: Decimal | None = trades.values_list("price", flat=True).first()
+    return last
+
+
+def reference_price(symbol: str) -> Decimal | None:
+    """The last trade's price, else the middle of the best bid and the best ask, else None."""
+    last = last_price(symbol)
     if last is not None:
         return last
     bid, ask = best_prices(symbol)

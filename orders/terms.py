@@ -21,11 +21,13 @@ from core.types import FeeCurrency, MarketStatus, OrderType, SelfTradePrevention
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
+from orders.errors import NotInAuction
 from orders.market_rules import Reference, market_errors, reference_errors
 from orders.models import Order
 from orders.share import refuse_beyond_share
 
 BATCH_LIMIT = 100
+_TAKEN_BY_AUCTIONS = (None, TimeInForce.GTC, TimeInForce.GTD)
 
 
 class OrderForm(Form):
@@ -105,13 +107,22 @@ def refuse_by_market(user_id: int, market: Market, terms: OrderTerms, reference:
 
     Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy, TooManyWaiting.
     """
-    if market.status != MarketStatus.TRADING:
-        raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
+    refuse_by_status(market, terms)
     amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
     refuse(market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference))
     # Last, because these ask the client to send the order again, and one that breaks a rule would be refused.
     refuse_when_busy(market.symbol)
     refuse_beyond_share(user_id, market.symbol)
+
+
+def refuse_by_status(market: Market, terms: OrderTerms) -> None:
+    """Raises MarketNotTrading and NotInAuction."""
+    state = {"symbol": market.symbol, "status": market.status}
+    if market.status == MarketStatus.AUCTION:
+        if terms.type != OrderType.LIMIT or terms.time_in_force not in _TAKEN_BY_AUCTIONS:
+            raise NotInAuction(f"{market.symbol} is in an auction, which takes LIMIT GTC and GTD orders alone", **state)
+    elif market.status != MarketStatus.TRADING:
+        raise MarketNotTrading(f"{market.symbol} is {market.status}", **state)
 
 
 def repeat(earlier: Order, draft: Order) -> Accepted:

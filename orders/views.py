@@ -37,6 +37,7 @@ from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
 from orders.cancelling import cancel_all, cancel_by_id, cancel_by_key
+from orders.errors import NotInAuction
 from orders.long_requests import batch_of
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
@@ -93,7 +94,15 @@ class OrdersView(APIView):
             "PRICE_OUT_OF_BAND",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
-            *(MarketNotTrading, ClientOrderIdReused, MarketBusy, TooManyWaiting, AccountBlocked, LimitExceeded),
+            *(
+                MarketNotTrading,
+                NotInAuction,
+                ClientOrderIdReused,
+                MarketBusy,
+                TooManyWaiting,
+                AccountBlocked,
+                LimitExceeded,
+            ),
             PermissionRequired,
         ),
     )
