@@ -16,7 +16,7 @@ def give_up(status: str, command: PendingCommand) -> Batch:
 @pytest.mark.parametrize("status", ["TRADING", "CANCEL_ONLY", "DELISTED"])
 def test_the_market_is_halted_wherever_the_delisting_stopped(status: str) -> None:
     batch = give_up(status, DELIST)
-    assert batch.status_changes == [("HALTED", 5, DELISTING_GIVEN_UP)]
+    assert batch.status_changes == [("HALTED", 5, DELISTING_GIVEN_UP, None)]
     assert (batch.status, batch.ends_delisting, batch.done) == ("HALTED", True, [DELIST])
 
 
@@ -26,6 +26,6 @@ def test_a_market_that_is_halted_stays_so_and_its_row_is_written() -> None:
 
 
 def test_any_other_status_is_set_but_not_over_delisted() -> None:
-    assert give_up("HALTED", RESUME).status_changes == [("TRADING", 5, BY_OPERATOR)]
+    assert give_up("HALTED", RESUME).status_changes == [("TRADING", 5, BY_OPERATOR, None)]
     late = give_up("DELISTED", RESUME)
     assert (late.status, late.status_changes, late.ends_delisting) == ("DELISTED", [], False)
