@@ -24,6 +24,7 @@ from base.servers.asgi import Receive, Scope, Send  # noqa: E402
 from base.servers.bodies import WholeBodies  # noqa: E402
 from base.servers.connections import allow_open_files  # noqa: E402
 from base.servers.last_resort import LastResort  # noqa: E402
+from base.servers.waiting import BeforeThreads  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
@@ -49,8 +50,8 @@ class ExchangeEventLog(OrderEventLog):
         return [*super().channels_between(log, first, last), market_channel(log)]
 
 
-# Its threads are for those whose request is here.
-rest = WholeBodies(WSGIMiddleware(wsgi, workers=REST_THREADS))  # type: ignore[arg-type]
+# Its threads are for those whose request is here, and who were not told to wait.
+rest = BeforeThreads(WholeBodies(WSGIMiddleware(wsgi, workers=REST_THREADS)))  # type: ignore[arg-type]
 waiting = WaitingRequests(rest)
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)

@@ -29,6 +29,16 @@ class Arrival:
         return self._missing is not None and self._missing <= 0
 
     @property
+    def head(self) -> bytes:
+        """Of a request that is whole: without the empty line at its end."""
+        return bytes(self.data[: self.data.find(_END)])
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a part of the next request came with it."""
+        return self._missing is not None and self._missing < 0
+
+    @property
     def is_begun(self) -> bool:
         return bool(self.data)
 

@@ -4,7 +4,9 @@ import contextlib
 import json
 import resource
 from collections import Counter
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from django.conf import settings
 
@@ -51,16 +53,18 @@ class Connections:
             del self._addresses[address]
 
 
-def plain_answer(refusal: ExchangeError) -> bytes:
-    """A refusal as it is written on a connection that is then closed."""
+def plain_answer(
+    refusal: ExchangeError, more: Mapping[str, str] = MappingProxyType({}), *, is_last: bool = True
+) -> bytes:
+    """A refusal as it is written on a connection, which is then closed unless it is not the last one."""
     body = json.dumps(error_body(refusal)).encode()
     lines = [
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
-        *(f"{name}: {value}" for name, value in HEADERS.items()),
-        "Connection: close",
+        *(f"{name}: {value}" for name, value in {**HEADERS, **more}.items()),
+        f"Connection: {'close' if is_last else 'keep-alive'}",
     ]
     if refusal.retry_after_seconds is not None:
         lines.append(f"Retry-After: {refusal.retry_after_seconds}")

@@ -22,6 +22,8 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from base.servers.arrival import Arrival
 from base.servers.connections import Connections, plain_answer
+from base.servers.turns import Turn, Turns
+from base.servers.waiting import Head, Refusal, read_head, refusal_of, sender_of
 from base.web.errors import ExchangeError, HeadTooLarge, MalformedRequest, PathTooLong, RequestTimeout
 
 RECEIVE_BYTES = 65_536
@@ -58,6 +60,9 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, closing: Callable[["Connection"], None], *where: Any) -> None:
         super().__init__(*where)
         self._closing = closing
+        # Of the request that is at work: its turn, and what it has cost.
+        self.turn: Turn[Connection] | None = None
+        self.cost = 0.0
 
     def close(self, graceful: bool = False) -> None:
         self._closing(self)
@@ -72,6 +77,7 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
         self._arriving: dict[Connection, tuple[Arrival, float]] = {}
         self._lingering: dict[Connection, float] = {}
         self._connections = Connections()
+        self._turns: Turns[Connection] = Turns(self.cfg.threads)
         self._addresses: dict[Connection, str] = {}
 
     @classmethod
@@ -103,8 +109,7 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
         """The next request of the connection: what has come of it already, then what its client sends."""
         conn.sock.setblocking(False)
         self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
-        arrival, ends_at = Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE), time.monotonic() + settings.REQUEST_SECONDS
-        self._arriving[conn] = arrival, ends_at
+        self._arriving[conn] = _next_arrival()
         if conn.parser is not None and (read_ahead := conn.parser.unreader.take_buffered()):
             self._receive(conn, read_ahead)
         else:
@@ -149,13 +154,52 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
             self._refuse(conn, refusal)
             return
         if arrival.is_whole:
-            self._leave_the_loop(conn)
-            conn.init()
-            conn.parser.unreader.unread(bytes(arrival.data))
-            super().enqueue_req(conn)
+            self._on_whole(conn, arrival)
         elif arrival.wants_continue:
             arrival.wants_continue = False
             _say(conn.sock, GO_ON)
+
+    def _on_whole(self, conn: Connection, arrival: Arrival) -> None:
+        """Refused at once, if its sender was told to wait; else it waits for a thread."""
+        head = read_head(arrival.head)
+        peer = conn.client[0] if isinstance(conn.client, tuple) else ""
+        if head is not None and not arrival.has_more and (refusal := refusal_of(head, peer)) is not None:
+            self._answer(conn, head, refusal)
+            return
+        self._leave_the_loop(conn)
+        conn.init()
+        conn.parser.unreader.unread(bytes(arrival.data))
+        self._turns.wait(sender_of(head, peer), conn)
+        self._serve_next()
+
+    def _answer(self, conn: Connection, head: Head, refusal: Refusal) -> None:
+        """The connection stays open, for a client that takes what it is answered."""
+        is_last = not (head.is_kept and self.alive)
+        text = plain_answer(refusal.error, refusal.headers, is_last=is_last)
+        if _say(conn.sock, text) < len(text) or is_last:
+            self._end(conn)
+            return
+        del self._arriving[conn]
+        self._arriving[conn] = _next_arrival()
+
+    def _serve_next(self) -> None:
+        while (turn := self._turns.next()) is not None:
+            turn.request.turn = turn
+            super().enqueue_req(turn.request)
+
+    def handle(self, conn: Connection) -> Any:
+        """In a thread, which counts what it costs."""
+        began = time.thread_time()
+        try:
+            return super().handle(conn)
+        finally:
+            conn.cost = time.thread_time() - began
+
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        assert conn.turn is not None
+        self._turns.served(conn.turn, conn.cost)
+        self._serve_next()
+        super().finish_request(conn, fs)
 
     def _refuse(self, conn: Connection, refusal: ExchangeError) -> None:
         _say(conn.sock, plain_answer(refusal))
@@ -204,7 +248,13 @@ def _bound(client: socket.socket) -> None:
         client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
 
 
-def _say(client: socket.socket, text: bytes) -> None:
-    """What fits: who does not even take this is not waited for."""
+def _next_arrival() -> tuple[Arrival, float]:
+    """And when its time is over."""
+    return Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE), time.monotonic() + settings.REQUEST_SECONDS
+
+
+def _say(client: socket.socket, text: bytes) -> int:
+    """How much of it fitted: who does not even take this is not waited for."""
     with contextlib.suppress(OSError):
-        client.send(text)
+        return client.send(text)
+    return 0

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 from django.utils.cache import patch_vary_headers
+from rest_framework.settings import api_settings
 
 from base.web.errors import ExchangeError
 
@@ -47,10 +47,10 @@ class Exposure:
             return self._get_response(request)
         origin, wanted = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
         if request.method == "OPTIONS" and origin and wanted:
-            headers = preflight_headers(origin, is_public=_is_public(request, wanted))
+            headers = preflight_headers(origin, is_public=_is_public(request.path_info, wanted))
             return HttpResponse(status=PREFLIGHT_STATUS, headers=headers)
         response = self._get_response(request)
-        is_public = _is_public(request, request.method or "")
+        is_public = _is_public(request.path_info, request.method or "", request.resolver_match)
         for name, value in cross_origin_headers(origin, is_public=is_public).items():
             response[name] = value
         if not is_public:
@@ -87,20 +87,26 @@ def lets_in(view: Any, method: str, user: Any) -> bool:
         return False
 
 
-def _is_public(request: HttpRequest, method: str) -> bool:
+def exposing_headers(path: str, method: str, origin: str | None) -> dict[str, str]:
+    """What this middleware adds, for an answer that does not come through Django."""
+    is_public = _is_public(path, method)
+    headers = cross_origin_headers(origin, is_public=is_public)
+    return headers if is_public else {**headers, "Vary": "Origin"}
+
+
+def _is_public(path: str, method: str, match: ResolverMatch | None = None) -> bool:
+    """`match` is None where the request was refused before its view was looked for, and of a preflight."""
     if method not in _READING:
         return False
-    match = request.resolver_match
-    if match is None:
-        # Refused before its view was looked for, or a preflight.
-        try:
-            match = resolve(request.path_info)
-        except Http404:
-            return False
+    try:
+        match = match or resolve(path)
+    except Http404:
+        return False
     return _is_open(getattr(match.func, "cls", None))
 
 
 @functools.cache
 def _is_open(view: Any) -> bool:
     """Whether anybody may read what the class of views answers."""
-    return view is not None and hasattr(view, "get") and lets_in(view(), "GET", AnonymousUser())
+    anybody: Any = api_settings.UNAUTHENTICATED_USER
+    return view is not None and hasattr(view, "get") and lets_in(view(), "GET", anybody())

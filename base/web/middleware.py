@@ -14,10 +14,10 @@ from rest_framework.request import Request
 
 from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
-from base.web.authentication import Caller, caller_of, is_known_staff
+from base.web.authentication import KEY_HEADER, Caller, caller_of, is_known_staff
 from base.web.errors import ExchangeError, TooManyRequests, error_body
 from base.web.ratelimit.addresses import begin_request, origin_of
-from base.web.ratelimit.meter import Meter
+from base.web.ratelimit.meter import Meter, credential_sent
 
 # Where a request keeps its meter; no header of a client's can have such a name.
 _METER = "exchange.meter"
@@ -46,6 +46,7 @@ class RateLimit:
             # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill
             # the log.
             response._has_been_logged = True  # type: ignore[attr-defined]
+            meter.remember(credential_sent(request.META.get(KEY_HEADER), request.META.get("HTTP_AUTHORIZATION")))
         for name, value in meter.headers.items():
             response[name] = value
         return response

@@ -9,7 +9,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from typing import Any
 
 import httpx
 import pytest
@@ -35,7 +36,7 @@ def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     program = PROGRAMS[request.param](port)
     away = f"redis://{HOST}:1/1"
     variables = {"DEMO": "1", "DATA_DIR": str(folder), "REDIS_URL": away, "BROKER_URL": away}
-    variables |= dict.fromkeys(LIMITS, "off")
+    variables |= {**dict.fromkeys(LIMITS, "off"), "REFRESH_LIMIT": "2/s"}
     variables |= {"REQUEST_SECONDS": str(SECONDS), "CONNECTION_MAX_PER_ADDRESS": str(4 * MANY), "DATABASE_URL": ""}
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
     with Process(
@@ -141,6 +142,31 @@ def test_one_address_has_so_many_connections(port: int) -> None:
     refused = [text for text in words if text]
     assert all(text.startswith(b"HTTP/1.1 429") and b"TOO_MANY_CONNECTIONS" in text for text in refused)
     assert len(refused) >= MANY
+
+
+def test_who_was_told_to_wait_is_refused_without_a_thread(port: int) -> None:
+    """As Django refused before: gunicorn signs what comes from a thread, and uvicorn closes what it left a body of."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=SECONDS + 5)
+
+    def refresh(status: int) -> tuple[http.client.HTTPMessage, dict[str, Any]]:
+        """The first answer with the status, and how long it says to wait."""
+        for _ in range(100):
+            connection.request("POST", "/api/v1/auth/token/refresh", b"{}", {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+            if answer.status == status:
+                return answer.headers, body
+        raise AssertionError(f"no answer was {status}")
+
+    with closing(connection):
+        refresh(400)
+        (by_django, _), (without, body) = refresh(429), refresh(429)
+        assert "Server" not in without or without["Connection"] == "close"
+        assert {*by_django} - {*without} <= {"Server", "Date", "Transfer-Encoding"}
+        assert body["data"].keys() == {"limit", "bucket", "retryAfterMs"}
+        assert (body["error"], without["X-RateLimit-Remaining"]) == ("TOO_MANY_REQUESTS", "0")
+        time.sleep(body["data"]["retryAfterMs"] / 1000)
+        refresh(400)
 
 
 END = b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"

@@ -18,7 +18,7 @@ from tools.rig.process import ROOT, die_with_parent
 from tools.siege.attackers import ATTACKERS, Attacker
 from tools.siege.wire import Target
 
-NICE = 10
+NICE = 19
 END_SECONDS = 30
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from base.telemetry.metrics import RATE_LIMITED
 from base.web.errors import TooManyRequests
 from base.web.ratelimit.addresses import client_network, current_network
+from base.web.ratelimit.waits import Waits
 from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
@@ -70,7 +71,9 @@ class Meter:
         self.is_due = limit is not None and _is_under(API, path)
         self.is_emergency = bool(KILL_SWITCH.fullmatch(path) or (method == "PATCH" and ONE_MARKET.fullmatch(path)))
         self.origin = peer, forwarded_for
+        self._path = path
         self._who = ""
+        self._is_weighed = False
         self._verdict: Verdict | None = None
 
     def count(self, caller: Limited | None) -> None:
@@ -95,7 +98,37 @@ class Meter:
         """
         counted = self._verdict
         if counted is not None and cost > 1:
+            self._is_weighed = True
             self._hit(counted.limit, min(cost, counted.limit), held=1)
+
+    def recall(self, credential: str) -> None:
+        """Refuse what the count would refuse, because the same caller was told to wait. Raises TooManyRequests.
+
+        `credential` is what the request signs in by, as it was sent. Emergency acts are always looked at.
+        """
+        if not self.is_due or self.is_emergency or self._is_cancel_all:
+            return
+        for who in self._callers(credential):
+            verdict = _waits.find(self._bucket, who, self._path)
+            if verdict is not None:
+                self.is_due, self._verdict = False, verdict
+                _refuse_beyond(self._bucket, verdict)
+
+    def remember(self, credential: str) -> None:
+        """The caller is told to wait, if the request was refused by its count."""
+        verdict = self._verdict
+        if verdict is None or verdict.is_let_in:
+            return
+        of_address, *of_user = self._callers(credential)
+        who = of_user[0] if of_user and self._who.startswith("user:") else of_address
+        _waits.remember(self._bucket, who, self._path if self._is_weighed else "", verdict)
+
+    def _callers(self, credential: str) -> list[str]:
+        """Who may have been counted: the address, with whatever was no good there; else who signs in by it."""
+        address = client_network(*self.origin)
+        if self._bucket in settings.ACCOUNT_LIMITS:
+            return [f"{address} ", credential]
+        return [f"{address} {credential}", *([credential] if credential else [])]
 
     def _count_for(self, who: str, limit: int | None) -> None:
         if limit:
@@ -120,6 +153,11 @@ class Meter:
             "X-RateLimit-Remaining": str(verdict.remaining),
             "X-RateLimit-Reset": str(math.ceil(time.time() + verdict.reset_seconds)),
         }
+
+
+def credential_sent(key: str | None, authorization: str | None) -> str:
+    """What a request would sign in by, unread: its key's name, or its token."""
+    return key or authorization or ""
 
 
 def count_for_address(bucket: Bucket) -> None:
@@ -156,5 +194,6 @@ def _is_under(root: str, path: str) -> bool:
     return path == root or path.startswith(f"{root}/")
 
 
-# One for all requests of the process.
+# One of each for all requests of the process.
 _window = SharedWindow()
+_waits = Waits()
