@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from base.web import passwords
 from base.web.errors import SignInsBusy
 from base.web.passwords import Queue
 from base.web.ratelimit import lockout, meter
-from base.web.ratelimit.pauses import FORGIVEN_SECONDS, KEY_PREFIX, LocalPauses, SharedPauses
+from base.web.ratelimit.pauses import FORGIVEN_SECONDS, KEY_PREFIX, MICROSECONDS, LocalPauses, SharedPauses
 from base.web.ratelimit.windows import LocalWindow
 from exchange import settings as production
 from tests.support.contract import check_answer, described
@@ -342,6 +343,18 @@ def test_attempts_that_are_taken_back_leave_nothing_in_redis_and_failures_not_fo
         assert left <= set(range(FORGIVEN_SECONDS + LONGEST - 2, FORGIVEN_SECONDS + LONGEST + 1))
         pauses.take_back(each, verdict, is_right=False)
         assert redis.exists(*(f"{KEY_PREFIX}{key}" for key in each)) == 0
+
+
+def test_each_failure_doubles_the_pause_in_redis_too() -> None:
+    each, pauses = keys(run := f"{random.SystemRandom().randrange(1 << 60):x}", run), SharedPauses()
+    lengths = []
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        for _ in range(16):
+            ends, now = pauses.begin(each, FREE, LONGEST).ends[0], redis.time()
+            lengths.append(math.ceil((ends - now[1]) / MICROSECONDS - now[0]) if ends else 0)
+            # As if it were over.
+            redis.hset(f"{KEY_PREFIX}{each.pair}", "ends", 0)
+    assert lengths == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, LONGEST, LONGEST]
 
 
 def test_redis_and_a_process_alone_count_by_the_same_rules() -> None:
