@@ -4,6 +4,8 @@ import statistics
 from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable
 
+NOTHING_TRADED = "nothing was traded in this time: let it run longer, or read its logs"
+
 
 class Recent:
     """Remembers the last so many keys: a stream sends each event at least once."""
@@ -65,6 +67,7 @@ class Tally:
                 f"  events   {self.events}, streams opened again {self.reconnected} times",
                 f"  requests {self.repeated} repeated after an error, {self.throttled} after 429",
                 f"  latency  {self._latency()}",
+                *([] if self.is_success else [NOTHING_TRADED]),
             ]
         )
 
