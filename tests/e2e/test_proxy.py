@@ -219,6 +219,23 @@ def test_an_address_has_so_many_connections(proxy: str, stream: EchoServer) -> N
         stream.go_on.set()
 
 
+SOON = {f"client_{part}_timeout 10s": f"client_{part}_timeout 1s" for part in ("header", "body")}
+HALVES = {
+    "head": b"GET /api/v1/time HTTP/1.1\r\nHost: a\r\nX-",
+    "body": b"POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("changes", [SOON], ids=["soon"])
+@pytest.mark.parametrize("half", HALVES.values(), ids=list(HALVES))
+def test_whoever_sends_no_more_is_cut_off_in_time(proxy: str, half: bytes) -> None:
+    where = httpx.URL(proxy)
+    with socket.create_connection((where.host, where.port or 80), timeout=10) as connection:
+        connection.sendall(half)
+        while connection.recv(4096):
+            pass
+
+
 def spoken(url: str, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
     """What is answered to these bytes: the status, each header with all its values, the body."""
     where = httpx.URL(url)

@@ -352,6 +352,12 @@ def test_no_more_than_so_many(world: World, port: int) -> None:
         assert until_true(lambda: _opens(port))
 
 
+def test_one_address_has_not_every_stream(world: World, port: int) -> None:
+    with override_settings(STREAM_MAX_PER_ADDRESS=2), follow(port), follow(port), StreamClient(port, PATH) as client:
+        assert client.status == 429
+        assert client.body()["data"] == {"limit": 2, "scope": "address"}
+
+
 def test_who_follows_a_market_is_no_user(world: World, port: int) -> None:
     assert until_true(lambda: stats() == {"totalUsers": 0, "totalConnections": 0}, 20)
     with follow(port), follow(port):
