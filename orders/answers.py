@@ -196,6 +196,17 @@ class LastTrade(TypedDict):
     feeCurrency: AssetCode
 
 
+Position = Annotated[
+    str,
+    text_like(
+        "[!-~]{1,4000}",
+        "An opaque position over all markets. Sent back as Last-Event-ID, as it came, it replays what came after, at"
+        " least once.",
+        "BTC-USD-17,ETH-USD-4",
+    ),
+]
+
+
 class OrderStatusUpdate(_OrderState):
     """The order's full state as of one step."""
 
@@ -205,13 +216,11 @@ class OrderStatusUpdate(_OrderState):
 
 
 class OrderStatusUpdateEvent(TypedDict):
-    """The order's full state as of one step, so that to apply it twice is harmless. Its id, `eventId`, is
-    `SYMBOL-SEQUENCE`: sent back as Last-Event-ID it replays what came after, at least once.
-    """
+    """The order's full state as of one step, so that to apply it twice is harmless."""
 
     event: Literal["order-status-update"]
     data: OrderStatusUpdate
-    id: TradeId
+    id: Position
 
 
 class Connected(TypedDict):
@@ -219,11 +228,11 @@ class Connected(TypedDict):
 
 
 class ConnectedEvent(TypedDict):
-    """The first. Without Last-Event-ID its id is that of the newest event, if there is any."""
+    """The first. Without Last-Event-ID its id is the position behind the newest events."""
 
     event: Literal["connected"]
     data: Connected
-    id: NotRequired[TradeId]
+    id: NotRequired[Position]
 
 
 class OrdersReset(TypedDict):
@@ -231,11 +240,11 @@ class OrdersReset(TypedDict):
 
 
 class OrdersResetEvent(TypedDict):
-    """Events may have been missed: read REST again. Its id is the one to go on from."""
+    """Events may have been missed: read REST again, and go on from its id."""
 
     event: Literal["stream-reset"]
     data: OrdersReset
-    id: Annotated[str, described("Where to go on from; empty to forget the one that the client has.")]
+    id: Position
 
 
 class Account(TypedDict):

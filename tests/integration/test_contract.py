@@ -4,6 +4,7 @@ Every answer that the cast gets is held against the description, in all tests; h
 """
 
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from django.test import Client, override_settings
 from rest_framework.test import APIClient
 
+from base.storage.lineage import read_lineage, renew_lineage
 from base.streams import Message
 from base.streams.messages import data_text
 from base.streams.signin import Permit
@@ -229,10 +231,12 @@ def test_who_may_call_is_as_described(world):
         assert (response.body.get("error") == "STAFF_ONLY") is is_for_staff, (method, path)
 
 
-def told(path: str, message: Message) -> str:
+def told(path: str, message: Message, feed: OrderFeed | None = None) -> str:
     """The event as a client reads it, held against the description; its type."""
     event: dict[str, Any] = {"event": message.type, "data": json.loads(data_text(message.data))}
-    check_event(path, event if message.id is None else {**event, "id": message.id})
+    if message.id is not None:
+        event["id"] = feed.bookmark(message.type, message.id, None) if feed else message.id
+    check_event(path, event)
     return message.type
 
 
@@ -248,11 +252,14 @@ def test_every_event_is_told_as_described(world, monkeypatch):
     feed = MarketFeed(world.symbol)
     feed.opening(0)
     _trade(world, Answers().call)
-    user = world.alice.user.id
-    openings = [OrderFeed(user, last, Permit(Credential(user))).opening(0) for last in (None, steps[0].id, "NO-1")]
-    private = [*steps, *(message for opening in openings for message in opening)]
-    assert len(private) > 15
-    assert {told(ORDER_STATUS_PATH, message) for message in private} == _events(ORDER_STATUS_PATH)
+    # The ids of events are positions: they name the lineage of the rows, once that is another.
+    renew_lineage()
+    user, private = world.alice.user.id, list[str]()
+    for last in (None, f"~{read_lineage()},{steps[0].id}", "NO-1"):
+        own = OrderFeed(user, last, Permit(Credential(user)))
+        private += [told(ORDER_STATUS_PATH, message, own) for message in (*own.opening(time.monotonic()), *steps)]
+    assert len(private) > 35
+    assert set(private) == _events(ORDER_STATUS_PATH)
     public += feed.missed(float("inf"))
     assert {told(MARKET_STREAM, message) for message in public} == _events(MARKET_STREAM)
 
