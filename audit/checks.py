@@ -24,7 +24,11 @@ class Check(StrEnum):
     CAUSE = "entry-has-its-cause", "ledger entries", "Each entry names a trade or a transfer, and a user or the house."
     LEDGER = "balance-is-its-ledger", "balances", "Available and frozen together are the sum of the ledger entries."
     NEGATIVE = "balance-not-negative", "balances", "No balance is below zero, available or frozen."
-    FROZEN = "frozen-is-reserved", "balances", "What is frozen is what the user's active orders reserve."
+    FROZEN = (
+        "frozen-is-reserved",
+        "balances",
+        "What is frozen is what the user's active orders reserve, and the amends that wait.",
+    )
     SUPPLY = (
         "supply-is-owned",
         "assets",
@@ -51,7 +55,7 @@ class Check(StrEnum):
     RESERVE = (
         "order-reserves-its-rest",
         "orders",
-        "An active order has exactly the funds frozen that it may still spend; a closed one has none.",
+        "An active order has frozen what it may still spend, an OCO what its dearer leg may, and a closed one nothing.",
     )
     END = (
         "order-end-is-marked",
@@ -84,7 +88,11 @@ class Check(StrEnum):
         "trades",
         "A trade is between a buy and a sell of its market and their users, price times quantity.",
     )
-    LIMITS = "price-within-limits", "trades", "A trade happens at the maker's price and within the taker's limit."
+    LIMITS = (
+        "price-within-limits",
+        "trades",
+        "A trade happens at the maker's price and within the taker's limit, at an opening within the limits of both.",
+    )
     BAND = (
         "price-within-band",
         "trades",
@@ -95,12 +103,20 @@ class Check(StrEnum):
         "trades",
         "A fee is the order's own rate of what was received, rounded up, and a rebate the maker's, rounded down.",
     )
-    SELF = "no-self-trade", "trades", "No user trades with themselves, unless the taker's mode is NONE."
+    SELF = (
+        "no-self-trade",
+        "trades",
+        "No user trades with themselves, unless the taker's mode is NONE or an auction ends.",
+    )
     CANDLES = "candle-is-its-trades", "candles", "Each candle sums up the trades of its interval."
 
     # Markets and their engine.
-    CROSSED = "book-not-crossed", "markets", "The best bid is below the best ask."
-    HALTED = "halted-market-rests", "events", "While a market takes no orders, none trades and none begins to rest."
+    CROSSED = "book-not-crossed", "markets", "The best bid is below the best ask, unless an auction has to end yet."
+    HALTED = (
+        "halted-market-rests",
+        "events",
+        "While a market takes no orders, none trades and none begins to rest; in an auction none begins to wait.",
+    )
     STATUS = (
         "status-is-the-books",
         "markets",
@@ -114,13 +130,17 @@ class Check(StrEnum):
     DELISTED = (
         "delisted-market-is-empty",
         "markets",
-        "No order rests in a delisted market, unless the command that cancels them waits.",
+        "No order rests or waits in a delisted market, unless the command that cancels them waits.",
     )
-    PENDING = "pending-has-its-command", "orders", "Each PENDING order has exactly one NEW command waiting."
+    PENDING = (
+        "pending-has-its-command",
+        "orders",
+        "Each PENDING or TRIGGERED order has exactly one command waiting that brings it.",
+    )
     COMMAND = (
         "command-has-its-order",
         "commands",
-        "A command names an order of its market; a NEW command names one that is not applied yet.",
+        "A command names an order of its market; one that brings an order names one that is not applied yet.",
     )
     RULES = "market-keeps-its-rules", "markets", "A market's limits go with one another and with its tick and its lot."
     OPEN = (
@@ -131,7 +151,7 @@ class Check(StrEnum):
     FAILED = (
         "failed-has-a-dead-letter",
         "dead letters",
-        "Each FAILED order has a dead letter, and the order of a NEW dead letter is FAILED.",
+        "Each FAILED order has a dead letter, and the order of a dead letter that brought it is FAILED.",
     )
     SNAPSHOT = "snapshot-is-the-book", "orders", "A book from its newest snapshot has the orders of the rows."
     SERVED = "inbox-is-served", "commands", "No command waits for longer than INTAKE_MAX_AGE_SECONDS."

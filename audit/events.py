@@ -9,14 +9,16 @@ from audit.rows import EventRow, OrderRow, TradeRow
 from audit.scope import Progress, Scope
 from audit.trades import Tape
 from core.money import plain_units
-from core.types import TRANSITIONS, MarketStatus, Status
+from core.types import TRANSITIONS, MarketStatus, Reason, Status
+from orders.terms_text import parse_terms
 
 _LEGAL = {(str(before), str(after)) for before, allowed in TRANSITIONS.items() for after in allowed}
-_FILLING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
+_ACTIVE = (Status.WAITING.value, Status.TRIGGERED.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
+# Reasons that an event may have while its order goes on.
+_PASSING = (None, Reason.AMENDED, Reason.AMEND_REFUSED, Reason.TRIGGERED, Reason.SELF_TRADE)
+# What an order does only in a market that trades; in an auction it may come to rest.
+_BEGINS = (Status.WAITING, Status.TRIGGERED, Status.OPEN)
 _ROLES = {"taker", "maker"}
-
-# In an auction orders come to rest, and all fills of its uncrossing are in it.
-_TRADES = (MarketStatus.TRADING, MarketStatus.AUCTION)
 
 
 class Timeline:
@@ -34,6 +36,7 @@ class Timeline:
         trades = self.scope.trades()
         trade = next(trades, None)
         for event in self.scope.events():
+            self._follow_status(event)
             while trade is not None and trade.sequence <= event.sequence:
                 self._add_trade(trade)
                 trade = next(trades, None)
@@ -56,10 +59,8 @@ class Timeline:
         self.counted += 1
         if event.sequence != self.expected:
             self.report.add(Check.DENSE, "a gap", [self.name(event)], self.expected, event.sequence)
-        while self.status_changes and self.status_changes[0].sequence <= event.sequence:
-            self.status = self.status_changes.popleft().status
         self.expected = event.sequence + 1
-        if self.status not in _TRADES and (event.trade_sequence is not None or event.status == Status.OPEN):
+        if not self._may_happen(event):
             message = f"happened while the market was {self.status}"
             self.report.add(Check.HALTED, message, [self.name(event)], "cancels and refusals", event.status)
         order = self.scope.orders.get(event.order_id)
@@ -74,14 +75,34 @@ class Timeline:
         self._check_fill(event, order, progress)
         progress.follow(event)
 
+    def _follow_status(self, event: EventRow) -> None:
+        """Set the market's status before the event. All fills of an opening come before the market trades."""
+        while self.status_changes and self.status_changes[0].sequence <= event.sequence:
+            self.status = self.status_changes.popleft().status
+        if event.reason in (Reason.AMENDED, Reason.TRIGGERED):
+            # An order that was a taker before may begin again.
+            self.tape.taker_id = None
+
+    def _may_happen(self, event: EventRow) -> bool:
+        if self.status == MarketStatus.TRADING or event.reason == Reason.AMEND_REFUSED:
+            return True
+        if self.status == MarketStatus.AUCTION:
+            return event.status not in (Status.WAITING, Status.TRIGGERED) or event.reason == Reason.AMENDED
+        return event.trade_sequence is None and event.status not in _BEGINS
+
     def _check_step(self, event: EventRow, order: OrderRow, before: Progress) -> None:
         rows = (self.name(event), order.name)
+        if event.reason == Reason.AMEND_REFUSED:
+            found, left = (event.status, bool(event.active)), (before.status, bool(before.active))
+            if found != left:
+                self.report.add(Check.LIFECYCLE, "a refused amend changed it", rows, left, found)
+            return
         if not before.active:
             self.report.add(Check.LIFECYCLE, "comes after the order's end", rows, before.status, event.status)
         elif (before.status, event.status) not in _LEGAL:
             self.report.add(Check.LIFECYCLE, "a step that is not allowed", rows, f"from {before.status}", event.status)
         # A reason or a final status closes an order.
-        active = event.status in _FILLING and event.reason is None
+        active = event.status in _ACTIVE and event.reason in _PASSING
         if active != bool(event.active):
             self.report.add(Check.LIFECYCLE, f"{event.status} with reason {event.reason}", rows, active, event.active)
 
@@ -103,9 +124,23 @@ class Timeline:
             self.report.add(Check.FILLS, "filled another amount", (name, order.name), expected, _plain(step))
         if role == "taker" and event.sequence != trade.sequence:
             self.report.add(Check.FILLS, "the taker's event has not its trade's number", [name], trade.sequence)
+        self._check_limit(event, order, trade, role == "maker")
         missing.remove(role)
         if not missing:
             del self.missing[trade.sequence]
+
+    def _check_limit(self, event: EventRow, order: OrderRow, trade: TradeRow, is_maker: bool) -> None:
+        """Check the trade's price against the order's. A plain order that was amended later may have had another."""
+        price = parse_terms(event.terms).price if event.terms else order.price
+        if price is None or (event.terms is None and order.priority is not None):
+            return
+        rows, sign = (self.tape.name(trade), order.name), 1 if order.side == "BUY" else -1
+        if trade.price * sign > price * sign:
+            self.report.add(Check.LIMITS, "beyond the limit", rows, plain_units(price), plain_units(trade.price))
+        elif is_maker and trade.price != price and not self.market.is_in_auction(trade.sequence):
+            self.report.add(
+                Check.LIMITS, "not at the maker's price", rows, plain_units(price), plain_units(trade.price)
+            )
 
     def _finish(self) -> None:
         for trade, missing in self.missing.values():

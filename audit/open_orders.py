@@ -1,6 +1,7 @@
 """The checks of a market's present state: its open orders, its book, its inbox, its status and its dead letters."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,25 +13,39 @@ from audit.reference_data import MarketState, ReferenceData
 from audit.rows import CommandRow, OrderRow, fetch_plain
 from audit.scope import Scope
 from core.money import UNIT, plain_units
-from core.types import TRADING_STATUS_AFTER, CommandKind, MarketStatus, Phase, Status
+from core.types import TRADING_STATUS_AFTER, CommandKind, MarketStatus, OrderType, Phase, Status
 from markets.models import Market, market_errors
 from orders.models import OpenOrders
 
-_MAY_BE_ACTIVE = (Status.PENDING.value, Status.OPEN.value, Status.PARTIALLY_FILLED.value)
+# Where an active order of a status is, unless it is on its way through the book.
+_PHASES = {
+    Status.PENDING.value: Phase.TAKING,
+    Status.WAITING.value: Phase.WAITING,
+    Status.TRIGGERED.value: Phase.TAKING,
+    Status.OPEN.value: Phase.RESTING,
+    Status.PARTIALLY_FILLED.value: Phase.RESTING,
+}
+# The commands that end a PENDING order's waiting.
+_BRINGING = (CommandKind.NEW.value, CommandKind.REPLACE.value, CommandKind.OCO.value)
 # The amounts that active orders have frozen, by user id and currency.
 Reserved = defaultdict[tuple[int, str], int]
 
 
 def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserved: Reserved) -> None:
     """Check the present state of the market, and add what its orders have frozen to `reserved`."""
+    legs = _legs(scope)
     for order in scope.orders.values():
         data.user(order.user_id, order.name)
         if order.placed_by_id is not None:
             data.user(order.placed_by_id, order.name)
-        _check_order(report, order, scope.market)
+        _check_order(report, order, scope, legs)
         if order.frozen:
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
     report.count((Check.RESERVE, Check.END), len(scope.orders))
+    for command in scope.market.commands:
+        asking = scope.orders.get(command.order_id or 0)
+        if command.reserved and asking is not None:
+            reserved[asking.user_id, scope.market.pays_with(asking.side)] += command.reserved
     _check_crossed(report, scope)
     _check_delisted(report, scope)
     _check_numbers(report, scope)
@@ -84,42 +99,58 @@ def check_status(report: Report, data: ReferenceData, market: MarketState) -> No
         report.add(Check.STATUS, "market and book differ", rows, market.book.status, market.status)
 
 
-def _check_order(report: Report, order: OrderRow, market: MarketState) -> None:
-    owed = _reservation(market, order)
+def _legs(scope: Scope) -> dict[int, list[OrderRow]]:
+    """The active legs of each OCO."""
+    found: defaultdict[int, list[OrderRow]] = defaultdict(list)
+    for order in scope.orders.values():
+        if order.group_id is not None and order.active:
+            found[order.group_id].append(order)
+    return found
+
+
+def _check_order(report: Report, order: OrderRow, scope: Scope, legs: dict[int, list[OrderRow]]) -> None:
+    owed = _reservation(scope.market, order, legs.get(order.group_id or 0, []))
     if order.frozen != owed:
         report.add(Check.RESERVE, "frozen", [order.name], plain_units(owed), plain_units(order.frozen))
-    may_be_active = order.status in _MAY_BE_ACTIVE and order.reason is None
-    phase = _phase(order, market.unfinished) if may_be_active else Phase.CLOSED
+    may_be_active = order.status in _PHASES and order.reason is None
+    is_taking = order.id == scope.market.unfinished
+    phase = (Phase.TAKING if is_taking else _PHASES[order.status]) if may_be_active else Phase.CLOSED
     if order.phase != phase or may_be_active != (order.closed_at is None):
         actual = f"{order.status} {order.reason or ''} {order.phase} {order.closed_at or ''}"
         report.add(Check.END, "its end", [order.name], f"{phase}, in all of its columns", actual)
 
 
-def _phase(order: OrderRow, unfinished: int | None) -> Phase:
-    """The phase that an order must have which may still trade: RESTING once it is applied, unless it is unfinished."""
-    return Phase.TAKING if order.status == Status.PENDING or order.id == unfinished else Phase.RESTING
-
-
-def _reservation(market: MarketState, order: OrderRow) -> int:
-    """The amount that the order must have frozen: what it may still spend, or nothing for a MARKET BUY by quantity."""
+def _reservation(market: MarketState, order: OrderRow, legs: Sequence[OrderRow]) -> int:
+    """The amount that the order must have frozen. Of an OCO the limit leg has what the dearer of both legs needs."""
     if not order.active:
         return 0
-    if order.quantity is None:
-        return (order.quote_quantity or 0) - order.filled_notional - spent_on_fees(market, order)
-    left = order.quantity - order.filled_quantity
+    if len(legs) == 2:
+        return max(_need(market, leg) for leg in legs) if order.type == OrderType.LIMIT else 0
+    return _need(market, order)
+
+
+def _need(market: MarketState, order: OrderRow) -> int:
+    """What an order by itself may still spend, or nothing for a MARKET BUY by quantity."""
+    left = order.remaining
+    if left is None:
+        spent = order.filled_notional + spent_on_fees(market, order) + (order.prevented_notional or 0)
+        return (order.quote_quantity or 0) - spent
     if order.side == "SELL":
         return left
     return 0 if order.price is None else order.price * left // UNIT + reserved_for_fees(market, order, left)
 
 
 def _check_crossed(report: Report, scope: Scope) -> None:
-    """Check that the best bid is below the best ask. The unfinished taker does not rest, and may cross the book."""
+    """Check that the best bid is below the best ask, unless the market has to open yet after an auction.
+
+    The unfinished taker does not rest, and may cross the book.
+    """
     report.count([Check.CROSSED], 1)
     if scope.market.may_cross:
         return
     best: dict[str, OrderRow] = {}
     for order in scope.orders.values():
-        if order.rests and order.price is not None and order.id != scope.market.unfinished:
+        if order.rests and order.price is not None:
             other = best.get(order.side)
             sign = 1 if order.side == "BUY" else -1
             if other is None or other.price is None or order.price * sign > other.price * sign:
@@ -131,15 +162,15 @@ def _check_crossed(report: Report, scope: Scope) -> None:
 
 
 def _check_delisted(report: Report, scope: Scope) -> None:
-    """Check that nothing rests in a market that was delisted, once its orders have been cancelled."""
+    """Check that nothing rests or waits in a market that was delisted, once its orders have been cancelled."""
     market = scope.market
     report.count([Check.DELISTED], 1)
     is_delisted = market.book is not None and market.book.status == MarketStatus.DELISTED
     if not is_delisted or any(command.kind == CommandKind.DELIST for command in market.commands):
         return
-    resting = [order.name for order in scope.orders.values() if order.rests]
-    if resting:
-        report.add(Check.DELISTED, f"{market.symbol} is delisted", resting, "no resting orders", len(resting))
+    left = [order.name for order in scope.orders.values() if order.rests or order.waits]
+    if left:
+        report.add(Check.DELISTED, f"{market.symbol} is delisted", left, "no resting orders", len(left))
 
 
 def _check_numbers(report: Report, scope: Scope) -> None:
@@ -156,20 +187,41 @@ def _check_numbers(report: Report, scope: Scope) -> None:
 
 def _check_commands(report: Report, scope: Scope) -> None:
     market = scope.market
-    new = Counter(command.order_id for command in market.commands if command.kind == CommandKind.NEW)
+    bringing = Counter(order_id for command in market.commands for order_id in _brought(command))
     pending = 0
     for order in scope.orders.values():
-        if order.status == Status.PENDING and order.active:
+        if order.status in (Status.PENDING, Status.TRIGGERED) and order.active:
             pending += 1
-            if new[order.id] != 1:
-                report.add(Check.PENDING, "commands that bring it", [order.name], 1, new[order.id])
+            if bringing[order.id] != 1:
+                report.add(Check.PENDING, "commands that bring it", [order.name], 1, bringing[order.id])
     report.count([Check.PENDING], pending)
     for command in market.commands:
         _check_command(report, scope, command)
     report.count([Check.COMMAND], len(market.commands))
-    if market.unfinished is not None and new[market.unfinished] != 1:
-        rows = [f"book {market.symbol}", f"order {market.unfinished}"]
-        report.add(Check.COMMAND, "the unfinished taker cannot go on", rows, "1 command", new[market.unfinished])
+    _check_unfinished(report, market, bringing)
+
+
+def _brought(command: CommandRow) -> list[int]:
+    """The orders that the command takes in, or lets fire."""
+    if command.kind not in (*_BRINGING, CommandKind.TRIGGER) or command.order_id is None:
+        return []
+    return [command.order_id, *([command.details["stop"]] if command.kind == CommandKind.OCO else [])]
+
+
+def _check_unfinished(report: Report, market: MarketState, bringing: Counter[int]) -> None:
+    """Check that what is unfinished has the command with which it goes on."""
+    book = market.book
+    if book is None:
+        return
+    rows = [f"book {market.symbol}", f"order {market.unfinished}"]
+    if book.unfinished_command_id is not None:
+        found = sum(command.id == book.unfinished_command_id for command in market.commands)
+    elif market.unfinished is not None:
+        found = bringing[market.unfinished]
+    else:
+        return
+    if found != 1:
+        report.add(Check.COMMAND, "the unfinished taker cannot go on", rows, "1 command", found)
 
 
 def _check_command(report: Report, scope: Scope, command: CommandRow) -> None:
@@ -184,9 +236,11 @@ def _check_command(report: Report, scope: Scope, command: CommandRow) -> None:
         report.add(Check.COMMAND, f"its order does not exist in {scope.market.symbol}", rows)
         return
     # Only the unfinished taker has been applied in part.
-    waits = order.active and (order.status == Status.PENDING or order.id == scope.market.unfinished)
-    if command.kind == CommandKind.NEW and not waits:
-        report.add(Check.COMMAND, "its order was applied already", rows, Status.PENDING, order.status)
+    is_unfinished = order.id == scope.market.unfinished
+    expected = Status.TRIGGERED if command.kind == CommandKind.TRIGGER else Status.PENDING
+    waits = order.active and (order.status == expected or is_unfinished)
+    if command.order_id in _brought(command) and not waits:
+        report.add(Check.COMMAND, "its order was applied already", rows, expected, order.status)
 
 
 def _check_dead_letters(report: Report, data: ReferenceData, scope: Scope) -> None:
@@ -202,6 +256,6 @@ def _check_dead_letters(report: Report, data: ReferenceData, scope: Scope) -> No
             # The order may be outside the scope, unless the scope is full.
             if letter.order_id is not None and scope.is_full:
                 report.add(Check.FAILED, "its order does not exist", rows)
-        elif letter.kind == CommandKind.NEW and order.status != Status.FAILED:
+        elif letter.kind in (*_BRINGING, CommandKind.TRIGGER) and order.status != Status.FAILED:
             report.add(Check.FAILED, "its order did not fail", rows, Status.FAILED, order.status)
     report.count([Check.FAILED], len(mine))

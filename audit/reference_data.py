@@ -26,15 +26,21 @@ HOUSE = frozenset(account.value for account in HouseAccount)
 class BookState(NamedTuple):
     next_sequence: int
     unfinished_order_id: int | None
+    unfinished_command_id: int | None
+    is_cascading: int
     status: str
 
 
 class Change(NamedTuple):
-    """A change of the market's trading status, from the event with this sequence on."""
+    """A change of the market's trading status, from the event with this sequence on.
+
+    `price_band` is that by which the opening price was limited.
+    """
 
     id: int
     sequence: int
     status: str
+    price_band: int | None
 
 
 class DeadLetterRow(NamedTuple):
@@ -54,6 +60,7 @@ class MarketState:
     base: str
     quote: str
     lot: int
+    tick: int
     status: str
     base_step: int
     quote_step: int
@@ -81,6 +88,14 @@ class MarketState:
     @property
     def unfinished(self) -> int | None:
         return self.book.unfinished_order_id if self.book else None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something goes on before any other command: a taker, an uncrossing, or triggered orders that fire."""
+        book = self.book
+        return book is not None and (
+            book.unfinished_order_id is not None or book.unfinished_command_id is not None or bool(book.is_cascading)
+        )
 
     def pays_with(self, side: str) -> str:
         return self.quote if side == "BUY" else self.base
@@ -124,20 +139,21 @@ class ReferenceData:
 def load_reference_data(report: Report, now: datetime) -> ReferenceData:
     """Read the small tables."""
     assets = {code: (scale, stored_units(supply)) for code, scale, supply in _all(Asset, "code", "scale", "supply")}
-    columns = ("symbol", "base_id", "quote_id", "lot_size", "status")
+    columns = ("symbol", "base_id", "quote_id", "lot_size", "tick_size", "status")
     markets = {
         symbol: MarketState(
-            symbol, base, quote, stored_units(lot), status, _step(assets[base][0]), _step(assets[quote][0])
+            *(symbol, base, quote, stored_units(lot), stored_units(tick), status),
+            *(_step(assets[base][0]), _step(assets[quote][0])),
         )
-        for symbol, base, quote, lot, status in _all(Market, *columns)
+        for symbol, base, quote, lot, tick, status in _all(Market, *columns)
     }
     dead_letters = [DeadLetterRow._make(row) for row in _all(DeadLetter, *DeadLetterRow._fields)]
     data = ReferenceData(report, {code: supply for code, (_, supply) in assets.items()}, markets, dead_letters, now)
     for symbol, *state in _all(OrderBook, "market_id", *BookState._fields):
         markets[symbol].book = BookState._make(state)
     changes = defaultdict(list)
-    for symbol, *change in _all(StatusChange, "market_id", *Change._fields):
-        changes[symbol].append(Change._make(change))
+    for symbol, number, sequence, status, band in _all(StatusChange, "market_id", *Change._fields):
+        changes[symbol].append(Change(number, sequence, status, None if band is None else stored_units(band)))
     for symbol, found in changes.items():
         if symbol in markets:
             # By id, which is the order in which they were made.

@@ -1,38 +1,25 @@
 """Replay: the naive twin matches a market's recorded sequence again, and the results are compared with the stored rows.
 
-The commands were deleted when they were applied, so the replay finds them by their events:
-- An order was applied at its first event. Before that event there may be those of makers which its self-trade
-  prevention removed.
-- The event of a user's cancel, of a failure, and of each order that a delisting cancels, is the place of its command.
-- The changes of the trading status have their sequences.
-- The spend limit of a MARKET BUY by quantity is read from the order's row, because it came from the available funds of
-  one moment. All other funds were checked at intake, so each user of the twin owns more than enough.
-
-An unfinished taker, and one that failed on its way through the book, is matched as far as it came.
+`recorded` finds the commands of the sequence by their events. Of what was matched only in part, because it is
+unfinished or failed on its way through the book, the twin matches as much.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Context, Decimal, localcontext
 from itertools import zip_longest
 from typing import Any
 
 from audit.checks import Check, Report
-from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder
+from audit.naive import BASE, QUOTE, NaiveExchange
+from audit.recorded import ENOUGH, Recorded, Unexplained, decimal_or_none
 from audit.reference_data import MarketState, ReferenceData
-from audit.rows import BalanceRow, EntryRow, EventRow, OrderRow, TradeRow, read
+from audit.rows import BalanceRow, EntryRow, EventRow, TradeRow, read
 from audit.scope import Scope, full_scope
 from core.money import plain, to_decimal
-from core.types import Reason, Status
 
-# More than any user could own.
-ENOUGH = Decimal(10) ** 18
 # Enough digits for the exact product of two amounts.
 _EXACT = Context(prec=60)
-
-
-class Unexplained(Exception):
-    """No command leads to an event."""
 
 
 class Replay:
@@ -45,10 +32,7 @@ class Replay:
         self.events: list[EventRow] = list(self.scope.events())
         steps = (to_decimal(units) for units in (market.lot, market.base_step, market.quote_step))
         self.twin = NaiveExchange(*steps)
-        self.status_changes = deque(market.changes)
-        self.users: set[int] = set()
-        # By order that failed or was refused, perhaps on its way through the book: the number of events before that.
-        self.stops = {event.order_id: at for at, event in enumerate(self.events) if _stops(event)}
+        self.recorded = Recorded(market, self.orders, self.events, self.twin)
 
     def run(self) -> None:
         with localcontext(_EXACT):
@@ -71,64 +55,10 @@ class Replay:
             if at and not _is_same(twin.events[at - 1], self.events[at - 1]):
                 # From here on the two histories differ; the comparison reports the first event.
                 return
-            self._set_trading_status(at)
-            self._give_command(at)
-            twin.drain()
+            self.recorded.set_trading_status(at)
             if len(twin.events) == at:
-                raise Unexplained(f"no command leads to event {self.market.symbol}-{self.events[at].sequence}")
-        self._set_trading_status(len(self.events))
-
-    def _set_trading_status(self, at: int) -> None:
-        sequence = self.events[at].sequence if at < len(self.events) else self.market.next_sequence
-        while self.status_changes and self.status_changes[0].sequence <= sequence:
-            self.twin.status = self.status_changes.popleft().status
-
-    def _give_command(self, at: int) -> None:
-        """Give the twin the command whose first event is at this place."""
-        event = self.events[at]
-        order = self.orders.get(event.order_id)
-        if order is None:
-            raise Unexplained(f"event {self.market.symbol}-{event.sequence} is of an order that does not exist")
-        if event.status == Status.FAILED:
-            if order.id not in self.twin.orders:
-                self._place(order)
-                self.twin.queue.clear()
-            self.twin.fail(order.id)
-        elif event.reason == Reason.MARKET_HALTED and order.id in self.twin.orders:
-            self.twin.refuse(order.id)
-        elif event.reason == Reason.MARKET_DELISTED and order.id in self.twin.orders:
-            self.twin.delist_next()
-        elif event.reason == Reason.USER_CANCELLED and order.id in self.twin.orders:
-            self.twin.cancel(order.id)
-        else:
-            self._place(self._taker(at))
-
-    def _taker(self, at: int) -> OrderRow:
-        """The order that was applied here: the order of the next event that is the first of its order.
-
-        Only the events of makers that it removed may come before. An unfinished taker may have no event yet.
-        """
-        for place in range(at, len(self.events)):
-            event = self.events[place]
-            if event.order_id not in self.twin.orders:
-                return self.orders[event.order_id]
-            if event.reason != Reason.SELF_TRADE:
-                break
-        else:
-            if self.market.unfinished in self.orders and self.market.unfinished not in self.twin.orders:
-                return self.orders[self.market.unfinished]
-        raise Unexplained(f"no command leads to event {self.market.symbol}-{self.events[at].sequence}")
-
-    def _place(self, order: OrderRow) -> None:
-        if order.user_id not in self.users:
-            self.users.add(order.user_id)
-            for asset in (BASE, QUOTE):
-                self.twin.deposit(order.user_id, asset, ENOUGH)
-        self.twin.stops_at = self.stops.get(order.id)
-        if order.id == self.market.unfinished:
-            self.twin.stops_at = len(self.events)
-        accepted = self.twin.place(_naive(order))
-        assert accepted, "the twin's users can pay for everything"
+                self.recorded.go_on(at)
+        self.recorded.set_trading_status(len(self.events))
 
     def _compare_events(self) -> bool:
         """Report the first difference only, because the others follow from it."""
@@ -167,17 +97,19 @@ class Replay:
         self.report.count([Check.REPLAY_ORDERS], len(applied))
         for order in applied:
             twin = self.twin.orders.get(order.id)
-            expected = None
+            expected: tuple[Any, ...] | None = None
             if twin is not None:
                 expected = (twin.status, twin.reason, twin.active, twin.filled, twin.spent, twin.frozen)
+                expected += (twin.prevented, twin.tip, twin.price, twin.quantity)
             amounts = map(to_decimal, (order.filled_quantity, order.filled_notional, order.frozen))
-            found = (order.status, order.reason, order.active, *amounts)
+            extended = map(decimal_or_none, (order.prevented_quantity or 0, order.tip, order.price, order.quantity))
+            found = (order.status, order.reason, order.active, *amounts, *extended)
             if found != expected:
                 self.report.add(Check.REPLAY_ORDERS, "ended otherwise", [order.name], _text(expected), _text(found))
 
     def _compare_book(self) -> None:
         stored = [order for order in self.orders.values() if order.rests and order.id != self.market.unfinished]
-        stored.sort(key=lambda order: order.sequence or 0)
+        stored.sort(key=lambda order: order.place)
         self.report.count([Check.REPLAY_BOOK], len(stored))
         for side, sign in (("BUY", -1), ("SELL", 1)):
             found = [order for order in stored if order.side == side]
@@ -196,7 +128,7 @@ class Replay:
         codes = {BASE: self.market.base, QUOTE: self.market.quote}
         owned: defaultdict[tuple[int, str], Decimal] = defaultdict(Decimal)
         for asset, code in codes.items():
-            for user in self.users:
+            for user in self.recorded.users:
                 owned[user, code] += self.twin.available[user, asset] + self.twin.frozen[user, asset] - ENOUGH
         for entry in read(EntryRow, currency_id__in=list(codes.values()), account__gt=0):
             if not self._is_of_this_market(entry.reference):
@@ -221,32 +153,6 @@ class Replay:
         return reference.startswith("trade:") and symbol == self.market.symbol and number.isdecimal()
 
 
-def _stops(event: EventRow) -> bool:
-    return event.status == Status.FAILED or event.reason == Reason.MARKET_HALTED
-
-
-def _naive(order: OrderRow) -> NaiveOrder:
-    return NaiveOrder(
-        id=order.id,
-        user=order.user_id,
-        side=order.side,
-        price=_decimal(order.price),
-        quantity=_decimal(order.quantity),
-        quote_quantity=_decimal(order.quote_quantity),
-        spend_limit=_decimal(order.spend_limit),
-        price_band=_decimal(order.price_band),
-        time_in_force=order.time_in_force,
-        post_only=bool(order.post_only),
-        stp=order.self_trade_prevention,
-        maker_rate=to_decimal(order.maker_fee_rate),
-        taker_rate=to_decimal(order.taker_fee_rate),
-    )
-
-
-def _decimal(units: int | None) -> Decimal | None:
-    return None if units is None else to_decimal(units)
-
-
 def _is_same(twins: Any, event: EventRow) -> bool:
     return (twins.order, twins.status, twins.reason, twins.active, twins.filled, twins.trade is None) == (
         event.order_id,
@@ -269,7 +175,8 @@ def _event_text(event: EventRow) -> str:
 
 def _trade(row: TradeRow) -> tuple[Any, ...]:
     money = map(to_decimal, (row.price, row.quantity, row.buyer_fee, row.seller_fee))
-    return row.sequence, row.buy_order_id, row.sell_order_id, *money, row.taker_side
+    rebate = to_decimal(row.rebate)
+    return row.sequence, row.buy_order_id, row.sell_order_id, *money, row.taker_side, rebate
 
 
 def _text(values: tuple[Any, ...] | None) -> str:

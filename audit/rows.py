@@ -4,6 +4,7 @@ Django builds the statement, and the driver gives the values: Django's conversio
 time.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,7 +18,6 @@ from base.storage.bulk import batched
 from base.storage.fields import AmountField
 from commands.models import Command
 from core.money import stored_units
-from core.types import Status
 from markets.models import Candle, Trade
 from orders.models import Order, OrderEvent
 from positions.models import Position
@@ -26,8 +26,6 @@ CHUNK = 5_000
 # How many keys a statement may list.
 KEYS = 500
 FIRST = -1
-
-_RESTING = (Status.OPEN.value, Status.PARTIALLY_FILLED.value)
 
 
 class OrderRow(NamedTuple):
@@ -55,6 +53,17 @@ class OrderRow(NamedTuple):
     sequence: int | None
     closed_at: datetime | None
     placed_by_id: int | None = None
+    # What plain orders do not have.
+    priority: int | None = None
+    stop_price: int | None = None
+    trailing_offset: int | None = None
+    triggered_at: datetime | None = None
+    display_quantity: int | None = None
+    tip: int | None = None
+    expires_at: datetime | None = None
+    group_id: int | None = None
+    prevented_quantity: int | None = None
+    prevented_notional: int | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +75,22 @@ class OrderRow(NamedTuple):
 
     @property
     def rests(self) -> bool:
-        return self.active and self.status in _RESTING and self.type == "LIMIT"
+        return self.phase == "RESTING"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its stop price."""
+        return self.phase == "WAITING"
+
+    @property
+    def place(self) -> int:
+        """Its time priority."""
+        return self.priority or self.sequence or 0
+
+    @property
+    def remaining(self) -> int | None:
+        """What neither was filled nor prevented; None of a budget in quote."""
+        return None if self.quantity is None else self.quantity - self.filled_quantity - (self.prevented_quantity or 0)
 
 
 class EventRow(NamedTuple):
@@ -79,6 +103,7 @@ class EventRow(NamedTuple):
     filled_quantity: int
     filled_notional: int
     trade_sequence: int | None
+    terms: str | None
 
 
 class TradeRow(NamedTuple):
@@ -171,7 +196,14 @@ class CommandRow(NamedTuple):
     market_id: str
     kind: str
     order_id: int | None
+    data: str | None
+    reserved: int
     created_at: datetime
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the command says beside its order."""
+        return json.loads(self.data) if self.data else {}
 
 
 _MODELS: dict[type, type[Model]] = {

@@ -9,7 +9,7 @@ from django.db.models import Q
 from audit.reference_data import MarketState
 from audit.rows import EventRow, OrderRow, TradeRow, batched_keys, fetch, fetch_plain, read
 from core.money import stored_units
-from core.types import ACTIVE_PHASES, Status
+from core.types import ACTIVE_PHASES, Reason, Status
 from markets.models import Trade
 from orders.models import Order, OrderEvent
 
@@ -29,7 +29,10 @@ class Progress:
     turnover: int = 0
 
     def follow(self, event: EventRow) -> None:
-        self.status, self.reason, self.active = event.status, event.reason, event.active
+        if event.reason != Reason.AMEND_REFUSED:
+            # While an order goes on, a reason is the event's alone.
+            self.reason = None if event.active else event.reason
+        self.status, self.active = event.status, event.active
         self.filled, self.notional = event.filled_quantity, event.filled_notional
         if self.first is None:
             self.first = event.sequence

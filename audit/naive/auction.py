@@ -17,22 +17,23 @@ class Auction(Stops):
     def uncross(self) -> None:
         """Match all that crosses at the one price, bids against asks, each side by price and time."""
         price = self.opening_price()
-        while price is not None and not self.has_to_stop:
+        while price is not None and self.is_crossed() and not self.has_to_stop:
             bids = [order for order in self.side("BUY") if order.limit >= price]
             asks = [order for order in self.side("SELL") if order.limit <= price]
-            if not bids or not asks:
-                return
-            pair = (bids[0], asks[0])
-            younger = max(pair, key=lambda order: order.place)
-            quantity = min(order.visible for order in pair)
-            self.settle(pair, younger, younger.maker_rate, quantity, price)
+            if bids and asks:
+                older, younger = sorted((bids[0], asks[0]), key=lambda order: order.place)
+                self.settle(younger, older, younger.maker_rate, min(older.visible, younger.visible), price)
+            else:
+                # Only behind the band: what would trade beyond its edge.
+                beyond = self.side("SELL")[0] if asks else self.side("BUY")[0]
+                self.close(beyond, "PARTIALLY_FILLED" if beyond.filled else "REJECTED", "PRICE_PROTECTION")
 
     def opening_price(self) -> Decimal | None:
         """The price at which most trades, then with the least imbalance, then nearest to the last price."""
         if not self.is_crossed():
             return None
         figures = {}
-        for price in {order.limit for order in self.resting}:
+        for price in sorted({order.limit for order in self.resting}):
             wanted, offered = self.volumes(price)
             figures[price] = (-min(wanted, offered), abs(wanted - offered))
         best = min(figures.values())

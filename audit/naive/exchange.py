@@ -51,7 +51,14 @@ class NaiveExchange(Amending):
         """The time of a GTD order is over."""
         self._queue(partial(self._expire, self.orders[order_id]))
 
-    # What the engine does.
+    # What the engine does, and what it did in a replay.
+
+    def place_refused(self, order: NaiveOrder, reason: str) -> bool:
+        """An order that was to replace another one, and could not."""
+        return self._store([order]) and self._queue(partial(self.close, order, "REJECTED", reason))
+
+    def refuse_amend(self, order_id: int) -> None:
+        self._queue(partial(self.record, self.orders[order_id], reason="AMEND_REFUSED"))
 
     def fail(self, order_id: int) -> None:
         """The engine gives the order up, wherever it is. Its funds are released."""
@@ -71,6 +78,10 @@ class NaiveExchange(Amending):
     def set_status(self, status: str) -> None:
         self._queue(partial(self._set_status, status))
 
+    def open_now(self) -> None:
+        """The fills with which an auction ends, without the change of the status that follows."""
+        self._queue(self.uncross)
+
     def drain(self) -> None:
         """Apply the queue in order, as the worker does."""
         while self.queue or self.due:
@@ -78,10 +89,17 @@ class NaiveExchange(Amending):
 
     def step(self) -> None:
         """Let the next stop that is due fire; apply the next command if there is none."""
-        if self.due:
-            self.fire_next()
-        else:
-            self.queue.pop(0)()
+        if not self.due:
+            return self.apply_next()
+        self.fire_next()
+        return self._after_a_command()
+
+    def apply_next(self) -> None:
+        """Apply the next command, whatever is due."""
+        self.queue.pop(0)()
+        self._after_a_command()
+
+    def _after_a_command(self) -> None:
         if not self.has_to_stop:
             self.look_at_the_last_price()
 
@@ -121,6 +139,8 @@ class NaiveExchange(Amending):
             self.close(order, "PARTIALLY_FILLED" if order.filled else "EXPIRED", "GTD_EXPIRED")
 
     def _set_status(self, status: str) -> None:
-        self.status = status
-        if status == "TRADING":
+        """A market that begins to trade matches first what an auction has collected, as if it still were in one."""
+        if status == "TRADING" and self.is_crossed():
+            self.status = "AUCTION"
             self.uncross()
+        self.status = status

@@ -5,6 +5,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from audit.naive.orders import BASE, QUOTE, ZERO, NaiveOrder
 
+# By order: the rate that it pays in a trade, and the most that it can pay.
+Rates = dict[NaiveOrder, tuple[Decimal, Decimal]]
+Fees = dict[NaiveOrder, Decimal]
+
 
 class Funds:
     def __init__(self, base_step: Decimal, quote_step: Decimal) -> None:
@@ -33,7 +37,11 @@ class Funds:
         if order.budget is not None:
             return order.budget
         # A MARKET BUY by quantity freezes nothing, because its price is not known.
-        return ZERO if order.price is None else self._with_fee(order, order.rest * order.price)
+        if order.price is None:
+            return ZERO
+        # The fee of all of it, less that of what is filled.
+        whole, done = order.price * (order.filled + order.rest), order.price * order.filled
+        return whole - done + self.fee_in_quote(order, whole) - self.fee_in_quote(order, done)
 
     def partner_of(self, order: NaiveOrder) -> NaiveOrder | None:
         """The other leg of an OCO, while it is active."""
@@ -55,35 +63,47 @@ class Funds:
                 self.freeze(one.user, one.pays_with, owed - one.frozen)
                 one.frozen = owed
 
-    def pay(
-        self, taker: NaiveOrder, maker: NaiveOrder, rate: Decimal, quantity: Decimal, cost: Decimal
-    ) -> dict[NaiveOrder, Decimal]:
-        """Move a trade's money, all of it from what is available. The answer is the fee of each order."""
+    def pay(self, taker: NaiveOrder, maker: NaiveOrder, rates: Rates, quantity: Decimal, cost: Decimal) -> Fees:
+        """Move a trade's money, all of it from what is available. The answer is what each order pays in fees."""
         buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
         amounts = {BASE: quantity, QUOTE: cost}
         self.available[buyer.user, QUOTE] -= cost
         self.available[seller.user, BASE] -= quantity
         self.available[buyer.user, BASE] += quantity
         self.available[seller.user, QUOTE] += cost
-        asset = _fee_asset(taker)
-        fees = {
-            taker: self._rounded_up(asset, amounts[asset] * rate),
-            maker: self._rounded_up(_fee_asset(maker), amounts[_fee_asset(maker)] * maker.maker_rate),
-        }
-        if maker.maker_rate < 0:
-            rebate = self._rounded_down(asset, amounts[asset] * -maker.maker_rate)
-            fees[maker] = -min(rebate, fees[taker])
-        for order, fee in fees.items():
-            paid_in = asset if fee < 0 else _fee_asset(order)
-            self.available[order.user, paid_in] -= fee
-            self.fees[paid_in] += fee
+        fees = {}
+        for order, (rate, most) in rates.items():
+            asset = _fee_asset(order)
+            fee = min(most, self._rounded_up(asset, amounts[asset] * rate))
+            fees[order] = fee
+            self.available[order.user, asset] -= fee
+            self.fees[asset] += fee
+            if order.is_buy and order.fee_in_quote:
+                order.paid_in_fees += fee
         return fees
 
-    def _with_fee(self, order: NaiveOrder, cost: Decimal) -> Decimal:
-        """What a purchase costs at most, with the fee of a BUY that pays it in quote."""
-        if not order.fee_in_quote:
-            return cost
-        return cost + self._rounded_up(QUOTE, cost * max(order.maker_rate, order.taker_rate))
+    def pay_back(self, taker: NaiveOrder, maker: NaiveOrder, fee: Decimal, quantity: Decimal, cost: Decimal) -> Decimal:
+        """The rebate of a maker whose rate is below zero, out of the taker's fee."""
+        asset = _fee_asset(taker)
+        exact = max(ZERO, -maker.maker_rate) * (quantity if asset == BASE else cost)
+        rebate = min(fee, self._rounded_down(asset, exact))
+        self.available[maker.user, asset] += rebate
+        self.fees[asset] -= rebate
+        return rebate
+
+    def fee_in_quote(self, order: NaiveOrder, cost: Decimal) -> Decimal:
+        """The most that a BUY pays in quote, as its fee, for so much."""
+        if not (order.is_buy and order.fee_in_quote):
+            return ZERO
+        rate = order.taker_rate if order.price is None else max(order.maker_rate, order.taker_rate)
+        return self._rounded_up(QUOTE, cost * rate)
+
+    def is_used_up(self, order: NaiveOrder) -> bool:
+        """Whether nothing is left of its quantity, or of its quote quantity not enough for anything."""
+        if order.quote_quantity is None:
+            return order.rest == 0
+        least = order.spent + self.steps[QUOTE]
+        return least + self.fee_in_quote(order, least) > order.quote_quantity - order.prevented_spending
 
     def _rounded_up(self, asset: str, exact: Decimal) -> Decimal:
         step = self.steps[asset]

@@ -88,7 +88,7 @@ class Matching(Book):
             self._out_of_funds(taker)
         elif maker.user != taker.user or taker.stp == "NONE":
             self.trade(taker, maker, quantity, maker.limit)
-            if taker.active and taker.budget == 0 and not self.has_to_stop:
+            if taker.active and self.is_used_up(taker) and not self.has_to_stop:
                 self.close(taker, *_end_of_used_up(taker))
         elif taker.stp == "DECREMENT":
             self._decrement(maker, quantity, maker.limit)
@@ -100,14 +100,19 @@ class Matching(Book):
                 self.close(taker, "CANCELLED", "SELF_TRADE")
 
     def _affordable(self, taker: NaiveOrder, price: Decimal) -> Decimal:
-        """How much a MARKET BUY can pay, in whole lots."""
+        """How much a MARKET BUY can pay, in whole lots, with the fee of one that pays it in quote."""
         if taker.price is not None or not taker.is_buy:
             return Decimal("Infinity")
-        left = taker.budget
-        if left is None:
-            assert taker.spend_limit is not None
-            left = taker.spend_limit - taker.spent
-        return left // (price * self.lot) * self.lot
+        limit = taker.spend_limit if taker.quote_quantity is None else taker.quote_quantity - taker.prevented_spending
+        assert limit is not None
+        rate = taker.taker_rate if taker.fee_in_quote else ZERO
+        lots = (limit / (1 + rate) - taker.spent) // (price * self.lot) + 1
+        while lots > 0 and self._spent_with(taker, price * self.lot * lots) > limit:
+            lots -= 1
+        return max(ZERO, lots) * self.lot
+
+    def _spent_with(self, taker: NaiveOrder, cost: Decimal) -> Decimal:
+        return taker.spent + cost + self.fee_in_quote(taker, taker.spent + cost)
 
     def _out_of_funds(self, taker: NaiveOrder) -> None:
         if taker.budget is not None and (taker.filled or taker.was_prevented):
@@ -135,7 +140,7 @@ class Matching(Book):
         order.prevented += quantity
         if order.budget is not None:
             order.prevented_spending += quantity * price
-        if order.is_used_up:
+        if self.is_used_up(order):
             return self.close(order, *_end_of_used_up(order))
         order.status = "PARTIALLY_FILLED" if order.filled else "OPEN"
         self.refreeze(order)
@@ -143,39 +148,42 @@ class Matching(Book):
         return self.shrink(order, quantity)
 
     def trade(self, taker: NaiveOrder, maker: NaiveOrder, quantity: Decimal, price: Decimal) -> None:
-        self.settle((taker, maker), taker, taker.taker_rate, quantity, price)
+        self.settle(taker, maker, taker.taker_rate, quantity, price)
 
-    def settle(
-        self,
-        parties: tuple[NaiveOrder, NaiveOrder],
-        taker: NaiveOrder,
-        rate: Decimal,
-        quantity: Decimal,
-        price: Decimal,
-    ) -> None:
-        """A trade between both parties, whose events come in this order. The taker pays this rate."""
-        maker = parties[1] if taker is parties[0] else parties[0]
+    def settle(self, taker: NaiveOrder, maker: NaiveOrder, rate: Decimal, quantity: Decimal, price: Decimal) -> None:
+        """A trade of a taker that pays this rate, with a maker that pays its own."""
         cost = price * quantity
-        for order in parties:
-            order.filled += quantity
-            order.spent += cost
-            order.status = "PARTIALLY_FILLED"
-            if order.rest == 0:
-                self.end(order, *_end_of_used_up(order))
-            # The amount that was frozen for this fill becomes available first, and the fill is then paid out of
-            # available: the difference of a better price than the limit stays available.
-            self.refreeze(order)
-        fees = self.pay(taker, maker, rate, quantity, cost)
+        rates = {taker: (rate, self._fill(taker, quantity, cost))}
+        rates[maker] = (maker.maker_rate, self._fill(maker, quantity, cost))
+        fees = self.pay(taker, maker, rates, quantity, cost)
+        rebate = self.pay_back(taker, maker, fees[taker], quantity, cost)
         buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-        ids = (buyer.id, seller.id)
-        self.trades.append(NaiveTrade(*ids, price, quantity, fees[buyer], fees[seller], taker.side))
-        for order in parties:
+        both = (fees[buyer], fees[seller])
+        self.trades.append(NaiveTrade(buyer.id, seller.id, price, quantity, *both, taker.side, rebate))
+        for order in (taker, maker):
             self.record(order, len(self.trades) - 1)
             self.shrink(order, quantity)
-        for order in parties:
+        for order in (taker, maker):
             partner = self.partner_of(order)
             if partner is not None:
                 self.close(partner, "CANCELLED", "OCO")
+
+    def _fill(self, order: NaiveOrder, quantity: Decimal, cost: Decimal) -> Decimal:
+        """Fill an order. The answer is the most that it can pay as a fee: of a BUY in quote what it had set aside."""
+        needed, paid = self.need_of(order), self.fee_in_quote(order, order.spent)
+        order.filled += quantity
+        order.spent += cost
+        order.status = "PARTIALLY_FILLED"
+        if order.rest == 0:
+            self.end(order, *_end_of_used_up(order))
+        # The amount that was frozen for this fill becomes available first, and the fill is then paid out of available:
+        # the difference of a better price than the limit stays available.
+        self.refreeze(order)
+        if not (order.is_buy and order.fee_in_quote):
+            return Decimal("Infinity")
+        if order.price is None:
+            return self.fee_in_quote(order, order.spent) - paid
+        return needed - self.need_of(order) - cost
 
 
 def _end_of_used_up(order: NaiveOrder) -> tuple[str, str | None]:

@@ -9,11 +9,7 @@ BASE, QUOTE = "base", "quote"
 
 
 class NaiveTrade(NamedTuple):
-    """A trade. Buyer and seller are order ids.
-
-    A fee is paid in the asset that is received, or in quote where the order says so; a maker's fee below zero is a
-    rebate, in the asset in which the taker pays.
-    """
+    """A trade. Buyer and seller are order ids. The rebate is the maker's, in the asset in which the taker pays."""
 
     buyer: int
     seller: int
@@ -22,6 +18,7 @@ class NaiveTrade(NamedTuple):
     buyer_fee: Decimal
     seller_fee: Decimal
     taker_side: str
+    rebate: Decimal = ZERO
 
 
 class NaiveEvent(NamedTuple):
@@ -67,6 +64,7 @@ class NaiveOrder:
     # What DECREMENT took: of the quantity, and of a quote quantity.
     prevented: Decimal = ZERO
     prevented_spending: Decimal = ZERO
+    paid_in_fees: Decimal = ZERO  # of what it spends: by a BUY that pays its fees in quote
     tip: Decimal | None = None  # what is visible of an iceberg that rests
     extreme: Decimal | None = None  # the highest or the lowest last price since a TRAILING stop was accepted
     sequence: int | None = None  # the number of its first event
@@ -109,11 +107,9 @@ class NaiveOrder:
     @property
     def budget(self) -> Decimal | None:
         """What is left of a quote quantity."""
-        return None if self.quote_quantity is None else self.quote_quantity - self.spent - self.prevented_spending
-
-    @property
-    def is_used_up(self) -> bool:
-        return self.budget == 0 or self.rest == 0
+        if self.quote_quantity is None:
+            return None
+        return self.quote_quantity - self.spent - self.paid_in_fees - self.prevented_spending
 
     @property
     def was_prevented(self) -> bool:

@@ -146,7 +146,7 @@ def give_up(order: Order) -> None:
     filled = {"filled_quantity": order.filled_quantity, "filled_notional": order.filled_notional}
     fields = {"market_id": order.market_id, "sequence": book.next_sequence, "order": order, "user_id": order.user_id}
     OrderEvent.objects.create(**fields, **end, active=False, **filled, created_at=now)
-    state = {"next_sequence": book.next_sequence + 1, "unfinished_order_id": None}
+    state = {"next_sequence": book.next_sequence + 1, "unfinished_order_id": None, "unfinished_command_id": None}
     OrderBook.objects.filter(market=order.market).update(**state)
     books.forget(order.market_id)
     letter = {"error": "by hand", "traceback": "", "attempts": 4, "created_at": now}

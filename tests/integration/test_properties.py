@@ -136,7 +136,16 @@ class Database:
         return {row[0]: row[1:] for row in Order.objects.filter(market=self.market).values_list("id", *names)}
 
     def trades(self) -> list[NaiveTrade]:
-        names = ("buy_order_id", "sell_order_id", "price", "quantity", "buyer_fee", "seller_fee", "taker_side")
+        names = (
+            "buy_order_id",
+            "sell_order_id",
+            "price",
+            "quantity",
+            "buyer_fee",
+            "seller_fee",
+            "taker_side",
+            "rebate",
+        )
         rows = Trade.objects.filter(market=self.market).order_by("sequence").values_list(*names)
         return [NaiveTrade(*row) for row in rows]
 

@@ -249,7 +249,9 @@ def _twin_state(order: NaiveOrder) -> tuple[object, ...]:
 def _core_trade(trade: Trade) -> NaiveTrade:
     money = (trade.price, trade.quantity, trade.buyer_fee, trade.seller_fee)
     assert to_decimal(trade.notional) == to_decimal(trade.price) * to_decimal(trade.quantity)
-    return NaiveTrade(trade.buyer.id, trade.seller.id, *map(to_decimal, money), trade.taker.side)
+    return NaiveTrade(
+        trade.buyer.id, trade.seller.id, *map(to_decimal, money), trade.taker.side, to_decimal(trade.rebate)
+    )
 
 
 def _depth(twin: NaiveExchange, side: Side) -> list[tuple[int, int, int]]:
