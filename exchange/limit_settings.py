@@ -1,5 +1,9 @@
 """Settings of what one client may take from the others. `settings` takes all of it."""
 
+import re
+
+from django.core.exceptions import ImproperlyConfigured
+
 from exchange.environment import between, env, parse_most, parse_rate
 
 # In how many seconds a request must have arrived, and how many connections an address may have open in one process. The
@@ -12,5 +16,9 @@ EXPORT_SECONDS = between("EXPORT_SECONDS", 300, 1)
 # How many batches of more than ten orders a process stores at the same time; None switches the limit off. With the
 # exports of above, which are counted by themselves, they should leave a thread or more of WEB_THREADS to all else.
 BATCHES_MAX = parse_most("BATCHES_MAX", env.str("BATCHES_MAX", default="1"))
+# The asset in which the volumes of fee tiers are counted.
+FEE_VOLUME_ASSET = env.str("FEE_VOLUME_ASSET", default="USD")
+if re.fullmatch(r"[A-Z0-9]{1,16}", FEE_VOLUME_ASSET, re.ASCII) is None:
+    raise ImproperlyConfigured(f"FEE_VOLUME_ASSET is {FEE_VOLUME_ASSET!r}, it must be the code of an asset")
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))

@@ -169,6 +169,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     },
     "delete-expired-sessions": {"task": "users.delete_expired_sessions", "schedule": 60, "options": {"expires": 60}},
     "fill-missing-keys": {"task": "users.fill_missing_keys", "schedule": 60, "options": {"expires": 60}},
+    "count-volumes": {"task": "markets.count_volumes", "schedule": 60, "options": {"expires": 60}},
     "warm-caches": {"task": "matching.warm_caches", "schedule": WARM_SECONDS, "options": {"expires": WARM_SECONDS}},
     "fill-filters": {"task": "matching.fill_filters", "schedule": 300, "options": {"expires": 300}},
     "record-snapshots": {"task": "matching.record_snapshots", "schedule": 60, "options": {"expires": 60}},

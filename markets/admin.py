@@ -18,6 +18,7 @@ from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, render_
 from base.web.errors import ExchangeError
 from core.types import MarketStatus
 from markets import services
+from markets.fee_admin import RatesAdmin
 from markets.models import Asset, Market, Trade
 from users.acts import IN_THE_ADMIN, REASON_LENGTH, actor_of, record
 from users.models import ActKind
@@ -107,7 +108,7 @@ class MarketForm(_MarketForm):
 
 
 @admin.register(Market)
-class MarketAdmin(CodedAdmin):
+class MarketAdmin(RatesAdmin, CodedAdmin):
     form = MarketForm
     list_display = ("symbol", "base", "quote", "tick_size", "lot_size", "maker_fee_rate", "taker_fee_rate", "status")
     list_filter = ("status", "quote")

@@ -38,20 +38,22 @@ class FeeTier(TypedDict):
     """A level of fees, and how much one has to trade for it."""
 
     tier: Count
-    makerFeeRate: Amount
+    makerFeeRate: SignedAmount
     takerFeeRate: Amount
-    volume: Annotated[Amount, described("To be traded in its period, in the quote asset.")]
+    volume: Annotated[Amount, described("To be traded in 30 days.")]
     volumeLacking: Annotated[Amount, described("What is lacking of that.")]
+    volumeCurrency: Annotated[AssetCode, described("The asset in which all volumes are counted.")]
 
 
-class Fees(Answer):
+class Fees(TypedDict):
     """What the caller pays in a market."""
 
     symbol: Symbol
-    maker_fee_rate: Amount
-    taker_fee_rate: Amount
-    tier: Annotated[Count | None, described("Null: the market has one rate for everybody.")] = None
-    next_tier: Annotated[FeeTier | None, described("Null: there is none.")] = None
+    makerFeeRate: Annotated[SignedAmount, described("Below zero: a rebate of the taker's fee.")]
+    takerFeeRate: Amount
+    feeCurrency: Annotated[str, one_of(FeeCurrency)]
+    tier: Annotated[Count | None, described("Null: the market's own rates.")]
+    nextTier: Annotated[FeeTier | None, described("The next that volume brings. Null: there is none.")]
 
 
 class Market(Answer):

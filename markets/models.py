@@ -10,6 +10,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
 from core.money import DIGITS, MAX_AMOUNT
 from core.types import FeeCurrency, MarketStatus, SelfTradePrevention, Side
+from markets.fee_tier import FeeTier  # noqa: F401 - so that Django knows its rows
 
 ASSET_PATTERN = r"[A-Z0-9]{1,16}"
 SYMBOL_PATTERN = r"[A-Z0-9][A-Z0-9._-]{0,32}"

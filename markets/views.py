@@ -9,14 +9,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from base.web.answers import answer, body
-from base.web.authentication import HoldsOrReads
+from base.web.authentication import HoldsOrReads, caller_id
 from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
 from base.web.rules import ANY_NUMBER, NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
 from core.types import FeeCurrency, MarketStatus, SelfTradePrevention
-from markets import answers, services
+from markets import answers, fees, services
 from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Asset
 from users.acts import REASON_LENGTH, actor_of
 
@@ -62,9 +62,14 @@ class AssetsView(APIView):
 
 
 class FeesView(APIView):
-    @Call(TAG, "listFees", "One's own fees, by market", list[answers.Fees], scope=READ)
+    @Call(
+        *(TAG, "listFees", "One's own fees, by market", list[answers.Fees]),
+        scope=READ,
+        text="New orders are accepted with these rates a few seconds after they changed; orders keep theirs.",
+    )
     def get(self, request: Request) -> Response:
-        return answer([answers.Fees.of(market) for market in services.listed_markets()])
+        standing = fees.read_standing(caller_id(request), fees.read_tiers())
+        return answer([fees.represent(market, standing) for market in services.listed_markets()])
 
 
 class MarketsView(APIView):

@@ -18,6 +18,7 @@ from core.fees import reserving_rate
 from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
 from core.money import DIGITS, MAX_UNITS, fee, plain_or_none, to_decimal, to_units, units_or_none
 from core.types import FeeCurrency, MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
+from markets.fees import rates_of
 from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
@@ -78,6 +79,7 @@ class Accepted:
 
 def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
     """The row of the order, not stored yet. Its reserved amount is set once the market's rules have been checked."""
+    rates = rates_of(user_id, market)
     return Order(
         user_id=user_id,
         # By its key, because the market is a shared object that no row may keep.
@@ -91,8 +93,8 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
         post_only=terms.post_only,
         client_order_id=terms.client_order_id,
         self_trade_prevention=terms.self_trade_prevention or market.self_trade_prevention,
-        maker_fee_rate=market.maker_fee_rate,
-        taker_fee_rate=market.taker_fee_rate,
+        maker_fee_rate=rates.maker,
+        taker_fee_rate=rates.taker,
         fee_in_quote=terms.side == Side.BUY and market.fee_currency == FeeCurrency.QUOTE,
         price_band=market.price_band,
         fingerprint=_fingerprint(market.symbol, terms),

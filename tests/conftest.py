@@ -21,6 +21,7 @@ from commands.queue import find_backlog
 from marketdata.depth_cache import shared_depths
 from marketdata.shared_answers import shared_candles, shared_trades
 from marketdata.tickers import shared_tickers
+from markets.fees import known_tier, known_tiers
 from markets.marks import main_markets
 from markets.services import asset_code, known_market
 from matching import books
@@ -86,6 +87,8 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     known_market.cache_clear()
     asset_code.cache_clear()
     main_markets.cache_clear()
+    known_tiers.cache_clear()
+    known_tier.cache_clear()
     known_account.cache_clear()
     known_key.cache_clear()
     forget_uses()

@@ -16,6 +16,7 @@ from base.storage.breakers import ServerAway
 from base.storage.known_ids import SHARED
 from base.storage.locks import alone
 from marketdata.synchronising import synchronise
+from markets import volumes
 from markets.services import active_symbols, known_market
 from matching.snapshots.recording import due_symbols
 from orders.ids import order_ids
@@ -45,6 +46,12 @@ def synchronise_depths(symbols: Sequence[str] | None) -> list[str]:
         except ServerAway:
             logger.warning("the depths are not synchronised, because Redis is away")
             return []
+
+
+def count_volumes(symbols: Sequence[str] | None) -> list[str] | None:
+    """Count what was traded in these markets (None: in all); return those from which to go on, or None when done."""
+    with alone("count-volumes", LOCK_SECONDS) as fence:
+        return None if fence is None else volumes.count_volumes(symbols, time.monotonic() + TIME_BOX_SECONDS)
 
 
 def start_warming() -> threading.Thread:

@@ -107,6 +107,15 @@ def fill_missing_keys() -> int:
     return keys.fill_missing()
 
 
+@shared_task(name="markets.count_volumes", ignore_result=True)
+@checked
+def count_volumes(symbols: Annotated[list[Symbol], Field(max_length=100_000)] | None = None) -> None:
+    """Beat sends it every minute. What is not reached in time is left to another task, behind the bells."""
+    rest = chores.count_volumes(symbols)
+    if rest is not None:
+        count_volumes.apply_async(args=(rest,), expires=60)
+
+
 @shared_task(name="matching.fill_filters", ignore_result=True)
 def fill_filters() -> None:
     """Beat sends it every five minutes, because Redis may have lost them."""

@@ -155,7 +155,7 @@ def test_ones_own_fees(world):
     world.staff.call("PATCH", "/markets/BTC-USD", {"takerFeeRate": "0.002"})
     fees = world.alice.get("/fees")
     rates = {"symbol": "BTC-USD", "makerFeeRate": "0", "takerFeeRate": "0.002"}
-    assert fees == [{**rates, "tier": None, "nextTier": None}]
+    assert fees == [{**rates, "feeCurrency": "RECEIVED", "tier": None, "nextTier": None}]
 
 
 def closed(who: Person, password: str = "correct horse") -> str:
@@ -328,6 +328,7 @@ def test_markets_are_public_and_made_by_staff(world):
             "maxOpenOrders": 500,
             "makerFeeRate": "0",
             "takerFeeRate": "0.001",
+            "feeCurrency": "RECEIVED",
             "selfTradePrevention": "EXPIRE_TAKER",
             "status": "TRADING",
         }

@@ -26,8 +26,9 @@ NEW_MARKET = {
     "max_notional": "1000000",
     "price_band": "",
     "max_open_orders": "500",
-    "maker_fee_rate": "0.001",
+    "maker_fee_rate": "-0.001",
     "taker_fee_rate": "0.002",
+    "fee_currency": "QUOTE",
     "self_trade_prevention": "EXPIRE_TAKER",
     "status": "TRADING",
 }
