@@ -7,7 +7,7 @@ from balances.models import Balance
 from balances.services import lock_balances
 from base.storage.bulk import GuardFailed
 from base.web.errors import InsufficientFunds
-from core.market import Account
+from core.batch import Account
 from core.money import to_decimal
 
 _AVAILABLE = ("user_id", "currency_id", "available")

@@ -22,7 +22,7 @@ from base.storage.fields import amount as stored
 from base.storage.indexes import lock_pairs
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
-from core.market import Account, Change
+from core.batch import Account, Change
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
 from markets.marks import mark_of
 from markets.models import Asset

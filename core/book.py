@@ -10,7 +10,9 @@ Contract
   event, and is its time priority. A trade carries the sequence of its taker's fill event.
 - The taker's way through the book, with fees and self-trade prevention, is in `taker`.
 
-Known limitations: only orders with a price rest (no pegs, no stops); an order never grows.
+- An order's terms never change: `amend` makes a new order with others, in the place of the one that rests.
+
+Known limitations: only orders with a price rest (no pegs, no stops).
 """
 
 from collections.abc import Iterable
@@ -179,6 +181,11 @@ class Book:
             return self.event(order, Status.PARTIALLY_FILLED, trade)
         order.phase = _CLOSED
         return self.event(order, Status.FILLED, trade)
+
+    def put_in_place(self, order: Order, changed: Order) -> None:
+        """Let the changed order rest where the order rests."""
+        self.ladders[order.side].put_in_place(order, changed)
+        self.orders[order.id] = changed
 
     def close(self, order: Order, status: Status, reason: Reason | None) -> Event:
         order.phase = _CLOSED

@@ -6,6 +6,7 @@ The form, intake, the core and the API's document read these rows. Amounts are i
 from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from core.fees import fee_reserved, spent
 from core.money import notional
 from core.types import Order, OrderType, Side, TimeInForce
 
@@ -99,6 +100,19 @@ KINDS: Mapping[str, Kind] = {
 def asset_given(side: str, base: str, quote: str) -> str:
     """The asset that an order pays with, and therefore reserves."""
     return quote if side == Side.BUY else base
+
+
+def owed(order: Order, step: int) -> int:
+    """The amount that an active order has to have frozen: what it reserves, less what it has spent of it.
+
+    `step` is the smallest one of the quote asset.
+    """
+    kind = KINDS[order.type]
+    if order.quantity is None:
+        left = (order.spend_limit or 0) - spent(order, step) - order.prevented_notional
+        return kind.reserves(order.side, None, None, left)
+    left = order.quantity - order.filled
+    return kind.reserves(order.side, order.price, left, None) + fee_reserved(order, left, step)
 
 
 def spends_available(order: Order) -> bool:

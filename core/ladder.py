@@ -112,6 +112,12 @@ class Ladder:
         """Take a fill's quantity off the level of an order that still rests. O(1)."""
         self.levels[self._key(order)].quantity -= quantity
 
+    def put_in_place(self, order: Order, changed: Order) -> None:
+        """Put the changed order where the order stands, which has the same id, side and price. O(1)."""
+        level = self.levels[self._key(order)]
+        level.orders[order.id] = changed
+        level.quantity += visible(changed) - visible(order)
+
     def met_by(self, limit: int | None) -> Order | None:
         """The order that a taker with this limit price (None: any) meets next: best price, then oldest. O(1)."""
         level = self.first

@@ -1,17 +1,17 @@
-"""One market: what a command changes of its trading status and its book, and which money that moves.
+"""One market: what a command changes of its trading status and its book.
 
 `decide` applies the commands of one transaction and returns a Batch: all that the transaction has to write.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from core.amend import amend, refuse_amend
 from core.auction import uncross
+from core.batch import Account, Batch
 from core.book import Book, OrderStore
 from core.fees import spent
-from core.kinds import asset_given, spends_available
-from core.outcome import Event, Outcome, Trade
+from core.kinds import asset_given, owed, spends_available
+from core.outcome import Outcome
 from core.taker import place
 from core.types import (
     TRADING_STATUS_AFTER,
@@ -19,146 +19,22 @@ from core.types import (
     MarketStatus,
     Order,
     PendingCommand,
-    Phase,
     Reason,
     Rules,
     Status,
 )
 
-# The key of a balance: user id and asset.
-Account = tuple[int, str]
+# Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
+_NEW, _AMEND, _REPLACE = CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE
 BY_OPERATOR = "by an operator"
-DELISTING_GIVEN_UP = "the delisting was given up"
 UNCROSSING_GIVEN_UP = "the uncrossing was given up"
 _TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
-
-
-class TradingStatusChange(NamedTuple):
-    """A change of the market's trading status, before the event with this sequence."""
-
-    status: str
-    sequence: int
-    reason: str
-    # The price band, in units, by which the book was uncrossed for it.
-    price_band: int | None = None
-
-
-class Change(NamedTuple):
-    """The signed changes that a batch makes to one balance, in units."""
-
-    available: int
-    frozen: int
-
-
-@dataclass
-class Batch:
-    """What the commands of one transaction changed, in the order in which they were applied."""
-
-    rules: Rules
-    # The market's trading status after the commands that were applied so far.
-    status: str = MarketStatus.TRADING
-    status_changes: list[TradingStatusChange] = field(default_factory=list)
-    # Whether a delisting was given up, so that the market's row must not say DELISTED any more.
-    ends_delisting: bool = False
-    done: list[PendingCommand] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    # Takers that began to rest in this batch and have no event in it, because all of their fills were in earlier ones.
-    rested: list[Order] = field(default_factory=list)
-    unfinished_order_id: int | None = None
-    # The command with which it, or an uncrossing, goes on.
-    unfinished_command_id: int | None = None
-    # That order, which goes on with what it has fixed in this batch.
-    unfinished: Order | None = None
-    # Whether triggered orders wait to fire in the next batch.
-    is_cascading: bool = False
-    # The sequence of the last trade before the batch; 0 before the first.
-    previous_trade: int = 0
-    # Whether one of the trades has a rebate, or a buyer's fee in quote.
-    has_unusual_fees: bool = False
-    _changes: dict[Account, list[int]] = field(default_factory=dict)
-
-    def add(self, command: PendingCommand, outcome: Outcome) -> None:
-        """Add the outcome of one command. The command of an unfinished taker stays in the inbox."""
-        self.events += outcome.events
-        self.trades += outcome.trades
-        if outcome.finished:
-            self.done.append(command)
-            if not outcome.events and command.order is not None and command.order.phase is Phase.RESTING:
-                self.rested.append(command.order)
-        else:
-            self.unfinished_order_id, self.unfinished = command.order_id, command.order
-            self.unfinished_command_id = command.id
-        for trade in outcome.trades:
-            self._move(trade)
-        rules = self.rules
-        for event in outcome.events:
-            if event.released:
-                asset = asset_given(event.order.side, rules.base, rules.quote)
-                self._change(event.order.user_id, asset, event.released, -event.released)
-
-    def set_trading_status(self, status: str, sequence: int, reason: str, price_band: int | None = None) -> None:
-        """Change the market's trading status at this place of its sequence, unless the market has it already.
-
-        A market that is delisted stays so.
-        """
-        if self.status not in (status, MarketStatus.DELISTED):
-            self.status_changes.append(TradingStatusChange(status, sequence, reason, price_band))
-            self.status = status
-
-    def halt_delisting(self, sequence: int) -> None:
-        """The only way out of DELISTED: a market whose orders could not be cancelled is halted and keeps them."""
-        if self.status != MarketStatus.HALTED:
-            self.status_changes.append(TradingStatusChange(MarketStatus.HALTED, sequence, DELISTING_GIVEN_UP))
-            self.status = MarketStatus.HALTED
-        self.ends_delisting = True
-
-    def gained(self, user_id: int, asset: str) -> int:
-        """The change of a user's available funds by the batch so far, in units."""
-        change = self._changes.get((user_id, asset))
-        return change[0] if change else 0
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether something goes on before any other command."""
-        return self.unfinished_command_id is not None or self.is_cascading
-
-    @property
-    def changes(self) -> dict[Account, Change]:
-        """The changes of all balances."""
-        return {account: Change(*change) for account, change in self._changes.items()}
-
-    def _move(self, trade: Trade) -> None:
-        """Move a trade's money. The buyer pays with frozen funds; what was frozen above the price becomes available."""
-        base, quote = self.rules.base, self.rules.quote
-        buyer, seller = trade.buyer.user_id, trade.seller.user_id
-        if trade.fee_in_quote or trade.rebate:
-            self._correct_fees(trade)
-        self._change(buyer, quote, trade.buyer_unfrozen - trade.notional, -trade.buyer_unfrozen)
-        self._change(buyer, base, trade.quantity - trade.buyer_fee, 0)
-        self._change(seller, base, 0, -trade.quantity)
-        self._change(seller, quote, trade.notional - trade.seller_fee, 0)
-
-    def _correct_fees(self, trade: Trade) -> None:
-        """Take the buyer's fee of quote and not of base, and pay the maker the rebate."""
-        base, quote = self.rules.base, self.rules.quote
-        self.has_unusual_fees = True
-        if trade.fee_in_quote:
-            self._change(trade.buyer.user_id, base, trade.buyer_fee, 0)
-            self._change(trade.buyer.user_id, quote, -trade.buyer_fee, 0)
-        if trade.rebate:
-            self._change(trade.maker.user_id, trade.taker_fee_asset(base, quote), trade.rebate, 0)
-
-    def _change(self, user_id: int, asset: str, available: int, frozen: int) -> None:
-        change = self._changes.setdefault((user_id, asset), [0, 0])
-        change[0] += available
-        change[1] += frozen
 
 
 class Market:
     """A market in its worker's memory: its trading status and its book."""
 
-    __slots__ = ("book", "is_uncrossing", "last_trade", "rules", "status")
+    __slots__ = ("_before", "book", "is_uncrossing", "last_trade", "rules", "status")
 
     def __init__(
         self,
@@ -182,12 +58,14 @@ class Market:
         self.book.collects = status == MarketStatus.AUCTION
         self.is_uncrossing = is_uncrossing
         self.last_trade = last_trade
+        # The batch before: it was perhaps being stored when the commands were read.
+        self._before: Batch | None = None
 
-    def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[int, int], most_fills: int) -> Batch:
+    def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[Account, int], most_fills: int) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.
 
-        `spendable`: the available funds of the users who buy by MARKET and quantity, in units. Their balances are
-        locked before, because the decision depends on them.
+        `spendable`: the available funds of the `spenders`, in units. Their balances are locked before, because the
+        decision depends on them.
         `most_fills`: how many orders one taker may meet in this transaction. The limit exists because each trade takes
         time to write, and the book is locked meanwhile. A batch of several takers ends at twice as many.
         """
@@ -201,15 +79,16 @@ class Market:
             batch.add(command, outcome)
             if not outcome.finished:
                 break
-        self.status = batch.status
+        self.status, self._before = batch.status, batch
         if batch.trades:
             self.last_trade = batch.trades[-1].sequence
         return batch
 
     def give_up(self, command: PendingCommand) -> Batch:
-        """Give a command up. A new order becomes FAILED, a cancel changes nothing, a trading status is set.
+        """Give a command up. A new order becomes FAILED, a cancel and an amend change nothing, a trading status is set.
 
-        But for DELISTED, which would say that nothing rests: the market is halted, and can be delisted again.
+        But for DELISTED, which would say that nothing rests: the market is halted, and can be delisted again. An amend
+        that is on its way through the book has changed its order already, which becomes FAILED like a new one.
         """
         batch, outcome = Batch(self.rules, self.status), Outcome([], [])
         if command.kind == CommandKind.DELIST:
@@ -220,18 +99,20 @@ class Market:
         elif command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)
         elif command.order is not None:
-            outcome = self.book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
+            if command.kind == _AMEND and not command.goes_on:
+                outcome = refuse_amend(self.book, command.order, command.reserved)
+            else:
+                command.order.frozen += command.reserved
+                outcome = self.book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
         batch.add(command, outcome)
         self.status = batch.status
         return batch
 
-    def _apply(self, command: PendingCommand, batch: Batch, spendable: Mapping[int, int], steps: int) -> Outcome:
-        """Apply one command. A market that does not trade rejects new orders.
+    def _apply(self, command: PendingCommand, batch: Batch, spendable: Mapping[Account, int], steps: int) -> Outcome:
+        """Apply one command.
 
         A delisting cancels twice as many orders as a taker may meet, because a cancel makes one event and a fill two.
         Its command stays in the inbox until no order rests, and goes on first as an unfinished taker does.
-        An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
-        operator waits until the taker is finished.
         """
         if command.kind in TRADING_STATUS_AFTER:
             return self._set_trading_status(command, batch, steps)
@@ -239,12 +120,27 @@ class Market:
         if order is None:
             reason = Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED
             return self.book.cancel(command.order_id, reason)
+        if command.kind == _NEW or command.goes_on:
+            return self._take(order, batch, spendable, steps)
+        if command.kind == _REPLACE:
+            return self._replace(order, command, batch, spendable, steps)
+        assert command.kind == _AMEND, command.kind
+        return self._amend(order, command, batch, steps)
+
+    def _take(
+        self, order: Order, batch: Batch, spendable: Mapping[Account, int], steps: int, returned: int = 0
+    ) -> Outcome:
+        """Send an order through the book. A market that does not trade rejects new orders.
+
+        An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
+        operator waits until the taker is finished. `returned` is what the command itself has given back to the user.
+        """
         if batch.status not in _TAKES_ORDERS:
             reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
             return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
         if spends_available(order):
-            available = spendable[order.user_id] + batch.gained(order.user_id, self.rules.quote)
-            _limit_spending(order, available, self.rules.quote_step)
+            quote = (order.user_id, self.rules.quote)
+            _limit_spending(order, spendable[quote] + batch.gained(*quote) + returned, self.rules.quote_step)
         return place(self.book, order, max_steps=steps)
 
     def _set_trading_status(self, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
@@ -266,11 +162,61 @@ class Market:
             return self.book.cancel_first(2 * steps, Reason.MARKET_DELISTED)
         return outcome
 
+    def _amend(self, order: Order, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
+        """Amend the order that rests, which is not the one that was read with the command."""
+        resting = self.book.find(command.order_id)
+        if resting is not None and batch.status in _TAKES_ORDERS:
+            return amend(self.book, resting, command.data or {}, command.reserved, steps)
+        return refuse_amend(self.book, resting or self._closed(order, batch), command.reserved)
 
-def market_buyers(commands: Iterable[PendingCommand]) -> set[int]:
-    """The users with orders that their available funds limit."""
-    orders = (command.order for command in commands)
-    return {order.user_id for order in orders if order is not None and spends_available(order)}
+    def _closed(self, order: Order, batch: Batch) -> Order:
+        """An order that does not rest any more, as it was when it was closed.
+
+        The row may be older: it was read when the batch before had not been stored.
+        """
+        found = batch.find_closed(order.id)
+        if found is None and self._before is not None:
+            found = self._before.find_closed(order.id)
+            if found is not None:
+                found.closed_at = self._before.stored_at
+        return found or order
+
+    def _replace(
+        self, order: Order, command: PendingCommand, batch: Batch, spendable: Mapping[Account, int], steps: int
+    ) -> Outcome:
+        """Cancel an order, and send another one through the book with what that released."""
+        order.frozen += command.reserved
+        assert command.data is not None, command
+        cancelled = self.book.cancel(command.data["replaces"])
+        if not cancelled.events:
+            return self.book.refuse(order, Status.REJECTED, Reason.NOTHING_TO_REPLACE)
+        rules = self.rules
+        asset = asset_given(order.side, rules.base, rules.quote)
+        pays = (order.user_id, asset)
+        returned = sum(
+            event.released
+            for event in cancelled.events
+            if asset_given(event.order.side, rules.base, rules.quote) == asset
+        )
+        missing = owed(order, rules.quote_step) - order.frozen
+        if missing > spendable[pays] + batch.gained(*pays) + returned:
+            taken = self.book.refuse(order, Status.REJECTED, Reason.INSUFFICIENT_FUNDS)
+        else:
+            batch.freeze(*pays, missing)
+            order.frozen += missing
+            taken = self._take(order, batch, spendable, steps, returned)
+        return taken._replace(events=cancelled.events + taken.events)
+
+
+def spenders(commands: Iterable[PendingCommand], rules: Rules) -> set[Account]:
+    """The balances whose available funds decide what becomes of a command: those of MARKET buys by quantity, and of
+    orders that replace others.
+    """
+    return {
+        (order.user_id, asset_given(order.side, rules.base, rules.quote))
+        for command in commands
+        if (order := command.order) is not None and (spends_available(order) or command.kind == _REPLACE)
+    }
 
 
 def _limit_spending(order: Order, available: int, step: int) -> None:

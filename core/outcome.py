@@ -72,8 +72,12 @@ class Event(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """All that one command changed. `finished` is false for a taker that goes on first in the next batch."""
+    """All that one command changed. `finished` is false for a taker that goes on first in the next batch.
+
+    `order` is what an amend put in the place of the order that it names.
+    """
 
     events: list[Event]
     trades: list[Trade]
     finished: bool = True
+    order: Order | None = None

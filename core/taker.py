@@ -24,6 +24,8 @@ _STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BO
 _BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
 _TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
 _OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
+# An order that rests with one of these has had no event yet that shows it.
+_NEW = (Status.PENDING, Status.TRIGGERED)
 _SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
 _INSUFFICIENT_FUNDS, _PRICE_PROTECTION = Reason.INSUFFICIENT_FUNDS, Reason.PRICE_PROTECTION
 
@@ -213,7 +215,7 @@ class Taker:
             self._close(Status.PARTIALLY_FILLED if taker.filled else Status.REJECTED, _PRICE_PROTECTION)
         elif taker.time_in_force is _GTC:
             self.book.rest(taker)
-            if not taker.filled:
+            if taker.status in _NEW:
                 self.events.append(self.book.event(taker, _OPEN))
         else:
             self._close(Status.PARTIALLY_FILLED if taker.filled else Status.EXPIRED, Reason.IOC_REMAINDER)

@@ -190,6 +190,8 @@ class Order:
     The fields from `is_extended` on belong to the kinds beyond plain LIMIT and MARKET orders. A plain order has none of
     them, and pays for none of them: `is_extended` is what the hot path asks. `tip` is what of an iceberg is visible.
     `priority` is the number of the event that gave the order its place, if that is not its first (`sequence`).
+    An amend makes a new Order, so that those of earlier events stay as they were. `placed` are the price and the
+    quantity with which it was placed, of an order that was plain until then; its events before that have no terms.
     """
 
     id: int
@@ -230,6 +232,9 @@ class Order:
     prevented: int = 0
     prevented_notional: int = 0
     priority: int | None = None
+    placed: tuple[int, int] | None = None
+    # The caller's instant. Of an order that is closed already when its command is read.
+    closed_at: object = None
 
     @property
     def active(self) -> bool:
@@ -258,7 +263,8 @@ class Rules:
 class PendingCommand(NamedTuple):
     """A command in the inbox. `order` is that of a command of WITH_ORDER, as it is stored, and None otherwise.
 
-    `data` is what else the command says, and `reserved` the amount that was frozen for it, in units.
+    `data` is what else the command says, and `reserved` the amount that was frozen for it, in units. `goes_on`: it was
+    applied in part, and its order is an unfinished taker.
     """
 
     id: int
@@ -267,3 +273,4 @@ class PendingCommand(NamedTuple):
     order: Order | None
     data: Mapping[str, Any] | None = None
     reserved: int = 0
+    goes_on: bool = False

@@ -14,7 +14,8 @@ from structlog.contextvars import bound_contextvars
 from base.storage.bulk import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
-from core.market import Batch, Market
+from core.batch import Batch
+from core.market import Market
 from core.types import TRADING_STATUS_AFTER, MarketStatus, PendingCommand
 from markets.services import set_trading_status
 from matching import books
@@ -31,7 +32,8 @@ LONGEST_ERROR = 500
 
 
 def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Prepared | None:
-    """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released.
+    """Take the command out of the inbox in a transaction of its own; its order is FAILED, with its funds released (and
+    that of an amend is as it was).
 
     Keeps a dead letter, and halts the market when too many orders failed one after the other. Returns the batch to
     publish, or None if another worker applied the command or gave it up meanwhile.
@@ -41,7 +43,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         rows = read_inbox(symbol, 1, row)
         if not rows or rows[0][0] != command_id:
             return None
-        [command] = parse_commands(rows)
+        [command] = parse_commands(rows, row.unfinished_command_id)
         # With an empty book, because nothing is matched here, and the defect may be in the real book.
         market = Market(books.rules(symbol), row.status, row.next_sequence)
         batch = market.give_up(command)

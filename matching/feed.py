@@ -16,7 +16,7 @@ from base.streams import Message
 from base.streams.amqp import AmqpMessage
 from base.streams.publisher import Write
 from core import outcome
-from core.market import Batch
+from core.batch import Batch
 from marketdata import answers
 from marketdata.tape import represent_print, represent_trade
 from markets.models import Trade

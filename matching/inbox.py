@@ -1,11 +1,13 @@
 """The inbox of a market: the commands that wait for its worker, in order, each NEW one with its order."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import orjson
 from django.db import connection
 
+from core.amend import EXPIRES_AT
 from core.money import stored_units
 from core.types import WITH_ORDER, CommandKind, PendingCommand
 from matching import books, order_rows
@@ -59,9 +61,15 @@ def is_waiting(symbol: str) -> bool:
         return cursor.fetchone() is not None
 
 
-def parse_commands(rows: Iterable[Row]) -> list[PendingCommand]:
-    """The core's commands and orders. Apart from the reading, because the background thread does this part."""
-    return [_parse(*row) for row in rows]
+def parse_commands(rows: Iterable[Row], unfinished: int | None = None) -> list[PendingCommand]:
+    """The core's commands and orders. Apart from the reading, because the background thread does this part.
+
+    `unfinished` is the command of the unfinished taker.
+    """
+    commands = [_parse(*row) for row in rows]
+    if unfinished is not None:
+        commands = [command._replace(goes_on=command.id == unfinished) for command in commands]
+    return commands
 
 
 def _read(query: str, *parameters: int | str | None) -> list[Row]:
@@ -80,5 +88,13 @@ def _parse(command_id: int, kind: str, order_id: int, data: Any, reserved: Any, 
     )
     order = order_rows.core_order(columns) if kind in WITH_ORDER else None
     return PendingCommand(
-        command_id, kind, order_id, order, None if data is None else orjson.loads(data), stored_units(reserved)
+        command_id, kind, order_id, order, None if data is None else _data(data), stored_units(reserved)
     )
+
+
+def _data(text: str) -> dict[str, Any]:
+    """What a command says. An instant is an instant of the core's order, which it replaces."""
+    data: dict[str, Any] = orjson.loads(text)
+    if EXPIRES_AT in data:
+        data[EXPIRES_AT] = datetime.fromisoformat(data[EXPIRES_AT])
+    return data

@@ -7,12 +7,12 @@ from typing import Any
 
 from core.money import stored_units, units_or_none
 from core.types import Order as CoreOrder
-from core.types import OrderType, SelfTradePrevention, Side, Status, TimeInForce
+from core.types import OrderType, Phase, SelfTradePrevention, Side, Status, TimeInForce
 from matching.snapshots.parts import Form
 from orders.models import Order
 from orders.representation import INFO_COLUMNS, OrderInfo
 
-# What plain orders do not have: all of it is null then.
+# What plain orders do not have that are open: all of it is null then.
 EXTENDED_COLUMNS = (
     "priority",
     "stop_price",
@@ -24,6 +24,9 @@ EXTENDED_COLUMNS = (
     "group_id",
     "prevented_quantity",
     "prevented_notional",
+    "placed_price",
+    "placed_quantity",
+    "closed_at",
 )
 _PLAIN = (None,) * len(EXTENDED_COLUMNS)
 CORE_COLUMNS = (
@@ -130,7 +133,10 @@ def core_order(row: tuple[Any, ...]) -> CoreOrder:
 
 def _extend(order: CoreOrder, extended: Sequence[Any]) -> None:
     """Set what plain orders do not have."""
-    priority, stop_price, offset, triggered_at, display, tip, expires_at, group_id, prevented, notional = extended
+    priority, stop_price, offset, triggered_at, display, tip, expires_at, group_id, prevented, notional, *rest = (
+        extended
+    )
+    placed_price, placed_quantity, closed_at = rest
     order.is_extended = True
     order.priority, order.group_id = priority, group_id
     order.stop_price, order.trailing_offset = units_or_none(stop_price), units_or_none(offset)
@@ -142,6 +148,11 @@ def _extend(order: CoreOrder, extended: Sequence[Any]) -> None:
         order.is_triggered, order.triggered_at = True, triggered_at.replace(tzinfo=UTC)
     if expires_at is not None:
         order.expires_at = expires_at.replace(tzinfo=UTC)
+    if placed_price is not None:
+        order.placed = (stored_units(placed_price), stored_units(placed_quantity))
+    if closed_at is not None:
+        # Of an amend that came too late.
+        order.phase, order.closed_at = Phase.CLOSED, closed_at.replace(tzinfo=UTC)
 
 
 # How snapshots hold an order, and what makes one of it.

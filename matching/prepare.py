@@ -14,7 +14,8 @@ from balances.services import lock_balances
 from base.storage.bulk import Dialect, dialect
 from base.streams import Message
 from base.streams.amqp import publish_amqp
-from core.market import Batch, Market, market_buyers
+from core.batch import Account, Batch
+from core.market import Market, spenders
 from core.types import PendingCommand
 from marketdata import depth_cache
 from marketdata.depth import Depth, take_depth
@@ -88,9 +89,9 @@ class Prepared:
 def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
     """Decide the commands of these rows, under the book's lock."""
     market = books.trusted(row)
-    commands = parse_commands(rows)
-    buyers = lock_balances((user_id, market.rules.quote) for user_id in market_buyers(commands))
-    spendable = {user_id: held.available for (user_id, _), held in buyers.items()}
+    commands = parse_commands(rows, row.unfinished_command_id)
+    held = lock_balances(spenders(commands, market.rules))
+    spendable = {account: balance.available for account, balance in held.items()}
     return _prepared(market, commands, spendable, now, dialect())
 
 
@@ -100,9 +101,10 @@ def prepare_ahead(
     """Decide the next batch, in the background thread. None if it is empty.
 
     `read` is the database's time, read at or after the monotonic instant `read_at`. The batch ends before the first
-    MARKET BUY by quantity, because the available funds must be locked before that is decided.
+    command that available funds decide, because these must be locked before.
     """
-    commands = list(takewhile(lambda command: not market_buyers([command]), parse_commands(rows)))
+    rules = before.market.rules
+    commands = list(takewhile(lambda command: not spenders([command], rules), parse_commands(rows)))
     if not commands:
         return None
     # At least the time of the batch before, because the times of a market's events never go back.
@@ -123,7 +125,7 @@ def database_time() -> datetime:
 
 
 def _prepared(
-    market: Market, commands: Sequence[PendingCommand], spendable: Mapping[int, int], now: datetime, to: Dialect
+    market: Market, commands: Sequence[PendingCommand], spendable: Mapping[Account, int], now: datetime, to: Dialect
 ) -> Prepared:
     batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)

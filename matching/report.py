@@ -16,10 +16,12 @@ from base.telemetry.metrics import (
     ORDERS_REJECTED,
     TRADES,
 )
-from core.market import Batch
+from core.batch import Batch
 from core.money import plain_units
-from core.types import Status
+from core.types import CommandKind, Reason, Status
 from orders.representation import OrderInfo
+
+_AMEND = CommandKind.AMEND
 
 
 def count(batch: Batch) -> None:
@@ -31,13 +33,16 @@ def count(batch: Batch) -> None:
     symbol, now = batch.rules.symbol, timezone.now()
     BATCH_COMMANDS.labels(symbol).observe(len(batch.done))
     TRADES.labels(symbol).inc(len(batch.trades))
-    orders = [command.order for command in batch.done if command.order is not None]
+    orders = [command.order for command in batch.done if command.order is not None and command.kind != _AMEND]
     ORDERS_PROCESSED.labels(symbol).inc(len(orders))
     seconds = ORDER_SECONDS.labels(symbol)
     for order in orders:
         assert isinstance(order.info, OrderInfo), order
         seconds.observe(max(0.0, (now - order.info.created_at).total_seconds()))
     for (status, reason), number in Counter((event.status, event.reason) for event in batch.events).items():
+        if reason is Reason.AMEND_REFUSED:
+            # The order may have been closed long before.
+            continue
         ORDER_EVENTS.labels(symbol, status.value).inc(number)
         if status is Status.REJECTED:
             ORDERS_REJECTED.labels(symbol, str(reason), ENGINE).inc(number)

@@ -14,14 +14,21 @@ from base.storage.bulk import Dialect, Statement, dialect, execute, write_delete
 from commands.models import Command
 from core import outcome
 from core import types as core
-from core.book import terms_of
-from core.market import Batch
-from core.types import PendingCommand, Phase, Status
+from core.batch import Batch
+from core.types import PendingCommand, Phase
 from marketdata import candles
 from markets.marks import record_marks
 from markets.models import Trade
 from markets.services import set_trading_status
 from matching.books import BookRow, renew_book
+from matching.extended_rows import (
+    EXTENDED_FIELDS,
+    extended_rows,
+    funded_rows,
+    is_refused,
+    spent_rows,
+    triggered_rows,
+)
 from matching.models import StatusChange
 from orders.models import Order, OrderEvent
 from orders.open_orders import count_closed
@@ -39,18 +46,6 @@ ORDER_FIELDS = (
     "sequence",
     "updated_at",
     "closed_at",
-)
-# What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
-EXTENDED_FIELDS = (
-    "price",
-    "quantity",
-    "priority",
-    "stop_price",
-    "display_quantity",
-    "tip",
-    "expires_at",
-    "prevented_quantity",
-    "prevented_notional",
 )
 EVENT_FIELDS = (
     "market",
@@ -97,7 +92,7 @@ class Settlement:
 
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
     """Prepare the batch's statements. `next_sequence` is the book's after the batch."""
-    symbol = batch.rules.symbol
+    symbol, batch.stored_at = batch.rules.symbol, now
     orders, rested = _order_rows(batch, now), _rested_rows(batch)
     trade_fields: tuple[str, ...] = TRADE_FIELDS
     trades = [_trade_row(symbol, trade, now) for trade in batch.trades]
@@ -106,11 +101,14 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         trades = [*map(add, trades, ((trade.rebate, trade.fee_in_quote) for trade in batch.trades))]
     events = [_event_row(symbol, event, now) for event in batch.events]
     statements = [
+        # First, because a quantity that has grown may be filled further than it was.
+        *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=extended_rows(batch)),
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
         *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=rested),
         *write_updates(to, Order, key="id", guards=(), fields=("protection_price",), rows=_protected_rows(batch)),
-        *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=_extended_rows(batch)),
-        *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=_triggered_rows(batch, now)),
+        *write_updates(to, Order, key="id", guards=(), fields=("frozen",), rows=funded_rows(batch)),
+        *write_updates(to, Command, key="id", guards=(), fields=("reserved",), rows=spent_rows(batch)),
+        *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=triggered_rows(batch, now)),
         *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
     ]
@@ -133,7 +131,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         record_marks(batch.rules, batch.trades[0].sequence)
     if batch.status_changes or batch.ends_delisting:
         _store_status_changes(batch, now)
-    if closed := Counter(event.order.user_id for event in batch.events if not event.active):
+    if closed := Counter(event.order.user_id for event in batch.events if not event.active and not is_refused(event)):
         count_closed(batch.rules.symbol, closed)
     after = row._replace(
         next_sequence=settlement.next_sequence,
@@ -161,16 +159,28 @@ def _store_status_changes(batch: Batch, now: datetime) -> None:
 
 
 def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
-    """The last state of each order with an event, guarded by the state before its first event."""
+    """The last state of each order with an event, guarded by the state before its first event.
+
+    That of an amend which was refused changes nothing, and its order may be closed.
+    """
     first: dict[int, outcome.Event] = {}
     for event in batch.events:
         first.setdefault(event.order.id, event)
-    return [(event.order.id, *_state_before(event), *_state_after(event.order, now)) for event in first.values()]
+    if any(map(is_refused, first.values())):
+        first = {}
+        for event in batch.events:
+            if not is_refused(event):
+                first.setdefault(event.order.id, event)
+    amended = batch.amended
+    return [
+        (number, *_state_before(event), *_state_after(amended.get(number, event.order), now))
+        for number, event in first.items()
+    ]
 
 
 def _rested_rows(batch: Batch) -> list[tuple[object, ...]]:
     """The takers that began to rest and have no event in this batch. A later command may have given one an event."""
-    changed = {event.order.id for event in batch.events} if batch.rested else set()
+    changed = {event.order.id for event in batch.events if not is_refused(event)} if batch.rested else set()
     return [(order.id, order.status, order.filled, order.phase) for order in batch.rested if order.id not in changed]
 
 
@@ -178,36 +188,6 @@ def _protected_rows(batch: Batch) -> list[tuple[object, ...]]:
     """The unfinished taker, if it has a price band: its next transaction goes on with the same protection price."""
     taker = batch.unfinished
     return [] if taker is None or taker.protection_price is None else [(taker.id, taker.protection_price)]
-
-
-def _extended_rows(batch: Batch) -> list[tuple[object, ...]]:
-    """The last terms and places of the extended orders with an event."""
-    changed = {event.order.id: event for event in batch.events if event.terms is not None}
-    return [_extended_row(event.order) for event in changed.values()]
-
-
-def _extended_row(order: core.Order) -> tuple[object, ...]:
-    terms = terms_of(order)
-    return (
-        order.id,
-        terms.price,
-        terms.quantity,
-        order.priority,
-        terms.stop_price,
-        terms.display_quantity,
-        order.tip,
-        terms.expires_at,
-        terms.prevented or None,
-        terms.prevented_notional or None,
-    )
-
-
-def _triggered_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
-    triggered = [event.order for event in batch.events if event.status is Status.TRIGGERED]
-    for order in triggered:
-        # For its order updates. It is never changed again.
-        order.triggered_at = now
-    return [(order.id, now) for order in triggered]
 
 
 def _state_before(event: outcome.Event) -> tuple[object, ...]:

@@ -25,6 +25,8 @@ class Order(models.Model):
     `priority` is the event that gave the order its place, if that is not its first. `tip` is what of an iceberg is
     visible. `prevented_quantity` and `prevented_notional` are what self-trade prevention took (none: null).
     `group_id` is that of the two orders of which one cancels the other.
+    `placed_price` and `placed_quantity` are what an order was placed with that was plain until it was amended: they are
+    the terms of its events before that, which have none of their own.
     `phase` shows whether the order may still trade, because PARTIALLY_FILLED orders may be open or closed.
     """
 
@@ -76,6 +78,8 @@ class Order(models.Model):
     group_id = models.PositiveBigIntegerField(null=True)
     prevented_quantity = AmountField(null=True)
     prevented_notional = TurnoverField(null=True)
+    placed_price = AmountField(null=True)
+    placed_quantity = AmountField(null=True)
     correlation_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

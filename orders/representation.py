@@ -69,6 +69,8 @@ def from_engine(rules: core.Rules, event: outcome.Event, now: datetime) -> Messa
         quantity, prevented = event.terms.quantity, event.terms.prevented
         asked = _as_changed(asked, event.terms, order.triggered_at)
     data = _update(symbol, asked, quantity, prevented, event, event.filled, event.filled_notional, now)
+    if order.closed_at is not None and not event.active:
+        data["closedAt"] = _timestamp_or_none(order.closed_at)
     if event.trade is not None:
         data["lastTrade"] = _engine_fill(rules, order, event.trade)
     return _message(order.user_id, data)
@@ -93,7 +95,14 @@ def _from_row(order: Order, event: OrderEvent, trades: Mapping[tuple[str, int], 
         then = parse_terms(event.terms)
         quantity, prevented = then.quantity, then.prevented
         asked = _as_changed(asked, then, order.triggered_at)
+    elif order.placed_price is not None:
+        # Of before its first amend.
+        quantity = to_units(order.placed_quantity)
+        asked["price"], asked["quantity"] = plain(order.placed_price), plain(order.placed_quantity)
     data = _update(symbol, asked, quantity, prevented, event, filled, notional, event.created_at)
+    if not event.active and order.closed_at is not None:
+        # Earlier, where an amend was refused because the order was closed.
+        data["closedAt"] = _timestamp_or_none(order.closed_at)
     trade = None if event.trade_sequence is None else trades.get((event.market_id, event.trade_sequence))
     if trade is not None:
         data["lastTrade"] = {

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from core.amend import amend
 from core.book import Book
 from core.fees import fee_reserved
 from core.money import notional, to_decimal, to_units
@@ -170,6 +171,16 @@ class Desk:
             order = self.order(line, funds)
             while not self.step(place(self.book, order, max_steps)).finished:
                 pass
+        return order
+
+    def amend(self, order_id: int, reserved: str = "0", max_steps: int = 1000, **terms: str) -> Order:
+        """Amend a resting order, to the end of its way through the book, and return it as it is then."""
+        new = {name: units(text) for name, text in terms.items()}
+        resting = self.orders[order_id]
+        outcome = amend(self.book, resting, new, units(reserved), max_steps)
+        order = self.orders[order_id] = outcome.order or resting
+        while not self.step(outcome).finished:
+            outcome = place(self.book, order, max_steps)
         return order
 
     def cancel(self, order_id: int) -> Outcome:

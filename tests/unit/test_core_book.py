@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from core.book import Book
+from core.outcome import Outcome
 from core.taker import place
 from core.types import TRANSITIONS, Reason, Side, Status
 from tests.support.tape import Desk, outcome_of, plain, units
@@ -40,7 +41,7 @@ def test_cancel_twice():
     desk = Desk()
     order = desk.play("buy 5 @ 100")
     desk.cancel(order.id)
-    assert desk.cancel(order.id) == ([], [], True)
+    assert desk.cancel(order.id) == Outcome([], [])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.market import BY_OPERATOR, DELISTING_GIVEN_UP, Batch, Market
+from core.batch import DELISTING_GIVEN_UP, Batch
+from core.market import BY_OPERATOR, Market
 from core.types import PendingCommand
 from tests.support.tape import Desk
 

@@ -1,0 +1,74 @@
+"""The rows that settlement writes of orders beyond the plain ones, and of commands that stay in the inbox."""
+
+from datetime import datetime
+
+from core import outcome
+from core import types as core
+from core.batch import Batch
+from core.book import terms_of
+from core.types import Reason, Status
+
+# What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
+EXTENDED_FIELDS = (
+    "price",
+    "quantity",
+    "priority",
+    "stop_price",
+    "display_quantity",
+    "tip",
+    "expires_at",
+    "prevented_quantity",
+    "prevented_notional",
+    "placed_price",
+    "placed_quantity",
+)
+_NEVER_PLAIN = (None, None)
+# Under a name of this module, because Python 3.11 takes long to find a member of an enumeration.
+_AMEND_REFUSED = Reason.AMEND_REFUSED
+
+
+def is_refused(event: outcome.Event) -> bool:
+    """Whether it is of an amend that changed nothing. Its order may have been closed long before."""
+    return event.reason is _AMEND_REFUSED
+
+
+def funded_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The unfinished taker that replaces an order, if it has no event yet: the engine froze the rest of its funds."""
+    taker = batch.unfinished
+    return [] if taker is None or taker.sequence is not None else [(taker.id, taker.frozen)]
+
+
+def spent_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The commands that stay in the inbox, whose reserved amounts have become their orders'."""
+    return [(command_id, 0) for command_id in batch.spent]
+
+
+def extended_rows(batch: Batch) -> list[tuple[object, ...]]:
+    """The last terms and places of the extended orders with an event."""
+    changed = {event.order.id: event for event in batch.events if event.terms is not None and not is_refused(event)}
+    return [_extended_row(event.order) for event in changed.values()]
+
+
+def _extended_row(order: core.Order) -> tuple[object, ...]:
+    terms = terms_of(order)
+    return (
+        order.id,
+        terms.price,
+        terms.quantity,
+        order.priority,
+        terms.stop_price,
+        terms.display_quantity,
+        order.tip,
+        terms.expires_at,
+        terms.prevented or None,
+        terms.prevented_notional or None,
+        *(order.placed or _NEVER_PLAIN),
+    )
+
+
+def triggered_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
+    triggered = [event.order for event in batch.events if event.status is Status.TRIGGERED]
+    for order in triggered:
+        # For its order updates. It is never changed again.
+        order.triggered_at = now
+    return [(order.id, now) for order in triggered]
