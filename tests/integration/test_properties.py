@@ -107,6 +107,7 @@ class Database:
         # Rates and band are fixed when the order is accepted: change them as an operator would, between two orders.
         self.market.maker_fee_rate, self.market.taker_fee_rate = order.maker_rate, order.taker_rate
         self.market.price_band = order.price_band
+        self.market.fee_currency = "QUOTE" if order.fee_in_quote else "RECEIVED"
         try:
             return place_order(self.users[order.user], self.market, wanted(order)).order.id
         except (InsufficientFunds, InvalidField):

@@ -74,6 +74,7 @@ class InBulk(DatabaseAndTwin):
             return
         market.maker_fee_rate, market.taker_fee_rate = orders[0].maker_rate, orders[0].taker_rate
         market.price_band = orders[0].price_band
+        market.fee_currency = "QUOTE" if orders[0].fee_in_quote else "RECEIVED"
         results = place_orders(
             [OrderRequest(self.database.users[str(order.user)], market, wanted(order)) for order in orders]
         )
@@ -91,7 +92,7 @@ class InBulk(DatabaseAndTwin):
 def _rates(order: object) -> list[str]:
     """What orders that are placed together have in common; None of a band stands for no band in both."""
     band = getattr(order, "price_band", None) or getattr(order, "band", None)
-    return [*(str(getattr(order, name, "")) for name in ("maker_rate", "taker_rate")), str(band)]
+    return [*(str(getattr(order, name, "")) for name in ("maker_rate", "taker_rate", "fee_in_quote")), str(band)]
 
 
 def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
@@ -100,6 +101,9 @@ def stream(dice: random.Random, batch_size: int, length: int) -> Iterator[Step]:
     for number in range(length):
         if number % 100 == 0:
             rates = {name: dice.choice(commands.RATES[:4]) for name in ("maker_rate", "taker_rate")}
+            if dice.random() < 0.3:
+                rates["maker_rate"] = commands.REBATE
+            rates["fee_in_quote"] = dice.random() < 0.5
             rates["band"] = dice.choice(commands.BANDS)
         throw = dice.random() * min(batch_size, 200)
         if throw < 0.4:

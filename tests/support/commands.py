@@ -44,6 +44,8 @@ class Place(NamedTuple):
     band: str | None = None
     maker_rate: str = "0"
     taker_rate: str = "0"
+    # Of a buy alone.
+    fee_in_quote: bool = False
 
 
 class Cancel(NamedTuple):
@@ -72,6 +74,8 @@ class Deposit(NamedTuple):
 
 Command = Place | Cancel | CancelAll | Deposit | Restart
 
+# A maker's may be a rebate.
+REBATE = "-0.001"
 RATES = ("0", "0.001", "0.0025", "0.00000001", "1")
 # From a tick or two around the prices below to half of them.
 BANDS = (None, None, "0.01", "0.025", "0.5")
@@ -88,7 +92,8 @@ def orders(rates: st.SearchStrategy[str]) -> st.SearchStrategy[Place]:
         "user": st.sampled_from(CAST),
         "stp": st.sampled_from(PREVENTIONS),
         "band": st.sampled_from(BANDS),
-        "maker_rate": rates,
+        "maker_rate": st.one_of(rates, rates, st.just(REBATE)),
+        "fee_in_quote": st.booleans(),
         "taker_rate": rates,
     }
     sides, lots, nothing = st.sampled_from(["BUY", "SELL"]), st.integers(1, 12), st.none()
@@ -124,6 +129,7 @@ def naive_order(command: Place, market: Market, order_id: int = 0) -> NaiveOrder
         price_band=command.band and Decimal(command.band),
         maker_rate=Decimal(command.maker_rate),
         taker_rate=Decimal(command.taker_rate),
+        fee_in_quote=command.fee_in_quote,
     )
 
 
@@ -149,8 +155,9 @@ def _by_quote(dice: random.Random) -> Place:
 
 
 def _common(dice: random.Random) -> dict[str, Any]:
-    rates = {rate: dice.choice(RATES[:4]) for rate in ("maker_rate", "taker_rate")}
-    return {"user": dice.choice(CAST), "stp": dice.choice(PREVENTIONS), "band": dice.choice(BANDS), **rates}
+    rates = {"maker_rate": dice.choice((*RATES[:4], REBATE)), "taker_rate": dice.choice(RATES[:4])}
+    fees = {**rates, "fee_in_quote": dice.random() < 0.3}
+    return {"user": dice.choice(CAST), "stp": dice.choice(PREVENTIONS), "band": dice.choice(BANDS), **fees}
 
 
 _MAKERS = {

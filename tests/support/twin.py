@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from audit.naive import BASE, QUOTE, NaiveExchange, NaiveOrder, NaiveTrade
 from core.book import Book
+from core.fees import fee_reserved
 from core.money import to_decimal, to_units
 from core.outcome import Event, Outcome, Trade
 from core.taker import place
@@ -80,11 +81,16 @@ class CoreExchange:
         from_available = trade.notional - trade.buyer_unfrozen
         self.frozen[buyer.user_id, QUOTE] -= trade.buyer_unfrozen
         self.available[buyer.user_id, QUOTE] -= from_available
-        self.available[buyer.user_id, BASE] += trade.quantity - trade.buyer_fee
+        self.available[buyer.user_id, BASE] += trade.quantity
         self.frozen[seller.user_id, BASE] -= trade.quantity
-        self.available[seller.user_id, QUOTE] += trade.notional - trade.seller_fee
-        self.fees[BASE] += trade.buyer_fee
-        self.fees[QUOTE] += trade.seller_fee
+        self.available[seller.user_id, QUOTE] += trade.notional
+        for user, asset, fee in (
+            (buyer.user_id, QUOTE if trade.fee_in_quote else BASE, trade.buyer_fee),
+            (seller.user_id, QUOTE, trade.seller_fee),
+            (trade.maker.user_id, trade.taker_fee_asset(BASE, QUOTE), -trade.rebate),
+        ):
+            self.available[user, asset] -= fee
+            self.fees[asset] += fee
 
     def _check(self, event: Event) -> None:
         order = event.order
@@ -154,7 +160,7 @@ class CoreAndTwin:
         naive = naive_order(command, self.market, self.placed)
         accepted = self.twin.place(naive)
         self.twin.drain()
-        assert self.core.place(_core_order(naive)) == accepted
+        assert self.core.place(_core_order(naive, self.core.rules.quote_step)) == accepted
         if accepted:
             self.open.add(naive.id)
 
@@ -215,11 +221,11 @@ def _pays_with(order: Order) -> str:
     return QUOTE if order.side is Side.BUY else BASE
 
 
-def _core_order(naive: NaiveOrder) -> Order:
+def _core_order(naive: NaiveOrder, step: int) -> Order:
     price, quantity, quote_quantity = (
         None if amount is None else to_units(amount) for amount in (naive.price, naive.quantity, naive.quote_quantity)
     )
-    return Order(
+    order = Order(
         id=naive.id,
         user_id=naive.user,
         side=Side(naive.side),
@@ -230,11 +236,15 @@ def _core_order(naive: NaiveOrder) -> Order:
         post_only=naive.post_only,
         self_trade_prevention=SelfTradePrevention(naive.stp),
         maker_fee_rate=to_units(naive.maker_rate),
+        fee_in_quote=naive.fee_in_quote,
         taker_fee_rate=to_units(naive.taker_rate),
         spend_limit=quote_quantity,
         price_band=None if naive.price_band is None else to_units(naive.price_band),
         frozen=reserve(Side(naive.side), price, quantity, quote_quantity),
     )
+    if quantity is not None:
+        order.frozen += fee_reserved(order, quantity, step)
+    return order
 
 
 def _core_state(order: Order) -> tuple[object, ...]:
