@@ -68,7 +68,7 @@ def collect(book: Book, order: Order) -> Outcome:
     """Let the order rest without trading. What an auction does not take is closed."""
     if order.type is not OrderType.LIMIT or order.time_in_force not in _COLLECTED:
         status = Status.PARTIALLY_FILLED if order.filled else Status.REJECTED
-        return Outcome([book.close(order, status, Reason.NOT_IN_AUCTION)], [])
+        return Outcome(book.close(order, status, Reason.NOT_IN_AUCTION), [])
     is_new = order.status is Status.PENDING
     book.rest(order)
     return Outcome([book.event(order, Status.OPEN)] if is_new else [], [])
@@ -134,6 +134,9 @@ class _Uncrossing:
         ask.frozen -= quantity
         for order in (taker, maker):
             self.events.append(book.fill_resting(order, trade))
+        for order in (taker, maker):
+            if order.group_id is not None:
+                self.events += book.end_group(order)
 
     def _close_beyond(self, price: int) -> None:
         """Close the best order of the side that would trade beyond the price."""
@@ -143,4 +146,4 @@ class _Uncrossing:
         assert order is not None
         self.book.unrest(order)
         status = Status.PARTIALLY_FILLED if order.filled else Status.REJECTED
-        self.events.append(self.book.close(order, status, Reason.PRICE_PROTECTION))
+        self.events += self.book.close(order, status, Reason.PRICE_PROTECTION)

@@ -1,10 +1,12 @@
 """A batch: what the commands of one transaction change, and which money that moves."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.kinds import asset_given
 from core.outcome import Event, Outcome, Trade
+from core.trailing import TrailChange
 from core.types import MarketStatus, Order, PendingCommand, Phase, Rules
 
 # The key of a balance: user id and asset.
@@ -49,8 +51,12 @@ class Batch:
     unfinished_command_id: int | None = None
     # That order, which goes on with what it has fixed in this batch.
     unfinished: Order | None = None
+    # Orders that were triggered in this batch and have not fired, in their order.
+    triggered: deque[Order] = field(default_factory=deque)
     # Whether triggered orders wait to fire in the next batch.
     is_cascading: bool = False
+    # What changed of the entries of TRAILING_STOPs.
+    trails: list[TrailChange] = field(default_factory=list)
     # The sequence of the last trade before the batch; 0 before the first.
     previous_trade: int = 0
     # Whether one of the trades has a rebate, or a buyer's fee in quote.
@@ -68,8 +74,6 @@ class Batch:
 
     def add(self, command: PendingCommand, outcome: Outcome) -> None:
         """Add the outcome of one command. The command of an unfinished taker stays in the inbox."""
-        self.events += outcome.events
-        self.trades += outcome.trades
         order = outcome.order or command.order
         if outcome.order is not None:
             self.amended[outcome.order.id] = outcome.order
@@ -82,6 +86,12 @@ class Batch:
             self.unfinished_command_id = command.id
             if command.reserved:
                 self.spent.append(command.id)
+        self.add_changes(outcome)
+
+    def add_changes(self, outcome: Outcome) -> None:
+        """Add the events and trades of an outcome, and the money that they move."""
+        self.events += outcome.events
+        self.trades += outcome.trades
         for trade in outcome.trades:
             self._move(trade)
         rules = self.rules
@@ -89,6 +99,13 @@ class Batch:
             if event.released:
                 asset = asset_given(event.order.side, rules.base, rules.quote)
                 self._change(event.order.user_id, asset, event.released, -event.released)
+
+    def left(self, most_fills: int) -> int:
+        """How many orders its takers may still meet, if one may meet so many: together twice as many.
+
+        A taker makes at most two events with each order that it meets: those of the two fills.
+        """
+        return 2 * most_fills - len(self.events) // 2
 
     def set_trading_status(self, status: str, sequence: int, reason: str, price_band: int | None = None) -> None:
         """Change the market's trading status at this place of its sequence, unless the market has it already.
@@ -123,9 +140,14 @@ class Batch:
         return change[0] if change else 0
 
     @property
+    def is_command_unfinished(self) -> bool:
+        """Whether a taker goes on, or what else one command does."""
+        return self.unfinished_command_id is not None or self.unfinished_order_id is not None
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether something goes on before any other command."""
-        return self.unfinished_command_id is not None or self.is_cascading
+        return self.is_command_unfinished or self.is_cascading
 
     @property
     def changes(self) -> dict[Account, Change]:

@@ -3,16 +3,18 @@
 Contract
 - Orders rest in two ladders, best price first and, at one price, the smallest `sequence` first. A trade happens at the
   resting order's price. A book is never crossed between commands, unless its market is not trading (see auction).
+- Stops wait beside the ladders, in `stops`, until `cascade` triggers them.
+- Of two orders with one `group_id` one cancels the other. The limit leg has that id, rests, and has frozen what the
+  dearer leg needs; the stop leg waits, and has nothing frozen.
 - `cancel`, `cancel_first`, `refuse` and `taker.place` change the book and its orders, and return everything that
   changed as an Outcome of events and trades. The caller stores the outcome in one transaction, or throws the whole book
   away, because a change cannot be undone.
 - Every event takes the market's next sequence number, without gaps. An order's own sequence is that of its first
   event, and is its time priority. A trade carries the sequence of its taker's fill event.
 - The taker's way through the book, with fees and self-trade prevention, is in `taker`.
-
 - An order's terms never change: `amend` makes a new order with others, in the place of the one that rests.
 
-Known limitations: only orders with a price rest (no pegs, no stops).
+Known limitations: only orders with a price rest (no pegs).
 """
 
 from collections.abc import Iterable
@@ -20,8 +22,10 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
+from core.kinds import owed
 from core.ladder import DepthLevel, Ladder, StoredLevel
 from core.outcome import Event, Outcome, Terms, Trade
+from core.stops import Stops
 from core.types import Order, Phase, Reason, Rules, Side, Status
 
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
@@ -80,6 +84,7 @@ class Book:
         self.ladders = {side: Ladder(side) for side in Side}
         self.opposite = {side: self.ladders[side.opposite] for side in Side}
         self.orders: dict[int, Order] = {}
+        self.stops = Stops()
         self.store = store
         if store is not None:
             self._stock(store)
@@ -118,16 +123,23 @@ class Book:
                     order = level.orders.get(order_id)
         return order
 
-    def cancel(self, order_id: int, reason: Reason = Reason.USER_CANCELLED) -> Outcome:
-        """Take a resting order out. The outcome is empty if the order does not rest any more. O(1)."""
+    def take_out(self, order_id: int) -> Order | None:
+        """Take an order out that rests or waits. The caller closes it, or puts it back."""
         order = self.find(order_id)
-        if order is None:
-            return Outcome([], [])
-        self.unrest(order)
-        return Outcome([self.close(order, Status.CANCELLED, reason)], [])
+        if order is not None:
+            self.unrest(order)
+        elif (order := self.stops.orders.get(order_id)) is not None:
+            self.stops.remove(order)
+        return order
+
+    def cancel(self, order_id: int, reason: Reason = Reason.USER_CANCELLED) -> Outcome:
+        """Take an order out that rests or waits. The outcome is empty if it does neither any more. O(1)."""
+        order = self.take_out(order_id)
+        return Outcome([] if order is None else self.close(order, Status.CANCELLED, reason), [])
 
     def cancel_first(self, most: int, reason: Reason) -> Outcome:
-        """Take at most so many resting orders out, in the order in which they would trade, bids before asks.
+        """Take at least so many orders out, if there are: bids before asks, each in the order in which they would
+        trade, then those that wait, the oldest first.
 
         The outcome is unfinished while orders are left. O(most x log levels).
         """
@@ -135,13 +147,18 @@ class Book:
         for ladder in self.ladders.values():
             while len(events) < most and (order := ladder.met_by(None)) is not None:
                 self.unrest(order)
-                events.append(self.close(order, Status.CANCELLED, reason))
-        return Outcome(events, [], finished=all(ladder.first is None for ladder in self.ladders.values()))
+                events += self.close(order, Status.CANCELLED, reason)
+        while len(events) < most and self.stops.orders:
+            order = next(iter(self.stops.orders.values()))
+            self.stops.remove(order)
+            events += self.close(order, Status.CANCELLED, reason)
+        is_empty = not self.stops.orders and all(ladder.first is None for ladder in self.ladders.values())
+        return Outcome(events, [], finished=is_empty)
 
     def refuse(self, order: Order, status: Status, reason: Reason) -> Outcome:
         """Close an order that is not in the book, and release its frozen funds. O(1)."""
         assert order.id not in self.orders
-        return Outcome([self.close(order, status, reason)], [])
+        return Outcome(self.close(order, status, reason), [])
 
     def best_price(self, side: Side) -> int | None:
         return self.ladders[side].best_price()
@@ -157,6 +174,7 @@ class Book:
         """Assert every invariant of the book. O(orders)."""
         for ladder in self.ladders.values():
             ladder.check()
+        self.stops.check()
         assert self.may_cross or not self.is_crossed(), (self.best_price(Side.BUY), self.best_price(Side.SELL))
         assert sum(1 for ladder in self.ladders.values() for _ in ladder) == len(self.orders)
 
@@ -183,14 +201,48 @@ class Book:
         return self.event(order, Status.FILLED, trade)
 
     def put_in_place(self, order: Order, changed: Order) -> None:
-        """Let the changed order rest where the order rests."""
-        self.ladders[order.side].put_in_place(order, changed)
-        self.orders[order.id] = changed
+        """Let the changed order rest or wait where the order does."""
+        if order.id in self.stops.orders:
+            self.stops.put_in_place(order, changed)
+        else:
+            self.ladders[order.side].put_in_place(order, changed)
+            self.orders[order.id] = changed
 
-    def close(self, order: Order, status: Status, reason: Reason | None) -> Event:
+    def close(self, order: Order, status: Status, reason: Reason | None) -> list[Event]:
+        """Close an order that was taken out, and the other one of its group right behind it."""
+        events = [self.close_alone(order, status, reason)]
+        if order.group_id is not None:
+            events += self.end_group(order, Reason.USER_CANCELLED if reason is Reason.USER_CANCELLED else Reason.OCO)
+        return events
+
+    def close_alone(self, order: Order, status: Status, reason: Reason | None) -> Event:
+        """Close an order that was taken out, and leave the other one of its group to the caller."""
         order.phase = _CLOSED
         order.reason = reason
         return self.event(order, status)
+
+    def end_group(self, order: Order, reason: Reason = Reason.OCO) -> list[Event]:
+        """Cancel the other order of a group whose one was filled or closed. What both had frozen for it is released."""
+        stop = self.stops.legs.get(order.group_id or 0)
+        if stop is None:
+            return []
+        other = self.leave_group(stop) if order is stop else stop
+        if other is stop:
+            del self.stops.legs[order.group_id or 0]
+            self.stops.remove(stop)
+            if order.active:
+                needed = owed(order, self.rules.quote_step)
+                stop.frozen, order.frozen = order.frozen - needed, needed
+        return [] if other is None else [self.close_alone(other, Status.CANCELLED, reason)]
+
+    def leave_group(self, stop: Order) -> Order | None:
+        """Take the limit leg of a stop's group out of the book, if the group is still one. The caller closes it."""
+        if stop.group_id is None or self.stops.legs.pop(stop.group_id, None) is None:
+            return None
+        limit = self.find(stop.group_id)
+        if limit is not None:
+            self.unrest(limit)
+        return limit
 
     def _stock(self, store: OrderStore) -> None:
         for side, ladder in self.ladders.items():

@@ -13,6 +13,7 @@ from core.types import Order, OrderType, Side, TimeInForce
 # The fields of a new order that some types do not take, by their names in `Terms`.
 PRICE, QUANTITY, QUOTE_QUANTITY = "price", "quantity", "quote_quantity"
 TIME_IN_FORCE, POST_ONLY = "time_in_force", "post_only"
+STOP_PRICE, TRAILING_OFFSET = "stop_price", "trailing_offset"
 
 
 class Kind(NamedTuple):
@@ -21,6 +22,8 @@ class Kind(NamedTuple):
     `needs` names the fields that an order must have, `forbids` those that it must not have, each with the reason.
     `takes_quote_quantity`: a BUY may have a quote quantity in place of its quantity. `time_in_force` is the default.
     `rests`: what is left of it rests in the book, as far as its time in force allows.
+    `becomes`: what an order of this type is once the last price has triggered it; None: it waits for no price.
+    `takes_profit`: it waits for a price that is better for its user than the last one, a stop for one that is worse.
     """
 
     type: OrderType
@@ -29,6 +32,12 @@ class Kind(NamedTuple):
     time_in_force: TimeInForce
     rests: bool
     takes_quote_quantity: bool = False
+    becomes: OrderType | None = None
+    takes_profit: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.becomes is not None
 
     @property
     def is_priced(self) -> bool:
@@ -64,19 +73,23 @@ class Kind(NamedTuple):
             yield POST_ONLY, "is for timeInForce GTC only"
         if self.takes_quote_quantity and QUOTE_QUANTITY in given:
             if given.get("side") == Side.SELL:
-                yield QUOTE_QUANTITY, _MARKET_BUY_ONLY
+                yield QUOTE_QUANTITY, f"is for {self.type} BUY only"
             if QUANTITY in given:
                 yield QUOTE_QUANTITY, "and quantity exclude each other"
 
 
 _MARKET_BUY_ONLY = "is for MARKET BUY only"
-KINDS: Mapping[str, Kind] = {
+_NOT_OF_PLAIN = {
+    STOP_PRICE: "is for STOP, STOP_LIMIT, TAKE_PROFIT and TAKE_PROFIT_LIMIT only",
+    TRAILING_OFFSET: "is for TRAILING_STOP only",
+}
+_PLAIN: dict[str, Kind] = {
     kind.type: kind
     for kind in (
         Kind(
             OrderType.LIMIT,
             needs=(PRICE, QUANTITY),
-            forbids={QUOTE_QUANTITY: _MARKET_BUY_ONLY},
+            forbids={QUOTE_QUANTITY: _MARKET_BUY_ONLY, **_NOT_OF_PLAIN},
             time_in_force=TimeInForce.GTC,
             rests=True,
         ),
@@ -87,12 +100,34 @@ KINDS: Mapping[str, Kind] = {
                 PRICE: "is for LIMIT only: a MARKET order has no price limit",
                 TIME_IN_FORCE: "is for LIMIT only: a MARKET order never rests",
                 POST_ONLY: "is for LIMIT only: a MARKET order always takes",
+                **_NOT_OF_PLAIN,
             },
             # The engine closes the remainder that cannot trade at once.
             time_in_force=TimeInForce.IOC,
             rests=False,
             takes_quote_quantity=True,
         ),
+    )
+}
+
+
+def _waiting(order_type: OrderType, becomes: OrderType, field: str = STOP_PRICE, *, takes_profit: bool = False) -> Kind:
+    """A type that waits for the price that this field says, and then is what it becomes."""
+    kind = _PLAIN[becomes]
+    reason = f"is not for {order_type}, which becomes {becomes}"
+    forbids = {name: _NOT_OF_PLAIN.get(name, reason) for name in kind.forbids if name != field}
+    needs = (*kind.needs, field)
+    return kind._replace(type=order_type, needs=needs, forbids=forbids, becomes=becomes, takes_profit=takes_profit)
+
+
+KINDS: Mapping[str, Kind] = _PLAIN | {
+    kind.type: kind
+    for kind in (
+        _waiting(OrderType.STOP, OrderType.MARKET),
+        _waiting(OrderType.STOP_LIMIT, OrderType.LIMIT),
+        _waiting(OrderType.TAKE_PROFIT, OrderType.MARKET, takes_profit=True),
+        _waiting(OrderType.TAKE_PROFIT_LIMIT, OrderType.LIMIT, takes_profit=True),
+        _waiting(OrderType.TRAILING_STOP, OrderType.MARKET, TRAILING_OFFSET),
     )
 }
 
@@ -116,5 +151,10 @@ def owed(order: Order, step: int) -> int:
 
 
 def spends_available(order: Order) -> bool:
-    """Whether the user's available funds limit the order: a MARKET BUY by quantity has nothing frozen."""
-    return order.price is None and order.side is Side.BUY and order.quantity is not None
+    """Whether the user's available funds limit the order: a MARKET BUY by quantity has nothing frozen.
+
+    A stop that becomes one spends nothing before it has been triggered.
+    """
+    if order.price is not None or order.side is not Side.BUY or order.quantity is None:
+        return False
+    return order.is_triggered or order.type is OrderType.MARKET

@@ -1,6 +1,8 @@
 """One market: what a command changes of its trading status and its book.
 
 `decide` applies the commands of one transaction and returns a Batch: all that the transaction has to write.
+After each command the stops that the last price reaches are triggered, and then fire, before the next command: see
+`cascade`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +11,9 @@ from core.amend import amend, refuse_amend
 from core.auction import uncross
 from core.batch import Account, Batch
 from core.book import Book, OrderStore
+from core.cascade import cascade, wait
 from core.fees import spent
-from core.kinds import asset_given, owed, spends_available
+from core.kinds import KINDS, asset_given, owed, spends_available
 from core.outcome import Outcome
 from core.taker import place
 from core.types import (
@@ -25,16 +28,19 @@ from core.types import (
 )
 
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
-_NEW, _AMEND, _REPLACE = CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE
+_NEW, _AMEND, _REPLACE, _TRIGGER = CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.TRIGGER
 BY_OPERATOR = "by an operator"
 UNCROSSING_GIVEN_UP = "the uncrossing was given up"
 _TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
 
 
 class Market:
-    """A market in its worker's memory: its trading status and its book."""
+    """A market in its worker's memory: its trading status and its book.
 
-    __slots__ = ("_before", "book", "is_uncrossing", "last_trade", "rules", "status")
+    `is_unfinished`: its next command goes on where the last batch stopped.
+    """
+
+    __slots__ = ("_before", "book", "is_uncrossing", "is_unfinished", "last_trade", "rules", "status")
 
     def __init__(
         self,
@@ -58,31 +64,68 @@ class Market:
         self.book.collects = status == MarketStatus.AUCTION
         self.is_uncrossing = is_uncrossing
         self.last_trade = last_trade
+        self.is_unfinished = is_uncrossing
         # The batch before: it was perhaps being stored when the commands were read.
         self._before: Batch | None = None
 
-    def decide(self, commands: Sequence[PendingCommand], *, spendable: Mapping[Account, int], most_fills: int) -> Batch:
+    def decide(
+        self,
+        commands: Sequence[PendingCommand],
+        *,
+        spendable: Mapping[Account, int],
+        most_fills: int,
+        has_more: bool = False,
+        fires: bool = True,
+    ) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.
 
         `spendable`: the available funds of the `spenders`, in units. Their balances are locked before, because the
         decision depends on them.
         `most_fills`: how many orders one taker may meet in this transaction. The limit exists because each trade takes
         time to write, and the book is locked meanwhile. A batch of several takers ends at twice as many.
+        `has_more`: more commands wait in the inbox. `fires`: triggered orders may fire in the transaction that triggers
+        them, which they may not where a command that fails is searched for: each must be a command of its own then.
         """
         batch = Batch(self.rules, self.status, previous_trade=self.last_trade)
-        for command in commands:
-            # A taker makes at most two events with each order that it meets: those of the two fills.
-            left = 2 * most_fills - len(batch.events) // 2
-            if left <= 0:
-                break
-            outcome = self._apply(command, batch, spendable, min(left, most_fills))
-            batch.add(command, outcome)
-            if not outcome.finished:
-                break
-        self.status, self._before = batch.status, batch
+        # In a cascade there are no other commands.
+        is_cascading = bool(commands) and commands[0].kind == _TRIGGER
+        if self.is_unfinished or self._cascade(batch, most_fills, fires and not is_cascading):
+            self._apply_all(commands, batch, spendable, most_fills, fires and not is_cascading)
+        are_left = is_cascading and (has_more or len(batch.done) < len(commands))
+        if is_cascading and fires and not are_left:
+            self._cascade(batch, most_fills, fires)
+        batch.is_cascading = are_left or bool(batch.triggered)
+        batch.trails = self.book.stops.take_changes()
+        self.status, self.is_unfinished, self._before = batch.status, batch.is_command_unfinished, batch
         if batch.trades:
             self.last_trade = batch.trades[-1].sequence
         return batch
+
+    def _apply_all(
+        self,
+        commands: Sequence[PendingCommand],
+        batch: Batch,
+        spendable: Mapping[Account, int],
+        most_fills: int,
+        fires: bool,
+    ) -> None:
+        """Apply commands until one is unfinished, the batch is full, or one has triggered what must fire before."""
+        stops = self.book.stops
+        for command in commands:
+            left = batch.left(most_fills)
+            if left <= 0:
+                return
+            outcome = self._apply(command, batch, spendable, min(left, most_fills))
+            batch.add(command, outcome)
+            if not outcome.finished:
+                return
+            if stops.orders and not self._cascade(batch, most_fills, fires):
+                return
+            if batch.triggered and command.kind != _TRIGGER:
+                return
+
+    def _cascade(self, batch: Batch, most_fills: int, fires: bool) -> bool:
+        return cascade(self.book, batch, most_fills, self._match if fires else None)
 
     def give_up(self, command: PendingCommand) -> Batch:
         """Give a command up. A new order becomes FAILED, a cancel and an amend change nothing, a trading status is set.
@@ -104,6 +147,8 @@ class Market:
             else:
                 command.order.frozen += command.reserved
                 outcome = self.book.refuse(command.order, Status.FAILED, Reason.INTERNAL_ERROR)
+            if command.stop is not None and command.stop.status in (Status.PENDING, Status.WAITING):
+                outcome.events.append(self.book.close_alone(command.stop, Status.CANCELLED, Reason.OCO))
         batch.add(command, outcome)
         self.status = batch.status
         return batch
@@ -120,10 +165,12 @@ class Market:
         if order is None:
             reason = Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED
             return self.book.cancel(command.order_id, reason)
-        if command.kind == _NEW or command.goes_on:
+        if command.kind == _NEW or command.goes_on or command.kind == _TRIGGER:
             return self._take(order, batch, spendable, steps)
         if command.kind == _REPLACE:
             return self._replace(order, command, batch, spendable, steps)
+        if command.stop is not None:
+            return self._open_group(order, command.stop, batch, steps)
         assert command.kind == _AMEND, command.kind
         return self._amend(order, command, batch, steps)
 
@@ -135,13 +182,27 @@ class Market:
         An unfinished taker can be refused here too: the engine halts a broken market at once, while the command of an
         operator waits until the taker is finished. `returned` is what the command itself has given back to the user.
         """
-        if batch.status not in _TAKES_ORDERS:
-            reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
-            return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
-        if spends_available(order):
+        if order.is_extended and batch.status == MarketStatus.TRADING and _has_to_wait(order):
+            return Outcome([wait(self.book, order)], [])
+        if spends_available(order) and batch.status in _TAKES_ORDERS:
             quote = (order.user_id, self.rules.quote)
             _limit_spending(order, spendable[quote] + batch.gained(*quote) + returned, self.rules.quote_step)
-        return place(self.book, order, max_steps=steps)
+        return self._match(order, batch, steps)
+
+    def _match(self, order: Order, batch: Batch, steps: int) -> Outcome:
+        if batch.status in _TAKES_ORDERS:
+            return place(self.book, order, max_steps=steps)
+        reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
+        return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
+
+    def _open_group(self, limit: Order, stop: Order, batch: Batch, steps: int) -> Outcome:
+        """Let the stop leg of a new group wait, and then the limit leg trade."""
+        if batch.status != MarketStatus.TRADING:
+            refused = self._match(stop, batch, steps)
+            return Outcome([*refused.events, self.book.close_alone(limit, Status.CANCELLED, Reason.OCO)], [])
+        waiting = wait(self.book, stop)
+        outcome = self._match(limit, batch, steps)
+        return outcome._replace(events=[waiting, *outcome.events])
 
     def _set_trading_status(self, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
         """Set the trading status. A crossed book is uncrossed first, and its market trades when that is done."""
@@ -163,11 +224,11 @@ class Market:
         return outcome
 
     def _amend(self, order: Order, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
-        """Amend the order that rests, which is not the one that was read with the command."""
-        resting = self.book.find(command.order_id)
-        if resting is not None and batch.status in _TAKES_ORDERS:
-            return amend(self.book, resting, command.data or {}, command.reserved, steps)
-        return refuse_amend(self.book, resting or self._closed(order, batch), command.reserved)
+        """Amend the order that rests or waits, which is not the one that was read with the command."""
+        there = self.book.find(command.order_id) or self.book.stops.orders.get(command.order_id)
+        if there is not None and batch.status in _TAKES_ORDERS:
+            return amend(self.book, there, command.data or {}, command.reserved, steps)
+        return refuse_amend(self.book, there or self._closed(order, batch), command.reserved)
 
     def _closed(self, order: Order, batch: Batch) -> Order:
         """An order that does not rest any more, as it was when it was closed.
@@ -206,6 +267,10 @@ class Market:
             order.frozen += missing
             taken = self._take(order, batch, spendable, steps, returned)
         return taken._replace(events=cancelled.events + taken.events)
+
+
+def _has_to_wait(order: Order) -> bool:
+    return not order.is_triggered and KINDS[order.type].waits
 
 
 def spenders(commands: Iterable[PendingCommand], rules: Rules) -> set[Account]:

@@ -89,7 +89,7 @@ class Taker:
         An unfinished taker was admitted in its first transaction.
         """
         taker = self.taker
-        if taker.status is not Status.PENDING:
+        if taker.status not in _NEW:
             return True
         if taker.post_only and self.opposite.met_by(taker.price) is not None:
             self._close(Status.REJECTED, Reason.WOULD_TAKE)
@@ -193,6 +193,9 @@ class Taker:
         else:
             self.opposite.reduce(maker, quantity)
         self._fill(maker, trade)
+        if taker.group_id is not None or maker.group_id is not None:
+            for order in (taker, maker):
+                self.events += book.end_group(order)
 
     def _fill(self, order: Order, trade: Trade) -> None:
         order.filled += trade.quantity
@@ -235,4 +238,4 @@ class Taker:
             self._close(Status.PARTIALLY_FILLED, reason)
 
     def _close(self, status: Status, reason: Reason | None) -> None:
-        self.events.append(self.book.close(self.taker, status, reason))
+        self.events += self.book.close(self.taker, status, reason)

@@ -264,7 +264,7 @@ class PendingCommand(NamedTuple):
     """A command in the inbox. `order` is that of a command of WITH_ORDER, as it is stored, and None otherwise.
 
     `data` is what else the command says, and `reserved` the amount that was frozen for it, in units. `goes_on`: it was
-    applied in part, and its order is an unfinished taker.
+    applied in part, and its order is an unfinished taker. `stop` is the stop leg of an OCO, whose limit leg is `order`.
     """
 
     id: int
@@ -274,3 +274,4 @@ class PendingCommand(NamedTuple):
     data: Mapping[str, Any] | None = None
     reserved: int = 0
     goes_on: bool = False
+    stop: Order | None = None

@@ -4,6 +4,7 @@
     sell 3 @ 101 post-only          also: ioc, fok
     buy 5 @ market                  by quantity
     buy market 500 quote            by quote quantity
+    sell 3 @ market stop 90         waits for a price; with a limit: sell 3 @ 89 stop 90; also: take 110, trail 5
     alice: buy 12 @ 100 expire-both     who, and the self-trade prevention: none, expire-taker, expire-maker, ...
 
 Fills read "1:5@100 2:7@100" (the maker's order id, quantity, price), an outcome "2 partially_filled ioc_remainder"
@@ -28,8 +29,10 @@ _NUMBER = r"\d+(?:\.\d+)?"
 _LINE = re.compile(
     rf"(?:(?P<who>\w+):\s*)?(?P<side>buy|sell)\s+"
     rf"(?:market\s+(?P<quote_quantity>{_NUMBER})\s+quote|(?P<quantity>{_NUMBER})\s*@\s*(?P<price>market|{_NUMBER}))"
+    rf"(?:\s+(?P<trigger>stop|take|trail)\s+(?P<trigger_price>{_NUMBER}))?"
     rf"(?P<words>(?:\s+[a-z-]+)*)\s*"
 )
+_TYPES = {None: "MARKET", "stop": "STOP", "take": "TAKE_PROFIT", "trail": "TRAILING_STOP"}
 _TIMES_IN_FORCE = {"gtc", "ioc", "fok"}
 _PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both"}
 
@@ -46,10 +49,15 @@ class Line:
     time_in_force: str | None
     post_only: bool
     self_trade_prevention: str | None
+    trigger: str | None = None
+    stop_price: str | None = None
+    trailing_offset: str | None = None
 
     @property
     def type(self) -> str:
-        return "MARKET" if self.price is None else "LIMIT"
+        if self.trigger is None:
+            return "MARKET" if self.price is None else "LIMIT"
+        return _TYPES[self.trigger] if self.price is None else f"{_TYPES[self.trigger]}_LIMIT"
 
     def body(self, symbol: str, **more: Any) -> dict[str, Any]:
         """The JSON body of POST /orders. Fields that the line does not have are left out: the server sets defaults."""
@@ -60,6 +68,8 @@ class Line:
             "timeInForce": self.time_in_force,
             "postOnly": self.post_only or None,
             "selfTradePrevention": self.self_trade_prevention,
+            "stopPrice": self.stop_price,
+            "trailingOffset": self.trailing_offset,
         }
         given = {name: value for name, value in fields.items() if value is not None}
         return {"symbol": symbol, "side": self.side, "type": self.type, **given, **more}
@@ -84,6 +94,9 @@ def parse(line: str) -> Line:
         time_in_force=time_in_force and time_in_force.upper(),
         post_only="post-only" in words,
         self_trade_prevention=prevention and prevention.upper().replace("-", "_"),
+        trigger=match["trigger"],
+        stop_price=match["trigger_price"] if match["trigger"] != "trail" else None,
+        trailing_offset=match["trigger_price"] if match["trigger"] == "trail" else None,
     )
 
 
@@ -152,6 +165,9 @@ class Desk:
             fee_in_quote=self.fee_in_quote and parsed.side == "BUY",
             spend_limit=None if quote_quantity is None else units(quote_quantity),
             price_band=self.band,
+            is_extended=parsed.trigger is not None,
+            stop_price=None if parsed.stop_price is None else units(parsed.stop_price),
+            trailing_offset=None if parsed.trailing_offset is None else units(parsed.trailing_offset),
             frozen=reserve(
                 Side(parsed.side),
                 price,

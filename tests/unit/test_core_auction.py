@@ -6,7 +6,8 @@ from collections import defaultdict
 import pytest
 
 from core.auction import Equilibrium, equilibrium
-from core.market import Batch, Market
+from core.batch import Batch
+from core.market import Market
 from core.types import Order, PendingCommand, Status
 from tests.support.tape import Desk, plain, units
 
