@@ -60,9 +60,8 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, closing: Callable[["Connection"], None], *where: Any) -> None:
         super().__init__(*where)
         self._closing = closing
-        # Of the request that is at work: its turn, and what it has cost.
+        # Of the request that is at work.
         self.turn: Turn[Connection] | None = None
-        self.cost = 0.0
 
     def close(self, graceful: bool = False) -> None:
         self._closing(self)
@@ -164,6 +163,7 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
         head = read_head(arrival.head)
         peer = conn.client[0] if isinstance(conn.client, tuple) else ""
         if head is not None and not arrival.has_more and (refusal := refusal_of(head, peer)) is not None:
+            self._turns.came_too_soon(sender_of(head, peer))
             self._answer(conn, head, refusal)
             return
         self._leave_the_loop(conn)
@@ -187,17 +187,9 @@ class WholeRequests(ThreadWorker):  # type: ignore[misc]
             turn.request.turn = turn
             super().enqueue_req(turn.request)
 
-    def handle(self, conn: Connection) -> Any:
-        """In a thread, which counts what it costs."""
-        began = time.thread_time()
-        try:
-            return super().handle(conn)
-        finally:
-            conn.cost = time.thread_time() - began
-
     def finish_request(self, conn: Connection, fs: Any) -> None:
         assert conn.turn is not None
-        self._turns.served(conn.turn, conn.cost)
+        self._turns.served(conn.turn)
         self._serve_next()
         super().finish_request(conn, fs)
 

@@ -1,11 +1,8 @@
-"""Whose request has the next thread: of all who wait, that of whoever has cost least lately. Pure.
+"""Whose request has the next thread: first of those who keep to what they are told, then of those who do not. Pure.
 
-In the order of arrival one client with many connections would be ahead of everybody else with most of its requests.
-What a client costs is processor time, of which half is forgotten in a second: so whoever is kept waiting comes to be
-the one who has cost least, and nobody waits for ever.
-
-Those who have cost more than others hold half of the threads at most, because requests that are served at the same time
-slow each other down: Python computes one at a time.
+Whoever was told to wait and comes before its time floods, whatever it sends. What the rate limit lets in of a flood is
+served as well, but in one thread at a time and behind everybody else's: requests that are served at the same time slow
+each other down, because Python computes one at a time.
 """
 
 import time
@@ -16,8 +13,11 @@ from typing import Generic, TypeVar
 
 from cachetools import TTLCache
 
-HALF_LIFE_SECONDS = 1.0
-REMEMBERED, REMEMBERED_SECONDS = 10_000, 10 * HALF_LIFE_SECONDS
+# So long somebody is impatient after the last request that came too soon.
+REMEMBERED, REMEMBERED_SECONDS = 10_000, 5.0
+# An impatient client's request that has waited for so long is not put behind any longer.
+PATIENCE_SECONDS = 1.0
+IMPATIENT_THREADS = 1
 
 T = TypeVar("T")
 
@@ -26,70 +26,51 @@ T = TypeVar("T")
 class Turn(Generic[T]):
     """A request that is served now."""
 
-    who: str
     request: T
-    is_heavy: bool
+    is_impatient: bool
 
 
 class Turns(Generic[T]):
     """`threads` are served at the same time. Used from one thread."""
 
     def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._free = threads
-        self._free_to_heavy = max(1, threads // 2)
+        self._free, self._free_to_impatient = threads, IMPATIENT_THREADS
         self._clock = clock
-        self._waiting: dict[str, deque[T]] = {}
-        # What each has cost, and the sums of that and of its squares, as of an instant.
-        self._costs: TTLCache[str, tuple[float, float]] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, timer=clock)
-        self._sums = (0.0, 0.0, clock())
+        self._patient: deque[T] = deque()
+        # With the instant at which each arrived.
+        self._impatient: deque[tuple[float, T]] = deque()
+        self._came_too_soon: TTLCache[str, bool] = TTLCache(REMEMBERED, REMEMBERED_SECONDS, timer=clock)
+
+    def came_too_soon(self, who: str) -> None:
+        """A request was refused that came before the time that its sender was told."""
+        self._came_too_soon[who] = True
 
     def wait(self, who: str, request: T) -> None:
-        self._waiting.setdefault(who, deque()).append(request)
+        if who in self._came_too_soon:
+            self._impatient.append((self._clock(), request))
+        else:
+            self._patient.append(request)
 
     def next(self) -> Turn[T] | None:
         """The request that is to be served now; None where nobody waits, or no thread is free for those who do."""
-        if not self._free or not self._waiting:
+        if not self._free:
             return None
-        now = self._clock()
-        who = min(self._waiting, key=lambda each: self._cost(each, now))
-        is_heavy = self._cost(who, now) > self._usual(now)
-        if is_heavy and not self._free_to_heavy:
+        is_impatient = bool(self._impatient and self._free_to_impatient) and (not self._patient or self._has_waited)
+        if is_impatient:
+            request = self._impatient.popleft()[1]
+        elif self._patient:
+            request = self._patient.popleft()
+        else:
             return None
-        requests = self._waiting.pop(who)
-        turn = Turn(who, requests.popleft(), is_heavy)
-        if requests:
-            # Behind those who have cost the same.
-            self._waiting[who] = requests
         self._free -= 1
-        self._free_to_heavy -= is_heavy
-        return turn
+        self._free_to_impatient -= is_impatient
+        return Turn(request, is_impatient)
 
-    def served(self, turn: Turn[T], seconds: float) -> None:
-        """A thread is free again, after so much processor time."""
+    def served(self, turn: Turn[T]) -> None:
+        """Its thread is free again."""
         self._free += 1
-        self._free_to_heavy += turn.is_heavy
-        now = self._clock()
-        before, (total, squares) = self._cost(turn.who, now), self._sums_at(now)
-        after = before + seconds
-        self._costs[turn.who] = after, now
-        self._sums = total + seconds, squares + after**2 - before**2, now
+        self._free_to_impatient += turn.is_impatient
 
-    def _cost(self, who: str, now: float) -> float:
-        cost, at = self._costs.get(who, (0.0, now))
-        return cost * _left(now - at)
-
-    def _usual(self, now: float) -> float:
-        """The mean, weighed by cost itself: a thousand clients of one cheap request each do not change it."""
-        total, squares = self._sums_at(now)
-        return squares / total if total else 0.0
-
-    def _sums_at(self, now: float) -> tuple[float, float]:
-        total, squares, at = self._sums
-        left = _left(now - at)
-        return total * left, squares * left**2
-
-
-def _left(seconds: float) -> float:
-    """The share that is not forgotten after so long."""
-    left: float = 0.5 ** (seconds / HALF_LIFE_SECONDS)
-    return left
+    @property
+    def _has_waited(self) -> bool:
+        return self._clock() - self._impatient[0][0] >= PATIENCE_SECONDS

@@ -60,10 +60,13 @@ def refusal_of(head: Head, peer: str) -> Refusal | None:
 
 
 def sender_of(head: Head | None, peer: str) -> str:
-    """Whose request it is: who signs in by what it brings, or else its address."""
+    """Whose request it is: who signs in by what it brings, or else its address; of what is urgent, nobody's."""
     if head is None:
         return peer
-    return _credential(head) or client_network(peer, head.fields.get("x-forwarded-for", ""))
+    forwarded_for = head.fields.get("x-forwarded-for", "")
+    if Meter(head.method, head.path, peer, forwarded_for).is_urgent:
+        return ""
+    return _credential(head) or client_network(peer, forwarded_for)
 
 
 def _credential(head: Head) -> str:

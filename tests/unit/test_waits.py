@@ -84,6 +84,9 @@ def test_a_cancel_of_all_orders_is_looked_at_whatever_was_sent(clock: Clock) -> 
     counted(("DELETE", "/api/v1/orders/5"), ALICE, "Bearer a")
     assert is_refused(("DELETE", "/api/v1/orders/6"), "Bearer a")
     assert not is_refused(("DELETE", "/api/v1/orders"), "Bearer a")
+    fields = {"authorization": "Bearer a"}
+    senders = [sender_of(Head("DELETE", path, fields), HOME) for path in ("/api/v1/orders", "/api/v1/orders/6")]
+    assert senders == ["", "Bearer a"], "nor is it put behind others"
 
 
 def test_a_token_that_is_no_good_is_refused_at_its_address_alone(clock: Clock) -> None:

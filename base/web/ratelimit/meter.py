@@ -101,12 +101,17 @@ class Meter:
             self._is_weighed = True
             self._hit(counted.limit, min(cost, counted.limit), held=1)
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it waits for nobody, whoever sends it."""
+        return self.is_emergency or self._is_cancel_all
+
     def recall(self, credential: str) -> None:
         """Refuse what the count would refuse, because the same caller was told to wait. Raises TooManyRequests.
 
         `credential` is what the request signs in by, as it was sent. Emergency acts are always looked at.
         """
-        if not self.is_due or self.is_emergency or self._is_cancel_all:
+        if not self.is_due or self.is_urgent:
             return
         for who in self._callers(credential):
             verdict = _waits.find(self._bucket, who, self._path)
