@@ -79,7 +79,7 @@ class Batch:
             self.amended[outcome.order.id] = outcome.order
         if outcome.finished:
             self.done.append(command)
-            if not outcome.events and order is not None and order.phase is Phase.RESTING:
+            if order is not None and order.phase is Phase.RESTING and not _has_event(outcome, order):
                 self.rested.append(order)
         else:
             self.unfinished_order_id, self.unfinished = command.order_id, order
@@ -179,3 +179,8 @@ class Batch:
         change = self._changes.setdefault((user_id, asset), [0, 0])
         change[0] += available
         change[1] += frozen
+
+
+def _has_event(outcome: Outcome, order: Order) -> bool:
+    """Whether one of the events is the order's. Those of makers that it removed are not."""
+    return any(event.order.id == order.id for event in outcome.events)

@@ -72,8 +72,11 @@ class NaiveExchange(Amending):
 
     def delist_next(self) -> None:
         """Delisting cancels the next order: bids, asks, each in the order in which they would trade, then stops."""
-        for order in [*self.side("BUY"), *self.side("SELL"), *self.waiting][:1]:
+        for order in self._by_turn_of_delisting()[:1]:
             self._queue(partial(self.close, order, "CANCELLED", "MARKET_DELISTED"))
+
+    def _by_turn_of_delisting(self) -> list[NaiveOrder]:
+        return [*self.side("BUY"), *self.side("SELL"), *self.waiting]
 
     def set_status(self, status: str) -> None:
         self._queue(partial(self._set_status, status))
@@ -140,7 +143,11 @@ class NaiveExchange(Amending):
 
     def _set_status(self, status: str) -> None:
         """A market that begins to trade matches first what an auction has collected, as if it still were in one."""
+        if self.status == "DELISTED":
+            return
         if status == "TRADING" and self.is_crossed():
             self.status = "AUCTION"
             self.uncross()
         self.status = status
+        while status == "DELISTED" and (orders := self._by_turn_of_delisting()):
+            self.close(orders[0], "CANCELLED", "MARKET_DELISTED")
