@@ -14,6 +14,7 @@ from typing import Any
 
 from core.book import Book
 from core.kinds import owed
+from core.ladder import first_tip
 from core.outcome import Event, Outcome
 from core.taker import place
 from core.types import Order, Phase, Reason
@@ -82,10 +83,10 @@ def _would_take(book: Book, changed: Order) -> bool:
 
 def _smaller_tip(changed: Order) -> int | None:
     """What is visible of an iceberg that keeps its place: a smaller display quantity holds at once."""
-    if changed.tip is None:
+    if changed.display_quantity is None:
         return None
-    assert changed.quantity is not None
-    return min(changed.tip, changed.display_quantity or changed.tip, changed.quantity - changed.filled)
+    most = first_tip(changed)
+    return most if changed.tip is None else min(changed.tip, most)
 
 
 def _event(book: Book, order: Order, reason: Reason, released: int) -> Event:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from core.kinds import asset_given
 from core.outcome import Event, Outcome, Trade
@@ -79,7 +79,9 @@ class Batch:
             self.amended[outcome.order.id] = outcome.order
         if outcome.finished:
             self.done.append(command)
-            if order is not None and order.phase is Phase.RESTING and not _has_event(outcome, order):
+            # The first event of a new order is its own, unless others were closed before.
+            first = outcome.events[0].order if outcome.events else None
+            if first is not order and _rests_silently(order, outcome):
                 self.rested.append(order)
         else:
             self.unfinished_order_id, self.unfinished = command.order_id, order
@@ -181,6 +183,8 @@ class Batch:
         change[1] += frozen
 
 
-def _has_event(outcome: Outcome, order: Order) -> bool:
-    """Whether one of the events is the order's. Those of makers that it removed are not."""
-    return any(event.order.id == order.id for event in outcome.events)
+def _rests_silently(order: Order | None, outcome: Outcome) -> TypeGuard[Order]:
+    """Whether an order began to rest by this outcome without an event of its own."""
+    if order is None or order.phase is not Phase.RESTING:
+        return False
+    return all(event.order is not order for event in outcome.events)

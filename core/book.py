@@ -12,7 +12,8 @@ Contract
 - Every event takes the market's next sequence number, without gaps. An order's own sequence is that of its first
   event, and is its time priority. A trade carries the sequence of its taker's fill event.
 - The taker's way through the book, with fees and self-trade prevention, is in `taker`.
-- An order's terms never change: `amend` makes a new order with others, in the place of the one that rests.
+- An order's terms never change: `amend` makes a new order with others, in the place of the one that rests. What
+  self-trade prevention takes off orders is in `prevention`, the tips of icebergs are in `ladder`.
 
 Known limitations: only orders with a price rest (no pegs).
 """
@@ -20,38 +21,17 @@ Known limitations: only orders with a price rest (no pegs).
 from collections.abc import Iterable
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple, Protocol
 
 from core.kinds import owed
 from core.ladder import DepthLevel, Ladder, StoredLevel
-from core.outcome import Event, Outcome, Terms, Trade
+from core.outcome import Event, Outcome, Trade, terms_of
 from core.stops import Stops
+from core.store import LevelSums, OrderStore
 from core.types import Order, Phase, Reason, Rules, Side, Status
 
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _RESTING, _CLOSED = Phase.RESTING, Phase.CLOSED
-
-
-class LevelSums(NamedTuple):
-    """What is known of a stored level before its orders are read."""
-
-    side: Side
-    price: int
-    quantity: int
-    order_count: int
-
-
-class OrderStore(Protocol):
-    """Resting orders that are kept outside of the book, level by level, until they are needed."""
-
-    def levels(self) -> Iterable[LevelSums]:
-        """All levels, in any order."""
-
-    def read(self, level: LevelSums) -> Iterable[Order]:
-        """The orders of a level, oldest first, which must be what its sums say. Asked once for each level."""
-
-    def find(self, order_id: int) -> LevelSums | None:
-        """The level at which the order was stored."""
+_PARTIALLY_FILLED, _FILLED = Status.PARTIALLY_FILLED, Status.FILLED
 
 
 class Book:
@@ -102,7 +82,7 @@ class Book:
             if order is not None:
                 self.unrest(order)
         places = set()
-        for order in resting:
+        for order in sorted(resting, key=attrgetter("place")):
             assert order.price is not None
             self.rest(order)
             places.add((order.side, order.price))
@@ -188,17 +168,30 @@ class Book:
         del self.orders[order.id]
 
     def fill_resting(self, order: Order, trade: Trade) -> Event:
-        """Fill a resting order by this trade, and make its event. One that has nothing left leaves the book."""
+        """Fill a resting order by this trade, and make its event. One that has nothing left leaves the book.
+
+        An iceberg whose tip is used up has its next tip with the event, and the place that comes with it.
+        """
         if order.filled + trade.quantity == order.quantity:
             self.unrest(order)
-        else:
-            self.ladders[order.side].reduce(order, trade.quantity)
+            return self.fill(order, trade)
+        ladder = self.ladders[order.side]
+        ladder.reduce(order, trade.quantity)
+        event = self.fill(order, trade)
+        if order.tip == 0:
+            ladder.refill(order, event.sequence)
+        return event
+
+    def fill(self, order: Order, trade: Trade) -> Event:
+        """Fill an order and make its event. One of which self-trade prevention took a part does not end as FILLED."""
         order.filled += trade.quantity
         order.filled_notional += trade.notional
-        if order.filled < (order.quantity or 0):
-            return self.event(order, Status.PARTIALLY_FILLED, trade)
-        order.phase = _CLOSED
-        return self.event(order, Status.FILLED, trade)
+        status = _PARTIALLY_FILLED
+        if order.filled == order.quantity:
+            order.phase, status = _CLOSED, _FILLED
+            if order.prevented:
+                status, order.reason = Status.CANCELLED, Reason.SELF_TRADE
+        return self.event(order, status, trade)
 
     def put_in_place(self, order: Order, changed: Order) -> None:
         """Let the changed order rest or wait where the order does."""
@@ -249,7 +242,11 @@ class Book:
             levels = [level for level in store.levels() if level.side is side]
             ladder.stock(
                 StoredLevel(
-                    ladder.sign * level.price, level.quantity, level.order_count, partial(self._read, store, level)
+                    ladder.sign * level.price,
+                    level.quantity,
+                    level.hidden,
+                    level.order_count,
+                    partial(self._read, store, level),
                 )
                 for level in levels
             )
@@ -265,29 +262,28 @@ class Book:
         if self.is_crossed() and not self.may_cross:
             raise ValueError(f"crossed: best bid {self.best_price(Side.BUY)} >= best ask {self.best_price(Side.SELL)}")
 
-    def event(self, order: Order, status: Status, trade: Trade | None = None, reason: Reason | None = None) -> Event:
+    def event(
+        self,
+        order: Order,
+        status: Status,
+        trade: Trade | None = None,
+        reason: Reason | None = None,
+        released: int = 0,
+    ) -> Event:
         """Make the order's next event, with the next sequence. A closed order's frozen funds are released with it.
 
-        `reason` is the event's alone, where it is not the order's.
+        `reason` is the event's alone, where it is not the order's; `released` is what the caller has taken off the
+        frozen funds, because the order does not need it any more.
         """
         sequence = self.next_sequence
         self.next_sequence += 1
         if order.sequence is None:
             order.sequence = sequence
         previous, order.status = order.status, status
-        released, active = 0, order.phase is not _CLOSED
+        active = order.phase is not _CLOSED
         if not active:
-            released, order.frozen = order.frozen, 0
+            released, order.frozen = released + order.frozen, 0
         filled, terms = order.filled, terms_of(order) if order.is_extended else None
         reason = reason or order.reason
         notional = order.filled_notional
         return Event(sequence, order, status, reason, active, filled, notional, released, trade, previous, terms)
-
-
-def terms_of(order: Order) -> Terms:
-    """The order's terms as they are now, with the quantity that the client knows."""
-    quantity = None if order.quantity is None else order.quantity + order.prevented
-    return Terms(
-        *(order.price, quantity, order.stop_price, order.display_quantity, order.expires_at),
-        *(order.is_triggered, order.prevented, order.prevented_notional),
-    )

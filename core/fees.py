@@ -102,9 +102,13 @@ def spent(order: Order, step: int) -> int:
 
 
 def most_notional(order: Order, step: int) -> int:
-    """The most notional that a MARKET BUY may have in all, so that its fees still are within its spend limit."""
+    """The most notional that a MARKET BUY may have in all, so that its fees still are within its spend limit.
+
+    What self-trade prevention took of a quote quantity is not in it any more.
+    """
     assert order.spend_limit is not None, order
+    limit = order.spend_limit - order.prevented_notional
     if not order.fee_in_quote:
-        return order.spend_limit
+        return limit
     # notional + fee <= limit, all of them multiples of the step, holds exactly if notional x (1 + rate) <= limit.
-    return order.spend_limit * UNIT // ((UNIT + order.taker_fee_rate) * step) * step
+    return limit * UNIT // ((UNIT + order.taker_fee_rate) * step) * step

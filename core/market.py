@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from core.amend import amend, refuse_amend
 from core.auction import uncross
 from core.batch import Account, Batch
-from core.book import Book, OrderStore
+from core.book import Book
 from core.cascade import cascade, wait
 from core.fees import spent
 from core.kinds import KINDS, asset_given, owed, spends_available
 from core.outcome import Outcome
+from core.store import OrderStore
 from core.taker import place
 from core.types import (
     TRADING_STATUS_AFTER,

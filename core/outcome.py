@@ -81,3 +81,12 @@ class Outcome(NamedTuple):
     trades: list[Trade]
     finished: bool = True
     order: Order | None = None
+
+
+def terms_of(order: Order) -> Terms:
+    """The order's terms as they are now, with the quantity that the client knows."""
+    quantity = None if order.quantity is None else order.quantity + order.prevented
+    return Terms(
+        *(order.price, quantity, order.stop_price, order.display_quantity, order.expires_at),
+        *(order.is_triggered, order.prevented, order.prevented_notional),
+    )

@@ -3,7 +3,8 @@
 Contract
 - A trade happens at the resting order's price. Each order pays its fee in the asset that it receives, at its own rate,
   rounded up at that asset's scale. `fees` has those who pay in quote, and rebates.
-- The taker's self-trade prevention decides what happens when it meets an order of its own user.
+- The taker's self-trade prevention decides what happens when it meets an order of its own user (`prevention`).
+- Of an iceberg it meets the tip, and the next tip once it has met all others at that price.
 - A taker with a price band stops before an order beyond it. The furthest price is fixed when the taker begins.
 - A taker that would meet more than `max_steps` resting orders stops there, unfinished. The caller must place it again
   before any other command, and it goes on where it stopped. The book does not change in between, so the checks that
@@ -15,15 +16,22 @@ from core.band import furthest_price, twice_reference
 from core.book import Book
 from core.fees import charge, most_notional, released_by_fill
 from core.kinds import KINDS
+from core.ladder import hidden, visible
 from core.money import fee, notional
 from core.outcome import Event, Outcome, Trade
+from core.prevention import decrement
 from core.types import Order, Phase, Reason, SelfTradePrevention, Side, Status, TimeInForce
 
-_STOPS_AT_OWN = (SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH)
+# Those with which a taker that meets its own order cannot trade all of its quantity any more.
+_STOPS_AT_OWN = (
+    SelfTradePrevention.EXPIRE_TAKER,
+    SelfTradePrevention.EXPIRE_BOTH,
+    SelfTradePrevention.DECREMENT,
+)
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
 _TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
-_OPEN, _PARTIALLY_FILLED, _FILLED = Status.OPEN, Status.PARTIALLY_FILLED, Status.FILLED
+_OPEN = Status.OPEN
 # An order that rests with one of these has had no event yet that shows it.
 _NEW = (Status.PENDING, Status.TRIGGERED)
 _SELF_TRADE, _NO_PREVENTION = Reason.SELF_TRADE, SelfTradePrevention.NONE
@@ -102,24 +110,27 @@ class Taker:
 
         Orders beyond its band, and those that self-trade prevention would remove, do not count. They are looked at one
         by one only where the sums of the levels suffice: many small orders would else make each FOK order expensive.
+        What icebergs hide is reached after all else at its price, so an own order there may stand before it.
         """
         taker = self.taker
         assert taker.quantity is not None
-        missing = taker.quantity
+        missing, behind, price = taker.quantity, 0, None
         if not self.opposite.holds(missing, self.limit):
             return False
         for maker in self.opposite:
-            if not self._crosses(maker):
-                return False
+            if maker.price != price:
+                missing, behind, price = missing - behind, 0, maker.price
+            if missing <= 0 or not self._crosses(maker):
+                break
             if self._is_own(maker):
                 if taker.self_trade_prevention in _STOPS_AT_OWN:
                     return False
                 continue
-            assert maker.quantity is not None
-            missing -= maker.quantity - maker.filled
+            missing -= visible(maker)
+            behind += hidden(maker)
             if missing <= 0:
-                return True
-        return False
+                break
+        return missing - behind <= 0
 
     def _crosses(self, maker: Order) -> bool:
         assert maker.price is not None
@@ -132,21 +143,29 @@ class Taker:
     def _meet(self, maker: Order) -> None:
         taker = self.taker
         assert maker.price is not None and maker.quantity is not None
-        quantity = maker.quantity - maker.filled
+        quantity = maker.quantity - maker.filled if maker.tip is None else maker.tip
         if taker.quantity is not None and taker.quantity - taker.filled < quantity:
             quantity = taker.quantity - taker.filled
+        met = quantity
         if taker.spend_limit is not None:
             quantity = self._affordable(maker.price, quantity)
         if quantity == 0:
             # Before self-trade prevention, because a taker that has spent its limit meets no further order.
             self.stopped = _INSUFFICIENT_FUNDS
         elif self._is_own(maker):
-            self._prevent(maker)
+            # What a quote quantity does not pay for is not taken off the maker; of a quantity nothing is paid.
+            self._prevent(maker, maker.price, quantity if taker.quantity is None else met)
         else:
             self._trade(maker, maker.price, quantity)
 
-    def _prevent(self, maker: Order) -> None:
+    def _prevent(self, maker: Order, price: int, quantity: int) -> None:
         mode = self.taker.self_trade_prevention
+        if mode is SelfTradePrevention.DECREMENT:
+            for order in (maker, self.taker):
+                self.events += decrement(self.book, order, quantity, price)
+            if self.taker.phase is _CLOSED:
+                self.stopped = _SELF_TRADE
+            return
         if mode is not SelfTradePrevention.EXPIRE_TAKER:
             self.events += self.book.cancel(maker.id, Reason.SELF_TRADE).events
         if mode is not SelfTradePrevention.EXPIRE_MAKER:
@@ -187,23 +206,11 @@ class Taker:
         book.last_price = price
         buyer.frozen -= unfrozen
         seller.frozen -= quantity
-        self._fill(taker, trade)
-        if maker.filled + quantity == maker.quantity:
-            book.unrest(maker)
-        else:
-            self.opposite.reduce(maker, quantity)
-        self._fill(maker, trade)
+        self.events.append(book.fill(taker, trade))
+        self.events.append(book.fill_resting(maker, trade))
         if taker.group_id is not None or maker.group_id is not None:
             for order in (taker, maker):
                 self.events += book.end_group(order)
-
-    def _fill(self, order: Order, trade: Trade) -> None:
-        order.filled += trade.quantity
-        order.filled_notional += trade.notional
-        status = _PARTIALLY_FILLED
-        if order.filled == order.quantity:
-            order.phase, status = _CLOSED, _FILLED
-        self.events.append(self.book.event(order, status, trade))
 
     def _end(self) -> None:
         """Rest or close a taker that meets no further order."""
@@ -227,12 +234,16 @@ class Taker:
         """Close a taker that never rests.
 
         A quote quantity is spent when its rest does not buy a lot: the order is then FILLED, and the rest is released.
+        But where self-trade prevention took a part of it, it is CANCELLED.
         """
         taker = self.taker
         reason = self.stopped or Reason.NO_LIQUIDITY
-        if not taker.filled:
+        is_spent = taker.quantity is None and (self.stopped is _INSUFFICIENT_FUNDS or not self._unspent())
+        if is_spent and taker.prevented:
+            self._close(Status.CANCELLED, _SELF_TRADE)
+        elif not taker.filled:
             self._close(Status.REJECTED, reason)
-        elif taker.quantity is None and (self.stopped is _INSUFFICIENT_FUNDS or not self._unspent()):
+        elif is_spent:
             self._close(Status.FILLED, None)
         else:
             self._close(Status.PARTIALLY_FILLED, reason)

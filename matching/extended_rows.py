@@ -5,7 +5,7 @@ from datetime import datetime
 from core import outcome
 from core import types as core
 from core.batch import Batch
-from core.book import terms_of
+from core.outcome import terms_of
 from core.types import Reason, Status
 
 # What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
@@ -44,9 +44,12 @@ def spent_rows(batch: Batch) -> list[tuple[object, ...]]:
 
 
 def extended_rows(batch: Batch) -> list[tuple[object, ...]]:
-    """The last terms and places of the extended orders with an event."""
-    changed = {event.order.id: event for event in batch.events if event.terms is not None and not is_refused(event)}
-    return [_extended_row(event.order) for event in changed.values()]
+    """The last terms and places of the extended orders with an event, or that began to rest and have a tip now."""
+    changed = {order.id: order for order in batch.rested if order.is_extended}
+    for event in batch.events:
+        if event.terms is not None and not is_refused(event):
+            changed[event.order.id] = event.order
+    return [_extended_row(order) for order in changed.values()]
 
 
 def _extended_row(order: core.Order) -> tuple[object, ...]:

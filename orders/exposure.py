@@ -19,7 +19,7 @@ from users.models import OrderLimits, User
 
 # What the row of a user fulfils whose orders need no look.
 UNCHECKED = "is_active = 1 AND is_blocked = 0 AND has_limits = 0"
-_COUNTED = ("market", "side", "price", "quantity", "filled_quantity", "frozen")
+_COUNTED = ("market", "side", "price", "quantity", "filled_quantity", "prevented_quantity", "frozen")
 
 
 @dataclass
@@ -77,7 +77,7 @@ def notional_of(order: Order) -> Decimal:
         return Decimal(order.frozen)
     if order.quantity is None:
         return Decimal(0)
-    rest: Decimal = order.quantity - order.filled_quantity
+    rest: Decimal = order.quantity - order.filled_quantity - (order.prevented_quantity or 0)
     price = reference_price(order.market_id) if order.price is None else order.price
     return rest * (price or Decimal(0))
 

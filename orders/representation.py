@@ -64,7 +64,8 @@ def represent_order(order: Order) -> answers.Order:
 def from_engine(rules: core.Rules, event: outcome.Event, now: datetime) -> Message:
     """The order update of an event that the engine has just committed."""
     order, symbol = event.order, rules.symbol
-    asked, quantity, prevented = _engine_terms(symbol, order), order.quantity, 0
+    # Of an order that was plain at this event: what prevention took came later.
+    asked, quantity, prevented = _engine_terms(symbol, order), _asked_for(order), 0
     if event.terms is not None:
         quantity, prevented = event.terms.quantity, event.terms.prevented
         asked = _as_changed(asked, event.terms, order.triggered_at)
@@ -151,9 +152,14 @@ def _engine_terms(symbol: str, order: core.Order) -> answers.OrderFields:
     assert isinstance(info, OrderInfo), order
     if info.terms is None:
         # The spend limit of a MARKET BUY by quantity is set by the engine, and clients do not see it.
-        amounts = (order.price, order.quantity, order.spend_limit if order.quantity is None else None)
+        amounts = (order.price, _asked_for(order), order.spend_limit if order.quantity is None else None)
         info.terms = _terms(order, symbol, *amounts, info)
     return info.terms
+
+
+def _asked_for(order: core.Order) -> int | None:
+    """The order's quantity as its client knows it, with what prevention took."""
+    return None if order.quantity is None else order.quantity + order.prevented
 
 
 def _as_changed(asked: answers.OrderFields, terms: outcome.Terms, triggered_at: object) -> answers.OrderFields:

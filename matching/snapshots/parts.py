@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 import orjson
 from django.db.models import DateTimeField
 
-from core.book import LevelSums
 from core.money import stored_units, to_units, units_or_none
+from core.store import LevelSums
 from core.types import Order as CoreOrder
 from core.types import Side
 from orders.models import Order
 
 # To be raised when rows are packed in another way, or when the same columns come to mean something else.
-VERSION = 1
+VERSION = 2
 ORDERS_PER_PART = 1000
 # A part with fewer is packed again with its neighbour.
 FEW_ORDERS = ORDERS_PER_PART // 4
@@ -66,13 +66,12 @@ class Form:
     def value(self, row: PackedRow, column: str) -> Any:
         return row[self.columns.index(column)]
 
-    def remaining(self, row: PackedRow) -> int:
-        """What is visible of the order."""
-        tip = self.value(row, "tip")
-        if tip is not None:
-            return stored_units(tip)
+    def shares(self, row: PackedRow) -> tuple[int, int]:
+        """How much of the order is visible, and how much is hidden."""
         gone = units_or_none(self.value(row, "prevented_quantity")) or 0
-        return stored_units(self.value(row, "quantity")) - stored_units(self.value(row, "filled_quantity")) - gone
+        left = stored_units(self.value(row, "quantity")) - stored_units(self.value(row, "filled_quantity")) - gone
+        tip = self.value(row, "tip")
+        return (left, 0) if tip is None else (stored_units(tip), left - stored_units(tip))
 
 
 class PackedLevel(NamedTuple):
@@ -89,10 +88,10 @@ class Part:
     def __init__(self, digest: str, levels: bytes, ids: bytes, rows: bytes) -> None:
         self.digest = digest
         self.ids = array("Q", ids)
-        # The quantity of a level is a text, because a sum may need more than 64 bits.
+        # The sums of a level are texts, because they may need more than 64 bits.
         self.levels = [
-            LevelSums(_SIDES[side], price, int(quantity), order_count)
-            for side, price, quantity, order_count in orjson.loads(levels)
+            LevelSums(_SIDES[side], price, int(quantity), order_count, int(hidden))
+            for side, price, quantity, order_count, hidden in orjson.loads(levels)
         ]
         self._packed = rows
         self._rows: list[PackedRow] | None = None
@@ -148,15 +147,22 @@ def pack_levels(form: Form, levels: Iterable[PackedLevel]) -> Iterator[Part]:
 
 
 def _pack(form: Form, levels: Sequence[PackedLevel]) -> Part:
-    sums = [LevelSums(_SIDES[side], price, sum(map(form.remaining, rows)), len(rows)) for side, price, rows in levels]
+    sums = [_level_sums(form, level) for level in levels]
     rows = [row for level in levels for row in level.rows]
     ids = array("Q", [form.value(row, "id") for row in rows])
     content = _sums(sums), ids.tobytes(), zlib.compress(orjson.dumps(rows), 1)
     return Part(digest_of(*content), *content)
 
 
+def _level_sums(form: Form, level: PackedLevel) -> LevelSums:
+    visible, hidden = map(sum, zip(*map(form.shares, level.rows), strict=True))
+    return LevelSums(_SIDES[level.side], level.price, visible, len(level.rows), hidden)
+
+
 def _sums(levels: Iterable[LevelSums]) -> bytes:
-    return orjson.dumps([[str(level.side), level.price, str(level.quantity), level.order_count] for level in levels])
+    return orjson.dumps(
+        [[str(level.side), level.price, str(level.quantity), level.order_count, str(level.hidden)] for level in levels]
+    )
 
 
 def digest_of(levels: bytes, ids: bytes, rows: bytes) -> str:

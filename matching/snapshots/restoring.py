@@ -15,10 +15,11 @@ from django.db import DatabaseError, connection
 from django.db.models import Count, Max, Min, Sum
 
 from base.storage.bulk import batched
-from core.book import Book, LevelSums
-from core.ladder import visible
+from core.book import Book
+from core.ladder import hidden, visible
 from core.market import Market
 from core.money import to_units
+from core.store import LevelSums
 from core.types import Order as CoreOrder
 from core.types import Phase, Side
 from matching.models import BookSnapshot, SnapshotPart
@@ -132,9 +133,9 @@ def read_resting(columns: Sequence[str], order_ids: Iterable[int]) -> list[tuple
 
 
 def _compare(level: LevelSums, orders: Sequence[CoreOrder]) -> None:
-    remaining = sum(map(visible, orders))
-    if (len(orders), remaining) != (level.order_count, level.quantity):
-        raise ValueError(f"{level} has {len(orders)} orders with {remaining}")
+    sums = len(orders), sum(map(visible, orders)), sum(map(hidden, orders))
+    if sums != (level.order_count, level.quantity, level.hidden):
+        raise ValueError(f"{level} has {sums[0]} orders with {sums[1]} and {sums[2]} hidden")
     if any((order.side, order.price) != (level.side, level.price) for order in orders):
         raise ValueError(f"an order of {level} is of another level")
 

@@ -5,7 +5,8 @@
     buy 5 @ market                  by quantity
     buy market 500 quote            by quote quantity
     sell 3 @ market stop 90         waits for a price; with a limit: sell 3 @ 89 stop 90; also: take 110, trail 5
-    alice: buy 12 @ 100 expire-both     who, and the self-trade prevention: none, expire-taker, expire-maker, ...
+    sell 12 @ 100 show 3            an iceberg
+    alice: buy 12 @ 100 expire-both     who, and the self-trade prevention: none, expire-taker, decrement, ...
 
 Fills read "1:5@100 2:7@100" (the maker's order id, quantity, price), an outcome "2 partially_filled ioc_remainder"
 (what remains, status, reason). `parse(line).body("BTC-USDT")` is the JSON body of POST /orders.
@@ -30,11 +31,11 @@ _LINE = re.compile(
     rf"(?:(?P<who>\w+):\s*)?(?P<side>buy|sell)\s+"
     rf"(?:market\s+(?P<quote_quantity>{_NUMBER})\s+quote|(?P<quantity>{_NUMBER})\s*@\s*(?P<price>market|{_NUMBER}))"
     rf"(?:\s+(?P<trigger>stop|take|trail)\s+(?P<trigger_price>{_NUMBER}))?"
-    rf"(?P<words>(?:\s+[a-z-]+)*)\s*"
+    rf"(?:\s+show\s+(?P<display>{_NUMBER}))?(?P<words>(?:\s+[a-z-]+)*)\s*"
 )
 _TYPES = {None: "MARKET", "stop": "STOP", "take": "TAKE_PROFIT", "trail": "TRAILING_STOP"}
 _TIMES_IN_FORCE = {"gtc", "ioc", "fok"}
-_PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both"}
+_PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both", "decrement"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Line:
     trigger: str | None = None
     stop_price: str | None = None
     trailing_offset: str | None = None
+    display_quantity: str | None = None
 
     @property
     def type(self) -> str:
@@ -67,6 +69,7 @@ class Line:
             "quoteQuantity": self.quote_quantity,
             "timeInForce": self.time_in_force,
             "postOnly": self.post_only or None,
+            "displayQuantity": self.display_quantity,
             "selfTradePrevention": self.self_trade_prevention,
             "stopPrice": self.stop_price,
             "trailingOffset": self.trailing_offset,
@@ -97,6 +100,7 @@ def parse(line: str) -> Line:
         trigger=match["trigger"],
         stop_price=match["trigger_price"] if match["trigger"] != "trail" else None,
         trailing_offset=match["trigger_price"] if match["trigger"] == "trail" else None,
+        display_quantity=match["display"],
     )
 
 
@@ -177,6 +181,8 @@ class Desk:
         )
         if order.quantity is not None:
             order.frozen += fee_reserved(order, order.quantity, self.book.rules.quote_step)
+        if parsed.display_quantity is not None:
+            order.display_quantity, order.is_extended = units(parsed.display_quantity), True
         self.orders[order.id] = order
         return order
 
@@ -226,7 +232,10 @@ class Desk:
 
 def outcome_of(order: Order) -> str:
     """The outcome of an order: "2 partially_filled ioc_remainder". The number is the remainder, in base or in quote."""
-    remaining = order.spend_limit - order.filled_notional if order.quantity is None else order.quantity - order.filled
+    if order.quantity is None:
+        remaining = order.spend_limit - order.filled_notional - order.prevented_notional
+    else:
+        remaining = order.quantity - order.filled
     return render_outcome(remaining, order.status, order.reason)
 
 

@@ -168,3 +168,9 @@ def test_a_halt_leaves_the_book_as_it_is_and_it_is_uncrossed_when_the_market_tra
 def test_an_uncrossing_that_is_given_up_halts_the_market() -> None:
     batch = Market(Desk().book.rules, "AUCTION").give_up(PendingCommand(7, "RESUME", 0, None))
     assert batch.status == "HALTED"
+
+
+def test_icebergs_count_with_all_of_theirs_and_trade_tip_by_tip():
+    """With the tip alone most would trade at 100."""
+    hall = Hall("sell 10 @ 99 show 3", "sell 1 @ 99", "sell 3 @ 100", "buy 11 @ 100")
+    assert tape(hall.open()) == "4-1:3@99 4-2:1@99 4-1:3@99 4-1:3@99 4-1:1@99"

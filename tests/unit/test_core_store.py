@@ -3,8 +3,9 @@
 import copy
 import random
 
-from core.book import Book, LevelSums
+from core.book import Book
 from core.ladder import StoredLevel
+from core.store import LevelSums
 from core.types import Order, Phase, Side
 from tests.support.tape import Desk, outcome_of
 
@@ -17,7 +18,7 @@ class Store:
         self.reads = 0
         for side, ladder in book.ladders.items():
             for level in ladder.levels.values():
-                sums = LevelSums(side, ladder.sign * level.key, level.quantity, len(level.orders))
+                sums = LevelSums(side, ladder.sign * level.key, level.quantity, len(level.orders), level.hidden)
                 # As they are before they rest.
                 self.kept[sums] = [copy.copy(order) for order in level.orders.values()]
                 for order in self.kept[sums]:
@@ -46,6 +47,15 @@ def desk_with(*lines: str) -> tuple[Desk, Store]:
 
 
 LINES = ("buy 5 @ 100", "buy 3 @ 100", "buy 1 @ 99", "sell 4 @ 102", "sell 2 @ 103")
+
+
+def test_what_is_hidden_counts_before_it_is_read():
+    desk, store = desk_with("sell 9 @ 102 show 2", "sell 1 @ 102", "sell 1 @ 103")
+    assert (desk.depth(), store.reads) == ("| 3@102 1@103", 0)
+    assert desk.book.ladders[Side.SELL].holds(11 * 10**8, None)
+    assert not desk.book.ladders[Side.SELL].holds(11 * 10**8, 102 * 10**8)
+    assert store.reads == 0
+    assert outcome_of(desk.play("buy 10 @ 102 fok")) == "0 filled"
 
 
 def test_only_what_is_met_is_read():
