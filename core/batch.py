@@ -187,4 +187,4 @@ def _rests_silently(order: Order | None, outcome: Outcome) -> TypeGuard[Order]:
     """Whether an order began to rest by this outcome without an event of its own."""
     if order is None or order.phase is not Phase.RESTING:
         return False
-    return all(event.order is not order for event in outcome.events)
+    return all(event.order.id != order.id for event in outcome.events)

@@ -57,13 +57,16 @@ class Matching(Book):
         return None
 
     def _fillable(self, taker: NaiveOrder) -> bool:
-        found, reference = ZERO, self.reference()
-        for maker in self.crossing(taker):
+        found, reference, makers = ZERO, self.reference(), self.crossing(taker)
+        own = [maker for maker in makers if maker.user == taker.user and taker.stp != "NONE"]
+        # At the price of an order that it stops at, or is decremented by, what icebergs hide comes after that order.
+        ends_at = own[0].limit if own and taker.stp != "EXPIRE_MAKER" else None
+        for maker in makers:
             if not self.is_within(taker, maker.limit, reference):
                 break
-            if maker.user != taker.user or taker.stp == "NONE":
-                found += maker.rest
-            elif taker.stp != "EXPIRE_MAKER":
+            if maker not in own:
+                found += maker.visible if maker.limit == ends_at else maker.rest
+            elif ends_at is not None:
                 break
         return found >= taker.rest
 
@@ -91,6 +94,9 @@ class Matching(Book):
             if taker.active and self.is_used_up(taker) and not self.has_to_stop:
                 self.close(taker, *_end_of_used_up(taker))
         elif taker.stp == "DECREMENT":
+            if taker.quantity is not None:
+                # Nothing is paid, so what it can pay for does not matter.
+                quantity = min(taker.rest, maker.visible)
             self._decrement(maker, quantity, maker.limit)
             self._decrement(taker, quantity, maker.limit)
         else:
