@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from base.web.admin import PlainAdmin
-from core.money import plain_or_none
+from base.web.admin import PlainAdmin, page_block
+from core.money import plain, plain_or_none
 from markets.fee_tier import FeeTier
-from markets.fees import forget_tiers
+from markets.fees import forget_tiers, read_standing, read_tiers
 from users.acts import IN_THE_ADMIN, REASON_LENGTH, actor_of, record
 from users.models import ActKind
 
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
     _TierForm = forms.ModelForm[FeeTier]
 else:
     _TierForm = forms.ModelForm
+
+
+@page_block("users.User", "Fees")
+def fees_block(request: HttpRequest, user: Any) -> str:
+    """The user's tier, and what is lacking to the next."""
+    tiers = read_tiers()
+    if not tiers:
+        return ""
+    tier, above, volume = read_standing(user.pk, tiers)
+    asset = settings.FEE_VOLUME_ASSET
+    words = [
+        "No fee tier" if tier is None else f"Fee tier {tier.level}",
+        f"{plain(volume)} {asset} traded in 30 days",
+        "" if above is None else f"tier {above.level} from {plain_or_none(above.volume)} {asset} on",
+    ]
+    return "; ".join(filter(None, words))
 
 
 class RatesAdmin(PlainAdmin):

@@ -1,6 +1,7 @@
 """Fee tiers: who has which, what orders are charged, how volume is counted, and what is kept of a change."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,9 +41,9 @@ def charged(world: World) -> World:
     return world
 
 
-def count() -> None:
+def count(symbols: list[str] | None = None) -> None:
     """What beat has a worker do, with all the time that it needs; then everybody has forgotten what was before."""
-    rest: list[str] | None = None
+    rest = symbols
     while (rest := volumes.count_volumes(rest, time.monotonic() + 60)) is not None:
         continue
     fees.known_tiers.cache_clear()
@@ -97,10 +98,12 @@ def test_a_tier_follows_from_volume_and_orders_keep_their_rates(charged: World) 
     assert mine(world.carol)["tier"] is None
 
 
-def test_members_of_a_group_have_its_tier(charged: World) -> None:
+def test_members_of_a_group_have_its_tier(charged: World, operator: Client) -> None:
     charged.carol.user.groups.add(Group.objects.get(name="insiders"))
     own = mine(charged.carol)
     assert (own["tier"], own["makerFeeRate"], own["takerFeeRate"], own["nextTier"]) == (3, "-0.0001", "0.001", None)
+    page = operator.get(reverse("admin:users_user_change", args=[charged.carol.user.pk])).content.decode()
+    assert "Fee tier 3; 0 USD traded in 30 days" in page
 
 
 def test_a_tier_raises_nobodys_rates(charged: World) -> None:
@@ -196,6 +199,32 @@ def test_beats_task_counts(charged: World) -> None:
     swap(charged, "6 @ 100")
     count_volumes()
     assert mine(charged.alice)["tier"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_count_at_once_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it may be where Redis lost the lock: both of them count in two markets, one trade at a time."""
+    world = World.make()
+    create_market(symbol="ETH-USD", base="ETH", quote="USD", tick_size=Decimal("0.01"), lot_size=Decimal("0.01"))
+    fund(world.bob.user, ETH="5")
+    FeeTier.objects.create(level=1, volume=Decimal(5), maker_fee_rate=Decimal(0), taker_fee_rate=Decimal(0))
+    for _ in range(5):
+        swap(world, "1 @ 100")
+    for who, side in ((world.bob, "sell"), (world.alice, "buy")):
+        assert who.call("POST", "/orders", parse(f"{side} 5 @ 10").body("ETH-USD")).status_code == 202
+    drain("ETH-USD")
+    monkeypatch.setattr(volumes, "STEP", 1)
+
+    def act(symbols: list[str]) -> None:
+        try:
+            count(symbols)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(act, (["BTC-USD", "ETH-USD"], ["ETH-USD", "BTC-USD"])))
+    count()
+    assert (volume(world.alice), volume(world.bob)) == (Decimal(550), Decimal(550))
 
 
 TIER = {"level": "1", "volume": "1000", "group": "", "maker_fee_rate": "-0.0001", "taker_fee_rate": "0.001"}

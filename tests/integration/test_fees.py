@@ -1,12 +1,17 @@
 """Fees in quote and rebates over HTTP: what is frozen, charged, shown, posted and paid out; the audit counts, too."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from audit.checks import Report
+from audit.inspect import inspect_full
 from balances.models import LedgerEntry
 from markets.services import change_market, read_market
+from tests.support.orders import checks, quick, replay
 from tests.support.world import Person, World
 
 pytestmark = pytest.mark.dialect
@@ -31,8 +36,10 @@ def patch(world: World, **fields: Any) -> Any:
 
 
 @pytest.fixture
-def in_quote(db: None) -> World:
-    return World.make(maker_fee_rate=Decimal("0.001"), taker_fee_rate=Decimal("0.002"), fee_currency="QUOTE")
+def in_quote(db: None) -> Iterator[World]:
+    """Afterwards the twin does all of it again."""
+    yield World.make(maker_fee_rate=Decimal("0.001"), taker_fee_rate=Decimal("0.002"), fee_currency="QUOTE")
+    assert checks(replay()) == set()
 
 
 def test_who_buys_a_lot_can_sell_a_lot(db: None) -> None:
@@ -51,6 +58,7 @@ def test_a_buy_freezes_its_fee_and_gets_back_what_it_does_not_pay(in_quote: Worl
     world.play(world.alice, "buy 3 @ 110")
     # 330 and 0.66 were frozen; 1 was bought at 100 and 0.2, and the rest is reserved at the price of its own.
     assert world.alice.holds("USD") == "9679.36 220.44"
+    since = inspect_full(Report(), timezone.now())
     # The rest makes at 0.1 %, and the other half of the reserved fee becomes available.
     world.play(world.bob, "sell 2 @ 110")
     assert (world.alice.holds("USD"), world.alice.holds("BTC")) == ("9679.58 0", "3 0")
@@ -61,6 +69,8 @@ def test_a_buy_freezes_its_fee_and_gets_back_what_it_does_not_pay(in_quote: Worl
     assert ledger(world.alice, "BTC") == ["TRADE 1", "TRADE 2"]
     assert ledger(world.alice, "USD")[1:] == ["TRADE -100", "FEE -0.2", "TRADE -220", "FEE -0.22"]
     assert (collected("USD"), collected("BTC")) == (Decimal("0.96"), 0)
+    # An audit of what came since knows what was bought before.
+    assert checks(quick(since)) == set()
     [btc] = [each for each in world.alice.get("/positions") if each["asset"] == "BTC"]
     # 320.42 for 3.
     assert (btc["quantity"], btc["averageCost"]) == ("3", "106.8066666666667")
