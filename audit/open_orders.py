@@ -122,7 +122,8 @@ def _check_order(report: Report, order: OrderRow, scope: Scope, legs: dict[int, 
 
 def _reservation(market: MarketState, order: OrderRow, legs: Sequence[OrderRow]) -> int:
     """The amount that the order must have frozen. Of an OCO the limit leg has what the dearer of both legs needs."""
-    if not order.active:
+    if not order.active or order.id in market.replacing:
+        # What a new order needs beyond the frozen funds of the one that it replaces is its command's until then.
         return 0
     if len(legs) == 2:
         return max(_need(market, leg) for leg in legs) if order.type == OrderType.LIMIT else 0

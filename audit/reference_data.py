@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from audit.checks import Check, Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
 from core.money import DIGITS, stored_units
-from core.types import MarketStatus
+from core.types import CommandKind, MarketStatus
 from markets.models import Asset, Candle, Market, Trade
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
@@ -96,6 +97,12 @@ class MarketState:
         return book is not None and (
             book.unfinished_order_id is not None or book.unfinished_command_id is not None or bool(book.is_cascading)
         )
+
+    @cached_property
+    def replacing(self) -> set[int]:
+        """The orders that wait to replace others, and have nothing frozen of their own yet."""
+        found = {command.order_id for command in self.commands if command.kind == CommandKind.REPLACE}
+        return {order_id for order_id in found if order_id is not None and order_id != self.unfinished}
 
     def pays_with(self, side: str) -> str:
         return self.quote if side == "BUY" else self.base

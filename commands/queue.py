@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -52,6 +53,13 @@ def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
     execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))
     for symbol in sorted({symbol for symbol, _ in orders}):
         ring(symbol)
+
+
+def submit_change(kind: CommandKind, symbol: str, order_id: int, data: Mapping[str, Any], reserved: Decimal) -> None:
+    """The same of a command that says more, and for which the caller freezes funds."""
+    row = {"kind": kind.value, "order_id": order_id, "data": dict(data), "reserved": reserved}
+    Command.objects.create(market_id=symbol, created_at=timezone.now(), **row)
+    ring(symbol)
 
 
 def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
@@ -209,6 +217,8 @@ def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
         )
 
 
+# The commands of orders that users place or change.
+_ASKED = (CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO)
 # How long a process goes by what it last read; what all processes take in meanwhile may go beyond the limit.
 REMEMBERED_SECONDS = 0.5
 REMEMBERED = 10_000
@@ -264,7 +274,7 @@ def find_backlog(symbol: str) -> Backlog:
     most = settings.INTAKE_MAX_WAITING + 1
     waiting = inbox.values("id")[:most].count()
     # The kinds are looked at only where it matters, because the index does not hold them.
-    orders = waiting if waiting < most else inbox.filter(kind=CommandKind.NEW).values("id")[:most].count()
+    orders = waiting if waiting < most else inbox.filter(kind__in=_ASKED).values("id")[:most].count()
     return Backlog(waiting, orders, created_at, _first_seen.see(symbol, oldest))
 
 

@@ -65,10 +65,16 @@ def with_terms(order: Order, terms: Mapping[str, Any]) -> Order:
     changes = dict(terms)
     if QUANTITY in changes:
         changes[QUANTITY] -= order.prevented
-    if not order.is_extended:
+    if order.placed is None and _was_plain(order):
         assert order.price is not None and order.quantity is not None, order
-        changes["placed"] = (order.price, order.quantity)
+        changes["placed"] = (order.price, order.quantity + order.prevented)
     return replace(order, is_extended=True, **changes)
+
+
+def _was_plain(order: Order) -> bool:
+    """Whether its events had no terms at first. Self-trade prevention may have taken something off it since."""
+    beyond = (order.stop_price, order.trailing_offset, order.display_quantity, order.expires_at, order.group_id)
+    return all(value is None for value in beyond)
 
 
 def _loses_its_place(order: Order, changed: Order) -> bool:
@@ -91,4 +97,4 @@ def _smaller_tip(changed: Order) -> int | None:
 
 def _event(book: Book, order: Order, reason: Reason, released: int) -> Event:
     """The order's status stays as it is; the reason is the event's alone."""
-    return book.event(order, order.status, reason=reason)._replace(released=released)
+    return book.event(order, order.status, reason=reason, released=released)

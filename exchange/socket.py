@@ -72,6 +72,8 @@ class OrderSession:
             # Not broken off with the connection, because the order may be stored already.
             self._placing = asyncio.ensure_future(self._place(_params(fields)))
             return await asyncio.shield(self._placing)
+        if op == "order.amend":
+            return await self._amend(_params(fields))
         if op == "order.cancel":
             return await self._cancel(CancelForm.read(_params(fields)))
         if op not in self._operations:
@@ -195,6 +197,11 @@ class OrderSession:
 
     async def _cancel(self, form: CancelForm) -> Envelope:
         return await self._call("DELETE", f"/api/v1/orders/{form.order_id}", None)
+
+    async def _amend(self, params: dict[str, Any]) -> Envelope:
+        """The fields are those of REST, and the order's id."""
+        order_id = CancelForm.read({"orderId": params.pop("orderId")} if "orderId" in params else {}).order_id
+        return await self._call("PATCH", f"/api/v1/orders/{order_id}", params)
 
     async def _cancel_on_disconnect(self, form: DisconnectForm) -> Envelope:
         self._signed_in()

@@ -14,7 +14,7 @@ from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
 from operations.metrics import metrics
-from orders import cancelling, history, own_account, queue_place
+from orders import cancelling, history, order_view, own_account, queue_place
 from orders import views as orders
 from positions import views as positions
 from users import key_views as keys
@@ -54,7 +54,8 @@ API = [
     path("orders/batch", orders.BatchView.as_view()),
     path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
-    path("orders/<str:order_id>", orders.OrderView.as_view()),
+    path("orders/<str:order_id>", order_view.OrderView.as_view()),
+    path("orders/<str:order_id>/replace", order_view.ReplaceView.as_view()),
     path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),
     path("orders/<str:order_id>/events", history.TimelineView.as_view()),
     path("orders/<str:order_id>/queue", queue_place.QueuePlaceView.as_view()),

@@ -112,6 +112,20 @@ class PlacedOrders(TypedDict):
     results: Annotated[list[BatchResult], described("One for each order, in the same order.")]
 
 
+class ReplacingOrder(AcceptedOrder):
+    """The new order, stored with what it needs beyond the old one's frozen funds."""
+
+    replaces: Annotated[Id, described("The order that is cancelled for it.")]
+
+
+class AcceptedAmend(TypedDict):
+    """The amend is stored; the outcome is an event."""
+
+    orderId: Id
+    status: OrderStatus
+    message: str
+
+
 class AcceptedCancel(TypedDict):
     """The cancel is stored; the outcome is an event."""
 

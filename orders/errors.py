@@ -1,6 +1,19 @@
 """Refusals of orders, beside those that all apps know (`base.web.errors`)."""
 
-from base.web.errors import Conflict
+from base.web.errors import Conflict, ExchangeError
+
+
+class NothingToAmend(ExchangeError):
+    """Every value is what the order has already, so that no place in the book is lost by accident."""
+
+    code = "NOTHING_TO_AMEND"
+    status = 400
+
+
+class InGroup(Conflict):
+    """One order of a group cancels the other, so it is not replaced alone."""
+
+    code = "IN_GROUP"
 
 
 class OrderNotResting(Conflict):

@@ -53,6 +53,16 @@ def orders_placed(results: Sequence[Accepted | ExchangeError]) -> None:
     bind_log_fields(accepted=len(accepted), refused=len(refused))
 
 
+def amend_asked(order_id: str) -> None:
+    set_log_outcome("amend refused")
+    bind_log_fields(orderId=order_id[:LONGEST_TEXT])
+
+
+def amend_accepted(order: Order) -> None:
+    set_log_outcome("amend accepted")
+    bind_log_fields(**_named(order), symbol=order.market_id)
+
+
 def cancel_asked(order_id: str) -> None:
     set_log_outcome("cancel refused")
     bind_log_fields(orderId=order_id[:LONGEST_TEXT])

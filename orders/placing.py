@@ -133,7 +133,7 @@ def place_orders(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accep
     results = _place(requests)
     for request, result in zip(requests, results, strict=True):
         if isinstance(request, OrderRequest):
-            _count(request.market.symbol, result)
+            count_result(request.market.symbol, result)
     return results
 
 
@@ -289,7 +289,7 @@ def _result(decision: _Decision) -> Accepted | ExchangeError:
         return error
 
 
-def _count(symbol: str, result: Accepted | ExchangeError) -> None:
+def count_result(symbol: str, result: Accepted | ExchangeError) -> None:
     """Count the result, after the commit of the surrounding transaction if there is one."""
     if isinstance(result, ExchangeError):
         counter = ORDERS_REJECTED.labels(symbol, result.error, INTAKE)

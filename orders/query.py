@@ -16,7 +16,8 @@ from markets.services import known_market
 from orders import services
 from orders.ids import order_ids
 from orders.models import Order
-from orders.powers import VIEW_PERMISSION
+from orders.powers import PLACE_PERMISSION, VIEW_PERMISSION
+from users.acts import Actor, actor_of
 from users.services import find_user
 
 OF_MARKET = Query("symbol", Symbol, "Those of this market.", (MarketNotFound,))
@@ -119,3 +120,9 @@ def named_market(request: Request) -> str | None:
     """The market that the query names, None for all. Raises MarketNotFound."""
     symbol = parameters(request)["symbol"]
     return None if symbol is None else known_market(symbol).symbol
+
+
+def acting(request: Request, user_id: int | None) -> tuple[int, Actor | None]:
+    """The account that an order is for; and who places it, where that is another: staff with the permission."""
+    owner_id = account_for(request, user_id, PLACE_PERMISSION)
+    return owner_id, None if owner_id == caller_id(request) else actor_of(request)

@@ -11,9 +11,13 @@ from cachetools import TTLCache, cached
 from django.conf import settings
 
 from base.web.errors import TooManyWaiting
+from commands.models import Command
 from commands.queue import REMEMBERED, REMEMBERED_SECONDS, find_backlog
-from core.types import Phase
+from core.types import ACTIVE_PHASES, CommandKind, Phase
 from orders.models import Order
+
+# So many of a user's open orders are looked at for amends that wait.
+MOST_LOOKED_AT = 10_000
 
 
 def refuse_beyond_share(user_id: int, symbol: str) -> None:
@@ -33,6 +37,12 @@ def refuse_beyond_share(user_id: int, symbol: str) -> None:
 
 @cached(TTLCache[Any, int](REMEMBERED, REMEMBERED_SECONDS), lock=threading.Lock())
 def count_waiting(user_id: int, symbol: str) -> int:
-    """How many of the user's orders wait for the market's worker, counted no further than one above the share."""
-    waiting = Order.objects.filter(user_id=user_id, market_id=symbol, phase=Phase.TAKING)
-    return waiting.values("id")[: settings.INTAKE_MAX_WAITING_PER_USER + 1].count()
+    """How many of the user's orders and amends wait for the market's worker, counted no further than one above the
+    share.
+    """
+    most = settings.INTAKE_MAX_WAITING_PER_USER + 1
+    mine = Order.objects.filter(user_id=user_id, market_id=symbol)
+    waiting = mine.filter(phase=Phase.TAKING).values("id")[:most].count()
+    open_now = list(mine.filter(phase__in=ACTIVE_PHASES).values_list("id", flat=True)[:MOST_LOOKED_AT])
+    amends = Command.objects.filter(kind=CommandKind.AMEND, order_id__in=open_now)
+    return min(most, waiting + amends.values("id")[:most].count())

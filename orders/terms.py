@@ -77,8 +77,18 @@ class Accepted:
     is_repeated: bool
 
 
-def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, correlation_id: str = "") -> Order:
-    """The row of the order, not stored yet. Its reserved amount is set once the market's rules have been checked."""
+def draft_order(
+    user_id: int,
+    market: Market,
+    terms: OrderTerms,
+    now: datetime,
+    correlation_id: str = "",
+    replaces: int | None = None,
+) -> Order:
+    """The row of the order, not stored yet. Its reserved amount is set once the market's rules have been checked.
+
+    `replaces` is the order that it replaces.
+    """
     rates = rates_of(user_id, market)
     return Order(
         user_id=user_id,
@@ -97,7 +107,7 @@ def draft_order(user_id: int, market: Market, terms: OrderTerms, now: datetime, 
         taker_fee_rate=rates.taker,
         fee_in_quote=terms.side == Side.BUY and market.fee_currency == FeeCurrency.QUOTE,
         price_band=market.price_band,
-        fingerprint=_fingerprint(market.symbol, terms),
+        fingerprint=_fingerprint(market.symbol, terms, replaces),
         correlation_id=correlation_id or new_correlation_id(now),
         created_at=now,
         updated_at=now,
@@ -151,9 +161,9 @@ def reserved(order: Order, market: Market) -> Decimal:
     return to_decimal(units)
 
 
-def _fingerprint(symbol: str, terms: OrderTerms) -> str:
+def _fingerprint(symbol: str, terms: OrderTerms, replaces: int | None) -> str:
     """A digest of the request that does not depend on how its numbers are written. The names are in order."""
-    fields = {
+    fields: dict[str, Any] = {
         "client_order_id": terms.client_order_id,
         "post_only": terms.post_only,
         "price": plain_or_none(terms.price),
@@ -166,6 +176,8 @@ def _fingerprint(symbol: str, terms: OrderTerms) -> str:
         "time_in_force": terms.time_in_force or "GTC",
         "type": terms.type,
     }
+    if replaces is not None:
+        fields["replaces"] = replaces
     return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
 
 

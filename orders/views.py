@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from base.streams import TICKET_SECONDS, issue_ticket, stats
 from base.web.answers import answer, body
-from base.web.authentication import Holds, caller_id, credential_of
+from base.web.authentication import Holds, credential_of
 from base.web.errors import (
     AccountBlocked,
     BatchesBusy,
@@ -36,22 +36,20 @@ from core.types import Status
 from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
-from orders.cancelling import cancel_all, cancel_by_id, cancel_by_key
+from orders.cancelling import cancel_all, cancel_by_key
 from orders.errors import NotInAuction
 from orders.long_requests import batch_of
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
-from orders.powers import PLACE_PERMISSION
 from orders.query import (
     FILTERS,
     OF_MARKET,
     OF_SIDE,
-    account_for,
+    acting,
     as_of_order,
     in_states,
     named_market,
     narrowing,
-    own_order,
     owner_of,
 )
 from orders.representation import (
@@ -61,11 +59,27 @@ from orders.representation import (
 )
 from orders.terms import BATCH_LIMIT, BatchForm, OrderForm, OrderTerms, read_batch, read_order
 from orders.waiting import WAIT, wait_for
-from users.acts import Actor, actor_of
 
 TAG, STREAMS = "orders", "streams"
 # So many orders of a batch cost as much as a request.
 ORDERS_PER_REQUEST = 10
+# Why an order is not accepted.
+PLACING = (
+    *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
+    "PRICE_OUT_OF_BAND",
+    *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
+    *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
+    *(
+        MarketNotTrading,
+        NotInAuction,
+        ClientOrderIdReused,
+        MarketBusy,
+        TooManyWaiting,
+        AccountBlocked,
+        LimitExceeded,
+    ),
+    PermissionRequired,
+)
 _LIMIT = {"symbol": "BTC-USD", "side": "BUY", "type": "LIMIT", "price": "30000", "quantity": "0.5"}
 _BY_QUANTITY = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 _BY_BUDGET = {"symbol": "BTC-USD", "side": "BUY", "type": "MARKET", "quoteQuantity": "500"}
@@ -89,27 +103,12 @@ class OrdersView(APIView):
         body=OrderForm,
         examples={"limit": _LIMIT | {"clientOrderId": "bot-1"}, "market": _BY_QUANTITY, "a budget": _BY_BUDGET},
         replayable=True,
-        refusals=(
-            *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
-            "PRICE_OUT_OF_BAND",
-            *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
-            *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
-            *(
-                MarketNotTrading,
-                NotInAuction,
-                ClientOrderIdReused,
-                MarketBusy,
-                TooManyWaiting,
-                AccountBlocked,
-                LimitExceeded,
-            ),
-            PermissionRequired,
-        ),
+        refusals=PLACING,
     )
     def post(self, request: Request) -> Response:
         log.order_asked(body(request))
         market, wanted, user_id = read_order(body(request))
-        owner_id, actor = _acting(request, user_id)
+        owner_id, actor = acting(request, user_id)
         placed = place_order(owner_id, market, wanted, actor=actor)
         log.order_placed(placed)
         # Who places for another need not be allowed to look.
@@ -190,27 +189,6 @@ class BatchView(APIView):
         )
 
 
-class OrderView(APIView):
-    @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True, scope=READ)
-    def get(self, request: Request, order_id: str) -> Response:
-        order = own_order(request, order_id)
-        return answer(represent_order(order), as_of=as_of_order(order))
-
-    @Call(
-        *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),
-        scope=TRADE,
-        text=(
-            "The cancel is queued behind what came before it; the outcome is an event. Staff with the permission"
-            " `orders.cancel_for_others` cancel anybody's."
-        ),
-        status=202,
-        query=(OLD_USER_ID,),
-        refusals=(OrderClosed, PermissionRequired),
-    )
-    def delete(self, request: Request, order_id: str) -> Response:
-        return cancel_by_id(request, order_id)
-
-
 class ClientOrderView(APIView):
     @Call(
         TAG,
@@ -281,13 +259,7 @@ def _asked(
         return each
     market, wanted, user_id = each
     try:
-        owner_id, actor = _acting(request, user_id)
+        owner_id, actor = acting(request, user_id)
         return OrderRequest(owner_id, market, wanted, actor=actor)
     except ExchangeError as error:
         return error
-
-
-def _acting(request: Request, user_id: int | None) -> tuple[int, Actor | None]:
-    """The account that an order is for; and who places it, where that is another: staff with the permission."""
-    owner_id = account_for(request, user_id, PLACE_PERMISSION)
-    return owner_id, None if owner_id == caller_id(request) else actor_of(request)

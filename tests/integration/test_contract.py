@@ -63,7 +63,9 @@ def test_every_call_answers_as_described(world: World):
     call(alice, "GET", "/fills?limit=1")
     call(alice, "POST", "/orders/batch", {"orders": [LIMIT, {}, 1, {**LIMIT, "clientOrderId": "mine"}]}, 202)
     call(alice, "GET", f"/orders/{order}/queue")
+    call(alice, "PATCH", f"/orders/{order}", {"price": "89"}, 202)
     call(alice, "DELETE", f"/orders/{order}", status=202)
+    call(alice, "POST", f"/orders/{order}/replace", LIMIT, 202)
     call(alice, "POST", "/orders/batch-cancel", {"orderIds": [order, 999], "clientOrderIds": ["mine"]}, 202)
     keyed = call(alice, "POST", "/orders", {**LIMIT, "clientOrderId": "keyed"}, 202)["clientOrderId"]
     call(alice, "DELETE", f"/orders/client/{keyed}", status=202)

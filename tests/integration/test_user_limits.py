@@ -98,7 +98,7 @@ def test_who_has_no_limits_pays_nothing(limited: World) -> None:
     limited.place(limited.alice, "buy 1 @ 1")
     with statements() as seen:
         assert limited.place(limited.alice, "buy 1 @ 1").status_code == 202
-    assert seen[:4] == ["INSERT orders", "SELECT users", "SELECT order_limits", "SELECT orders"]
+    assert seen[:5] == ["INSERT orders", "SELECT users", "SELECT order_limits", "SELECT commands", "SELECT orders"]
     assert seen[-len(PLAIN) :] == PLAIN
 
 

@@ -48,14 +48,21 @@ def test_an_order_is_placed_and_its_fill_arrives_as_over_the_stream(world: World
     assert update["data"]["orderId"] == answer["data"]["orderId"]
 
 
-def test_an_order_is_cancelled(world: World, port: int) -> None:
+def test_an_order_is_amended_and_cancelled(world: World, port: int) -> None:
     with socket(port, world.alice.user) as alice:
         alice.follow("orders")
         order_id = place(alice, world, "buy 1 @ 90")["data"]["orderId"]
         world.match()
+        assert alice.ask("order.amend", params={"orderId": order_id, "price": "91", "side": "SELL"})["code"] == 400
+        assert alice.ask("order.amend", params={"orderId": order_id, "price": "91"})["code"] == 202
         assert alice.ask("order.cancel", params={"orderId": str(order_id)})["code"] == 202
         world.match()
-        assert [alice.push("order-status-update")["data"]["status"] for _ in range(2)] == ["OPEN", "CANCELLED"]
+        told = [alice.push("order-status-update")["data"] for _ in range(3)]
+        assert [(each["status"], each["price"]) for each in told] == [
+            ("OPEN", "90"),
+            ("OPEN", "91"),
+            ("CANCELLED", "91"),
+        ]
         assert alice.ask("order.cancel", params={"orderId": order_id})["error"] == "ORDER_CLOSED"
 
 
@@ -163,6 +170,8 @@ BAD_INPUT = (
     ('{"id": 7, "op": "order.place"}', "OBJECT_REQUIRED"),
     ('{"id": 7, "op": "order.place", "params": {}}', "NOT_AUTHENTICATED"),
     ('{"id": 7, "op": "order.cancel", "params": {"orderId": "x"}}', "INVALID_ID"),
+    ('{"id": 7, "op": "order.amend", "params": {"price": "1"}}', "FIELD_REQUIRED"),
+    ('{"id": 7, "op": "order.amend", "params": {"orderId": 1, "price": "1"}}', "NOT_AUTHENTICATED"),
     ('{"id": 7, "op": "cancel-on-disconnect", "enabled": "yes"}', "BOOLEAN_REQUIRED"),
     ('{"id": 7, "op": "cancel-on-disconnect", "enabled": true}', "NOT_AUTHENTICATED"),
 )  # fmt: skip
