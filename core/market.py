@@ -128,17 +128,17 @@ class Market:
     def _cascade(self, batch: Batch, most_fills: int, fires: bool) -> bool:
         return cascade(self.book, batch, most_fills, self._match if fires else None)
 
-    def give_up(self, command: PendingCommand) -> Batch:
+    def give_up(self, command: PendingCommand, *, is_crossed: bool = False) -> Batch:
         """Give a command up. A new order becomes FAILED, a cancel and an amend change nothing, a trading status is set.
 
-        But for DELISTED, which would say that nothing rests: the market is halted, and can be delisted again. An amend
-        that is on its way through the book has changed its order already, which becomes FAILED like a new one.
+        But for DELISTED, which would say that nothing rests, and for TRADING where the stored orders are crossed: the
+        market is halted, and can be delisted or resumed again. An amend that is on its way through the book has changed
+        its order already, which becomes FAILED like a new one.
         """
         batch, outcome = Batch(self.rules, self.status), Outcome([], [])
         if command.kind == CommandKind.DELIST:
             batch.halt_delisting(self.book.next_sequence)
-        elif command.kind == CommandKind.RESUME and batch.status == MarketStatus.AUCTION:
-            # Its book may be crossed, and must not trade so. An operator can resume it again.
+        elif command.kind == CommandKind.RESUME and (is_crossed or batch.status == MarketStatus.AUCTION):
             batch.set_trading_status(MarketStatus.HALTED, self.book.next_sequence, UNCROSSING_GIVEN_UP)
         elif command.kind in TRADING_STATUS_AFTER:
             batch.set_trading_status(TRADING_STATUS_AFTER[command.kind], self.book.next_sequence, BY_OPERATOR)

@@ -34,8 +34,10 @@ logger = logging.getLogger(__name__)
 LEVELS = 20
 CHANNEL_PREFIX = "market-"
 DEPTH, TRADES, TICKER = "depth", "trades", "ticker"
-# Statuses of orders that never rested. The orders that they traded with, or removed, have their own events.
-_NEVER_RESTED = (Status.REJECTED, Status.EXPIRED)
+# How orders end that never rested, unless they did before: a GTD order in time, and what an auction's band leaves over.
+# The orders that they traded with, or removed, have their own events.
+_MOSTLY_NEVER_RESTED = (Status.REJECTED, Status.EXPIRED)
+_RESTED = (Status.OPEN, Status.PARTIALLY_FILLED)
 _SEQUENCE = re.compile(r'"sequence":([0-9]{1,18})')
 
 
@@ -44,25 +46,37 @@ def market_channel(symbol: str) -> str:
 
 
 def market_messages(
-    book: Book, events: Sequence[outcome.Event], trades: Sequence[outcome.Trade], now: datetime
+    book: Book,
+    events: Sequence[outcome.Event],
+    trades: Sequence[outcome.Trade],
+    now: datetime,
+    *,
+    has_new_status: bool = False,
 ) -> list[Message]:
-    """The public messages of a batch. Never raises, because streams read later what is not published."""
+    """The public messages of a batch. Never raises, because streams read later what is not published.
+
+    `has_new_status`: the depth of an auction has other fields.
+    """
     try:
-        return list(_messages(book, events, trades, now))
+        return list(_messages(book, events, trades, now, has_new_status))
     except Exception:
         logger.exception("the public messages of a batch of %s were not made", book.rules.symbol)
         return []
 
 
 def _messages(
-    book: Book, events: Sequence[outcome.Event], trades: Sequence[outcome.Trade], now: datetime
+    book: Book,
+    events: Sequence[outcome.Event],
+    trades: Sequence[outcome.Trade],
+    now: datetime,
+    has_new_status: bool,
 ) -> Iterator[Message]:
     symbol = book.rules.symbol
     channel = market_channel(symbol)
     if trades:
         prints = ((trade.sequence, trade.price, trade.quantity, trade.taker.side) for trade in trades)
         yield Message(channel, TRADES, [represent_print(symbol, *line, now) for line in prints])
-    if any(event.status not in _NEVER_RESTED for event in events):
+    if has_new_status or any(event.status not in _MOSTLY_NEVER_RESTED or event.previous in _RESTED for event in events):
         yield Message(channel, DEPTH, represent_book(symbol, book, LEVELS))
 
 

@@ -25,6 +25,7 @@ from matching.models import DeadLetter
 from matching.prepare import Prepared, database_time
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
+from orders.resting import best_prices
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,12 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         [command] = parse_commands(rows, row.unfinished_command_id)
         # With an empty book, because nothing is matched here, and the defect may be in the real book.
         market = Market(books.rules(symbol), row.status, row.next_sequence)
-        batch = market.give_up(command)
+        bid, ask = best_prices(symbol)
+        is_crossed = bid is not None and ask is not None and bid >= ask
+        batch = market.give_up(command, is_crossed=is_crossed)
+        if command.kind in TRADING_STATUS_AFTER and not batch.status_changes:
+            # Intake has read the wanted status since the command was submitted.
+            set_trading_status(symbol, batch.status)
         failures = row.failures + 1
         too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
         if too_many:

@@ -130,6 +130,6 @@ def _prepared(
     batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)
     is_full = len(commands) == settings.ENGINE_BATCH_SIZE and not batch.is_unfinished
-    public = market_messages(market.book, batch.events, batch.trades, now)
+    public = market_messages(*(market.book, batch.events, batch.trades, now), has_new_status=bool(batch.status_changes))
     levels = settings.DEPTH_CACHE_LEVELS
     return Prepared(market, settlement, is_full, public, take_depth(market.book, levels) if levels else None)

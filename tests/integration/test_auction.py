@@ -1,12 +1,16 @@
 """A call auction over HTTP: orders are collected, the depth shows what would trade, and all trade at one price."""
 
 import pytest
+from django.utils import timezone
 
 from commands.models import Command
+from core.types import Reason, Status
+from marketdata.feed import market_messages
 from markets.services import change_market, read_market
 from matching import books
 from matching.models import OrderBook
 from tests.support.orders import checks, full, quick
+from tests.support.tape import Desk
 from tests.support.world import World, fund, outcome, stored_rows
 
 pytestmark = pytest.mark.dialect
@@ -21,6 +25,10 @@ def set_status(world: World, status: str) -> None:
 
 @pytest.fixture
 def auction(world: World) -> World:
+    return in_auction(world)
+
+
+def in_auction(world: World) -> World:
     fund(world.carol.user, USD="10000")
     set_status(world, "AUCTION")
     for who, line in LINES:
@@ -43,6 +51,24 @@ def test_the_depth_shows_what_would_trade_and_the_market_opens_at_that_price(auc
     assert auction.carol.holds("USD") == "9493 204"
     assert "indicativePrice" not in auction.carol.get(f"/orderbook/{auction.symbol}")
     assert checks(full(), quick()) == set()
+
+
+def test_the_stream_shows_at_once_that_an_auction_begins_and_ends(world, monkeypatch):
+    told = []
+    monkeypatch.setattr("matching.prepare.publish_updates", lambda _, *, ahead, writes: told.extend(ahead))
+    set_status(world, "AUCTION")
+    set_status(world, "TRADING")
+    assert [(each.type, "indicativePrice" in each.data) for each in told] == [("depth", True), ("depth", False)]
+
+
+@pytest.mark.parametrize(("lines", "told"), [(["buy 1 @ 90"], ["depth"]), ([], [])])
+def test_the_stream_shows_that_an_order_has_left_the_book_which_ends_as_others_that_never_rest(lines, told):
+    desk = Desk()
+    for line in lines:
+        desk.play(line)
+    order = desk.book.take_out(1) or desk.order("buy 1 @ 90")
+    events = desk.book.close(order, Status.EXPIRED, Reason.GTD_EXPIRED)
+    assert [message.type for message in market_messages(desk.book, events, [], timezone.now())] == told
 
 
 def test_an_opening_over_many_transactions_and_a_crash_in_it(auction, settings):
@@ -96,3 +122,17 @@ def test_cancels_work_in_an_auction(auction):
     auction.match()
     assert auction.carol.holds("USD") == "10000 0"
     assert book(auction) == ("101", "5")
+
+
+def test_an_uncrossing_that_fails_again_leaves_the_market_halted(transactional_db, settings, monkeypatch):
+    """Were it set to trade after all, its book would be crossed."""
+    settings.ENGINE_RETRY_MS = [0]
+    auction = in_auction(World.make())
+    monkeypatch.setattr("core.market.uncross", None)
+    for _ in range(2):
+        set_status(auction, "TRADING")
+        assert (OrderBook.objects.get().status, read_market(auction.symbol).status) == ("HALTED", "HALTED")
+    monkeypatch.undo()
+    set_status(auction, "TRADING")
+    assert auction.alice.holds("BTC") == "5 0"
+    assert checks(full()) == set()
