@@ -130,9 +130,11 @@ class Timeline:
             del self.missing[trade.sequence]
 
     def _check_limit(self, event: EventRow, order: OrderRow, trade: TradeRow, is_maker: bool) -> None:
-        """Check the trade's price against the order's. A plain order that was amended later may have had another."""
-        price = parse_terms(event.terms).price if event.terms else order.price
-        if price is None or (event.terms is None and order.priority is not None):
+        """Check the trade's price against that of the order then, which may have been amended since."""
+        price = order.price if order.placed_price is None else order.placed_price
+        if event.terms is not None:
+            price = parse_terms(event.terms).price
+        if price is None:
             return
         rows, sign = (self.tape.name(trade), order.name), 1 if order.side == "BUY" else -1
         if trade.price * sign > price * sign:

@@ -8,7 +8,8 @@
 - The changes of the trading status have their sequences. The fills with which an auction ends come before the change.
 - The spend limit of a MARKET BUY by quantity is read from the order's row, because it came from the available funds of
   one moment. All other funds were checked at intake, so each user of the twin owns more than enough.
-- The terms that an order had at first, and those of an amend, are in its events.
+- The terms that an order had at first, and those of an amend, are in its events; a plain order that was amended has
+  its first ones in its row.
 """
 
 from collections import deque
@@ -170,7 +171,9 @@ class Recorded:
         """The order as it was when it was placed."""
         terms = self.first_terms.get(order.id)
         price, quantity, stop_price, display = order.price, order.quantity, order.stop_price, order.display_quantity
-        if terms is not None:
+        if order.placed_price is not None:
+            price, quantity, display = order.placed_price, order.placed_quantity, None
+        elif terms is not None:
             price, quantity, stop_price, display = terms[:4]
         return NaiveOrder(
             id=order.id,

@@ -64,6 +64,9 @@ class OrderRow(NamedTuple):
     group_id: int | None = None
     prevented_quantity: int | None = None
     prevented_notional: int | None = None
+    # What it was placed with, of an order that was plain until it was amended: its events before that have no terms.
+    placed_price: int | None = None
+    placed_quantity: int | None = None
 
     @property
     def name(self) -> str:

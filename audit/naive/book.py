@@ -63,7 +63,7 @@ class Book(Funds):
         partner = self.partner_of(order)
         self.end(order, status, reason)
         self.record(order)
-        if partner is not None:
+        if partner is not None and reason != "OCO":
             self.close(partner, "CANCELLED", "USER_CANCELLED" if reason == "USER_CANCELLED" else "OCO")
 
     def end(self, order: NaiveOrder, status: str, reason: str | None) -> None:

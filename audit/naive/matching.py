@@ -57,17 +57,22 @@ class Matching(Book):
         return None
 
     def _fillable(self, taker: NaiveOrder) -> bool:
-        found, reference, makers = ZERO, self.reference(), self.crossing(taker)
-        own = [maker for maker in makers if maker.user == taker.user and taker.stp != "NONE"]
-        # At the price of an order that it stops at, or is decremented by, what icebergs hide comes after that order.
-        ends_at = own[0].limit if own and taker.stp != "EXPIRE_MAKER" else None
-        for maker in makers:
+        """Whether all of it would trade. What an iceberg hides is met tip by tip, behind all else at its price."""
+        found, reference = ZERO, self.reference()
+        queue = [(maker, maker.visible, maker.rest - maker.visible) for maker in self.crossing(taker)]
+        while queue and found < taker.rest:
+            maker, tip, hidden = queue.pop(0)
             if not self.is_within(taker, maker.limit, reference):
                 break
-            if maker not in own:
-                found += maker.visible if maker.limit == ends_at else maker.rest
-            elif ends_at is not None:
+            if maker.user == taker.user and taker.stp == "EXPIRE_MAKER":
+                continue
+            if maker.user == taker.user and taker.stp != "NONE":
                 break
+            found += tip
+            if hidden:
+                fresh = min(hidden, maker.display or hidden)
+                behind = sum(other.limit == maker.limit for other, _, _ in queue)
+                queue.insert(behind, (maker, fresh, hidden - fresh))
         return found >= taker.rest
 
     def take(self, taker: NaiveOrder) -> None:
@@ -94,11 +99,10 @@ class Matching(Book):
             if taker.active and self.is_used_up(taker) and not self.has_to_stop:
                 self.close(taker, *_end_of_used_up(taker))
         elif taker.stp == "DECREMENT":
-            if taker.quantity is not None:
-                # Nothing is paid, so what it can pay for does not matter.
-                quantity = min(taker.rest, maker.visible)
-            self._decrement(maker, quantity, maker.limit)
-            self._decrement(taker, quantity, maker.limit)
+            # A spend limit is no quantity: only a quote quantity limits what is lost.
+            smaller = min(taker.rest, maker.visible) if taker.budget is None else quantity
+            self._decrement(maker, smaller, maker.limit)
+            self._decrement(taker, smaller, maker.limit)
         else:
             if taker.stp != "EXPIRE_TAKER":
                 self.close(maker, "CANCELLED", "SELF_TRADE")

@@ -16,7 +16,7 @@ from tests.support.sampling import PROVE, TIMES, dice
 
 pytestmark = pytest.mark.timeout(900 * TIMES)
 
-KINDS = ("halts", "auction", "amend", "replace", "iceberg", "decrement")
+KINDS = ("stops", "oco", "halts", "auction", "amend", "replace", "iceberg", "decrement")
 COMMANDS, STREAM = 1_000_000, 1_000
 SAMPLED = 2_000
 
@@ -38,8 +38,11 @@ EXPECTED = {
     ("PARTIALLY_FILLED", "NO_LIQUIDITY"),
     ("PARTIALLY_FILLED", "PRICE_PROTECTION"),
     ("OPEN", "AMENDED"),
-    ("OPEN", "AMEND_REFUSED"),
-    ("PARTIALLY_FILLED", "AMENDED"),
+    ("OPEN", "SELF_TRADE"),
+    ("WAITING", None),
+    ("WAITING", "AMENDED"),
+    ("TRIGGERED", "TRIGGERED"),
+    ("CANCELLED", "OCO"),
 }
 
 
@@ -80,5 +83,6 @@ def test_a_stream_of_them_is_eventful() -> None:
         both = AllKinds(market, 50, 5, forgetful=False)
         play(both, random.Random(seed), 700, KINDS)
         seen |= {(event.status, event.reason) for event in both.twin.events}
+        assert any(event.reason == "AMEND_REFUSED" for event in both.twin.events)
     missing = EXPECTED - seen
     assert not missing

@@ -16,7 +16,19 @@ from core.kinds import asset_given
 from core.market import Market, spenders
 from core.money import to_units
 from core.outcome import Event, Trade
-from core.types import TRANSITIONS, WITH_ORDER, CommandKind, Order, PendingCommand, Phase, Reason, Rules, Status
+from core.trailing import Entry
+from core.types import (
+    TRANSITIONS,
+    WITH_ORDER,
+    CommandKind,
+    Order,
+    PendingCommand,
+    Phase,
+    Reason,
+    Rules,
+    Side,
+    Status,
+)
 from tests.support import commands
 
 BASE, QUOTE = "BASE", "QUOTE"
@@ -36,6 +48,8 @@ class Worker:
         self.inbox: list[PendingCommand] = []
         self.unfinished: int | None = None
         self.is_cascading = self.is_uncrossing = False
+        # Where TRAILING_STOPs stand: by side, the extreme from each sequence on.
+        self.trails: dict[Side, dict[int, int]] = {side: {} for side in Side}
         self.events: list[Event] = []
         self.trades: list[Trade] = []
         # What each order's events said last: the rows' guards.
@@ -86,41 +100,55 @@ class Worker:
 
     def load(self) -> Market:
         """The market from its rows."""
-        rows = (self.rows[order_id] for order_id in self.active)
-        active = [replace(order) for order in rows if order.phase is Phase.RESTING]
         last = self.trades[-1] if self.trades else None
-        return Market(
+        market = Market(
             self.rules,
             self.status,
             len(self.events) + 1,
-            active,
+            self._in_phase(Phase.RESTING),
             last and last.price,
             last_trade=last.sequence if last else 0,
             is_uncrossing=self.is_uncrossing,
         )
+        trails = {side: [Entry(*entry) for entry in entries.items()] for side, entries in self.trails.items()}
+        market.book.stops.load(sorted(self._in_phase(Phase.WAITING), key=lambda order: order.sequence or 0), trails)
+        market.is_unfinished = self.unfinished is not None
+        return market
+
+    def _in_phase(self, phase: Phase) -> list[Order]:
+        rows = (self.rows[order_id] for order_id in self.active)
+        return [replace(order) for order in rows if order.phase is phase]
 
     def _settle_next(self) -> None:
         if self.forgetful:
             self.market = self.load()
         batch_of = [self._with_order(command) for command in self._next()]
         spendable = {account: self.available[account] for account in spenders(batch_of, self.rules)}
-        batch = self.market.decide(batch_of, spendable=spendable, most_fills=self.most_fills)
+        # Now and then each command is one of its own, as where one that fails is searched for.
+        fires, has_more = self.batches % 7 != 6, len(batch_of) == self.batch_size
+        batch = self.market.decide(
+            batch_of, spendable=spendable, most_fills=self.most_fills, has_more=has_more, fires=fires
+        )
         self.batches += 1
         self._settle(batch)
         self.market.book.check()
+        self.market.book.stops.check()
 
     def _next(self) -> list[PendingCommand]:
         """First that of what is unfinished, then those of triggered orders, then by id."""
         first = [command for command in self.inbox if command.id == self.unfinished]
         others = [command for command in self.inbox if command.id != self.unfinished]
         if self.is_cascading:
-            others = [command for command in others if command.kind == CommandKind.TRIGGER]
+            triggered = [command for command in others if command.kind == CommandKind.TRIGGER]
+            others = triggered if first or triggered else others
         return [*first, *others][: self.batch_size]
 
     def _with_order(self, command: PendingCommand) -> PendingCommand:
         if command.kind not in WITH_ORDER:
             return command
-        return command._replace(order=replace(self.rows[command.order_id]), goes_on=command.id == self.unfinished)
+        stop = replace(self.rows[command.data["stop"]]) if command.data and "stop" in command.data else None
+        order = replace(self.rows[command.order_id])
+        return command._replace(order=order, stop=stop, goes_on=command.id == self.unfinished)
 
     def _settle(self, batch: Batch) -> None:
         done = {command.id for command in batch.done}
@@ -135,13 +163,22 @@ class Worker:
             self._check(event)
         self.events += batch.events
         self.trades += batch.trades
-        changed = [*(event.order for event in batch.events), *batch.rested, batch.unfinished]
+        # The last one counts: an amend puts another object in the place of an order.
+        changed = [*batch.rested, *(event.order for event in batch.events), batch.unfinished]
         for order in changed:
             if order is not None:
                 self.rows[order.id] = replace(order)
                 (self.active.add if order.active else self.active.discard)(order.id)
         self.status, self.unfinished, self.is_cascading = batch.status, batch.unfinished_command_id, batch.is_cascading
         self.is_uncrossing = self.unfinished is not None and batch.unfinished_order_id is None
+        for order in batch.triggered:
+            self.submit(CommandKind.TRIGGER, order.id)
+            if order.id == batch.unfinished_order_id:
+                self.unfinished = self.inbox[-1].id
+        for side, cut, removed, entries in batch.trails:
+            kept = self.trails[side].items()
+            left = {at: extreme for at, extreme in kept if at not in removed and (cut is None or at < cut)}
+            self.trails[side] = left | dict(entries)
 
     def _check(self, event: Event) -> None:
         """What the rows' guards check."""
