@@ -148,6 +148,11 @@ class Check(StrEnum):
         "users of markets",
         "The number of a user's open orders in a market is that of their orders which may still trade.",
     )
+    EXPIRY = (
+        "gtd-order-has-its-time",
+        "open GTD orders",
+        "Each open GTD order has the row that says when it is due, and no other order has one.",
+    )
     FAILED = (
         "failed-has-a-dead-letter",
         "dead letters",

@@ -11,6 +11,7 @@ from audit.approvals import check_approvals
 from audit.balances import check_balances, check_some_balances
 from audit.checks import Check, Report
 from audit.events import Timeline
+from audit.expiries import check_expiries
 from audit.ledger import MARGIN, Ledger, Trades, entries_since
 from audit.open_orders import Reserved, check_open_orders, check_rules, check_status
 from audit.positions import check_positions
@@ -105,6 +106,7 @@ def inspect_since(report: Report, now: datetime, since: Positions) -> Positions:
 def _inspect(report: Report, data: ReferenceData, scope: Scope, reserved: Reserved) -> None:
     Timeline(report, data, scope).run()
     check_open_orders(report, data, scope, reserved)
+    check_expiries(report, data, scope)
     check_snapshot(report, scope)
 
 

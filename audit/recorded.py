@@ -110,6 +110,11 @@ class Recorded:
         if twin.status == MarketStatus.AUCTION and (event.trade_sequence or event.reason == Reason.PRICE_PROTECTION):
             twin.tick, twin.band = to_decimal(self.market.tick), decimal_or_none(self._opening_band())
             twin.open_now()
+        elif order.id not in twin.orders and event.reason == Reason.GTD_EXPIRED:
+            # Its time was over before it was taken up.
+            self._place(order)
+            twin.queue.clear()
+            twin.expire(order.id)
         elif order.id not in twin.orders or event.reason == Reason.SELF_TRADE:
             self._place(self._taker(at))
         elif event.reason == Reason.MARKET_DELISTED:

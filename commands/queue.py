@@ -62,8 +62,19 @@ def submit_change(kind: CommandKind, symbol: str, order_id: int, data: Mapping[s
     ring(symbol)
 
 
-def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
+def submit_with_data(kind: CommandKind, orders: Sequence[tuple[str, int, Mapping[str, Any]]]) -> None:
+    """The same with what else each command says: (symbol, order id, data)."""
+    each = {"kind": kind.value, "created_at": timezone.now()}
+    rows = [{"market_id": symbol, "order_id": order_id, "data": dict(data)} for symbol, order_id, data in orders]
+    Command.objects.bulk_create(Command(**row, **each) for row in rows)
+    for symbol in sorted({symbol for symbol, _, _ in orders}):
+        ring(symbol)
+
+
+def submit_cancels(symbol: str, order_ids: Sequence[int], reason: str | None = None) -> list[int]:
     """Store a cancel for each of a market's orders that has none waiting, and ring. Return for which.
+
+    `reason` is that of the order's last event, if it is not that its user wanted it.
 
     By the orders' ids alone: what waits besides costs nothing, however much it is. So many at once are a transaction,
     unless the caller has one: the first are applied while the others are stored, and are not lost with them.
@@ -74,7 +85,10 @@ def submit_cancels(symbol: str, order_ids: Sequence[int]) -> list[int]:
             waiting = Command.objects.filter(order_id__in=some, kind=CommandKind.CANCEL)
             asked = set(waiting.values_list("order_id", flat=True))
             new = [order_id for order_id in some if order_id not in asked]
-            submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in new])
+            if reason is None:
+                submit(CommandKind.CANCEL, [(symbol, order_id) for order_id in new])
+            else:
+                submit_with_data(CommandKind.CANCEL, [(symbol, order_id, {"reason": reason}) for order_id in new])
         stored += new
     if not stored:
         # All of them wait already, but their bell may have been lost.

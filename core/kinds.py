@@ -12,8 +12,10 @@ from core.types import Order, OrderType, Side, TimeInForce
 
 # The fields of a new order that some types do not take, by their names in `Terms`.
 PRICE, QUANTITY, QUOTE_QUANTITY = "price", "quantity", "quote_quantity"
-TIME_IN_FORCE, POST_ONLY = "time_in_force", "post_only"
+TIME_IN_FORCE, POST_ONLY, EXPIRES_AT = "time_in_force", "post_only", "expires_at"
 STOP_PRICE, TRAILING_OFFSET = "stop_price", "trailing_offset"
+# What may rest in the book.
+RESTING = (TimeInForce.GTC, TimeInForce.GTD)
 
 
 class Kind(NamedTuple):
@@ -68,9 +70,11 @@ class Kind(NamedTuple):
         for field, reason in self.forbids.items():
             if given.get(field) or (field in given and field != POST_ONLY):
                 yield field, reason
-        rests = given.get(TIME_IN_FORCE, self.time_in_force) == TimeInForce.GTC
-        if POST_ONLY not in self.forbids and given.get(POST_ONLY) and not rests:
-            yield POST_ONLY, "is for timeInForce GTC only"
+        time_in_force = given.get(TIME_IN_FORCE, self.time_in_force)
+        if POST_ONLY not in self.forbids and given.get(POST_ONLY) and time_in_force not in RESTING:
+            yield POST_ONLY, "is for timeInForce GTC and GTD only"
+        if EXPIRES_AT in given and time_in_force != TimeInForce.GTD:
+            yield EXPIRES_AT, "is for timeInForce GTD only"
         if self.takes_quote_quantity and QUOTE_QUANTITY in given:
             if given.get("side") == Side.SELL:
                 yield QUOTE_QUANTITY, f"is for {self.type} BUY only"

@@ -12,6 +12,7 @@ from core.auction import uncross
 from core.batch import Account, Batch
 from core.book import Book
 from core.cascade import cascade, wait
+from core.closing import close_by
 from core.fees import spent
 from core.kinds import KINDS, asset_given, owed, spends_available
 from core.outcome import Outcome
@@ -163,9 +164,8 @@ class Market:
         if command.kind in TRADING_STATUS_AFTER:
             return self._set_trading_status(command, batch, steps)
         order = command.order
-        if order is None:
-            reason = Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED
-            return self.book.cancel(command.order_id, reason)
+        if order is None or command.kind == CommandKind.EXPIRE:
+            return close_by(self.book, command)
         if command.kind == _NEW or command.goes_on or command.kind == _TRIGGER:
             return self._take(order, batch, spendable, steps)
         if command.kind == _REPLACE:

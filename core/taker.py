@@ -29,7 +29,7 @@ _STOPS_AT_OWN = (
     SelfTradePrevention.DECREMENT,
 )
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
-_BUY, _GTC, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK
+_BUY, _GTC, _GTD, _FOK = Side.BUY, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.FOK
 _TAKING, _CLOSED = Phase.TAKING, Phase.CLOSED
 _OPEN = Status.OPEN
 # An order that rests with one of these has had no event yet that shows it.
@@ -223,7 +223,7 @@ class Taker:
             self._end_market()
         elif self.stopped is _PRICE_PROTECTION:
             self._close(Status.PARTIALLY_FILLED if taker.filled else Status.REJECTED, _PRICE_PROTECTION)
-        elif taker.time_in_force is _GTC:
+        elif taker.time_in_force is _GTC or taker.time_in_force is _GTD:
             self.book.rest(taker)
             if taker.status in _NEW:
                 self.events.append(self.book.event(taker, _OPEN))

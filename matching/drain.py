@@ -29,6 +29,7 @@ from django.db import OperationalError, connection, transaction
 
 from balances.services import Overdrawn
 from base.storage.bulk import dialect
+from base.storage.clock import database_time
 from base.storage.outages import is_outage, is_transient
 from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
 from commands import queue
@@ -37,7 +38,7 @@ from matching import books
 from matching.books import BookRow, lock_book
 from matching.failure import give_up, halt
 from matching.inbox import Row, is_waiting, read_inbox
-from matching.prepare import Prepared, database_time, prepare, prepare_ahead
+from matching.prepare import Prepared, prepare, prepare_ahead
 from matching.report import Run
 from matching.settlement import clear_inbox, store
 from matching.snapshots.restoring import UnreadableSnapshot

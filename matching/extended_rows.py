@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
+from base.storage.bulk import Dialect, Statement, write_deletes, write_updates
 from core import outcome
 from core import types as core
 from core.batch import Batch
 from core.outcome import terms_of
 from core.types import Reason, Status
+from orders.models import OrderExpiry
 
 # What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
 EXTENDED_FIELDS = (
@@ -75,3 +77,16 @@ def triggered_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
         # For its order updates. It is never changed again.
         order.triggered_at = now
     return [(order.id, now) for order in triggered]
+
+
+def write_expiries(to: Dialect, batch: Batch) -> list[Statement]:
+    """Of GTD orders: the row that says when one is due goes with the order, and follows an amend."""
+    changed = {event.order.id: event for event in batch.events if event.terms is not None and not is_refused(event)}
+    timed = [event for event in changed.values() if event.terms is not None and event.terms.expires_at is not None]
+    closed = [event.order.id for event in timed if not event.active]
+    amended = batch.amended.keys() - closed
+    rows = [(event.order.id, event.order.expires_at) for event in timed if event.order.id in amended]
+    return [
+        *write_deletes(OrderExpiry, closed),
+        *write_updates(to, OrderExpiry, key="id", guards=(), fields=("due_at",), rows=rows),
+    ]

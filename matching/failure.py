@@ -12,6 +12,7 @@ from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
 from base.storage.bulk import dialect
+from base.storage.clock import database_time
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
 from core.batch import Batch
@@ -22,7 +23,7 @@ from matching import books
 from matching.books import lock_book
 from matching.inbox import parse_commands, read_inbox
 from matching.models import DeadLetter
-from matching.prepare import Prepared, database_time
+from matching.prepare import Prepared
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
 from orders.resting import best_prices

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from core.amend import EXPIRES_AT
+from core.kinds import EXPIRES_AT
 from core.money import stored_units
 from core.types import WITH_ORDER, CommandKind, PendingCommand
 from matching import books, order_rows

@@ -4,11 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 
 from django.conf import settings
-from django.db import connection
 
 from balances.services import lock_balances
 from base.storage.bulk import Dialect, dialect
@@ -16,7 +15,7 @@ from base.streams import Message
 from base.streams.amqp import publish_amqp
 from core.batch import Account, Batch
 from core.market import Market, spenders
-from core.types import PendingCommand
+from core.types import CommandKind, PendingCommand
 from marketdata import depth_cache
 from marketdata.depth import Depth, take_depth
 from marketdata.feed import market_messages
@@ -30,8 +29,6 @@ from orders.log import orders_applied
 from orders.representation import from_engine
 
 logger = logging.getLogger(__name__)
-
-_CLOCK = {"mysql": "SELECT CURRENT_TIMESTAMP(6)", "sqlite": "SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')"}
 
 
 @dataclass(frozen=True)
@@ -112,24 +109,25 @@ def prepare_ahead(
     return _prepared(before.market, commands, {}, now, to)
 
 
-def database_time() -> datetime:
-    """The time of the database's clock, which is one clock for workers on several hosts.
-
-    A statement of its own, after the lock: the statement that waits for the lock has the time at which its wait began.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_CLOCK[connection.vendor])
-        (now,) = cursor.fetchone()
-    # SQLite gives the time as text.
-    return datetime.fromisoformat(str(now)).replace(tzinfo=UTC)
-
-
 def _prepared(
     market: Market, commands: Sequence[PendingCommand], spendable: Mapping[Account, int], now: datetime, to: Dialect
 ) -> Prepared:
+    commands = [_in_time(each, now) for each in commands]
     batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)
     is_full = len(commands) == settings.ENGINE_BATCH_SIZE and not batch.is_unfinished
     public = market_messages(*(market.book, batch.events, batch.trades, now), has_new_status=bool(batch.status_changes))
     levels = settings.DEPTH_CACHE_LEVELS
     return Prepared(market, settlement, is_full, public, take_depth(market.book, levels) if levels else None)
+
+
+def _in_time(command: PendingCommand, now: datetime) -> PendingCommand:
+    """The command; in place of that of a new order whose time is over already one that closes it.
+
+    The core reads no clock.
+    """
+    order = command.order
+    if order is None or order.expires_at is None or command.kind != CommandKind.NEW or command.goes_on:
+        return command
+    assert isinstance(order.expires_at, datetime), order
+    return command if now < order.expires_at else command._replace(kind=CommandKind.EXPIRE)

@@ -28,6 +28,7 @@ from matching.extended_rows import (
     is_refused,
     spent_rows,
     triggered_rows,
+    write_expiries,
 )
 from matching.models import StatusChange
 from orders.models import Order, OrderEvent
@@ -109,6 +110,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_updates(to, Order, key="id", guards=(), fields=("frozen",), rows=funded_rows(batch)),
         *write_updates(to, Command, key="id", guards=(), fields=("reserved",), rows=spent_rows(batch)),
         *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=triggered_rows(batch, now)),
+        *write_expiries(to, batch),
         *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
     ]

@@ -12,6 +12,7 @@ from core.kinds import KINDS, TIME_IN_FORCE
 from core.types import CommandKind, Status
 from markets.services import read_market
 from matching.models import DeadLetter, Resolution
+from orders.expiry import expire_again
 from orders.models import Order
 from orders.placing import place_order
 from orders.terms import OrderTerms
@@ -71,6 +72,11 @@ def _retry(actor: Actor, letter: DeadLetter) -> int | None:
             raise NotSafe(f"order {order.id} is {order.status}: there is nothing to cancel")
         submit_cancels(order.market_id, [order.id])
         return None
+    if letter.kind == CommandKind.EXPIRE:
+        if not order.active:
+            raise NotSafe(f"order {order.id} is {order.status}: there is nothing to close")
+        expire_again(order)
+        return None
     if order.status != Status.FAILED or order.filled_quantity:
         raise NotSafe(f"order {order.id} is {order.status} with {order.filled_quantity:f} filled: it has had an effect")
     if not User.objects.filter(id=order.user_id, is_active=True).exists():
@@ -89,6 +95,7 @@ def _same_terms(order: Order) -> OrderTerms:
         quantity=order.quantity,
         quote_quantity=order.quote_quantity,
         time_in_force=order.time_in_force if takes_time_in_force else None,
+        expires_at=order.expires_at,
         post_only=order.post_only,
         self_trade_prevention=order.self_trade_prevention,
     )

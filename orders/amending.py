@@ -7,6 +7,7 @@ second on top of the first.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any
@@ -18,18 +19,20 @@ from base.storage.bulk import GuardFailed
 from base.storage.outages import again_on_deadlock
 from base.web.errors import InvalidField, MarketNotTrading, TooManyWaiting, refuse
 from base.web.forms import Form
+from base.web.queries import INSTANT_FIELD
 from base.web.rules import POSITIVE
 from base.web.values import camel
 from commands.models import Command
 from commands.queue import refuse_when_busy, submit_change
 from core import types as core
-from core.amend import DISPLAY_QUANTITY, EXPIRES_AT, PRICE, QUANTITY, STOP_PRICE
-from core.kinds import asset_given, owed
+from core.amend import DISPLAY_QUANTITY, PRICE, QUANTITY, STOP_PRICE
+from core.kinds import EXPIRES_AT, asset_given, owed
 from core.money import DIGITS, MAX_UNITS, plain, to_decimal, to_units, units_or_none
 from core.types import CommandKind, MarketStatus, OrderType, Phase, Side
 from markets.models import Market
 from markets.services import known_market
 from orders.errors import NothingToAmend
+from orders.expiry import expiry_errors
 from orders.exposure import amended, lock_exposure, notional_of, read_terms, stored_terms
 from orders.market_rules import market_errors, reference_errors
 from orders.models import Order
@@ -50,6 +53,7 @@ class AmendForm(Form):
     quantity: Annotated[Decimal | None, POSITIVE] = None
     display_quantity: Annotated[Decimal | None, POSITIVE] = None
     stop_price: Annotated[Decimal | None, POSITIVE] = None
+    expires_at: Annotated[datetime | None, INSTANT_FIELD] = None
 
 
 @again_on_deadlock
@@ -127,7 +131,7 @@ def _refuse(order: Order, market: Market, now: Terms, wanted: Terms) -> None:
     errors = market_errors(amounts, market) if changed & {PRICE, QUANTITY, DISPLAY_QUANTITY, STOP_PRICE} else []
     if not errors and PRICE in changed and order.phase != Phase.WAITING:
         errors = reference_errors(amounts, order.side, market, cache(reference_price))
-    refuse(errors)
+    refuse(errors + expiry_errors(wanted.get(EXPIRES_AT)))
 
 
 def _not_taken(order: Order, now: Terms, wanted: Terms) -> Iterable[InvalidField]:

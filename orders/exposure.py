@@ -13,7 +13,8 @@ from typing import Any
 
 from base.web.errors import AccountBlocked, ExchangeError, LimitExceeded
 from commands.models import Command
-from core.amend import EXPIRES_AT, PRICE, QUANTITY
+from core.amend import PRICE, QUANTITY
+from core.kinds import EXPIRES_AT
 from core.money import plain, to_decimal, to_units
 from core.types import ACTIVE_PHASES, CommandKind, Side
 from markets.models import Market

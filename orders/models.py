@@ -133,6 +133,24 @@ class OpenOrders(models.Model):
         return f"{self.number} of user {self.user_id} in {self.market_id}"
 
 
+class OrderExpiry(models.Model):
+    """When a GTD order that is open is due; it has the order's id. See `orders.expiry`.
+
+    `due_at` is null once the command that closes the order is stored.
+    """
+
+    id = models.PositiveBigIntegerField(primary_key=True)
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    due_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        db_table = "order_expiries"
+        verbose_name_plural = "order expiries"
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.market_id} at {self.due_at}"
+
+
 class OrderEvent(models.Model):
     """One step in an order's life, written in the transaction that made the step. Streams send it and catch up from it.
 

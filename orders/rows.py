@@ -7,6 +7,7 @@ from typing import Any
 from base.storage.bulk import checked_id, insert_for_ids
 from base.storage.fields import AmountField
 from core.money import to_units
+from orders.expiry import store_expiries
 from orders.exposure import UNCHECKED
 from orders.models import Order
 
@@ -18,7 +19,7 @@ _values = itemgetter(*(field.attname for field in _FIELDS))
 
 
 def insert_orders(orders: Sequence[Order], *, checks_users: bool) -> None:
-    """Store new orders by one INSERT, in the caller's transaction, and set their ids.
+    """Store new orders by one INSERT, in the caller's transaction, and set their ids. GTD orders get another row.
 
     Unless the caller has done so, it checks their users, and raises CheckFailed for one whose orders need a look.
     """
@@ -32,6 +33,7 @@ def insert_orders(orders: Sequence[Order], *, checks_users: bool) -> None:
         ids = _read_ids(orders, ids[0])
     for order, order_id in zip(orders, ids, strict=True):
         order.id = order_id
+    store_expiries(order for order in orders if order.expires_at is not None)
 
 
 def _row(order: Order) -> list[Any]:

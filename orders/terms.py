@@ -4,18 +4,19 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from balances.services import insufficient_funds
 from base.web.errors import ClientOrderIdReused, ExchangeError, InvalidField, MarketNotTrading, refuse
 from base.web.forms import Form
+from base.web.queries import INSTANT_FIELD
 from base.web.rules import FLAG, IDENTIFIER, POSITIVE, items, one_of, text
 from base.web.values import camel
 from commands.queue import refuse_when_busy
 from core.fees import reserving_rate
-from core.kinds import KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, Kind
+from core.kinds import EXPIRES_AT, KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, TIME_IN_FORCE, Kind
 from core.money import DIGITS, MAX_UNITS, fee, plain_or_none, to_decimal, to_units, units_or_none
 from core.types import FeeCurrency, MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.fees import rates_of
@@ -23,6 +24,7 @@ from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders.answers import CLIENT_ORDER_ID_PATTERN
 from orders.errors import NotInAuction
+from orders.expiry import expiry_errors
 from orders.market_rules import Reference, market_errors, reference_errors
 from orders.models import Order
 from orders.share import refuse_beyond_share
@@ -40,7 +42,8 @@ class OrderForm(Form):
     quantity: Annotated[Decimal | None, POSITIVE] = None
     quote_quantity: Annotated[Decimal | None, POSITIVE] = None
     price: Annotated[Decimal | None, POSITIVE] = None
-    time_in_force: Annotated[str | None, one_of((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK))] = None
+    time_in_force: Annotated[str | None, one_of(TimeInForce)] = None
+    expires_at: Annotated[datetime | None, INSTANT_FIELD] = None
     post_only: Annotated[bool | None, FLAG] = None
     client_order_id: Annotated[str | None, text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
     self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
@@ -64,6 +67,7 @@ class OrderTerms:
     quantity: Decimal | None = None
     quote_quantity: Decimal | None = None
     time_in_force: str | None = None
+    expires_at: datetime | None = None
     post_only: bool = False
     client_order_id: str | None = None
     self_trade_prevention: str | None = None
@@ -100,6 +104,7 @@ def draft_order(
         quantity=terms.quantity,
         quote_quantity=terms.quote_quantity,
         time_in_force=terms.time_in_force or KINDS[terms.type].time_in_force,
+        expires_at=terms.expires_at,
         post_only=terms.post_only,
         client_order_id=terms.client_order_id,
         self_trade_prevention=terms.self_trade_prevention or market.self_trade_prevention,
@@ -121,7 +126,8 @@ def refuse_by_market(user_id: int, market: Market, terms: OrderTerms, reference:
     """
     refuse_by_status(market, terms)
     amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
-    refuse(market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference))
+    errors = market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference)
+    refuse(errors + expiry_errors(terms.expires_at))
     # Last, because these ask the client to send the order again, and one that breaks a rule would be refused.
     refuse_when_busy(market.symbol)
     refuse_beyond_share(user_id, market.symbol)
@@ -178,6 +184,8 @@ def _fingerprint(symbol: str, terms: OrderTerms, replaces: int | None) -> str:
     }
     if replaces is not None:
         fields["replaces"] = replaces
+    if terms.expires_at is not None:
+        fields["expires_at"] = terms.expires_at.astimezone(UTC).isoformat()
     return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
 
 
@@ -196,10 +204,10 @@ def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]
     """Check that the fields which the order type needs were sent."""
     kind = KINDS.get(values.get("type", ""), _ANY_KIND)
     fields = {name for name in (PRICE, QUANTITY, QUOTE_QUANTITY) if camel(name) in sent}
-    return [
-        InvalidField(camel(field), "FIELD_REQUIRED", f"{camel(field)} {reason}")
-        for field, reason in kind.missing(fields)
-    ]
+    missing = [*kind.missing(fields)]
+    if values.get(TIME_IN_FORCE) == TimeInForce.GTD and camel(EXPIRES_AT) not in sent:
+        missing.append((EXPIRES_AT, "is required for timeInForce GTD"))
+    return [InvalidField(camel(field), "FIELD_REQUIRED", f"{camel(field)} {reason}") for field, reason in missing]
 
 
 def new_correlation_id(now: datetime) -> str:

@@ -68,7 +68,8 @@ PLACING = (
     *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
     "PRICE_OUT_OF_BAND",
     *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
-    *("QUOTE_QUANTITY_OFF_SCALE", InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
+    *("QUOTE_QUANTITY_OFF_SCALE", "EXPIRY_TOO_SOON"),
+    *(InsufficientFunds, TooManyOpenOrders, NotYourAccount, UserNotFound),
     *(
         MarketNotTrading,
         NotInAuction,
@@ -91,7 +92,7 @@ class OrdersView(APIView):
         scope=TRADE,
         text=(
             "202 means that the order and its frozen funds are stored; what becomes of it is an event. `price` is for"
-            " LIMIT and required there, `timeInForce` and `postOnly` are for LIMIT, `postOnly` for GTC alone;"
+            " LIMIT and required there, `timeInForce` and `postOnly` are for LIMIT, `postOnly` for GTC and GTD alone;"
             " `quantity` is required except for a MARKET BUY that gives `quoteQuantity`, a budget, in its place. The"
             " same `clientOrderId` with the same body answers as the first time. With `wait` the answer is 200 with the"
             " order as soon as its outcome is known, and 202 where that takes longer or too many wait."

@@ -3,14 +3,11 @@
 import base64
 import binascii
 import re
-from datetime import datetime
 from enum import Enum
 from ipaddress import IPv6Network, ip_network
-from typing import Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
-from base.web.queries import read_instant
 from base.web.rules import Rule
 
 # The beginning of an Ed25519 key as openssl writes it (DER of SubjectPublicKeyInfo, RFC 8410).
@@ -90,18 +87,4 @@ PUBLIC_KEY = Rule(
         **dict.fromkeys(("string_unicode", "no_key"), _NO_KEY),
     },
     described_by=_KEY_TEXT,
-)
-
-
-def _instant(given: Any) -> datetime:
-    if not isinstance(given, str | int) or isinstance(given, bool):
-        raise PydanticCustomError("no_time", "not a time")
-    return read_instant(str(given))
-
-
-# ISO 8601, or milliseconds since 1970 as a number or as digits.
-INSTANT = Rule(
-    core_schema.no_info_plain_validator_function(_instant),
-    dict.fromkeys(("no_time", "no_year"), ("INVALID_TIME", "must be ISO 8601 or milliseconds since 1970")),
-    {"anyOf": [{"type": "string"}, {"type": "integer"}]},
 )

@@ -17,11 +17,12 @@ from base.web.keys.errors import TooManyKeys
 from base.web.keys.scopes import OWNER, Scope
 from base.web.keys.signed import Algorithm
 from base.web.openapi.operations import Call
+from base.web.queries import INSTANT_FIELD
 from base.web.rules import line, one_of
 from users import answers
 from users.api_key import LABEL_LENGTH, ApiKey
 from users.api_keys import KeyTerms, keys_of, make_key, revoke_key
-from users.key_rules import INSTANT, PUBLIC_KEY, networks, some_of
+from users.key_rules import PUBLIC_KEY, networks, some_of
 
 TAG = "keys"
 MOST_ADDRESSES = 50
@@ -35,7 +36,7 @@ class KeyForm(Form):
     addresses: Annotated[list[str] | None, networks(MOST_ADDRESSES)] = None
     algorithm: Annotated[str, one_of(Algorithm)] = Algorithm.HMAC.value
     public_key: Annotated[bytes | None, PUBLIC_KEY] = None
-    expires_at: Annotated[Any, INSTANT] = None
+    expires_at: Annotated[Any, INSTANT_FIELD] = None
 
 
 class KeysView(APIView):

@@ -138,7 +138,8 @@ class NaiveExchange(Amending):
             self.close(order, "CANCELLED", reason)
 
     def _expire(self, order: NaiveOrder) -> None:
-        if order in self.resting + self.waiting:
+        """Also one that was not accepted yet."""
+        if order in self.resting + self.waiting or order.status == "PENDING":
             self.close(order, "PARTIALLY_FILLED" if order.filled else "EXPIRED", "GTD_EXPIRED")
 
     def _set_status(self, status: str) -> None:

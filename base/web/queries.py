@@ -157,6 +157,20 @@ INSTANT = Rule(
     },
     TEXT,
 )
+
+
+def _read_instant_field(given: Any) -> datetime:
+    if not isinstance(given, str | int) or isinstance(given, bool):
+        raise PydanticCustomError("no_time", "not a time")
+    return read_instant(str(given))
+
+
+# Of a body: ISO 8601, or milliseconds since 1970 as a number or as digits.
+INSTANT_FIELD = Rule(
+    core_schema.no_info_plain_validator_function(_read_instant_field),
+    dict.fromkeys(("no_time", "no_year"), ("INVALID_TIME", "must be ISO 8601 or milliseconds since 1970")),
+    {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+)
 _FORMATS = core_schema.literal_schema(["json", "csv"])
 _FLAGS = core_schema.literal_schema(["true", "false"])
 TRUE_OR_FALSE = Rule(

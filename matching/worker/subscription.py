@@ -21,6 +21,7 @@ from commands import queue
 from markets.models import Market
 from matching.worker.heartbeat import Heartbeat
 from matching.worker.poller import POLL_SECONDS, CommandPoller
+from matching.worker.timers import Timers
 
 logger = logging.getLogger(__name__)
 
@@ -145,13 +146,14 @@ def _add_queue(consumer: Any, name: str) -> None:
 
 
 class MarketPoller(bootsteps.StartStopStep):
-    """Runs the poller from the worker's start to its end, whether there is a broker or not."""
+    """Runs the poller and the timers from the worker's start to its end, whether there is a broker or not."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         super().__init__(worker, **kwargs)
         self.poller: CommandPoller | None = None
+        self.timers: Timers | None = None
 
     def start(self, worker: Any) -> None:
         """Called once, before the worker looks for its broker."""
@@ -161,8 +163,13 @@ class MarketPoller(bootsteps.StartStopStep):
         heartbeat = Heartbeat(worker.hostname, serves_all=served.serves_all, symbols=symbols)
         self.poller = CommandPoller(served.symbols, heartbeat)
         self.poller.start()
+        self.timers = Timers()
+        self.timers.start()
 
     def stop(self, parent: Any) -> None:
+        if self.timers is not None:
+            self.timers.stop()
+            self.timers = None
         if self.poller is not None:
             self.poller.stop()
             self.poller = None

@@ -5,6 +5,7 @@ import secrets
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -60,6 +61,15 @@ def test_the_outcome_is_the_answer_of_who_waits(symbol, alice, bob):
     order = answer.json()["data"]
     assert (answer.status_code, outcome(order)) == (200, "1 partially_filled +")
     assert answer.json()["asOf"][symbol] >= order["sequence"]
+
+
+def test_an_order_ends_at_its_time(symbol, alice):
+    at = datetime.now(UTC) + timedelta(seconds=1.5)
+    order_id = alice.place(symbol, "buy 2 @ 100 gtd", expiresAt=at.isoformat())
+    order = alice.settled(order_id)
+    assert outcome(order) == "2 expired gtd_expired"
+    assert at <= datetime.fromisoformat(order["closedAt"]) <= at + timedelta(seconds=5)
+    assert alice.holds("USD") == "10000 0"
 
 
 def test_crossing_several_levels(symbol, alice, bob):

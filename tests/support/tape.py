@@ -1,7 +1,7 @@
 """A small language for orders, fills and outcomes, so that tests are short lines.
 
     buy 12 @ 100                    a limit order, gtc
-    sell 3 @ 101 post-only          also: ioc, fok
+    sell 3 @ 101 post-only          also: ioc, fok, gtd
     buy 5 @ market                  by quantity
     buy market 500 quote            by quote quantity
     sell 3 @ market stop 90         waits for a price; with a limit: sell 3 @ 89 stop 90; also: take 110, trail 5
@@ -34,7 +34,7 @@ _LINE = re.compile(
     rf"(?:\s+show\s+(?P<display>{_NUMBER}))?(?P<words>(?:\s+[a-z-]+)*)\s*"
 )
 _TYPES = {None: "MARKET", "stop": "STOP", "take": "TAKE_PROFIT", "trail": "TRAILING_STOP"}
-_TIMES_IN_FORCE = {"gtc", "ioc", "fok"}
+_TIMES_IN_FORCE = {"gtc", "ioc", "fok", "gtd"}
 _PREVENTIONS = {"none", "expire-taker", "expire-maker", "expire-both", "decrement"}
 
 
