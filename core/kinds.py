@@ -13,6 +13,7 @@ from core.types import Order, OrderType, Side, TimeInForce
 # The fields of a new order that some types do not take, by their names in `Terms`.
 PRICE, QUANTITY, QUOTE_QUANTITY = "price", "quantity", "quote_quantity"
 TIME_IN_FORCE, POST_ONLY, EXPIRES_AT = "time_in_force", "post_only", "expires_at"
+DISPLAY_QUANTITY = "display_quantity"
 STOP_PRICE, TRAILING_OFFSET = "stop_price", "trailing_offset"
 # What may rest in the book.
 RESTING = (TimeInForce.GTC, TimeInForce.GTD)
@@ -80,6 +81,10 @@ class Kind(NamedTuple):
                 yield QUOTE_QUANTITY, f"is for {self.type} BUY only"
             if QUANTITY in given:
                 yield QUOTE_QUANTITY, "and quantity exclude each other"
+        if DISPLAY_QUANTITY in given and self.type is not OrderType.LIMIT:
+            yield DISPLAY_QUANTITY, "is for LIMIT only: no other type is an iceberg"
+        elif DISPLAY_QUANTITY in given and time_in_force not in RESTING:
+            yield DISPLAY_QUANTITY, "is for timeInForce GTC and GTD only"
 
 
 _MARKET_BUY_ONLY = "is for MARKET BUY only"

@@ -36,7 +36,7 @@ class MarketChangeForm(Form):
     maker_fee_rate: Annotated[Decimal | None, ANY_NUMBER] = None
     taker_fee_rate: Annotated[Decimal | None, NOT_NEGATIVE] = None
     fee_currency: Annotated[str | None, one_of(FeeCurrency)] = None
-    self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
+    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
     status: Annotated[str | None, one_of(MarketStatus)] = None
     # Kept with the act.
     reason: Annotated[str, line(REASON_LENGTH)] = ""

@@ -94,6 +94,7 @@ def _same_terms(order: Order) -> OrderTerms:
         price=order.price,
         quantity=order.quantity,
         quote_quantity=order.quote_quantity,
+        display_quantity=order.display_quantity,
         time_in_force=order.time_in_force if takes_time_in_force else None,
         expires_at=order.expires_at,
         post_only=order.post_only,

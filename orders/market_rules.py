@@ -5,7 +5,7 @@ a LIMIT order in a market with a price band, and for a MARKET order by quantity 
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from base.web.errors import InvalidField
@@ -16,16 +16,21 @@ from markets.models import Market
 
 # Reads the reference price of a market by its symbol.
 Reference = Callable[[str], Decimal | None]
+# What one taker meets of an iceberg is a trade for each tip.
+MOST_TIPS = 1000
 
 
 def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidField]:
     """Check the market's own rules: tick, lot, smallest and largest. A field that was not sent is missing or None."""
     price, quantity, quote_quantity = values.get("price"), values.get("quantity"), values.get("quote_quantity")
+    display = values.get("display_quantity")
     errors = []
     if price is not None:
         errors += _price_errors(price, market)
     if quantity is not None:
-        errors += _quantity_errors(quantity, market)
+        errors += _quantity_errors("quantity", quantity, market)
+    if display is not None:
+        errors += _display_errors(display, quantity, market)
     if quote_quantity is not None:
         errors += _quote_quantity_errors(quote_quantity, market)
     if not errors and price is not None and quantity is not None:
@@ -44,20 +49,37 @@ def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
     return []
 
 
-def _quantity_errors(quantity: Decimal, market: Market) -> list[InvalidField]:
+def _quantity_errors(field: str, quantity: Decimal, market: Market) -> list[InvalidField]:
     shown = plain(quantity)
     if quantity % market.lot_size:
         lot = plain(market.lot_size)
-        message = f"quantity {shown} is not a multiple of {lot}"
-        return [InvalidField("quantity", "QUANTITY_OFF_LOT", message, lotSize=lot)]
+        message = f"{field} {shown} is not a multiple of {lot}"
+        return [InvalidField(field, "QUANTITY_OFF_LOT", message, lotSize=lot)]
     if quantity < market.min_quantity:
         least = plain(market.min_quantity)
-        message = f"quantity {shown} is below {least}"
-        return [InvalidField("quantity", "QUANTITY_TOO_SMALL", message, minQuantity=least)]
+        message = f"{field} {shown} is below {least}"
+        return [InvalidField(field, "QUANTITY_TOO_SMALL", message, minQuantity=least)]
     if quantity > market.max_quantity:
         most = plain(market.max_quantity)
-        message = f"quantity {shown} is above {most}"
-        return [InvalidField("quantity", "QUANTITY_TOO_LARGE", message, maxQuantity=most)]
+        message = f"{field} {shown} is above {most}"
+        return [InvalidField(field, "QUANTITY_TOO_LARGE", message, maxQuantity=most)]
+    return []
+
+
+def _display_errors(display: Decimal, quantity: Decimal | None, market: Market) -> list[InvalidField]:
+    """Check what an iceberg shows: as a quantity, and beside the whole, which may make so many trades and no more."""
+    field, shown = "displayQuantity", plain(display)
+    errors = _quantity_errors(field, display, market)
+    if errors or quantity is None:
+        return errors
+    if display >= quantity:
+        message = f"{field} {shown} is not below quantity {plain(quantity)}"
+        return [InvalidField(field, "DISPLAY_QUANTITY_TOO_LARGE", message, quantity=plain(quantity))]
+    if quantity > MOST_TIPS * display:
+        lots = (quantity / (MOST_TIPS * market.lot_size)).to_integral_value(ROUND_CEILING)
+        least = plain(lots * market.lot_size)
+        message = f"{field} {shown} is below {least}: an iceberg has at most {MOST_TIPS} tips"
+        return [InvalidField(field, "DISPLAY_QUANTITY_TOO_SMALL", message, minDisplayQuantity=least)]
     return []
 
 

@@ -70,6 +70,7 @@ class OrderView(APIView):
             *("FIELD_NOT_ALLOWED", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "PRICE_OUT_OF_BAND", "QUANTITY_OFF_LOT"),
             "EXPIRY_TOO_SOON",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
+            *("DISPLAY_QUANTITY_TOO_SMALL", "DISPLAY_QUANTITY_TOO_LARGE"),
             *("QUANTITY_BELOW_FILLED", NothingToAmend, OrderClosed, InsufficientFunds, MarketNotTrading, MarketBusy),
             *(TooManyWaiting, AccountBlocked, LimitExceeded),
         ),

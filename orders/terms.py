@@ -42,11 +42,12 @@ class OrderForm(Form):
     quantity: Annotated[Decimal | None, POSITIVE] = None
     quote_quantity: Annotated[Decimal | None, POSITIVE] = None
     price: Annotated[Decimal | None, POSITIVE] = None
+    display_quantity: Annotated[Decimal | None, POSITIVE] = None
     time_in_force: Annotated[str | None, one_of(TimeInForce)] = None
     expires_at: Annotated[datetime | None, INSTANT_FIELD] = None
     post_only: Annotated[bool | None, FLAG] = None
     client_order_id: Annotated[str | None, text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
-    self_trade_prevention: Annotated[str | None, one_of(m for m in SelfTradePrevention if m != "DECREMENT")] = None
+    self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
     # Older clients send it: accepted if it is the caller's own.
     user_id: Annotated[int | None, IDENTIFIER] = None
 
@@ -71,6 +72,7 @@ class OrderTerms:
     post_only: bool = False
     client_order_id: str | None = None
     self_trade_prevention: str | None = None
+    display_quantity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def draft_order(
         price=terms.price,
         quantity=terms.quantity,
         quote_quantity=terms.quote_quantity,
+        display_quantity=terms.display_quantity,
         time_in_force=terms.time_in_force or KINDS[terms.type].time_in_force,
         expires_at=terms.expires_at,
         post_only=terms.post_only,
@@ -125,7 +128,12 @@ def refuse_by_market(user_id: int, market: Market, terms: OrderTerms, reference:
     Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy, TooManyWaiting.
     """
     refuse_by_status(market, terms)
-    amounts = {"price": terms.price, "quantity": terms.quantity, "quote_quantity": terms.quote_quantity}
+    amounts = {
+        "price": terms.price,
+        "quantity": terms.quantity,
+        "quote_quantity": terms.quote_quantity,
+        "display_quantity": terms.display_quantity,
+    }
     errors = market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference)
     refuse(errors + expiry_errors(terms.expires_at))
     # Last, because these ask the client to send the order again, and one that breaks a rule would be refused.
@@ -182,10 +190,13 @@ def _fingerprint(symbol: str, terms: OrderTerms, replaces: int | None) -> str:
         "time_in_force": terms.time_in_force or "GTC",
         "type": terms.type,
     }
-    if replaces is not None:
-        fields["replaces"] = replaces
-    if terms.expires_at is not None:
-        fields["expires_at"] = terms.expires_at.astimezone(UTC).isoformat()
+    # A field that is not given leaves the digest as it was before there was such a field.
+    later = {
+        "display_quantity": plain_or_none(terms.display_quantity),
+        "replaces": replaces,
+        "expires_at": None if terms.expires_at is None else terms.expires_at.astimezone(UTC).isoformat(),
+    }
+    fields |= {name: value for name, value in later.items() if value is not None}
     return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
 
 

@@ -93,6 +93,16 @@ def test_an_older_one_is_brought_forward(large):
     assert is_as_the_rows(large)
 
 
+def test_what_icebergs_hide_is_in_it(large):
+    large.play(large.bob, "sell 9 @ 102", displayQuantity="0.5")
+    record(large.symbol)
+    assert is_as_the_rows(large)
+    books.forget(large.symbol)
+    # More than is visible, so it counts on what is hidden before the level is read.
+    assert outcome(large.play(large.alice, "buy 12 @ 102 fok")) == "0 filled"
+    assert is_as_the_rows(large)
+
+
 @pytest.mark.parametrize("seed", sample(range(6), 2))
 def test_snapshots_of_snapshots(large, seed):
     """Orders come and go at random; each snapshot begins with the one before it."""
