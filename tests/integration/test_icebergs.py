@@ -127,6 +127,11 @@ def test_the_smallest_tip_is_that_of_the_market_and_a_thousandth(world):
     assert world.place(world.alice, "buy 10 @ 1 show 0.01").status_code == 202
 
 
+def test_it_may_have_an_end(world):
+    order = world.play(world.alice, "buy 1 @ 100 show 0.1", timeInForce="GTD", expiresAt="2100-01-01T00:00:00Z")
+    assert (outcome(order), order["timeInForce"], world.depth()) == ("1 open +", "GTD", "0.1@100 |")
+
+
 def test_a_repeat_shows_the_same_tip(world):
     first = world.place(world.alice, "buy 1 @ 100 show 0.1", clientOrderId="mine")
     again = world.place(world.alice, "buy 1 @ 100 show 0.10", clientOrderId="mine")
