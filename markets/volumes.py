@@ -27,7 +27,7 @@ from markets.models import Market, Trade
 
 DAYS = 30
 # How many trades, and how many users, one step takes.
-STEP, USERS = 2_000, 500
+STEP, USERS = 1_000, 500
 # An asset may be worth something in the reference asset by way of others; by no more than these.
 MOST_HOPS = 4
 _DAY_SECONDS = 86_400
@@ -128,13 +128,23 @@ def _store(sums: Sums, asset: str) -> None:
     """Add to the users' days, whose rows are locked, and have their standings added up again."""
     users, days = sorted({user for user, _ in sums}), {day for _, day in sums}
     rows: Any = TradedVolume.objects.select_for_update().filter(user__in=users, day__in=days, asset=asset)
-    known = {(row.user_id, row.day): row for row in rows.order_by("user_id", "day")}
-    changed = [(row.pk, to_units(row.volume) + sums[key]) for key, row in known.items() if sums.get(key)]
+    columns = rows.order_by("user_id", "day").values_list("id", "user_id", "day", "volume")
+    known = {(user, day): (row_id, to_units(volume)) for row_id, user, day, volume in columns}
+    changed = [(row_id, volume + sums[key]) for key, (row_id, volume) in known.items() if key in sums]
     new = [(user, asset, day, volume) for (user, day), volume in sorted(sums.items()) if (user, day) not in known]
     update_rows(TradedVolume, key="id", guards=(), fields=("volume",), rows=changed)
     execute(write_inserts(dialect(), TradedVolume, ("user", "asset", "day", "volume"), new))
-    FeeStanding.objects.bulk_create((FeeStanding(user_id=user) for user in users), ignore_conflicts=True)
-    FeeStanding.objects.filter(user__in=users).update(due_day=0)
+    _make_due(users)
+
+
+def _make_due(users: Sequence[int]) -> None:
+    """Have the standings of these users added up again. Their rows are locked, also of those that are due already."""
+    standings = FeeStanding.objects.select_for_update().filter(user__in=users).order_by("user_id")
+    found: dict[int, int] = dict(standings.values_list("user_id", "due_day"))
+    missing = [FeeStanding(user_id=user) for user in users if user not in found]
+    FeeStanding.objects.bulk_create(missing, ignore_conflicts=True)
+    added_up = [(user, 0) for user, due_day in found.items() if due_day]
+    update_rows(FeeStanding, key="user", guards=(), fields=("due_day",), rows=added_up)
 
 
 @again_on_deadlock
