@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from base.storage.bulk import GuardFailed, stored_instant
 from core.market import Market
@@ -23,6 +23,7 @@ from markets.services import known_market
 from matching.models import TOKEN_BYTES, OrderBook
 from matching.order_rows import CORE_COLUMNS, FORM, core_order
 from matching.snapshots.restoring import build_market, restore
+from matching.stops import load_stops
 from orders.resting import resting_orders
 
 logger = logging.getLogger(__name__)
@@ -117,10 +118,22 @@ def load(row: BookRow | OrderBook) -> Market:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return load_snapshot(row) or load_rows(row)
+        market = load_snapshot(row) or load_rows(row)
+        _load_stops(market, row)
+        return market
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _load_stops(market: Market, row: BookRow | OrderBook) -> None:
+    market.is_unfinished = row.unfinished_order_id is not None or row.unfinished_command_id is not None
+    try:
+        load_stops(market)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        raise BrokenBook(f"{row.market_id}: {type(error).__name__}: {error}") from error
 
 
 def load_snapshot(row: BookRow | OrderBook) -> Market | None:

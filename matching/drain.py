@@ -162,7 +162,12 @@ class _Drain:
     def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
         limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
         self.rows = read_inbox(self.symbol, limit, row)
-        return prepare(row, self.rows, now) if self.rows else None
+        if not self.rows:
+            return None
+        # During a bisection each order is a command of its own, also one that was triggered: else its trigger would be
+        # given up for it.
+        is_searching = bool(self.bisection.candidates)
+        return prepare(row, self.rows, now, has_more=len(self.rows) == limit, fires=not is_searching)
 
     def _decide_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.

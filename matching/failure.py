@@ -54,6 +54,8 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if command.kind in TRADING_STATUS_AFTER and not batch.status_changes:
             # Intake has read the wanted status since the command was submitted.
             set_trading_status(symbol, batch.status)
+        # Perhaps it was the last one that was triggered; the next run finds out.
+        batch.is_cascading = bool(row.is_cascading)
         failures = row.failures + 1
         too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
         if too_many:

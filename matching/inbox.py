@@ -38,15 +38,23 @@ def read_inbox(symbol: str, limit: int, row: BookRow | None = None) -> list[Row]
         triggered = f"{_SELECT} AND c.kind = 'TRIGGER' ORDER BY c.id LIMIT %s"
         known = {found[0] for found in first}
         first += [found for found in _read(triggered, symbol, limit) if found[0] not in known]
-        return first[:limit]
+        if first:
+            return first[:limit]
+        # The last of them was given up.
+        return _read(f"{_SELECT} ORDER BY c.id LIMIT %s", symbol, limit)
     others = f"{_SELECT} AND c.id <> %s ORDER BY c.id LIMIT %s"
     return [*first, *_read(others, symbol, first[0][0], limit - 1)]
 
 
 def _unfinished(row: BookRow) -> list[Row]:
-    """The command of what is unfinished. A version before this one stored only its order."""
+    """The command of what is unfinished.
+
+    Only its order is stored of one that fired in the transaction that triggered it, and by an earlier version.
+    """
     if row.unfinished_command_id is None:
-        found = _read(f"{_SELECT} AND c.kind = 'NEW' AND c.order_id = %s", row.market_id, row.unfinished_order_id)
+        found = _read(
+            f"{_SELECT} AND c.kind IN ('NEW', 'TRIGGER') AND c.order_id = %s", row.market_id, row.unfinished_order_id
+        )
     else:
         found = _read(f"{_SELECT} AND c.id = %s", row.market_id, row.unfinished_command_id)
     if len(found) != 1:

@@ -83,13 +83,16 @@ class Prepared:
             publish_amqp(settings.BROKER_URL, feed.amqp_messages(symbol, entries))
 
 
-def prepare(row: BookRow, rows: Sequence[Row], now: datetime) -> Prepared:
-    """Decide the commands of these rows, under the book's lock."""
+def prepare(row: BookRow, rows: Sequence[Row], now: datetime, *, has_more: bool = True, fires: bool = True) -> Prepared:
+    """Decide the commands of these rows, under the book's lock.
+
+    `has_more`: others may wait. `fires`: what is triggered may fire at once, where that needs no lock of funds.
+    """
     market = books.trusted(row)
     commands = parse_commands(rows, row.unfinished_command_id)
     held = lock_balances(spenders(commands, market.rules))
     spendable = {account: balance.available for account, balance in held.items()}
-    return _prepared(market, commands, spendable, now, dialect())
+    return _prepared(market, commands, spendable, now, dialect(), has_more=has_more, fires=fires)
 
 
 def prepare_ahead(
@@ -110,10 +113,15 @@ def prepare_ahead(
 
 
 def _prepared(
-    market: Market, commands: Sequence[PendingCommand], spendable: Mapping[Account, int], now: datetime, to: Dialect
+    market: Market,
+    commands: Sequence[PendingCommand],
+    spendable: Mapping[Account, int],
+    now: datetime,
+    to: Dialect,
+    **limits: bool,
 ) -> Prepared:
     commands = [_in_time(each, now) for each in commands]
-    batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION)
+    batch = market.decide(commands, spendable=spendable, most_fills=settings.ENGINE_FILLS_PER_TRANSACTION, **limits)
     settlement = write_settlement(batch, market.book.next_sequence, now, to)
     is_full = len(commands) == settings.ENGINE_BATCH_SIZE and not batch.is_unfinished
     public = market_messages(*(market.book, batch.events, batch.trades, now), has_new_status=bool(batch.status_changes))

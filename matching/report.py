@@ -21,7 +21,8 @@ from core.money import plain_units
 from core.types import CommandKind, Reason, Status
 from orders.representation import OrderInfo
 
-_AMEND = CommandKind.AMEND
+# Their orders were counted when they were new.
+_SEEN = (CommandKind.AMEND, CommandKind.TRIGGER)
 
 
 def count(batch: Batch) -> None:
@@ -33,7 +34,7 @@ def count(batch: Batch) -> None:
     symbol, now = batch.rules.symbol, timezone.now()
     BATCH_COMMANDS.labels(symbol).observe(len(batch.done))
     TRADES.labels(symbol).inc(len(batch.trades))
-    orders = [command.order for command in batch.done if command.order is not None and command.kind != _AMEND]
+    orders = [command.order for command in batch.done if command.order is not None and command.kind not in _SEEN]
     ORDERS_PROCESSED.labels(symbol).inc(len(orders))
     seconds = ORDER_SECONDS.labels(symbol)
     for order in orders:

@@ -31,6 +31,7 @@ from matching.extended_rows import (
     write_expiries,
 )
 from matching.models import StatusChange
+from matching.stops import store_trails, trigger_commands
 from orders.models import Order, OrderEvent
 from orders.open_orders import count_closed
 from orders.terms_text import terms_text
@@ -113,6 +114,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_expiries(to, batch),
         *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
+        *trigger_commands(batch, now, to),
     ]
     return Settlement(batch, now, next_sequence, statements)
 
@@ -131,6 +133,8 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         post_trades(batch.rules, *sequences, has_unusual_fees=batch.has_unusual_fees)
         candles.record(batch.rules.symbol, batch.trades, now)
         record_marks(batch.rules, batch.trades[0].sequence)
+    if batch.trails:
+        store_trails(batch.rules.symbol, batch.trails)
     if batch.status_changes or batch.ends_delisting:
         _store_status_changes(batch, now)
     if closed := Counter(event.order.user_id for event in batch.events if not event.active and not is_refused(event)):

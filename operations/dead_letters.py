@@ -9,7 +9,7 @@ from django.utils import timezone
 from base.storage.outages import again_on_deadlock
 from commands.queue import submit_cancels
 from core.kinds import KINDS, TIME_IN_FORCE
-from core.types import CommandKind, Status
+from core.types import CommandKind, OrderType, Status
 from markets.services import read_market
 from matching.models import DeadLetter, Resolution
 from orders.expiry import expire_again
@@ -99,4 +99,6 @@ def _same_terms(order: Order) -> OrderTerms:
         expires_at=order.expires_at,
         post_only=order.post_only,
         self_trade_prevention=order.self_trade_prevention,
+        stop_price=None if order.type == OrderType.TRAILING_STOP else order.stop_price,
+        trailing_offset=order.trailing_offset,
     )

@@ -25,7 +25,10 @@ from users.models import OrderLimits, User
 
 # What the row of a user fulfils whose orders need no look.
 UNCHECKED = "is_active = 1 AND is_blocked = 0 AND has_limits = 0"
-_COUNTED = ("market", "side", "price", "quantity", "quote_quantity", "filled_quantity", "prevented_quantity", "frozen")
+_COUNTED = (
+    *("market", "side", "price", "quantity", "quote_quantity", "filled_quantity", "prevented_quantity", "frozen"),
+    *("stop_price", "group_id"),
+)
 
 
 @dataclass
@@ -97,16 +100,21 @@ def read_terms(data: Mapping[str, Any]) -> dict[str, Any]:
 def notional_of(order: Order) -> Decimal:
     """What an open order may still move, in quote currency.
 
-    Of a buy what is frozen for it, of a sell its rest at its price. An order without either is one at the market, which
-    waits for moments only: its rest counts at the market's reference price, and as nothing where there is none.
+    Of a buy what is frozen for it, of a sell its rest at its price, or at the price that triggers it. The rest of an
+    order without either counts at the market's reference price, and as nothing where there is none. The leg of an OCO
+    that has nothing frozen counts as nothing, because only one of the two can trade.
     """
+    if order.group_id is not None and not order.frozen:
+        return Decimal(0)
     if order.side == Side.BUY and order.frozen:
         return Decimal(order.frozen)
     if order.quantity is None:
         # A quote quantity that replaces another order, and has nothing frozen yet.
         return order.quote_quantity or Decimal(0)
     rest: Decimal = order.quantity - order.filled_quantity - (order.prevented_quantity or 0)
-    price = reference_price(order.market_id) if order.price is None else order.price
+    price = order.stop_price if order.price is None else order.price
+    if price is None:
+        price = reference_price(order.market_id)
     return rest * (price or Decimal(0))
 
 

@@ -2,6 +2,7 @@
 
 Intake reads no book in memory. The reference price is read from the stored rows, and only where a rule asks for it: for
 a LIMIT order in a market with a price band, and for a MARKET order by quantity in one that limits an order's value.
+The band does not bind a stop before it is triggered; one without a limit price is worth what its stop price says.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,28 +25,31 @@ def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidFiel
     """Check the market's own rules: tick, lot, smallest and largest. A field that was not sent is missing or None."""
     price, quantity, quote_quantity = values.get("price"), values.get("quantity"), values.get("quote_quantity")
     display = values.get("display_quantity")
+    stop_price, trailing_offset = values.get("stop_price"), values.get("trailing_offset")
     errors = []
-    if price is not None:
-        errors += _price_errors(price, market)
+    for name, amount in (("price", price), ("stopPrice", stop_price), ("trailingOffset", trailing_offset)):
+        if amount is not None:
+            errors += _price_errors(name, amount, market)
     if quantity is not None:
         errors += _quantity_errors("quantity", quantity, market)
     if display is not None:
         errors += _display_errors(display, quantity, market)
     if quote_quantity is not None:
         errors += _quote_quantity_errors(quote_quantity, market)
-    if not errors and price is not None and quantity is not None:
-        errors += _notional_errors(price * quantity, market, "quantity")
+    worth = stop_price if price is None else price
+    if not errors and worth is not None and quantity is not None:
+        errors += _notional_errors(worth * quantity, market, "quantity")
     return errors
 
 
-def _price_errors(price: Decimal, market: Market) -> list[InvalidField]:
+def _price_errors(field: str, price: Decimal, market: Market) -> list[InvalidField]:
     if price % market.tick_size:
         tick = plain(market.tick_size)
-        message = f"price {plain(price)} is not a multiple of {tick}"
-        return [InvalidField("price", "PRICE_OFF_TICK", message, tickSize=tick)]
+        message = f"{field} {plain(price)} is not a multiple of {tick}"
+        return [InvalidField(field, "PRICE_OFF_TICK", message, tickSize=tick)]
     if price > MAX_AMOUNT:
-        message = f"price {plain(price)} is above {MAX_AMOUNT}"
-        return [InvalidField("price", "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
+        message = f"{field} {plain(price)} is above {MAX_AMOUNT}"
+        return [InvalidField(field, "PRICE_TOO_LARGE", message, maxPrice=str(MAX_AMOUNT))]
     return []
 
 
@@ -106,6 +110,8 @@ def _notional_errors(notional: Decimal, market: Market, field: str) -> list[Inva
 def reference_errors(values: Mapping[str, Any], side: str, market: Market, reference: Reference) -> list[InvalidField]:
     """Check what depends on the reference price, of an order that keeps all other rules of the market."""
     price, quantity = values.get("price"), values.get("quantity")
+    if values.get("stop_price") is not None:
+        return []
     if price is not None:
         near = None if market.price_band is None else reference(market.symbol)
         return [] if near is None else _band_errors(price, side, market, near)

@@ -151,6 +151,24 @@ class OrderExpiry(models.Model):
         return f"{self.id} of {self.market_id} at {self.due_at}"
 
 
+class Trail(models.Model):
+    """Where the TRAILING_STOPs of a side stand: see `core.trailing`. An order's extreme is that of the last entry whose
+    `from_sequence` is not above its own sequence.
+    """
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    side = models.CharField(max_length=4, choices=choices_of(Side))
+    from_sequence = models.PositiveBigIntegerField()
+    extreme = AmountField()
+
+    class Meta:
+        db_table = "trails"
+        constraints = [UniqueConstraint(fields=["market", "side", "from_sequence"], name="trail_from_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.side} from {self.from_sequence}: {plain(self.extreme)}"
+
+
 class OrderEvent(models.Model):
     """One step in an order's life, written in the transaction that made the step. Streams send it and catch up from it.
 

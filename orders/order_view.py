@@ -26,7 +26,7 @@ from orders.errors import InGroup, NothingToAmend
 from orders.placing import OrderRequest
 from orders.query import acting, as_of_order, known_id, own_order
 from orders.replacing import replace_order
-from orders.representation import represent_accepted, represent_order
+from orders.representation import represent_accepted
 from orders.terms import OrderForm, read_order
 from orders.views import PLACING, TAG
 
@@ -38,7 +38,7 @@ class OrderView(APIView):
     @Call(TAG, "readOrder", "An order", answers.Order, query=(OLD_USER_ID,), as_of=True, scope=READ)
     def get(self, request: Request, order_id: str) -> Response:
         order = own_order(request, order_id)
-        return answer(represent_order(order), as_of=as_of_order(order))
+        return answer(show_order(order), as_of=as_of_order(order))
 
     @Call(
         *(TAG, "cancelOrder", "Cancel an order", answers.AcceptedCancel),

@@ -16,7 +16,17 @@ from base.web.rules import FLAG, IDENTIFIER, POSITIVE, items, one_of, text
 from base.web.values import camel
 from commands.queue import refuse_when_busy
 from core.fees import reserving_rate
-from core.kinds import EXPIRES_AT, KINDS, PRICE, QUANTITY, QUOTE_QUANTITY, TIME_IN_FORCE, Kind
+from core.kinds import (
+    EXPIRES_AT,
+    KINDS,
+    PRICE,
+    QUANTITY,
+    QUOTE_QUANTITY,
+    STOP_PRICE,
+    TIME_IN_FORCE,
+    TRAILING_OFFSET,
+    Kind,
+)
 from core.money import DIGITS, MAX_UNITS, fee, plain_or_none, to_decimal, to_units, units_or_none
 from core.types import FeeCurrency, MarketStatus, OrderType, SelfTradePrevention, Side, TimeInForce
 from markets.fees import rates_of
@@ -30,6 +40,8 @@ from orders.models import Order
 from orders.share import refuse_beyond_share
 
 BATCH_LIMIT = 100
+# The fields that some type needs.
+_NEEDED = (PRICE, QUANTITY, QUOTE_QUANTITY, STOP_PRICE, TRAILING_OFFSET)
 _TAKEN_BY_AUCTIONS = (None, TimeInForce.GTC, TimeInForce.GTD)
 
 
@@ -45,6 +57,8 @@ class OrderForm(Form):
     display_quantity: Annotated[Decimal | None, POSITIVE] = None
     time_in_force: Annotated[str | None, one_of(TimeInForce)] = None
     expires_at: Annotated[datetime | None, INSTANT_FIELD] = None
+    stop_price: Annotated[Decimal | None, POSITIVE] = None
+    trailing_offset: Annotated[Decimal | None, POSITIVE] = None
     post_only: Annotated[bool | None, FLAG] = None
     client_order_id: Annotated[str | None, text(CLIENT_ORDER_ID_PATTERN, 64, null=True)] = None
     self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
@@ -73,6 +87,14 @@ class OrderTerms:
     client_order_id: str | None = None
     self_trade_prevention: str | None = None
     display_quantity: Decimal | None = None
+    stop_price: Decimal | None = None
+    trailing_offset: Decimal | None = None
+
+    @property
+    def amounts(self) -> dict[str, Any]:
+        """What the rules of a market are about."""
+        fields = ("type", "price", "quantity", "quote_quantity", "stop_price", "trailing_offset", "display_quantity")
+        return {field: getattr(self, field) for field in fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,8 @@ def draft_order(
         quantity=terms.quantity,
         quote_quantity=terms.quote_quantity,
         display_quantity=terms.display_quantity,
+        stop_price=terms.stop_price,
+        trailing_offset=terms.trailing_offset,
         time_in_force=terms.time_in_force or KINDS[terms.type].time_in_force,
         expires_at=terms.expires_at,
         post_only=terms.post_only,
@@ -128,12 +152,7 @@ def refuse_by_market(user_id: int, market: Market, terms: OrderTerms, reference:
     Raises MarketNotTrading, InvalidField, ValidationFailed, MarketBusy, TooManyWaiting.
     """
     refuse_by_status(market, terms)
-    amounts = {
-        "price": terms.price,
-        "quantity": terms.quantity,
-        "quote_quantity": terms.quote_quantity,
-        "display_quantity": terms.display_quantity,
-    }
+    amounts = terms.amounts
     errors = market_errors(amounts, market) or reference_errors(amounts, terms.side, market, reference)
     refuse(errors + expiry_errors(terms.expires_at))
     # Last, because these ask the client to send the order again, and one that breaks a rule would be refused.
@@ -193,6 +212,8 @@ def _fingerprint(symbol: str, terms: OrderTerms, replaces: int | None) -> str:
     # A field that is not given leaves the digest as it was before there was such a field.
     later = {
         "display_quantity": plain_or_none(terms.display_quantity),
+        "stop_price": plain_or_none(terms.stop_price),
+        "trailing_offset": plain_or_none(terms.trailing_offset),
         "replaces": replaces,
         "expires_at": None if terms.expires_at is None else terms.expires_at.astimezone(UTC).isoformat(),
     }
@@ -214,7 +235,7 @@ _ANY_KIND = Kind(OrderType.MARKET, needs=(QUANTITY,), forbids={}, time_in_force=
 def missing_errors(values: dict[str, Any], sent: set[str]) -> list[InvalidField]:
     """Check that the fields which the order type needs were sent."""
     kind = KINDS.get(values.get("type", ""), _ANY_KIND)
-    fields = {name for name in (PRICE, QUANTITY, QUOTE_QUANTITY) if camel(name) in sent}
+    fields = {name for name in _NEEDED if camel(name) in sent}
     missing = [*kind.missing(fields)]
     if values.get(TIME_IN_FORCE) == TimeInForce.GTD and camel(EXPIRES_AT) not in sent:
         missing.append((EXPIRES_AT, "is required for timeInForce GTD"))

@@ -58,6 +58,7 @@ from orders.representation import (
     represent_result,
 )
 from orders.terms import BATCH_LIMIT, BatchForm, OrderForm, OrderTerms, read_batch, read_order
+from orders.trails import set_stop_prices, show_order
 from orders.waiting import WAIT, wait_for
 
 TAG, STREAMS = "orders", "streams"
@@ -142,7 +143,9 @@ class OrdersView(APIView):
         symbol = named_market(request)
         as_of = newest_events_of(symbol)
         states, index = in_states(request)
-        read = by_index(mine, index, represent_order, states=states, narrow=narrowing(request))
+        read = by_index(
+            mine, index, represent_order, states=states, narrow=narrowing(request), complete=set_stop_prices
+        )
         return answer_page(request, read, as_of=as_of)
 
     @Call(
@@ -203,7 +206,7 @@ class ClientOrderView(APIView):
     )
     def get(self, request: Request, client_order_id: str) -> Response:
         order = services.find_order_named(owner_of(request), client_order_id)
-        return answer(represent_order(order), as_of=as_of_order(order))
+        return answer(show_order(order), as_of=as_of_order(order))
 
     @Call(
         *(TAG, "cancelOrderByKey", "Cancel an order by the client's own key", answers.AcceptedCancel),
@@ -244,7 +247,7 @@ class StreamStatsView(APIView):
 def _known(owner_id: int, order_id: int) -> Response:
     """The order that a repeat has placed before."""
     order = services.find_order(owner_id, order_id)
-    return answer(represent_order(order), replayed=True, as_of=as_of_order(order))
+    return answer(show_order(order), replayed=True, as_of=as_of_order(order))
 
 
 def _length(request: Request) -> int:

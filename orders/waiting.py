@@ -26,8 +26,8 @@ from base.web.values import parse_id
 from core.types import Status
 from orders.models import Order
 from orders.query import as_of_order
-from orders.representation import represent_order
 from orders.services import orders_as_of
+from orders.trails import show_order
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def wait_for(request: Request, order: Order, milliseconds: int) -> None:
 
 def settled_answer(order: Order) -> dict[str, Any]:
     """The envelope of an order whose outcome is known."""
-    return {**envelope(represent_order(order), "OK", 200), "asOf": as_of_order(order)}
+    return {**envelope(show_order(order), "OK", 200), "asOf": as_of_order(order)}
 
 
 Found = dict[str, Any]

@@ -67,13 +67,14 @@ def by_index(
     *,
     states: Sequence[Mapping[str, Any]] | None = None,
     narrow: Mapping[str, Any] | None = None,
+    complete: Callable[[Sequence[M]], None] | None = None,
 ) -> PageReader:
     """Reads the rows newest first, which the index holds in the order of their primary key.
 
     `states`: the rows are in one of them. The index holds those of each state in the order of the key, so each is read
     by a statement of its own; a row's state may change until the row itself is read. `narrow` is what the index does
     not hold: a page looks at MOST_READ rows for what that leaves, and ends there. So a filter for what is rare does not
-    read all that its owner ever did.
+    read all that its owner ever did. `complete` reads for a page what its rows do not have.
     """
 
     def read(cursor: int | None, limit: int) -> Page:
@@ -83,6 +84,8 @@ def by_index(
         else:
             found, looked_to = fetch_rows(older.order_by("-pk")[: limit + 1], index), None
         page = found[:limit]
+        if complete is not None:
+            complete(page)
         return [represent(row) for row in page], page[-1].pk if len(found) > limit else looked_to
 
     return read
