@@ -28,6 +28,7 @@ from orders.query import acting, as_of_order, known_id, own_order
 from orders.replacing import replace_order
 from orders.representation import represent_accepted
 from orders.terms import OrderForm, read_order
+from orders.trails import show_order
 from orders.views import PLACING, TAG
 
 AMEND_ACCEPTED = "Amend accepted for processing"
