@@ -22,8 +22,9 @@ def rows() -> Rows:
         (ETH, 4, False, 2, 10),
     ):
         sums = rows.fills[symbol][-1][1].copy() if rows.fills[symbol] else {"BTC": 0, "ETH": 0, "USD": 0}
-        fees = Decimal("0.1")
-        add_fill(sums, symbol, buys, not buys, Decimal(quantity), Decimal(quantity * price), fees, fees)
+        # In what is received.
+        fees = (Decimal("0.1") * buys, Decimal("0.1") * (not buys))
+        add_fill(sums, symbol, buys, not buys, Decimal(quantity), Decimal(quantity * price), *fees)
         rows.fills[symbol].append((sequence, sums))
     rows.events[7] = [Step(3, "OPEN", True, Decimal(0)), Step(9, "FILLED", False, Decimal(1))]
     return rows

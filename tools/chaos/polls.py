@@ -31,16 +31,21 @@ REMEMBERED_ORDERS = 30
 MOST_ANSWERS = 20_000
 # Behind an answer's asOf there are as many fills at the most that it may hold as well.
 MOST_AHEAD = 400
-# Of each fill the market, its number, and what it added to and took from the user: base, quote, and the fees.
+# Of each fill the market, its number, and what it brought to and took from the user: base, quote, and the fees in both.
 ROWS = """
 import json
 from django.db.models import Q
 from markets.models import Trade
 from orders.models import OrderEvent
 user = {user}
+def fees(t):
+    buys, sells, takes_base = t.buyer_id == user, t.seller_id == user, t.taker_side == "BUY" and not t.fee_in_quote
+    rebate = t.rebate * (sells if t.taker_side == "BUY" else buys)
+    base = t.buyer_fee * (buys and not t.fee_in_quote) - rebate * takes_base
+    quote = t.seller_fee * sells + t.buyer_fee * (buys and t.fee_in_quote) - rebate * (not takes_base)
+    return str(base), str(quote)
 trades = [
-    [t.market_id, t.sequence, t.buyer_id == user, t.seller_id == user,
-     str(t.quantity), str(t.notional), str(t.buyer_fee), str(t.seller_fee)]
+    [t.market_id, t.sequence, t.buyer_id == user, t.seller_id == user, str(t.quantity), str(t.notional), *fees(t)]
     for t in Trade.objects.filter(Q(buyer_id=user) | Q(seller_id=user)).order_by("sequence")
 ]
 events = list(
@@ -227,16 +232,12 @@ def add_fill(
     sells: bool,
     quantity: Decimal,
     notional: Decimal,
-    buyer_fee: Decimal,
-    seller_fee: Decimal,
+    base_fee: Decimal,
+    quote_fee: Decimal,
 ) -> None:
     base, quote = symbol.split("-")
-    if buys:
-        sums[base] += quantity - buyer_fee
-        sums[quote] -= notional
-    if sells:
-        sums[base] -= quantity
-        sums[quote] += notional - seller_fee
+    sums[base] += quantity * (buys - sells) - base_fee
+    sums[quote] -= notional * (buys - sells) + quote_fee
 
 
 @contextmanager
