@@ -32,11 +32,15 @@ def amend(book: Book, order: Order, terms: Mapping[str, Any], reserved: int, max
     """
     changed = with_terms(order, terms)
     moves = order.phase is Phase.RESTING and _loses_its_place(order, changed)
-    need, frozen = owed(changed, book.rules.quote_step), order.frozen + reserved
+    other = book.other_leg(order)
+    # Of a group the leg that rests has frozen what the dearer one needs.
+    holder = changed if other is None or order.phase is Phase.RESTING else other
+    need = max(owed(leg, book.rules.quote_step) for leg in (changed, other) if leg is not None)
+    frozen = holder.frozen + reserved
     is_filled = changed.quantity is not None and changed.quantity <= changed.filled
     if is_filled or need > frozen or (moves and _would_take(book, changed)):
         return refuse_amend(book, order, reserved)
-    changed.frozen = need
+    holder.frozen = need
     if moves:
         book.unrest(order)
         changed.phase, changed.priority = Phase.TAKING, book.next_sequence
@@ -47,7 +51,7 @@ def amend(book: Book, order: Order, terms: Mapping[str, Any], reserved: int, max
         book.put_in_place(order, changed)
     event = _event(book, changed, Reason.AMENDED, frozen - need)
     if not moves:
-        return Outcome([event], [], order=changed)
+        return Outcome([event], [], order=changed, holder=None if holder is changed else holder)
     if book.collects:
         book.rest(changed)
         return Outcome([event], [], order=changed)

@@ -63,6 +63,8 @@ class Batch:
     has_unusual_fees: bool = False
     # What amends put in the place of orders, by id: the last events of these refer to other objects than the first.
     amended: dict[int, Order] = field(default_factory=dict)
+    # Orders whose frozen funds changed by an event of another one, by id.
+    holders: dict[int, Order] = field(default_factory=dict)
     # The commands whose reserved amount has become their order's, and which stay in the inbox.
     spent: list[int] = field(default_factory=list)
     # The caller's instant at which the batch is stored.
@@ -77,6 +79,8 @@ class Batch:
         order = outcome.order or command.order
         if outcome.order is not None:
             self.amended[outcome.order.id] = outcome.order
+        if outcome.holder is not None:
+            self.holders[outcome.holder.id] = outcome.holder
         if outcome.finished:
             self.done.append(command)
             # The first event of a new order is its own, unless others were closed before.

@@ -228,6 +228,13 @@ class Book:
                 stop.frozen, order.frozen = order.frozen - needed, needed
         return [] if other is None else [self.close_alone(other, Status.CANCELLED, reason)]
 
+    def other_leg(self, order: Order) -> Order | None:
+        """The other order of its group, while both are open. O(1)."""
+        stop = self.stops.legs.get(order.group_id or 0)
+        if stop is None:
+            return None
+        return self.find(order.group_id or 0) if order is stop else stop
+
     def leave_group(self, stop: Order) -> Order | None:
         """Take the limit leg of a stop's group out of the book, if the group is still one. The caller closes it."""
         if stop.group_id is None or self.stops.legs.pop(stop.group_id, None) is None:

@@ -74,13 +74,15 @@ class Event(NamedTuple):
 class Outcome(NamedTuple):
     """All that one command changed. `finished` is false for a taker that goes on first in the next batch.
 
-    `order` is what an amend put in the place of the order that it names.
+    `order` is what an amend put in the place of the order that it names, `holder` the other order of its group, which
+    has other funds frozen now and no event that says so.
     """
 
     events: list[Event]
     trades: list[Trade]
     finished: bool = True
     order: Order | None = None
+    holder: Order | None = None
 
 
 def terms_of(order: Order) -> Terms:

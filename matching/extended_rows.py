@@ -35,9 +35,14 @@ def is_refused(event: outcome.Event) -> bool:
 
 
 def funded_rows(batch: Batch) -> list[tuple[object, ...]]:
-    """The unfinished taker that replaces an order, if it has no event yet: the engine froze the rest of its funds."""
+    """Orders whose frozen funds changed without an event of their own: of a group the one that has them frozen, and the
+    unfinished taker that replaces an order, for which the engine froze the rest.
+    """
     taker = batch.unfinished
-    return [] if taker is None or taker.sequence is not None else [(taker.id, taker.frozen)]
+    funded = {order_id: batch.amended.get(order_id, order) for order_id, order in batch.holders.items()}
+    if taker is not None and taker.sequence is None:
+        funded[taker.id] = taker
+    return [(order_id, order.frozen) for order_id, order in funded.items()]
 
 
 def spent_rows(batch: Batch) -> list[tuple[object, ...]]:

@@ -28,7 +28,7 @@ from core import types as core
 from core.amend import DISPLAY_QUANTITY, PRICE, QUANTITY, STOP_PRICE
 from core.kinds import EXPIRES_AT, asset_given, owed
 from core.money import DIGITS, MAX_UNITS, plain, to_decimal, to_units, units_or_none
-from core.types import CommandKind, MarketStatus, OrderType, Phase, Side
+from core.types import ACTIVE_PHASES, CommandKind, MarketStatus, OrderType, Phase, Side
 from markets.models import Market
 from markets.services import known_market
 from orders.errors import NothingToAmend
@@ -154,12 +154,25 @@ def _reserved(order: Order, market: Market, steps: Iterable[Terms], becomes: Ter
     orders = [_core_order(order, terms) for terms in steps]
     # But for the terms that will be refused, because so much is filled.
     kept = [each for each in orders if each.quantity is None or each.quantity > each.filled]
-    least = min([to_units(order.frozen), *(owed(each, step) for each in kept)])
-    missing = max(0, owed(_core_order(order, becomes), step) - least)
+    # Of a group the one that rests has frozen what the dearer one needs, and the other one nothing.
+    other = _other_leg(order)
+    others = 0 if other is None else owed(_core_order(other, terms_of(other)), step)
+    frozen = order.frozen if other is None else max(order.frozen, other.frozen)
+    least = min([to_units(frozen), *(max(owed(each, step), others) for each in kept)])
+    missing = max(0, max(owed(_core_order(order, becomes), step), others) - least)
     if missing > MAX_UNITS:
         # More than anybody can own, and perhaps more than the column can hold.
         raise insufficient_funds(_asset(order, market), to_decimal(missing))
     return to_decimal(missing)
+
+
+def _other_leg(order: Order) -> Order | None:
+    """The other order of its group, while it is open."""
+    if order.group_id is None:
+        return None
+    # By the index of the user's open orders.
+    legs = Order.objects.filter(user_id=order.user_id, phase__in=ACTIVE_PHASES, group_id=order.group_id)
+    return legs.exclude(id=order.id).first()
 
 
 def _refuse_by_limits(order: Order, market: Market, terms: Terms, reserved: Decimal) -> None:

@@ -1,7 +1,8 @@
 """A market from the newest snapshot of its book, brought forward to the locked row.
 
 The snapshot is of the event with its sequence. The orders with a later event are read from their rows and put in the
-place of their stored selves; all others rest as they did, because no order changes without an event. Then the number of
+place of their stored selves; all others rest as they did, because no order changes without an event (but for the funds
+of one whose group's other one was amended). Then the number of
 resting orders, the sum of their ids and the outermost prices are compared with the rows, by one query that reads an
 index alone. None where anything is missing or differs.
 """
@@ -21,7 +22,7 @@ from core.market import Market
 from core.money import to_units
 from core.store import LevelSums
 from core.types import Order as CoreOrder
-from core.types import Phase, Side
+from core.types import Phase, Reason, Side
 from matching.models import BookSnapshot, SnapshotPart
 from matching.snapshots.parts import Form, Part, digest_of
 from orders.models import Order, OrderEvent
@@ -116,9 +117,13 @@ def load_parts(symbol: str, digests: Sequence[str]) -> list[Part]:
 
 
 def changed_orders(symbol: str, sequence: int) -> set[int]:
-    """The orders with an event after this one."""
+    """The orders with an event after this one, and those of a group whose other one was amended: they have frozen what
+    it needs.
+    """
     events = OrderEvent.objects.filter(market_id=symbol, sequence__gt=sequence).order_by()
-    return set(events.values_list("order_id", flat=True))
+    amended = events.filter(reason=Reason.AMENDED, order__group_id__isnull=False)
+    found = events.values_list("order_id", flat=True).union(amended.values_list("order__group_id", flat=True), all=True)
+    return set(found)
 
 
 def read_resting(columns: Sequence[str], order_ids: Iterable[int]) -> list[tuple[Any, ...]]:

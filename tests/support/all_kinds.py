@@ -206,7 +206,7 @@ def is_amendable(order: NaiveOrder, changes: dict[str, Decimal]) -> bool:
     }
     if not order.active or any(fields[name] in (None, value) for name, value in changes.items()):
         return False
-    if order.group is not None:
+    if order.group is not None and "quantity" in changes:
         return False
     display, quantity = changes.get("display", order.display), changes.get("quantity", order.quantity)
     if display is not None and quantity is not None and display >= quantity:

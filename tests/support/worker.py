@@ -164,7 +164,8 @@ class Worker:
         self.events += batch.events
         self.trades += batch.trades
         # The last one counts: an amend puts another object in the place of an order.
-        changed = [*batch.rested, *(event.order for event in batch.events), batch.unfinished]
+        holders = [batch.amended.get(order_id, order) for order_id, order in batch.holders.items()]
+        changed = [*batch.rested, *(event.order for event in batch.events), batch.unfinished, *holders]
         for order in changed:
             if order is not None:
                 self.rows[order.id] = replace(order)

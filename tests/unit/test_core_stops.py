@@ -363,3 +363,32 @@ def test_groups_in_batches_of_any_size(settings: dict) -> None:
         tapes.append(floor.tape())
     assert tapes[0] == tapes[1]
     assert sum("cancelled oco" in line for line in tapes[0]) == 6
+
+
+@pytest.mark.parametrize(
+    ("which", "terms", "reserved", "frozen", "released"),
+    [
+        # The stop leg needs 220, so the limit leg holds that whatever its own price is.
+        (0, {"price": "80"}, "0", "220", "0"),
+        (0, {"price": "85"}, "10", "220", "10"),
+        (1, {"price": "125"}, "30", "250", "0"),
+        (1, {"price": "60"}, "0", "180", "40"),
+        (1, {"price": "125"}, "29", "220", "29"),  # refused
+        (1, {"stop_price": "104"}, "0", "220", "0"),
+    ],
+)
+def test_an_amended_leg_leaves_both_reserved_once(which, terms, reserved, frozen, released) -> None:
+    floor = Floor()
+    limit, stop = floor.send_oco("alice: buy 2 @ 90", "buy 2 @ 110 stop 105")
+    floor.drain()
+    leg = (limit, stop)[which]
+    data = {name: units(text) for name, text in terms.items()}
+    floor.command("AMEND", leg, data=data, reserved=units(reserved))
+    floor.drain()
+    [event] = floor.batches[-1].events
+    assert (event.order.id, plain(event.released)) == (leg.id, released)
+    held = floor.book.find(limit.id)
+    assert held is not None and (plain(held.frozen), floor.book.stops.orders[stop.id].frozen) == (frozen, 0)
+    # The limit leg's row has no event that would bring its funds along.
+    changes = which == 1 and event.reason == "AMENDED"
+    assert list(floor.batches[-1].holders) == ([limit.id] if changes else [])
