@@ -10,7 +10,7 @@ from matching.books import BookRow
 from matching.models import OrderBook
 from orders.models import Order
 from tests.support.orders import checks, full, quick, replay
-from tests.support.world import World, outcome, stored_rows
+from tests.support.world import World, fund, outcome, stored_rows
 
 pytestmark = pytest.mark.dialect
 
@@ -68,11 +68,13 @@ def test_what_is_left_of_a_taker_shows_a_tip_and_a_cancel_gives_all_back(iced):
 def test_a_taker_of_many_tips_needs_many_transactions(iced, settings, most_fills, cached):
     """Each transaction begins where the last one ended, in the book of before or in one that was read again."""
     settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = most_fills, cached
-    iced.place(iced.alice, "buy 1.3 @ 100 show 0.04")
+    fund(iced.alice.user, BTC="1")
+    iced.play(iced.alice, "sell 0.02 @ 101")
+    iced.place(iced.alice, "buy 1.3 @ 101 show 0.04 expire-maker")
     run = iced.match()
-    assert run.batches >= 11 // most_fills
-    # The taker's fills were in earlier transactions, and its tip is stored all the same.
-    assert (iced.depth(), Order.objects.latest("id").tip) == ("0.04@100 |", Decimal("0.04"))
+    assert run.batches >= 12 // most_fills
+    # With one fill in each its last transaction removes an order of its own, and its tip is stored all the same.
+    assert (iced.depth(), Order.objects.latest("id").tip) == ("0.04@101 |", Decimal("0.04"))
     assert checks(full(), quick(), replay()) == set()
 
 
