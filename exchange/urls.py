@@ -53,6 +53,7 @@ API = [
     path("orders", orders.OrdersView.as_view()),
     path("orders/batch", orders.BatchView.as_view()),
     path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
+    path("orders/cancel-all-after", cancelling.DeadManSwitchView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
     path("orders/<str:order_id>", order_view.OrderView.as_view()),
     path("orders/<str:order_id>/replace", order_view.ReplaceView.as_view()),

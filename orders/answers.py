@@ -150,6 +150,12 @@ class CancelResults(TypedDict):
     results: Annotated[list[CancelResult], described("One for each, the ids first, then the keys, as they were sent.")]
 
 
+class DeadManSwitch(TypedDict):
+    """When all open orders are cancelled, or those of the market that was named."""
+
+    triggersAt: Annotated[Instant | None, described("By the database's clock; null once it is disarmed.")]
+
+
 class AcceptedCancels(TypedDict):
     """How many orders will be cancelled."""
 

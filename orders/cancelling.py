@@ -8,15 +8,18 @@ from rest_framework.views import APIView
 
 from base.web.answers import answer, body
 from base.web.authentication import caller_id
-from base.web.errors import ExchangeError, InvalidField, OrderNotFound
+from base.web.errors import ExchangeError, InvalidField, MarketNotFound, OrderNotFound, timestamp
 from base.web.forms import Form
 from base.web.keys.scopes import TRADE
 from base.web.openapi.operations import Call
 from base.web.queries import parameters
-from base.web.rules import ids, texts
+from base.web.rules import ids, text, texts, whole
+from markets.models import SYMBOL_PATTERN
+from markets.services import known_market
 from orders import answers, log, services
 from orders.accounts import cancel_for, cancel_order_as_operator
 from orders.answers import CLIENT_ORDER_ID_PATTERN
+from orders.dead_man import LONGEST_SECONDS, set_switch
 from orders.long_requests import cancel_of_all
 from orders.models import Order
 from orders.powers import CANCEL_PERMISSION
@@ -32,6 +35,39 @@ class CancelsForm(Form):
 
     order_ids: Annotated[list[int] | None, ids(MOST_CANCELS)] = None
     client_order_ids: Annotated[list[str] | None, texts(CLIENT_ORDER_ID_PATTERN, 64, MOST_CANCELS)] = None
+
+
+class SwitchForm(Form):
+    """A dead man's switch, of one market or of all."""
+
+    timeout_seconds: Annotated[int, whole(0, LONGEST_SECONDS)]
+    symbol: Annotated[str | None, text(SYMBOL_PATTERN, 33, null=True)] = None
+
+
+class DeadManSwitchView(APIView):
+    @Call(
+        *(
+            "orders",
+            "cancelAllAfter",
+            "Cancel all own open orders after a time, unless asked again",
+            answers.DeadManSwitch,
+        ),
+        scope=TRADE,
+        text=(
+            "A dead man's switch: each call sets its time anew, and 0 disarms it. One for all markets and one for each"
+            " market stand beside each other. Once it fires, the orders that are open then are cancelled with reason"
+            " `DEAD_MAN_SWITCH`, and the switch is gone."
+        ),
+        body=SwitchForm,
+        examples={"in a minute": {"timeoutSeconds": 60}, "of one market": {"timeoutSeconds": 5, "symbol": "BTC-USD"}},
+        refusals=(MarketNotFound,),
+    )
+    def post(self, request: Request) -> Response:
+        form = SwitchForm.read(body(request))
+        symbol = None if form.symbol is None else known_market(form.symbol).symbol
+        triggers_at = set_switch(caller_id(request), symbol, form.timeout_seconds)
+        told: answers.DeadManSwitch = {"triggersAt": None if triggers_at is None else timestamp(triggers_at)}
+        return answer(told, message="Disarmed" if triggers_at is None else "Armed")
 
 
 class BatchCancelView(APIView):

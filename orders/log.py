@@ -78,6 +78,10 @@ def cancels_accepted(orders: Iterable[tuple[int, str]]) -> None:
     _log_bundles("cancels accepted", [{"orderId": key, "correlationId": text} for key, text in orders])
 
 
+def dead_man_fired(user_id: int, symbol: str, cancelled: int) -> None:
+    logger.info("dead man's switch fired", ownerId=user_id, symbol=symbol or None, cancelled=cancelled)
+
+
 def account_changed(event: str, user_id: int, operator_id: int, **more: Any) -> None:
     """What staff did to a user's account; the reason is in the row of the act."""
     logger.warning(event, ownerId=user_id, operatorId=operator_id, **more)

@@ -169,6 +169,27 @@ class Trail(models.Model):
         return f"{self.market_id} {self.side} from {self.from_sequence}: {plain(self.extreme)}"
 
 
+class DeadManSwitch(models.Model):
+    """When all open orders of a user are cancelled, or those in a market, unless the user says otherwise before.
+
+    See `orders.dead_man`. `symbol` is empty for all markets.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    symbol = KeyField(max_length=33, default="", blank=True)
+    triggers_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "dead_man_switches"
+        verbose_name_plural = "dead man's switches"
+        constraints = [UniqueConstraint(fields=["user", "symbol"], name="dead_man_switch_user")]
+
+    def __str__(self) -> str:
+        return f"user {self.user_id} {self.symbol or 'all markets'} at {self.triggers_at}"
+
+
 class OrderEvent(models.Model):
     """One step in an order's life, written in the transaction that made the step. Streams send it and catch up from it.
 

@@ -11,7 +11,7 @@ from base.storage.outages import again_on_deadlock
 from base.web.errors import OrderClosed, OrderNotFound
 from base.web.forms import printable
 from commands.queue import submit_cancels
-from core.types import ACTIVE_PHASES
+from core.types import ACTIVE_PHASES, Reason
 from markets.newest import newest_event
 from orders.log import cancels_accepted
 from orders.models import Order
@@ -35,14 +35,17 @@ def cancel_order_named(user_id: int, client_order_id: str) -> Order:
 
 
 @again_on_deadlock
-def cancel_orders(user_id: int, symbol: str | None = None, side: str | None = None) -> int:
+def cancel_orders(
+    user_id: int, symbol: str | None = None, side: str | None = None, reason: Reason | None = None
+) -> int:
     """Store a cancel for each of the user's open orders: in one market or in all, of one side or of both.
 
-    Return how many.
+    `reason`: why, if not because the user wants it. Return how many.
     """
     named = {"market_id": symbol, "side": side}
     return _cancel(
-        Order.objects.filter(user_id=user_id, **{name: value for name, value in named.items() if value is not None})
+        Order.objects.filter(user_id=user_id, **{name: value for name, value in named.items() if value is not None}),
+        reason,
     )
 
 
@@ -98,19 +101,19 @@ def _cancel_one(order: Order) -> Order:
     return order
 
 
-def _cancel(orders: QuerySet[Order]) -> int:
+def _cancel(orders: QuerySet[Order], reason: Reason | None = None) -> int:
     mine = orders.filter(phase__in=ACTIVE_PHASES)
-    return _submit(mine.order_by("id").values_list("id", "market_id", "correlation_id"))
+    return _submit(mine.order_by("id").values_list("id", "market_id", "correlation_id"), reason)
 
 
-def _submit(orders: Iterable[tuple[int, str, str]]) -> int:
+def _submit(orders: Iterable[tuple[int, str, str]], reason: Reason | None = None) -> int:
     """Store a cancel for each order, given as (id, symbol, correlation id). Return how many orders these are."""
     by_market: dict[str, dict[int, str]] = {}
     stored: set[int] = set()
     for order_id, market_id, correlation_id in orders:
         by_market.setdefault(market_id, {})[order_id] = correlation_id
     for market_id, named in sorted(by_market.items()):
-        stored.update(submit_cancels(market_id, list(named)))
+        stored.update(submit_cancels(market_id, list(named), reason))
     # Not those that wait since an earlier call: who cancels all orders again and again must not fill the log.
     cancels_accepted(each for named in by_market.values() for each in named.items() if each[0] in stored)
     return sum(map(len, by_market.values()))

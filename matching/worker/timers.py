@@ -7,14 +7,17 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connection
 
-from orders.expiry import MOST_DUE, expire_due
+from orders import dead_man, expiry
 
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.25
 STOP_SECONDS = 5.0
 # Each stores commands for what is due, and returns for how many; as many as the second number: there may be more.
-LOOKS: tuple[tuple[Callable[[], int], int], ...] = ((expire_due, MOST_DUE),)
+LOOKS: tuple[tuple[Callable[[], int], int], ...] = (
+    (expiry.expire_due, expiry.MOST_DUE),
+    (dead_man.fire_due, dead_man.MOST_DUE),
+)
 
 
 class Timers:
@@ -42,15 +45,16 @@ class Timers:
 
     def look(self) -> bool:
         """Store commands for all that is due. Returns whether there may be more. Never raises."""
-        try:
-            close_old_connections()
-            found = [look() >= most for look, most in LOOKS]
-        except Exception as error:
-            if not self._is_failing:
-                logger.warning("timers cannot be looked at: %s: %s", type(error).__name__, error)
-            self._is_failing = True
-            with contextlib.suppress(Exception):
-                connection.close()
-            return False
-        self._is_failing = False
-        return any(found)
+        errors, found = [], []
+        for look, most in LOOKS:
+            try:
+                close_old_connections()
+                found.append(look() >= most)
+            except Exception as error:
+                errors.append(f"{type(error).__name__}: {error}")
+                with contextlib.suppress(Exception):
+                    connection.close()
+        if errors and not self._is_failing:
+            logger.warning("timers cannot be looked at: %s", "; ".join(errors))
+        self._is_failing = bool(errors)
+        return any(found) and not errors

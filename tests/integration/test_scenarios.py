@@ -63,6 +63,13 @@ def test_the_outcome_is_the_answer_of_who_waits(symbol, alice, bob):
     assert answer.json()["asOf"][symbol] >= order["sequence"]
 
 
+def test_orders_end_when_their_owner_says_nothing_more(symbol, alice):
+    order_id = alice.played(symbol, "buy 2 @ 100")["orderId"]
+    assert alice.call("POST", "/orders/cancel-all-after", {"timeoutSeconds": 1, "symbol": symbol}).status_code == 200
+    assert outcome(alice.settled(order_id)) == "2 cancelled dead_man_switch"
+    assert outcome(alice.played(symbol, "buy 1 @ 100")) == "1 open +"
+
+
 def test_an_order_ends_at_its_time(symbol, alice):
     at = datetime.now(UTC) + timedelta(seconds=1.5)
     order_id = alice.place(symbol, "buy 2 @ 100 gtd", expiresAt=at.isoformat())

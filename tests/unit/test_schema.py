@@ -71,6 +71,7 @@ def test_what_concerns_the_account_takes_no_key():
     own |= {"orders/client/{clientOrderId}", "orders/{orderId}/queue"}
     reads = {("GET", f"/api/v1/{path}", "read") for path in own}
     trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
+    trades |= {("POST", "orders/cancel-all-after")}
     trades |= {("PATCH", "orders/{orderId}"), ("POST", "orders/{orderId}/replace")}
     trades |= {("DELETE", f"orders{which}") for which in ("", "/{orderId}", "/client/{clientOrderId}")}
     assert open_to == reads | {(method, f"/api/v1/{path}", "trade") for method, path in trades}

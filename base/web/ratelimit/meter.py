@@ -17,7 +17,7 @@ from base.web.ratelimit.windows import SharedWindow, Verdict
 API = "/api/v1"
 ORDERS = "/api/v1/orders"
 # What cancels orders beside DELETE.
-CANCELS = (f"{ORDERS}/batch-cancel",)
+CANCELS = (f"{ORDERS}/batch-cancel", f"{ORDERS}/cancel-all-after")
 # What staff do in an emergency, a halt among it, is not counted at all.
 KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
 ONE_MARKET = re.compile(r"/api/v1/markets/[^/]+")
