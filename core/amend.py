@@ -13,15 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from core.book import Book
-from core.kinds import EXPIRES_AT, owed
+from core.kinds import DISPLAY_QUANTITY, EXPIRES_AT, PRICE, QUANTITY, STOP_PRICE, owed
 from core.ladder import first_tip
 from core.outcome import Event, Outcome
 from core.taker import place
 from core.types import Order, Phase, Reason
 
 # What an amend may change, by the names that a command's data and an Order have for it.
-PRICE, QUANTITY, STOP_PRICE = "price", "quantity", "stop_price"
-DISPLAY_QUANTITY = "display_quantity"
 AMENDABLE = (PRICE, QUANTITY, DISPLAY_QUANTITY, STOP_PRICE, EXPIRES_AT)
 
 

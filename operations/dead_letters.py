@@ -25,6 +25,10 @@ _KINDS = {
 }
 
 
+# What depends on an order that is there already.
+_OF_TWO_ORDERS = (CommandKind.AMEND, CommandKind.REPLACE)
+
+
 class NotSafe(Exception):
     """To try this again could do something that its owner did not ask for, or it has been resolved already."""
 
@@ -77,6 +81,9 @@ def _retry(actor: Actor, letter: DeadLetter) -> int | None:
             raise NotSafe(f"order {order.id} is {order.status}: there is nothing to close")
         expire_again(order)
         return None
+    if letter.kind in _OF_TWO_ORDERS:
+        # Its owner was told that it failed, and may have amended or cancelled the order since.
+        raise NotSafe(f"{letter.kind} of order {order.id} cannot be requeued: its owner has to ask for it again")
     if order.status != Status.FAILED or order.filled_quantity:
         raise NotSafe(f"order {order.id} is {order.status} with {order.filled_quantity:f} filled: it has had an effect")
     if not User.objects.filter(id=order.user_id, is_active=True).exists():

@@ -25,8 +25,8 @@ from base.web.values import camel
 from commands.models import Command
 from commands.queue import refuse_when_busy, submit_change
 from core import types as core
-from core.amend import DISPLAY_QUANTITY, PRICE, QUANTITY, STOP_PRICE
-from core.kinds import EXPIRES_AT, asset_given, owed
+from core.amend import AMENDABLE
+from core.kinds import EXPIRES_AT, PRICE, QUANTITY, STOP_PRICE, asset_given, owed
 from core.money import DIGITS, MAX_UNITS, plain, to_decimal, to_units, units_or_none
 from core.types import ACTIVE_PHASES, CommandKind, MarketStatus, OrderType, Phase, Side
 from markets.models import Market
@@ -89,8 +89,7 @@ def amend_order(user_id: int, order_id: int, wanted: Terms) -> Order:
 
 def terms_of(order: Order) -> dict[str, Any]:
     """What an amend may change of the order, as its row has it."""
-    names = (PRICE, QUANTITY, DISPLAY_QUANTITY, STOP_PRICE, EXPIRES_AT)
-    return {name: getattr(order, name) for name in names}
+    return {name: getattr(order, name) for name in AMENDABLE}
 
 
 def _waiting(order_id: int) -> list[Terms]:
@@ -128,7 +127,7 @@ def _refuse(order: Order, market: Market, now: Terms, wanted: Terms) -> None:
     # Both, where one of them changes: the value of the order has limits too.
     amounts = {name: value for name, value in (now | wanted).items() if name != EXPIRES_AT}
     changed = {name for name, value in wanted.items() if now[name] != value}
-    errors = market_errors(amounts, market) if changed & {PRICE, QUANTITY, DISPLAY_QUANTITY, STOP_PRICE} else []
+    errors = market_errors(amounts, market) if changed - {EXPIRES_AT} else []
     if not errors and PRICE in changed and order.phase != Phase.WAITING:
         errors = reference_errors(amounts, order.side, market, cache(reference_price))
     refuse(errors + expiry_errors(wanted.get(EXPIRES_AT)))
@@ -149,29 +148,35 @@ def _not_taken(order: Order, now: Terms, wanted: Terms) -> Iterable[InvalidField
 
 
 def _reserved(order: Order, market: Market, steps: Iterable[Terms], becomes: Terms) -> Decimal:
-    """What the amended order needs beside what it will have frozen at least. Raises InsufficientFunds."""
+    """What the amended order needs beside what it will have frozen at least. Raises InsufficientFunds.
+
+    Of a group the limit leg has what the dearer of both legs needs.
+    """
     step = 10 ** (DIGITS - market.quote.scale)
-    orders = [_core_order(order, terms) for terms in steps]
-    # But for the terms that will be refused, because so much is filled.
-    kept = [each for each in orders if each.quantity is None or each.quantity > each.filled]
-    # Of a group the one that rests has frozen what the dearer one needs, and the other one nothing.
     other = _other_leg(order)
-    others = 0 if other is None else owed(_core_order(other, terms_of(other)), step)
-    frozen = order.frozen if other is None else max(order.frozen, other.frozen)
-    least = min([to_units(frozen), *(max(owed(each, step), others) for each in kept)])
-    missing = max(0, max(owed(_core_order(order, becomes), step), others) - least)
+    holder = order if other is None or order.type == OrderType.LIMIT else other
+    needs, others = _needs(order, steps, step), [0]
+    if other is not None:
+        others = _needs(other, _steps(other, _waiting(other.id)), step)
+    least = min(to_units(holder.frozen), max(min(needs), min(others)))
+    missing = max(0, max(owed(_core_order(order, becomes), step), *others) - least)
     if missing > MAX_UNITS:
         # More than anybody can own, and perhaps more than the column can hold.
         raise insufficient_funds(_asset(order, market), to_decimal(missing))
     return to_decimal(missing)
 
 
+def _needs(order: Order, steps: Iterable[Terms], step: int) -> list[int]:
+    """What the order needs with each of these terms, but for those that will be refused because so much is filled."""
+    orders = [_core_order(order, terms) for terms in steps]
+    return [owed(each, step) for each in orders if each.quantity is None or each.quantity > each.filled]
+
+
 def _other_leg(order: Order) -> Order | None:
-    """The other order of its group, while it is open."""
+    """The other order of a group, while both are open."""
     if order.group_id is None:
         return None
-    # By the index of the user's open orders.
-    legs = Order.objects.filter(user_id=order.user_id, phase__in=ACTIVE_PHASES, group_id=order.group_id)
+    legs = Order.objects.filter(user_id=order.user_id, group_id=order.group_id, phase__in=ACTIVE_PHASES)
     return legs.exclude(id=order.id).first()
 
 

@@ -7,14 +7,13 @@ fails the users' rows are locked and read, so that of two orders at the same mom
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from base.web.errors import AccountBlocked, ExchangeError, LimitExceeded
 from commands.models import Command
-from core.amend import PRICE, QUANTITY
-from core.kinds import EXPIRES_AT
+from core.kinds import EXPIRES_AT, PRICE, QUANTITY
 from core.money import plain, to_decimal, to_units
 from core.types import ACTIVE_PHASES, CommandKind, Side
 from markets.models import Market
@@ -86,7 +85,8 @@ def lock_exposure(user_id: int) -> Exposure | None:
 def stored_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
     """The terms of an amend as its command has them: amounts in units, instants in ISO 8601."""
     return {
-        name: value.isoformat() if isinstance(value, datetime) else to_units(value) for name, value in terms.items()
+        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else to_units(value)
+        for name, value in terms.items()
     }
 
 

@@ -72,6 +72,7 @@ class OrderView(APIView):
             "EXPIRY_TOO_SOON",
             *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
             *("DISPLAY_QUANTITY_TOO_SMALL", "DISPLAY_QUANTITY_TOO_LARGE"),
+            *("DISPLAY_QUANTITY_TOO_LARGE", "DISPLAY_QUANTITY_TOO_SMALL", "EXPIRY_TOO_SOON"),
             *("QUANTITY_BELOW_FILLED", NothingToAmend, OrderClosed, InsufficientFunds, MarketNotTrading, MarketBusy),
             *(TooManyWaiting, AccountBlocked, LimitExceeded),
         ),

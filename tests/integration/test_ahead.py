@@ -206,3 +206,20 @@ def test_a_halt_lets_a_taker_finish_that_has_only_removed_its_own_orders(pairs, 
     before_lock(monkeypatch, 2, lambda: pairs.switch("HALTED"))
     pairs.match()
     assert outcome(pairs.alice.get(f"/orders/{taker}")) == "1 open +"
+
+
+def test_an_amend_that_was_read_too_early_names_the_order_as_it_ended(pairs, decided_ahead, monkeypatch):
+    """Its row is read while the batch that closes the order is being stored."""
+    sent = []
+    monkeypatch.setattr("matching.prepare.publish_updates", lambda made, **_: sent.extend(m.data for m in made))
+    bid = pairs.alice.get("/orders?limit=1")[0]["orderId"]
+    assert pairs.alice.call("PATCH", f"/orders/{bid}", {"price": "102"}).status_code == 202
+    for line in ("sell 1 @ 100", "sell 1 @ 101"):
+        pairs.place(pairs.bob, line)
+    pairs.match()
+    assert decided_ahead == [2, 2, 1]
+    events = pairs.alice.get(f"/orders/{bid}/events")
+    assert [(event["status"], event["reason"]) for event in events] == [("FILLED", None), ("FILLED", "AMEND_REFUSED")]
+    refused, order = [each for each in sent if each["orderId"] == bid][-1], pairs.alice.get(f"/orders/{bid}")
+    assert (refused["closedAt"], refused["price"]) == (order["closedAt"], "101")
+    assert pairs.alice.holds("USD") == "9849.5 0"

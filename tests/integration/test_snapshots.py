@@ -93,6 +93,23 @@ def test_an_older_one_is_brought_forward(large):
     assert is_as_the_rows(large)
 
 
+def test_amended_orders_are_brought_forward(large):
+    """One that keeps its place, one that goes to the end of another level, and one that had gone there before."""
+    first, second, third, fourth = (each["orderId"] for each in reversed(large.bob.get("/orders")))
+    for order_id, terms in ((third, {"price": "103"}), (first, {"quantity": "0.5"})):
+        large.bob.call("PATCH", f"/orders/{order_id}", terms)
+    large.match()
+    record(large.symbol)
+    assert is_as_the_rows(large)
+    for order_id, terms in ((fourth, {"quantity": "5"}), (second, {"quantity": "1"}), (first, {"price": "102"})):
+        large.bob.call("PATCH", f"/orders/{order_id}", terms)
+    large.match()
+    assert is_as_the_rows(large)
+    assert [order.id for order in restored(large).book.ladders[Side.SELL]] == [second, first, third, fourth]
+    record(large.symbol)
+    assert is_as_the_rows(large)
+
+
 def test_what_icebergs_hide_is_in_it(large):
     large.play(large.bob, "sell 9 @ 102", displayQuantity="0.5")
     record(large.symbol)
