@@ -238,7 +238,9 @@ def test_staff_change_tiers_and_rows_are_kept(world: World, operator: Client) ->
     assert added.status_code == 302, added.context["adminform"].form.errors
     tier = FeeTier.objects.get()
     assert [known.level for known in fees.known_tiers()] == [1]
+    assert "-0.0001" in operator.get(reverse("admin:markets_feetier_changelist")).content.decode()
     page = reverse("admin:markets_feetier_change", args=[tier.pk])
+    assert 'value="1000"' in operator.get(page).content.decode()
     assert operator.post(page, {**TIER, "taker_fee_rate": "0.002"}).status_code == 302
     assert operator.post(reverse("admin:markets_feetier_delete", args=[tier.pk]), {"post": "yes"}).status_code == 302
     acts = StaffAct.objects.filter(subject="fee tier 1").order_by("id")

@@ -19,6 +19,8 @@ SYMBOLS = ("BTC-USD", "ETH-USD")
 # A band that takers reach now and then, and as many open orders as may wait while no worker runs.
 RULES = {"priceBand": "0.006", "maxOpenOrders": 1_000_000}
 MARKET = {"tickSize": "0.1", "lotSize": "0.01", "makerFeeRate": "0.001", "takerFeeRate": "0.002", **RULES}
+# In one of them buyers pay in quote, and makers get a rebate.
+FEES = {"ETH-USD": {"feeCurrency": "QUOTE", "makerFeeRate": "-0.0005"}}
 WORKERS_PER_MARKET = 2
 # Enough that no order is refused for want of funds, however long it goes on.
 FUNDS = {"BTC": "1000000", "ETH": "1000000", "USD": "1000000000"}
@@ -46,7 +48,7 @@ class Exchange(exchange.Exchange):
         """Start web and beat, and open the markets. Nothing matches yet."""
         self.run(exchange.web(self.port), exchange.beat())
         for symbol in SYMBOLS:
-            self.market(symbol, **MARKET)
+            self.market(symbol, **{**MARKET, **FEES.get(symbol, {})})
 
     def start_workers(self, **environment: str) -> None:
         """Several for a market: whichever of them receives a bell first takes it."""
