@@ -132,6 +132,37 @@ def test_a_delisting(world, settings, blow):
     assert not Command.objects.exists()
 
 
+def amended(world: World) -> Desk:
+    """An amend that goes on in a second transaction, and a replacement of another order."""
+    desk = Desk(world)
+    bid = desk.place(desk.buyer, "buy 2 @ 90").body["data"]["orderId"]
+    first, *_ = (desk.place(desk.seller, line).body["data"]["orderId"] for line in ("sell 1 @ 110", "sell 1 @ 95"))
+    desk.place(desk.seller, "sell 1 @ 96")
+    drain(world.symbol)
+    desk.buyer.call("PATCH", f"/orders/{bid}", {"price": "96"})
+    desk.seller.call("POST", f"/orders/{first}/replace", parse("sell 2 @ 120").body(world.symbol))
+    return desk
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+def test_amends_and_replacements(world, settings, blow):
+    settings.ENGINE_FILLS_PER_TRANSACTION = 1
+    first = amended(world)
+    points = count(lambda: drain(first.world.symbol))
+    first.seller.call("DELETE", "/orders")
+    drain(world.symbol)
+    for turn in sample(range(1, points + 1), DRAIN_ONE_IN * 2, "amended", blow) * TIMES:
+        desk = amended(world)
+        struck(lambda: drain(world.symbol), turn, blow)
+        drain(world.symbol)
+        assert desk.told() == ["2 filled", "0 cancelled", "1 filled", "1 filled", "0 open"]
+        assert (desk.buyer.holds("USD"), desk.seller.holds("BTC")) == ("809 0", "6 2")
+        desk.seller.call("DELETE", "/orders")
+        drain(world.symbol)
+    assert not Command.objects.exists()
+    assert not DeadLetter.objects.exists()
+
+
 def place(desk: Desk, key: str) -> Any:
     return desk.place(desk.buyer, "buy 1 @ 100", clientOrderId=key)
 
@@ -140,6 +171,14 @@ def place_batch(desk: Desk, key: str) -> Any:
     lines = ("buy 1 @ 60", "buy 1 @ 40")
     bodies = [parse(line).body(desk.world.symbol, clientOrderId=f"{key}-{n}") for n, line in enumerate(lines)]
     return desk.buyer.call("POST", "/orders/batch", {"orders": bodies})
+
+
+def replace(desk: Desk, key: str) -> Any:
+    old = desk.place(desk.buyer, "buy 1 @ 90", clientOrderId=f"{key}-old")
+    if old.status_code != 202:
+        return old
+    body = parse("buy 1 @ 100").body(desk.world.symbol, clientOrderId=key)
+    return desk.buyer.call("POST", f"/orders/{old.body['data']['orderId']}/replace", body)
 
 
 def deposit(desk: Desk, key: str) -> Any:
@@ -152,14 +191,20 @@ def cancel_everything(desk: Desk, key: str) -> Any:
 
 
 # Their own statements and their commit; who is asking is read beforehand, in some.
-LEAST = {place: 4, place_batch: 5, deposit: 8, cancel_everything: 1}
+LEAST = {place: 4, place_batch: 5, replace: 10, deposit: 8, cancel_everything: 1}
 
 
 @pytest.mark.parametrize("blow", ALL, ids=str)
 @pytest.mark.parametrize(
     ("call", "after"),
-    [(place, "900 100"), (place_batch, "900 100"), (deposit, "900 0"), (cancel_everything, "1000 0")],
-    ids=["an order", "a batch", "a transfer", "cancels"],
+    [
+        (place, "900 100"),
+        (place_batch, "900 100"),
+        (replace, "900 100"),
+        (deposit, "900 0"),
+        (cancel_everything, "1000 0"),
+    ],
+    ids=["an order", "a batch", "a replacement", "a transfer", "cancels"],
 )
 def test_the_intake(world, blow, call, after):
     """Whatever the client was told, it repeats the request with the same key and has what it asked for, once."""
