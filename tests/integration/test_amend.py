@@ -261,3 +261,48 @@ def test_a_sell_needs_what_it_sells(world: World) -> None:
     world.match()
     assert (world.bob.holds("BTC"), world.depth()) == ("0 10", "| 10@110")
     assert Order.objects.get(pk=sale["orderId"]).placed_quantity == 9
+
+
+def test_a_stop_is_amended_while_it_waits(world: World, monkeypatch: Any) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr("matching.prepare.publish_updates", lambda made, **_: sent.extend(m.data for m in made))
+    alice, bob = world.alice, world.bob
+    world.play(bob, "sell 0.1 @ 100")
+    world.play(alice, "buy 0.1 @ 100")
+    world.play(alice, "buy 3 @ 90")
+    stop = world.play(bob, "sell 1 @ 88 stop 95")
+    trailing = world.play(bob, "sell 1 @ market trail 5")
+    assert told(amend(bob, trailing, stopPrice="96")) == "400 FIELD_NOT_ALLOWED stopPrice"
+    assert told(amend(bob, stop, stopPrice="95.001")) == "400 PRICE_OFF_TICK stopPrice"
+    assert told(amend(bob, stop, stopPrice="97", quantity="2")) == "202"
+    assert told(amend(bob, trailing, quantity="0.5")) == "202"
+    world.match()
+    changed = bob.get(f"/orders/{stop['orderId']}")
+    assert (changed["stopPrice"], outcome(changed), bob.holds("BTC")) == ("97", "2 waiting +", "7.4 2.5")
+    # One that is reached already fires at once.
+    assert told(amend(bob, stop, stopPrice="100")) == "202"
+    world.match()
+    assert steps(bob, stop) == "waiting, waiting amended, waiting amended, triggered triggered, filled"
+    # It took the last price to where the other one stood.
+    assert steps(bob, trailing) == "waiting, waiting amended, triggered triggered, filled"
+    assert (world.depth(), bob.holds("BTC")) == ("0.5@90 |", "7.4 0")
+    assert [each for each in sent if each["userId"] == bob.user.id] == updates(bob)
+    assert told(amend(bob, stop, stopPrice="99")) == "409 ORDER_CLOSED"
+
+
+def test_an_iceberg_is_amended(world: World) -> None:
+    alice, bob = world.alice, world.bob
+    order = world.play(bob, "sell 9 @ 100", displayQuantity="3")
+    world.play(bob, "sell 1 @ 100")
+    assert told(amend(bob, order, displayQuantity="9")) == "400 DISPLAY_QUANTITY_TOO_LARGE displayQuantity"
+    # A smaller tip holds at once, a larger one from the next refill, and both keep the place.
+    for display, depth in (("2", "| 3@100"), ("4", "| 3@100")):
+        assert told(amend(bob, order, displayQuantity=display)) == "202"
+        world.match()
+        assert world.depth() == depth
+    world.play(alice, "buy 2 @ 100")
+    assert world.depth() == "| 5@100"
+    # At another price it begins with a fresh tip.
+    assert told(amend(bob, order, price="101", quantity="8")) == "202"
+    world.match()
+    assert (world.depth(), bob.holds("BTC")) == ("| 1@100 4@101", "1 7")
