@@ -19,7 +19,7 @@ from core.book import Book
 from core.money import UNIT
 from core.taker import place
 from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
-from tools.bench.flow import Cancel, Command, Place, flow
+from tools.bench.flow import Cancel, Place, Plain, flow
 from tools.bench.report import Row
 
 ROUNDS = 9
@@ -138,7 +138,7 @@ def measure_cores(commands: int, progress: Progress, rounds: int = ROUNDS) -> li
     return rows
 
 
-def _tape(engine: Engine, stream: Sequence[Command]) -> tuple[int, int]:
+def _tape(engine: Engine, stream: Sequence[Plain]) -> tuple[int, int]:
     """How many trades the stream makes, and of how many lots in all."""
     trades = lots = 0
     for command in stream:
@@ -151,7 +151,7 @@ def _tape(engine: Engine, stream: Sequence[Command]) -> tuple[int, int]:
     return trades, lots
 
 
-def _rate(engine: Engine, stream: Sequence[Command]) -> float:
+def _rate(engine: Engine, stream: Sequence[Plain]) -> float:
     """Commands a second. The garbage collector waits, as in timeit: it would charge each engine at random."""
     gc.collect()
     gc.disable()

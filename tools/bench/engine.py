@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -14,7 +14,7 @@ from django.test import override_settings
 from tqdm import tqdm
 
 from matching.drain import drain
-from tools.bench.flow import MIDDLE, Place, flow, ladder
+from tools.bench.flow import MIDDLE, Command, Place, flow, ladder
 from tools.bench.stage import Stage, waiting
 from tools.rig.process import ROOT
 
@@ -108,6 +108,30 @@ def sweep(orders: int) -> Drained:
     everything = sum(maker.quantity for maker in makers)
     stage.queue([Place(key=0, user=0, side="BUY", price=2 * MIDDLE, quantity=everything)])
     return drain_all(stage.symbol, f"one taker, {orders} makers")
+
+
+def by_kinds(flows: Mapping[str, Callable[[int], Iterable[Command]]], commands: int, rounds: int) -> dict[str, float]:
+    """Commands a second of each flow: the flows take turns, and each has the median of its rounds."""
+    rates: dict[str, list[float]] = {name: [] for name in flows}
+    for turn in range(rounds):
+        for number, (name, made) in enumerate(flows.items()):
+            stage = Stage(f"BTC-USD-K{turn}F{number}")
+            stage.queue(flow(WARM_UP, seed=7))
+            drain_all(stage.symbol, name)
+            stage.queue(made(commands))
+            rates[name].append(drain_all(stage.symbol, name).rate)
+    return {name: median(found) for name, found in rates.items()}
+
+
+def cascade(stops: int) -> Drained:
+    """One trade that triggers so many stops, each of which sells to what rests."""
+    stage = Stage("BTC-USD-CASCADE")
+    bids = [place._replace(side="BUY", price=MIDDLE - 1 - place.key % 100) for place in ladder(2 * stops)]
+    stage.rest(bids)
+    stage.queue(place._replace(side="SELL", price=1, stop_price=MIDDLE) for place in ladder(stops, seed=5))
+    drain_all(stage.symbol, f"{stops} stops come to wait")
+    stage.queue([Place(key=0, user=0, side="SELL", price=1, quantity=1)])
+    return drain_all(stage.symbol, f"one trade, {stops} stops")
 
 
 def by_workers(commands: int, rounds: int) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from tools.bench import engine  # noqa: E402
 from tools.bench.cores import measure_cores  # noqa: E402
 from tools.bench.exchange import Exchange  # noqa: E402
 from tools.bench.floor import write_again  # noqa: E402
-from tools.bench.flow import flow  # noqa: E402
+from tools.bench.flow import flow, with_amends, with_stops  # noqa: E402
 from tools.bench.history import give_history  # noqa: E402
 from tools.bench.intake import measure_intake  # noqa: E402
 from tools.bench.naive import drain_naively  # noqa: E402
@@ -114,6 +114,20 @@ class Bench:
         name = f"one taker through {orders:,} orders: longest lock"
         self.report.add(Row(name, swept.longest_ms, "ms", 300, at_most=True, detail=detail))
 
+    def kinds(self) -> None:
+        """Amends and stops among plain orders, and a cascade."""
+        flows = {"plain": flow, "20 % amends": with_amends, "20 % stops, a tenth trigger": with_stops}
+        rates = engine.by_kinds(flows, 8000 // self.size, rounds=3)
+        plain = rates.pop("plain")
+        for name, rate in rates.items():
+            detail = f"{rate / plain:.2f} of the plain flow beside it"
+            self.report.add(Row(f"drain with {name}", rate, "orders/s", detail=detail))
+        stops = 1000 // self.size
+        fired = engine.cascade(stops)
+        detail = f"{fired.trades:,} fills in {fired.seconds:.1f} s, {fired.batches} transactions"
+        name = f"a cascade of {stops:,} stops: longest lock"
+        self.report.add(Row(name, fired.longest_ms, "ms", 300, at_most=True, detail=detail))
+
     def symbols(self) -> None:
         alone, together = engine.by_workers(8000 // self.size, rounds=3)
         detail = f"{alone:,.0f} and {together:,.0f} orders/s"
@@ -199,6 +213,7 @@ def main(arguments: Sequence[str]) -> int:
         bench.redis,
         bench.start,
         bench.sweep,
+        bench.kinds,
         bench.symbols,
         bench.cores,
         bench.road,

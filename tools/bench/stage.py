@@ -21,7 +21,7 @@ from markets.services import create_market
 from matching.models import OrderBook
 from orders.models import Order
 from orders.open_orders import count_opened
-from tools.bench.flow import USERS, Cancel, Command, Place
+from tools.bench.flow import USERS, Amend, Cancel, Command, Place
 from users.models import User
 
 TICK, LOT = 1_000_000, 10_000
@@ -89,7 +89,20 @@ class Stage:
     def _store(self, commands: list[Any]) -> None:
         now = timezone.now()
         self._insert_orders([self._order(command, now) for command in commands if isinstance(command, Place)])
-        kinds = ((CommandKind.CANCEL if isinstance(command, Cancel) else CommandKind.NEW) for command in commands)
+        if any(isinstance(command, Amend) for command in commands):
+            # By the ORM, because the bulk statement writes no JSON.
+            CommandRow.objects.bulk_create(
+                CommandRow(
+                    market=self.market,
+                    kind=_kind(command),
+                    order_id=self._id(command.key),
+                    data=_data(command),
+                    created_at=now,
+                )
+                for command in commands
+            )
+            return
+        kinds = map(_kind, commands)
         rows = [(self.symbol, str(kind), self._id(c.key), now) for kind, c in zip(kinds, commands, strict=True)]
         execute(write_inserts(dialect(), CommandRow, COMMAND_FIELDS, rows))
 
@@ -112,12 +125,13 @@ class Stage:
             "fingerprint": "",
             "market": self.symbol,
             "side": place.side,
-            "type": "LIMIT",
+            "type": "LIMIT" if place.stop_price is None else "STOP_LIMIT",
             "time_in_force": "GTC",
             "post_only": False,
             "self_trade_prevention": "NONE",
             "price": price,
             "quantity": quantity,
+            "stop_price": None if place.stop_price is None else TICK * place.stop_price,
             "filled_quantity": 0,
             "filled_notional": 0,
             "frozen": price * quantity // UNIT if place.side == "BUY" else quantity,
@@ -130,6 +144,19 @@ class Stage:
             "created_at": now,
             "updated_at": now,
         }
+
+
+def _kind(command: Command) -> str:
+    kinds = {Place: CommandKind.NEW, Cancel: CommandKind.CANCEL, Amend: CommandKind.AMEND}
+    return kinds[type(command)].value
+
+
+def _data(command: Command) -> dict[str, int] | None:
+    """The new terms of an amend, as intake stores them."""
+    if not isinstance(command, Amend):
+        return None
+    terms = {"price": (command.price, TICK), "quantity": (command.quantity, LOT)}
+    return {name: value * grain for name, (value, grain) in terms.items() if value is not None}
 
 
 def waiting(symbol: str) -> int:
