@@ -185,3 +185,13 @@ def test_the_book_stands_in_the_twins_order(db):
             Order.objects.filter(id=order.id).update(sequence=sequence)
         assert checks(replay()) == {Check.REPLAY_BOOK}
         transaction.set_rollback(True)
+
+
+def test_an_iceberg_that_an_amend_ends_shows_nothing_any_more(world):
+    fund(world.bob.user, USD="100")
+    iceberg = world.play(world.bob, "sell 2 @ 105", displayQuantity="1")["orderId"]
+    world.play(world.bob, "buy 1 @ 96")
+    world.bob.call("PATCH", f"/orders/{iceberg}", {"price": "96"})
+    world.match()
+    assert world.bob.get(f"/orders/{iceberg}")["reason"] == "SELF_TRADE"
+    assert checks(replay(), full()) == set()
