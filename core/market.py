@@ -32,6 +32,8 @@ from core.types import (
 # Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
 _NEW, _AMEND, _REPLACE, _TRIGGER = CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.TRIGGER
 BY_OPERATOR = "by an operator"
+# What the caller adds to the data of a command whose order's time was over before.
+IS_OVER = "is_over"
 UNCROSSING_GIVEN_UP = "the uncrossing was given up"
 _TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
 
@@ -261,7 +263,9 @@ class Market:
             if asset_given(event.order.side, rules.base, rules.quote) == asset
         )
         missing = owed(order, rules.quote_step) - order.frozen
-        if missing > spendable[pays] + batch.gained(*pays) + returned:
+        if IS_OVER in command.data:
+            taken = self.book.refuse(order, Status.EXPIRED, Reason.GTD_EXPIRED)
+        elif missing > spendable[pays] + batch.gained(*pays) + returned:
             taken = self.book.refuse(order, Status.REJECTED, Reason.INSUFFICIENT_FUNDS)
         else:
             batch.freeze(*pays, missing)

@@ -14,7 +14,7 @@ from base.storage.bulk import Dialect, dialect
 from base.streams import Message
 from base.streams.amqp import publish_amqp
 from core.batch import Account, Batch
-from core.market import Market, spenders
+from core.market import IS_OVER, Market, spenders
 from core.types import CommandKind, PendingCommand
 from marketdata import depth_cache
 from marketdata.depth import Depth, take_depth
@@ -129,13 +129,21 @@ def _prepared(
     return Prepared(market, settlement, is_full, public, take_depth(market.book, levels) if levels else None)
 
 
+_BRINGING = (CommandKind.NEW, CommandKind.REPLACE)
+
+
 def _in_time(command: PendingCommand, now: datetime) -> PendingCommand:
-    """The command; in place of that of a new order whose time is over already one that closes it.
+    """The command; in place of that of a new order whose time is over already one that closes it, and one that replaces
+    another all the same says so.
 
     The core reads no clock.
     """
     order = command.order
-    if order is None or order.expires_at is None or command.kind != CommandKind.NEW or command.goes_on:
+    if order is None or order.expires_at is None or command.kind not in _BRINGING or command.goes_on:
         return command
     assert isinstance(order.expires_at, datetime), order
-    return command if now < order.expires_at else command._replace(kind=CommandKind.EXPIRE)
+    if now < order.expires_at:
+        return command
+    if command.kind == CommandKind.REPLACE:
+        return command._replace(data={**(command.data or {}), IS_OVER: True})
+    return command._replace(kind=CommandKind.EXPIRE)

@@ -16,6 +16,7 @@ from matching import books
 from orders.expiry import expire_due
 from orders.models import Order, OrderExpiry
 from tests.support.orders import checks, full, replay
+from tests.support.tape import parse
 from tests.support.world import Person, World, outcome, stored_rows
 
 pytestmark = pytest.mark.dialect
@@ -82,6 +83,19 @@ def test_an_order_whose_time_was_over_before_its_worker_took_it_up_never_trades(
     assert outcome(world.alice.get(f"/orders/{late}")) == "1 expired gtd_expired"
     assert checks(full(), replay()) == set()
     assert (world.depth(), Command.objects.count()) == ("| 1@90", 0)
+
+
+def test_a_replacement_whose_time_was_over_cancels_and_never_trades(world: World) -> None:
+    world.play(world.bob, "sell 1 @ 90")
+    old = world.play(world.alice, "buy 1 @ 80")["orderId"]
+    body = parse("buy 1 @ 90 gtd").body(world.symbol, expiresAt=ahead(60))
+    late = world.alice.call("POST", f"/orders/{old}/replace", body).body["data"]["orderId"]
+    pass_by(60)
+    world.match()
+    told = [outcome(world.alice.get(f"/orders/{each}")) for each in (old, late)]
+    assert told == ["1 cancelled user_cancelled", "1 expired gtd_expired"]
+    assert (checks(full(), replay()), world.alice.holds("USD")) == (set(), "10000 0")
+    assert (expire_due(), world.depth()) == (0, "| 1@90")
 
 
 def test_an_amend_gives_it_another_time(world: World) -> None:
