@@ -9,6 +9,7 @@ from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
 from marketdata import views as marketdata
 from markets import views as markets
+from matching import views as matching
 from operations import feed, health
 from operations import views as operations
 from operations.dashboard import overview
@@ -52,6 +53,7 @@ API = [
     path("time", markets.TimeView.as_view()),
     path("orders", orders.OrdersView.as_view()),
     path("orders/batch", orders.BatchView.as_view()),
+    path("orders/preview", matching.PreviewView.as_view()),
     path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
     path("orders/cancel-all-after", cancelling.DeadManSwitchView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),

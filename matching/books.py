@@ -144,7 +144,7 @@ def load_snapshot(row: BookRow | OrderBook) -> Market | None:
 def restore_snapshot(row: BookRow | OrderBook) -> Market | None:
     """The same. Raises where the snapshot contradicts the rows."""
     symbol = row.market_id
-    price, trade = _last_trade(symbol)
+    price, trade = last_trade(symbol)
     stands = partial(Market, rules(symbol), row.status, row.next_sequence, last_price=price, last_trade=trade)
     build = partial(stands, is_uncrossing=_is_uncrossing(row))
     return build_market(symbol, row.next_sequence, FORM, build)
@@ -158,7 +158,7 @@ def load_rows(row: BookRow | OrderBook) -> Market:
     with connection.cursor() as cursor:
         cursor.execute(*query.sql_with_params())
         resting = cursor.fetchall()
-    (price, trade), market_rules = _last_trade(row.market_id), rules(row.market_id)
+    (price, trade), market_rules = last_trade(row.market_id), rules(row.market_id)
     try:
         orders = map(core_order, resting)
         market = Market(
@@ -180,7 +180,7 @@ def _is_uncrossing(row: BookRow | OrderBook) -> bool:
     return is_without_order and row.status != MarketStatus.DELISTED
 
 
-def _last_trade(symbol: str) -> tuple[int | None, int]:
+def last_trade(symbol: str) -> tuple[int | None, int]:
     """The price and the sequence of the last trade; None and 0 before the first."""
     with connection.cursor() as cursor:
         cursor.execute(_LAST_TRADE, (symbol,))

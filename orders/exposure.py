@@ -118,6 +118,12 @@ def notional_of(order: Order) -> Decimal:
     return rest * (price or Decimal(0))
 
 
+def read_exposure(user_id: int) -> Exposure:
+    """What the user may still do, by a look that locks nothing."""
+    row = User.objects.filter(id=user_id).first()
+    return Exposure(user_id, "does not exist") if row is None else _exposure(row)
+
+
 def _exposure(user: User) -> Exposure:
     if not user.is_active:
         return Exposure(user.pk, "is deactivated")

@@ -83,16 +83,16 @@ class Draft:
 
 
 @dataclass(slots=True)
-class _Limits:
+class Limits:
     """What the accepted drafts take from: what each user may still do, available funds, and open orders. Locked."""
 
     users: dict[int, Exposure]
     funds: dict[Account, Decimal]
     opened: dict[open_orders.Key, int]
 
-    def copy(self) -> "_Limits":
+    def copy(self) -> "Limits":
         users = {user_id: exposure.copy() for user_id, exposure in self.users.items()}
-        return _Limits(users, dict(self.funds), dict(self.opened))
+        return Limits(users, dict(self.funds), dict(self.opened))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
         now = timezone.now()
         # One reading of a market's reference price for all of them.
         reference = cache(reference_price)
-        drafts = [each if isinstance(each, ExchangeError) else _draft(each, now, reference) for each in requests]
+        drafts = [each if isinstance(each, ExchangeError) else draft_of(each, now, reference) for each in requests]
         try:
             with transaction.atomic():
                 decisions = _decide(drafts, checks_limits, known)
@@ -163,7 +163,7 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
     raise Unavailable("the outcome is unknown: repeat the request with the same keys")
 
 
-def _draft(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
+def draft_of(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
     market, terms, refusal = request.market, request.terms, None
     order = draft_order(request.user_id, market, terms, now, request.correlation_id)
     order.placed_by_id = None if request.actor is None else request.actor.user_id
@@ -185,21 +185,21 @@ def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | N
     return decisions
 
 
-def _lock_limits(drafts: _Drafts) -> _Limits:
+def _lock_limits(drafts: _Drafts) -> Limits:
     """The users first, as the insert does; the balances before the numbers, as the worker does."""
     users = lock_exposures(each.order.user_id for each in drafts if isinstance(each, Draft))
     funds = lock_available(_accounts(drafts))
     accepted = [each for each in drafts if isinstance(each, Draft) and not each.refusal]
-    return _Limits(users, funds, open_orders.lock_numbers(*_opened(accepted)))
+    return Limits(users, funds, open_orders.lock_numbers(*_opened(accepted)))
 
 
-def _decide_in_turn(drafts: _Drafts, limits: _Limits | None, known: Mapping[Key, Order]) -> list[_Decision]:
+def _decide_in_turn(drafts: _Drafts, limits: Limits | None, known: Mapping[Key, Order]) -> list[_Decision]:
     rest = None if limits is None else limits.copy()
     taken = dict(known)
     return [each if isinstance(each, ExchangeError) else _decide_one(each, rest, taken) for each in drafts]
 
 
-def _decide_one(draft: Draft, limits: _Limits | None, taken: dict[Key, Order]) -> _Decision:
+def _decide_one(draft: Draft, limits: Limits | None, taken: dict[Key, Order]) -> _Decision:
     """Decide one draft; if it is accepted, its funds and its key are taken. Without `limits` they are not checked."""
     order = draft.order
     earlier = taken.get(draft.key)
@@ -207,14 +207,14 @@ def _decide_one(draft: Draft, limits: _Limits | None, taken: dict[Key, Order]) -
         return _Repeat(order, earlier)
     if draft.refusal is not None:
         return draft.refusal
-    if limits is not None and (refusal := _take(draft, limits)) is not None:
+    if limits is not None and (refusal := take(draft, limits)) is not None:
         return refusal
     if order.client_order_id is not None:
         taken[draft.key] = order
     return draft
 
 
-def _take(draft: Draft, limits: _Limits) -> ExchangeError | None:
+def take(draft: Draft, limits: Limits) -> ExchangeError | None:
     """Take the draft's funds and its place among the open orders; or the refusal, with nothing taken."""
     opened, order = limits.opened[draft.place], draft.order
     exposure = limits.users[order.user_id]

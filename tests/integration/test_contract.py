@@ -68,6 +68,7 @@ def test_every_call_answers_as_described(world: World):
     call(alice, "POST", f"/orders/{order}/replace", LIMIT, 202)
     call(alice, "POST", "/orders/batch-cancel", {"orderIds": [order, 999], "clientOrderIds": ["mine"]}, 202)
     call(alice, "POST", "/orders/cancel-all-after", {"timeoutSeconds": 60})
+    call(alice, "POST", "/orders/preview", LIMIT)
     keyed = call(alice, "POST", "/orders", {**LIMIT, "clientOrderId": "keyed"}, 202)["clientOrderId"]
     call(alice, "DELETE", f"/orders/client/{keyed}", status=202)
     call(alice, "DELETE", "/orders?symbol=BTC-USD", status=202)

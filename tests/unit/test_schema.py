@@ -69,7 +69,8 @@ def test_what_concerns_the_account_takes_no_key():
     own |= {"balances/{userId}", "balances/{userId}/{currency}", "balances/{userId}/{currency}/ledger"}
     own |= {"orders/{orderId}", "orders/{orderId}/trades", "orders/{orderId}/events", "stream/order-status"}
     own |= {"orders/client/{clientOrderId}", "orders/{orderId}/queue"}
-    reads = {("GET", f"/api/v1/{path}", "read") for path in own}
+    previews = {("POST", "/api/v1/orders/preview", "read")}
+    reads = previews | {("GET", f"/api/v1/{path}", "read") for path in own}
     trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
     trades |= {("POST", "orders/cancel-all-after")}
     trades |= {("PATCH", "orders/{orderId}"), ("POST", "orders/{orderId}/replace")}

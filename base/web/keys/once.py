@@ -24,7 +24,7 @@ from base.web.keys.signed import LONGEST_WINDOW, MOST_AHEAD, SignedRequest
 
 # What harms nobody when it comes again, and what an owner must be able to do at any time.
 HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
-HARMLESS_PATHS = ("/api/v1/orders/batch-cancel", "/api/v1/orders/cancel-all-after")
+HARMLESS_PATHS = tuple(f"/api/v1/orders/{path}" for path in ("batch-cancel", "cancel-all-after", "preview"))
 # By so much the clocks of two hosts may differ.
 _SKEW = 5_000
 # From the earliest moment at which a signature is good to the last.
