@@ -62,6 +62,11 @@ class Check(StrEnum):
         "orders",
         "An order is active until it has a final status or a reason, and closed_at from then on.",
     )
+    TIP = (
+        "iceberg-shows-its-tip",
+        "orders",
+        "A resting iceberg has a tip, no larger than it may show and than what is left; what else rests has none.",
+    )
     STATE = "order-is-its-last-event", "orders", "An order is as its last event left it; one without events is PENDING."
     BIRTH = (
         "sequence-is-first-event",

@@ -41,7 +41,7 @@ def check_open_orders(report: Report, data: ReferenceData, scope: Scope, reserve
         _check_order(report, order, scope, legs)
         if order.frozen:
             reserved[order.user_id, scope.market.pays_with(order.side)] += order.frozen
-    report.count((Check.RESERVE, Check.END), len(scope.orders))
+    report.count((Check.RESERVE, Check.END, Check.TIP), len(scope.orders))
     for command in scope.market.commands:
         asking = scope.orders.get(command.order_id or 0)
         if command.reserved and asking is not None:
@@ -118,6 +118,15 @@ def _check_order(report: Report, order: OrderRow, scope: Scope, legs: dict[int, 
     if order.phase != phase or may_be_active != (order.closed_at is None):
         actual = f"{order.status} {order.reason or ''} {order.phase} {order.closed_at or ''}"
         report.add(Check.END, "its end", [order.name], f"{phase}, in all of its columns", actual)
+    if order.rests and (order.display_quantity is not None or order.tip is not None):
+        _check_tip(report, order)
+
+
+def _check_tip(report: Report, order: OrderRow) -> None:
+    left = (order.quantity or 0) - order.filled_quantity - (order.prevented_quantity or 0)
+    most, tip = min(order.display_quantity or 0, left), order.tip or 0
+    if not 0 < tip <= most:
+        report.add(Check.TIP, "its tip", [order.name], f"more than 0 and at most {plain_units(most)}", plain_units(tip))
 
 
 def _reservation(market: MarketState, order: OrderRow, legs: Sequence[OrderRow]) -> int:

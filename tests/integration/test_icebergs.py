@@ -93,6 +93,15 @@ def test_all_ways_to_the_depth_agree(iced, monkeypatch):
     assert iced.bob.get(f"/orders/{order(iced)['orderId']}/queue")["level"]["quantity"] == "0.05"
 
 
+@pytest.mark.parametrize("tip", [None, Decimal(0), Decimal("0.1001")])
+def test_the_audit_finds_a_wrong_tip(iced, tip):
+    assert checks(full()) == set()
+    iceberg = Order.objects.filter(client_order_id="iceberg")
+    iceberg.update(tip=tip)
+    assert checks(full()) == {"iceberg-shows-its-tip"}
+    iceberg.update(tip=Decimal("0.1"))
+
+
 @pytest.mark.parametrize(
     ("line", "more", "field", "error"),
     [
