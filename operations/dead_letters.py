@@ -26,7 +26,7 @@ _KINDS = {
 
 
 # What depends on an order that is there already.
-_OF_TWO_ORDERS = (CommandKind.AMEND, CommandKind.REPLACE)
+_OF_TWO_ORDERS = (CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO)
 
 
 class NotSafe(Exception):
