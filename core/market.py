@@ -93,7 +93,9 @@ class Market:
         batch = Batch(self.rules, self.status, previous_trade=self.last_trade)
         # In a cascade there are no other commands.
         is_cascading = bool(commands) and commands[0].kind == _TRIGGER
-        if self.is_unfinished or self._cascade(batch, most_fills, fires and not is_cascading):
+        # Mostly nothing is due here, but for the rest of a cascade, and after an order that failed when it had traded.
+        is_all_due = self.is_unfinished or self._cascade(batch, most_fills, fires and not is_cascading)
+        if is_all_due and (is_cascading or not batch.triggered):
             self._apply_all(commands, batch, spendable, most_fills, fires and not is_cascading)
         are_left = is_cascading and (has_more or len(batch.done) < len(commands))
         if is_cascading and fires and not are_left:

@@ -7,7 +7,7 @@ import pytest
 
 from core.stops import Stops
 from core.trailing import Trail
-from core.types import PendingCommand, Side
+from core.types import PendingCommand, Phase, Side, Status
 from tests.support.exchange import Floor
 from tests.support.tape import outcome_of, plain, units
 
@@ -392,3 +392,23 @@ def test_an_amended_leg_leaves_both_reserved_once(which, terms, reserved, frozen
     # The limit leg's row has no event that would bring its funds along.
     changes = which == 1 and event.reason == "AMENDED"
     assert list(floor.batches[-1].holders) == ([limit.id] if changes else [])
+
+
+@pytest.mark.parametrize("settings", [{"fires": False}, {"most_fills": 1}, {}], ids=str)
+def test_what_is_due_after_a_failure_fires_before_the_next_command(settings: dict) -> None:
+    """The order that failed had traded, and the last price is where it came to."""
+    floor = floor_with("sell 60 @ market stop 96", most_fills=1)
+    taker = floor.send("sell 120 @ 80")
+    floor.settle(floor.next_batch())
+    assert floor.unfinished is not None and not floor.batches[-1].triggered
+    # The order is FAILED by a transaction that knows no book.
+    taker.phase, taker.status = Phase.CLOSED, Status.FAILED
+    floor.inbox, floor.unfinished = [], None
+    floor.fires, floor.most_fills = settings.get("fires", True), settings.get("most_fills", 100)
+    floor.crash()
+    floor.batches.clear()
+    late = floor.play("sell 1 @ 90")
+    events = [event for batch in floor.batches for event in batch.events]
+    first = next(place for place, event in enumerate(events) if event.order.id == late.id)
+    assert "triggered" in floor.tape()[0]
+    assert not any(event.order.type == "STOP" for event in events[first + 1 :])
