@@ -15,7 +15,7 @@ from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
 from operations.metrics import metrics
-from orders import cancelling, history, order_view, own_account, queue_place
+from orders import cancelling, group_view, history, order_view, own_account, queue_place
 from orders import views as orders
 from positions import views as positions
 from users import key_views as keys
@@ -56,6 +56,7 @@ API = [
     path("orders/preview", matching.PreviewView.as_view()),
     path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
     path("orders/cancel-all-after", cancelling.DeadManSwitchView.as_view()),
+    path("orders/oco", group_view.OcoView.as_view()),
     path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
     path("orders/<str:order_id>", order_view.OrderView.as_view()),
     path("orders/<str:order_id>/replace", order_view.ReplaceView.as_view()),

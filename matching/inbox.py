@@ -83,7 +83,22 @@ def parse_commands(rows: Iterable[Row], unfinished: int | None = None) -> list[P
 def _read(query: str, *parameters: int | str | None) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        return list(cursor.fetchall())
+        rows = list(cursor.fetchall())
+        if any(row[1] == CommandKind.OCO for row in rows):
+            rows = _with_stop_legs(cursor, rows)
+        return rows
+
+
+def _with_stop_legs(cursor: Any, rows: list[Row]) -> list[Row]:
+    """The rows, with the columns of its stop leg behind those of each OCO."""
+    named = {row[0]: orjson.loads(row[3])["stop"] for row in rows if row[1] == CommandKind.OCO}
+    places = ", ".join(["%s"] * len(named))
+    cursor.execute(
+        f"SELECT {order_rows.columns('o')} FROM orders o WHERE o.id IN ({places})",  # noqa: S608
+        list(named.values()),
+    )
+    legs = {leg[0]: leg for leg in cursor.fetchall()}
+    return [(*row, *legs[named[row[0]]]) if row[0] in named else row for row in rows]
 
 
 def _parse(command_id: int, kind: str, order_id: int, data: Any, reserved: Any, *columns: Any) -> PendingCommand:
@@ -94,10 +109,11 @@ def _parse(command_id: int, kind: str, order_id: int, data: Any, reserved: Any, 
     assert columns[0] is not None or kind not in WITH_ORDER, (
         f"command {command_id} names order {order_id}, which does not exist"
     )
-    order = order_rows.core_order(columns) if kind in WITH_ORDER else None
-    return PendingCommand(
-        command_id, kind, order_id, order, None if data is None else _data(data), stored_units(reserved)
-    )
+    width = len(order_rows.CORE_COLUMNS)
+    order = order_rows.core_order(columns[:width]) if kind in WITH_ORDER else None
+    stop = order_rows.core_order(columns[width:]) if kind == CommandKind.OCO else None
+    details = None if data is None else _data(data)
+    return PendingCommand(command_id, kind, order_id, order, details, stored_units(reserved), stop=stop)
 
 
 def _data(text: str) -> dict[str, Any]:

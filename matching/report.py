@@ -35,6 +35,7 @@ def count(batch: Batch) -> None:
     BATCH_COMMANDS.labels(symbol).observe(len(batch.done))
     TRADES.labels(symbol).inc(len(batch.trades))
     orders = [command.order for command in batch.done if command.order is not None and command.kind not in _SEEN]
+    orders += [command.stop for command in batch.done if command.stop is not None]
     ORDERS_PROCESSED.labels(symbol).inc(len(orders))
     seconds = ORDER_SECONDS.labels(symbol)
     for order in orders:

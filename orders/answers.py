@@ -87,6 +87,13 @@ class AcceptedOrder(TypedDict):
     correlationId: str
 
 
+class AcceptedGroup(TypedDict):
+    """Two orders of which one cancels the other, stored with one reservation."""
+
+    groupId: Id
+    orders: Annotated[list[AcceptedOrder], described("The limit leg, and the stop leg.")]
+
+
 class PlacedOrder(AcceptedOrder):
     """An order of a batch that was accepted; `replayed` if it had been stored before under its clientOrderId."""
 

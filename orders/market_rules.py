@@ -29,7 +29,7 @@ def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidFiel
     errors = []
     for name, amount in (("price", price), ("stopPrice", stop_price), ("trailingOffset", trailing_offset)):
         if amount is not None:
-            errors += _price_errors(name, amount, market)
+            errors += price_errors(name, amount, market)
     if quantity is not None:
         errors += _quantity_errors("quantity", quantity, market)
     if display is not None:
@@ -38,11 +38,11 @@ def market_errors(values: Mapping[str, Any], market: Market) -> list[InvalidFiel
         errors += _quote_quantity_errors(quote_quantity, market)
     worth = stop_price if price is None else price
     if not errors and worth is not None and quantity is not None:
-        errors += _notional_errors(worth * quantity, market, "quantity")
+        errors += notional_errors(worth * quantity, market, "quantity")
     return errors
 
 
-def _price_errors(field: str, price: Decimal, market: Market) -> list[InvalidField]:
+def price_errors(field: str, price: Decimal, market: Market) -> list[InvalidField]:
     if price % market.tick_size:
         tick = plain(market.tick_size)
         message = f"{field} {plain(price)} is not a multiple of {tick}"
@@ -92,10 +92,10 @@ def _quote_quantity_errors(quote_quantity: Decimal, market: Market) -> list[Inva
     if quote_quantity % step:
         message = f"quoteQuantity {plain(quote_quantity)} is not a multiple of {plain(step)}"
         return [InvalidField("quoteQuantity", "QUOTE_QUANTITY_OFF_SCALE", message, step=plain(step))]
-    return _notional_errors(quote_quantity, market, "quoteQuantity")
+    return notional_errors(quote_quantity, market, "quoteQuantity")
 
 
-def _notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
+def notional_errors(notional: Decimal, market: Market, field: str) -> list[InvalidField]:
     if notional < market.min_notional:
         least = plain(market.min_notional)
         message = f"the order's value {plain(notional)} is below {least}"
@@ -118,7 +118,7 @@ def reference_errors(values: Mapping[str, Any], side: str, market: Market, refer
     if quantity is None or not (market.min_notional or market.max_notional < MAX_AMOUNT):
         return []
     near = reference(market.symbol)
-    return [] if near is None else _notional_errors(near * quantity, market, "quantity")
+    return [] if near is None else notional_errors(near * quantity, market, "quantity")
 
 
 def _band_errors(price: Decimal, side: str, market: Market, reference: Decimal) -> list[InvalidField]:

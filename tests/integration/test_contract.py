@@ -69,6 +69,8 @@ def test_every_call_answers_as_described(world: World):
     call(alice, "POST", "/orders/batch-cancel", {"orderIds": [order, 999], "clientOrderIds": ["mine"]}, 202)
     call(alice, "POST", "/orders/cancel-all-after", {"timeoutSeconds": 60})
     call(alice, "POST", "/orders/preview", LIMIT)
+    target = {"symbol": "BTC-USD", "side": "BUY", "quantity": "0.01", "price": "1", "stopPrice": "900"}
+    call(alice, "POST", "/orders/oco", {**target, "stopLimitPrice": "901"}, 202)
     keyed = call(alice, "POST", "/orders", {**LIMIT, "clientOrderId": "keyed"}, 202)["clientOrderId"]
     call(alice, "DELETE", f"/orders/client/{keyed}", status=202)
     call(alice, "DELETE", "/orders?symbol=BTC-USD", status=202)

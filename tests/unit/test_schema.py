@@ -73,7 +73,7 @@ def test_what_concerns_the_account_takes_no_key():
     reads = previews | {("GET", f"/api/v1/{path}", "read") for path in own}
     trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
     trades |= {("POST", "orders/cancel-all-after")}
-    trades |= {("PATCH", "orders/{orderId}"), ("POST", "orders/{orderId}/replace")}
+    trades |= {("PATCH", "orders/{orderId}"), ("POST", "orders/{orderId}/replace"), ("POST", "orders/oco")}
     trades |= {("DELETE", f"orders{which}") for which in ("", "/{orderId}", "/client/{clientOrderId}")}
     assert open_to == reads | {(method, f"/api/v1/{path}", "trade") for method, path in trades}
 
@@ -128,7 +128,7 @@ def test_headers_that_all_answers_share():
     transfer = "/api/v1/balances/update"
     transfers = [(method, transfer, status) for method in ("POST", "PUT") for status in ("200", "202")]
     others = [("POST", "/api/v1/fees/payout", "202"), *(("POST", "/api/v1/orders", code) for code in ("202", "200"))]
-    others.append(("POST", "/api/v1/orders/{orderId}/replace", "202"))
+    others += [("POST", f"/api/v1/orders/{call}", "202") for call in ("oco", "{orderId}/replace")]
     assert replayed == [*transfers, *others]
 
 
