@@ -83,8 +83,7 @@ class Market:
     ) -> Batch:
         """Apply the commands in order, until the transaction has as many fills as it may have.
 
-        `spendable`: the available funds of the `spenders`, in units. Their balances are locked before, because the
-        decision depends on them.
+        `spendable`: the available funds of the `spenders`, in units. Their balances are locked before.
         `most_fills`: how many orders one taker may meet in this transaction. The limit exists because each trade takes
         time to write, and the book is locked meanwhile. A batch of several takers ends at twice as many.
         `has_more`: more commands wait in the inbox. `fires`: triggered orders may fire in the transaction that triggers
