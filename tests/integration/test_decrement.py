@@ -102,6 +102,7 @@ def test_the_stream_tells_what_a_replay_tells(own, settings, monkeypatch):
 @pytest.mark.parametrize("most_fills", [1, 2])
 def test_over_many_transactions(own, settings, most_fills):
     settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = most_fills, False
+    settings.ENGINE_TIME_BOX_SECONDS = 60
     own.play(own.alice, "sell 0.02 @ 100.5")
     taker = own.play(own.alice, "buy 0.4 @ 103 decrement")
     assert (outcome(taker), taker["preventedQuantity"], own.depth()) == (

@@ -68,6 +68,7 @@ def test_what_is_left_of_a_taker_shows_a_tip_and_a_cancel_gives_all_back(iced):
 def test_a_taker_of_many_tips_needs_many_transactions(iced, settings, most_fills, cached):
     """Each transaction begins where the last one ended, in the book of before or in one that was read again."""
     settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = most_fills, cached
+    settings.ENGINE_TIME_BOX_SECONDS = 60
     fund(iced.alice.user, BTC="1")
     iced.play(iced.alice, "sell 0.02 @ 101")
     iced.place(iced.alice, "buy 1.3 @ 101 show 0.04 expire-maker")
