@@ -5,17 +5,22 @@
 
 import itertools
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from base.storage.clock import database_time
 from commands.models import Command
 from markets.models import Trade
 from markets.services import change_market, create_market
+from matching import books
 from matching.drain import drain
 from matching.models import DeadLetter
-from orders.models import Order, OrderEvent
+from orders.dead_man import fire_due
+from orders.expiry import expire_due
+from orders.models import DeadManSwitch, Order, OrderEvent, OrderExpiry
 from tests.support.failpoints import BLOWS, KILL, Blow, count, struck
 from tests.support.sampling import TIMES, sample
 from tests.support.tape import parse
@@ -161,6 +166,43 @@ def test_amends_and_replacements(world, settings, blow):
         drain(world.symbol)
     assert not Command.objects.exists()
     assert not DeadLetter.objects.exists()
+
+
+def due(world: World) -> Desk:
+    """An order whose time is over, and one whose owner has said nothing more."""
+    desk = Desk(world)
+    later = (database_time() + timedelta(seconds=60)).isoformat()
+    bid = desk.place(desk.buyer, "buy 1 @ 50 gtd", expiresAt=later).body["data"]["orderId"]
+    desk.place(desk.seller, "sell 1 @ 150")
+    drain(world.symbol)
+    desk.seller.call("POST", "/orders/cancel-all-after", {"timeoutSeconds": 60})
+    now = database_time()
+    Order.objects.filter(id=bid).update(expires_at=now)
+    OrderExpiry.objects.filter(id=bid).update(due_at=now)
+    DeadManSwitch.objects.update(triggers_at=now)
+    books.forget(world.symbol)
+    return desk
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+def test_the_timers(world, blow):
+    def look() -> None:
+        expire_due()
+        fire_due()
+
+    due(world)
+    points = count(look)
+    assert points > 10
+    drain(world.symbol)
+    for turn in sample(range(1, points + 1), CALL_ONE_IN, "timers", blow) * TIMES:
+        desk = due(world)
+        struck(look, turn, blow)
+        look()
+        assert Command.objects.count() == 2
+        drain(world.symbol)
+        assert desk.told() == ["0 expired", "0 cancelled"]
+        assert OrderEvent.objects.filter(user__in=[desk.buyer.user, desk.seller.user]).count() == 4
+    assert not (OrderExpiry.objects.exists() or DeadManSwitch.objects.exists() or DeadLetter.objects.exists())
 
 
 def place(desk: Desk, key: str) -> Any:
