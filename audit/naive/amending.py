@@ -31,6 +31,7 @@ class Amending(Auction):
         self.record(order, reason="AMENDED")
         if moves:
             order.moved = len(self.events)
+            order.tip = None
             self.resting.remove(order)
             return self._rest_at_last(order) if self.status == "AUCTION" else self.take(order)
         if order.tip is not None:

@@ -68,7 +68,7 @@ class Book(Funds):
 
     def end(self, order: NaiveOrder, status: str, reason: str | None) -> None:
         """End an order without an event. What it had frozen is released."""
-        order.status, order.reason, order.active = status, reason, False
+        order.status, order.reason, order.active, order.tip = status, reason, False, None
         for place in (self.resting, self.waiting, self.due):
             if order in place:
                 place.remove(order)

@@ -30,15 +30,16 @@ class NaiveExchange(Amending):
         """Both legs, which have the same `group`."""
         return self._store([stop, limit]) and self._queue(partial(self._accept_oco, stop, limit))
 
-    def amend(self, order_id: int, changes: dict[str, Any]) -> bool:
+    def amend(self, order_id: int, changes: dict[str, Any], reserved: Decimal | None = None) -> bool:
+        """Amend an order. What has to be frozen for it is what it misses now, unless intake has counted otherwise."""
         order = self.orders[order_id]
-        missing = self.missing_for(order, changes)
+        missing = self.missing_for(order, changes) if reserved is None else reserved
         return self._reserve(order, missing) and self._queue(partial(self.apply_amend, order, changes, missing))
 
-    def replace(self, old_id: int, order: NaiveOrder) -> bool:
+    def replace(self, old_id: int, order: NaiveOrder, reserved: Decimal | None = None) -> bool:
         old = self.orders[old_id]
         lent = old.frozen if old.pays_with == order.pays_with else ZERO
-        missing = max(ZERO, self.need_of(order) - lent)
+        missing = max(ZERO, self.need_of(order) - lent) if reserved is None else reserved
         if not self._reserve(order, missing):
             return False
         self.orders[order.id] = order

@@ -80,6 +80,7 @@ class Funds:
             self.fees[asset] += fee
             if order.is_buy and order.fee_in_quote:
                 order.paid_in_fees += fee
+                self.refreeze(order)
         return fees
 
     def pay_back(self, taker: NaiveOrder, maker: NaiveOrder, fee: Decimal, quantity: Decimal, cost: Decimal) -> Decimal:

@@ -96,8 +96,6 @@ class Matching(Book):
             self._out_of_funds(taker)
         elif maker.user != taker.user or taker.stp == "NONE":
             self.trade(taker, maker, quantity, maker.limit)
-            if taker.active and self.is_used_up(taker) and not self.has_to_stop:
-                self.close(taker, *_end_of_used_up(taker))
         elif taker.stp == "DECREMENT":
             # A spend limit is no quantity: only a quote quantity limits what is lost.
             smaller = min(taker.rest, maker.visible) if taker.budget is None else quantity
@@ -108,6 +106,8 @@ class Matching(Book):
                 self.close(maker, "CANCELLED", "SELF_TRADE")
             if taker.stp in STOPS_AT_OWN:
                 self.close(taker, "CANCELLED", "SELF_TRADE")
+        if taker.active and self.is_used_up(taker) and not self.has_to_stop:
+            self.close(taker, *_end_of_used_up(taker))
 
     def _affordable(self, taker: NaiveOrder, price: Decimal) -> Decimal:
         """How much a MARKET BUY can pay, in whole lots, with the fee of one that pays it in quote."""
@@ -150,7 +150,7 @@ class Matching(Book):
         order.prevented += quantity
         if order.budget is not None:
             order.prevented_spending += quantity * price
-        if self.is_used_up(order):
+        if order.rest == 0 or order.budget == 0:
             return self.close(order, *_end_of_used_up(order))
         order.status = "PARTIALLY_FILLED" if order.filled else "OPEN"
         self.refreeze(order)

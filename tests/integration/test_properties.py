@@ -21,7 +21,7 @@ from balances.models import Balance, HouseAccount, LedgerEntry
 from balances.services import transfer
 from base.web.errors import InsufficientFunds, InvalidField, OrderClosed
 from commands.models import Command
-from core.types import TRANSITIONS, Status
+from core.types import TRANSITIONS, Reason, Status
 from markets.models import Asset, Market, Trade
 from markets.services import create_market
 from matching import books, drain
@@ -234,6 +234,8 @@ class DatabaseAndTwin:
     def _phase(self, order: NaiveOrder) -> str:
         if not order.active:
             return "CLOSED"
+        if order in self.twin.waiting:
+            return "WAITING"
         return "RESTING" if order in self.twin.resting else "TAKING"
 
     def _compare_timeline(self) -> None:
@@ -245,6 +247,9 @@ class DatabaseAndTwin:
         state: dict[int, tuple[object, ...]] = dict.fromkeys(self.twin.orders, ("PENDING", True, ZERO))
         for event in events:
             before, active, filled = state[event.order_id]
+            if event.reason == Reason.AMEND_REFUSED:
+                assert (event.status, event.active, event.filled_quantity) == state[event.order_id]
+                continue
             assert active, f"{event.event_id} comes after the order's end"
             assert Status(event.status) in TRANSITIONS[Status(before)]
             assert event.filled_quantity > filled if event.trade_sequence else event.filled_quantity == filled

@@ -16,7 +16,7 @@ from tests.support.sampling import PROVE, TIMES, dice
 
 pytestmark = pytest.mark.timeout(900 * TIMES)
 
-KINDS = ("stops", "oco", "halts", "auction", "amend", "replace", "iceberg", "decrement")
+KINDS = ("stops", "oco", "gtd", "halts", "auction", "amend", "replace", "iceberg", "decrement")
 COMMANDS, STREAM = 1_000_000, 1_000
 SAMPLED = 2_000
 

@@ -15,7 +15,7 @@ from tests.support.kinds import Amend, CancelFor, Extended, Oco, Replace, SetSta
 from tests.support.worker import Worker
 
 _ASSETS = {BASE: worker.BASE, QUOTE: worker.QUOTE}
-_STOP_TYPES = {
+TYPES = {
     ("STOP", True): OrderType.STOP_LIMIT,
     ("STOP", False): OrderType.STOP,
     ("TAKE_PROFIT", True): OrderType.TAKE_PROFIT_LIMIT,
@@ -33,6 +33,8 @@ _STATUS_COMMANDS = {
 }
 # The band by which an opening price is limited.
 BAND = "0.05"
+# The core is told when an order is due, and asks for nothing but that it is the order's own time.
+SOME_DAY = "some day"
 
 
 class AllKinds:
@@ -124,7 +126,7 @@ class AllKinds:
         if reason == "GTD_EXPIRED":
             if order.time_in_force == "GTD":
                 self.twin.expire(order.id)
-                self.worker.submit(CommandKind.EXPIRE, order.id)
+                self.worker.submit(CommandKind.EXPIRE, order.id, {"expires_at": SOME_DAY})
             return
         self.twin.cancel(order.id, reason)
         self.worker.submit(CommandKind.CANCEL, order.id, None if reason == "USER_CANCELLED" else {"reason": reason})
@@ -236,7 +238,7 @@ def core_order(order: NaiveOrder) -> Order:
         id=order.id,
         user_id=order.user,
         side=Side(order.side),
-        type=_STOP_TYPES[order.stop, order.price is not None],
+        type=TYPES[order.stop, order.price is not None],
         time_in_force=TimeInForce(order.time_in_force),
         post_only=order.post_only,
         self_trade_prevention=SelfTradePrevention(order.stp),
@@ -245,7 +247,7 @@ def core_order(order: NaiveOrder) -> Order:
         fee_in_quote=order.fee_in_quote,
         frozen=to_units(order.frozen),
         group_id=order.group,
-        expires_at="some day" if is_gtd else None,
+        expires_at=SOME_DAY if is_gtd else None,
         is_extended=is_gtd or any(value is not None for value in extended),
         **units,
     )
