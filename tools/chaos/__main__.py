@@ -62,6 +62,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="write the report to this file too")
     for name in ("workers", "databases", "redis"):
         parser.add_argument(f"--{name}", type=int, help="how many kills of them, instead of the size's")
+    parser.add_argument("--pause", type=float, help="seconds between two kills on the average, instead of the size's")
     parser.add_argument("--quick-audits", type=int, help="how many during the kills")
     parser.add_argument("--rounds", type=int, help="of a lap: each of its accidents once in a round")
     parser.add_argument("--count", type=int, help="of bells delivered")
@@ -104,6 +105,7 @@ def _part(part: str, options: argparse.Namespace, folder: Path) -> Report:
 
 def _kill_sizes(options: argparse.Namespace) -> Sizes:
     asked = {name: getattr(options, name) for name in ("workers", "databases", "redis")}
+    asked["pause_seconds"] = options.pause
     sizes = kills.FULL if options.size == "full" else kills.CI
     return replace(sizes, **{name: count for name, count in asked.items() if count is not None})
 

@@ -11,7 +11,8 @@ from tools.chaos.exchange import SYMBOLS
 from tools.rig.exchange import Exchange
 from tools.rig.trader import Trader
 
-DRAIN_SECONDS = 30
+# Long enough for a busy machine that has a minute of orders to make up for.
+DRAIN_SECONDS = 120
 # In one process, because each takes a second to start.
 WAIT = f"""
 import time

@@ -10,18 +10,20 @@ from typing import Any
 
 import httpx
 
-from tools.chaos.flow import BATCH_SIZES, Flow
+from tools.chaos.flow import BATCH_SIZES, LEGS, Flow, leg_of
 from tools.rig.trader import Trader
 
 TIMEOUT_SECONDS = 5
 PAUSE_BEFORE_REPEAT_SECONDS = 0.1
 # How long the last request of a client may go on after everything runs again.
 LAST_ANSWER_SECONDS = 45
-ACCEPTED = 202
-OUT_OF_BAND = "PRICE_OUT_OF_BAND"
-# What a correct exchange may answer to these requests besides 202: the order was closed before its cancel came, or the
-# last trade has moved away from its price.
-EXPECTED = {(409, "ORDER_CLOSED"), (400, OUT_OF_BAND)}
+DONE = (200, 202)
+# What a correct exchange may answer besides: the order was closed or filled before the request came, the last trade has
+# moved, the moment has passed while the exchange did not answer, or the market is in an auction.
+_CLOSED = {(409, "ORDER_CLOSED"), (409, "IN_GROUP"), (400, "QUANTITY_BELOW_FILLED"), (400, "NOTHING_TO_AMEND")}
+_MOVED = {"PRICE_OUT_OF_BAND", "OCO_PRICES_CROSS", "EXPIRY_TOO_SOON"}
+_IN_AUCTION = {"NOT_IN_AUCTION"}
+EXPECTED = _CLOSED | {(400, code) for code in _MOVED} | {(409, code) for code in _IN_AUCTION}
 BUSY = "MARKET_BUSY"
 
 
@@ -102,19 +104,26 @@ class Client:
             time.sleep(PAUSE_BEFORE_REPEAT_SECONDS)
 
     def _note(self, method: str, path: str, body: Any, answer: httpx.Response) -> None:
-        if answer.status_code != ACCEPTED:
+        if answer.status_code not in DONE:
             is_lost = self.forgives and answer.status_code == httpx.codes.NOT_FOUND
             if (answer.status_code, _code(answer)) not in EXPECTED and not is_lost:
                 self.mistakes.append(f"{method} {path} {body}: {answer.status_code} {answer.text}")
             return
         data = answer.json()["data"]
-        if method == "DELETE":
+        if method == "DELETE" or path.startswith("/orders/batch-cancel"):
             self.counts["cancels"] += 1
-        elif path == "/orders":
-            self._accept(body, data)
-        else:
+        elif method == "PATCH":
+            self.counts["amends"] += 1
+        elif path == "/orders/cancel-all-after":
+            self.counts["timers"] += 1
+        elif path == "/orders/oco":
+            for leg in data["orders"]:
+                self._accept(leg_of(body, leg["clientOrderId"]), leg)
+        elif path == "/orders/batch":
             for order, result in zip(body["orders"], data["results"], strict=True):
                 self._accept(order, result)
+        else:
+            self._accept(body, data)
 
     def _accept(self, order: dict[str, Any], result: dict[str, Any]) -> None:
         if result.get("error") == BUSY:
@@ -122,13 +131,13 @@ class Client:
             self.troubles[f"503 {BUSY} in a batch"] += 1
             self.unknown |= {order["clientOrderId"]} & self._unanswered
             return
-        if result.get("error") == OUT_OF_BAND:
+        if result.get("error") in _MOVED | _IN_AUCTION:
             return
         if result.get("error"):
             self.mistakes.append(f"{order}: {result}")
             return
         key, order_id = order["clientOrderId"], result["orderId"]
-        if result["clientOrderId"] != key:
+        if result.get("clientOrderId", key) != key:
             self.mistakes.append(f"asked under {key}, answered {result}")
         known = self.accepted.setdefault(key, order_id)
         self.accepted_at.setdefault(key, time.monotonic())
@@ -138,13 +147,14 @@ class Client:
         elif known != order_id:
             self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
         else:
-            self.flow.remember(order_id)
+            self.flow.remember(order_id, order)
 
 
 def _keys(body: Any) -> set[str]:
     """The client's keys of the orders in a body."""
     orders = (body or {}).get("orders", [body or {}])
-    return {order["clientOrderId"] for order in orders if "clientOrderId" in order}
+    keys = {order["clientOrderId"] for order in orders if "clientOrderId" in order}
+    return keys | {f"{key}{leg}" for key in keys for leg in LEGS}
 
 
 @contextmanager

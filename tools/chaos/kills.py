@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tools.chaos.checks import Findings, check, wait_until_idle
+from tools.chaos.auctions import auctions
+from tools.chaos.checks import DRAIN_SECONDS, Findings, check, wait_until_idle
 from tools.chaos.clients import Client, placed, total, trading
 from tools.chaos.exchange import Exchange
 from tools.chaos.killer import Killer, Sizes
@@ -54,10 +55,13 @@ class Kills:
             Watch(exchange.url) as watch,
             auditing(exchange, self.quick_audits) as auditor,
             polling(exchange, polled, self.seed) as pollers,
+            auctions(exchange, self.seed) as operator,
         ):
             killer = self._kill(exchange, watch, clients, auditor)
         seconds = time.monotonic() - started
         report = self._report(exchange, watch, killer, clients, seconds)
+        report.add("auctions", str(operator.counts["auctions"]))
+        report.wrong += operator.mistakes
         auditor.report_to(report)
         report_polls(report, exchange, pollers)
         return report
@@ -84,7 +88,7 @@ class Kills:
         idle_after = wait_until_idle(exchange)
         findings = check(exchange, clients)
         if idle_after is None:
-            findings.wrong.append("commands still waited when everything had run again for 30 s")
+            findings.wrong.append(f"commands still waited when everything had run again for {DRAIN_SECONDS} s")
         report = Report("Kills", findings.wrong)
         report.add("servers", f"{exchange.database.name} {exchange.database.version}, {exchange.redis.version}")
         report.add("seed", str(self.seed))
@@ -151,6 +155,7 @@ def report_clients(report: Report, exchange: Exchange, clients: list[Client]) ->
     report.add("orders accepted", str(placed(clients)))
     report.add("trades", str(exchange.trades))
     report.add("cancels accepted", str(total(clients, "cancels")))
+    report.add("amends accepted", str(total(clients, "amends")))
     report.add("requests repeated", str(total(clients, "repeats")))
     troubles = sum((client.troubles for client in clients), start=clients[0].troubles.__class__())
     report.add("not answered, or 5xx", in_words_of(troubles) or "none")

@@ -1,0 +1,36 @@
+"""What the clients of make chaos draw is of every kind, and well formed."""
+
+import re
+from random import Random
+from typing import Any
+
+from core.kinds import KINDS
+from orders.terms import OrderForm, missing_errors, shape_errors
+from tools.chaos import terms
+from tools.chaos.flow import Flow
+
+
+def errors_of(body: dict[str, Any]) -> list[Any]:
+    values, errors = OrderForm.parse(body)
+    return errors + missing_errors(values, set(body)) + shape_errors(values)
+
+
+def test_the_clients_of_chaos_draw_orders_of_every_kind():
+    flow = Flow(Random(7), "c")
+    drawn = [flow.order() for _ in range(600)]
+    assert [(body, errors) for body in drawn if (errors := errors_of(body))] == []
+    assert {body["type"] for body in drawn} == set(KINDS)
+    assert {body["timeInForce"] for body in drawn if "timeInForce" in body} == {"IOC", "FOK", "GTD"}
+    assert {body.get("selfTradePrevention") for body in drawn} == {None, *terms.PREVENTIONS}
+
+
+def test_the_clients_of_chaos_make_every_call():
+    flow, calls = Flow(Random(7), "c"), set()
+    for number in range(3_000):
+        method, path, body = flow.call()
+        calls.add(f"{method} {re.sub('c-[0-9]+|[0-9]+', 'N', path.partition('symbol')[0])}")
+        if path == "/orders":
+            flow.remember(number, body)
+    placing = {"POST /orders", "POST /orders/batch", "POST /orders/oco", "POST /orders/N/replace", "PATCH /orders/N"}
+    cancelling = {"DELETE /orders/N", "DELETE /orders/client/N", "DELETE /orders?", "POST /orders/batch-cancel"}
+    assert calls == placing | cancelling | {"POST /orders/cancel-all-after"}
