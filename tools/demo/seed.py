@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from decimal import Decimal
 
 import django
@@ -14,11 +15,14 @@ from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from balances.services import transfer  # noqa: E402
+from base.web.errors import SignInsBusy  # noqa: E402
 from markets.services import create_market, find_market  # noqa: E402
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
 from tools.demo.secrets import STAFF_PASSWORD  # noqa: E402
 from users.models import User  # noqa: E402
 from users.services import end_all_sessions, register  # noqa: E402
+
+PATIENT_TRIES = 3
 
 
 def main() -> int:
@@ -48,12 +52,20 @@ def _list(listing: Listing) -> None:
         )
 
 
+def _registered(name: str, email: str, password: str) -> User:
+    """Passwords are hashed at a low priority, which on a busy machine takes longer than one call waits."""
+    for _ in range(PATIENT_TRIES):
+        with suppress(SignInsBusy):
+            return register(username=name, email=email, password=password, by_operator=True)
+    return register(username=name, email=email, password=password, by_operator=True)
+
+
 def _admit(member: Member) -> None:
     user = User.objects.filter(username=member.name).first()
     own = os.environ.get(STAFF_PASSWORD) if member.is_staff else None
     if user is None:
         email = f"{member.name}@example.com"
-        user = register(username=member.name, email=email, password=own or PASSWORD, by_operator=True)
+        user = _registered(member.name, email, own or PASSWORD)
     elif own and user.check_password(PASSWORD):
         # Others reach the demo from now on, and know the password that it had.
         user.set_password(own)

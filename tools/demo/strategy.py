@@ -1,8 +1,9 @@
 """What a simulated trader would like to do next: a price that wanders, and orders around it. No I/O."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,26 @@ STEP = 0.0002
 PULL = 0.0005
 SPREAD = 0.0008
 
-ACTIONS = {"quote": 50, "take": 16, "sweep": 8, "market": 12, "cancel": 14}
+# What concerns an order that is there already.
+CHANGES = ("amend", "replace", "cancel")
+ACTIONS = {
+    "quote": 38,
+    "take": 14,
+    "sweep": 7,
+    "market": 10,
+    "cancel": 12,
+    "amend": 6,
+    "replace": 2,
+    "oco": 1,
+    "iceberg": 3,
+    "gtd": 3,
+    "stop": 1.5,
+    "take-profit": 1,
+    "trailing": 1,
+}
+# How far from the price stops wait, relative, and how long a GTD order lasts.
+STOP_DISTANCE = 0.0015
+GTD_SECONDS = (2, 30)
 
 
 @dataclass
@@ -53,14 +73,66 @@ def new_order(action: str, price: Price) -> Mapping[str, Any]:
     away = -1 if side == "BUY" else 1
     if action == "market":
         return _market_order(order, price, quantity)
-    if action == "quote":
+    if action in _STOPS:
+        return order | _STOPS[action](price, away)
+    if action in ("quote", "iceberg", "gtd"):
         # Rests beside the mid; what is far away waits for the price to come.
         distance = away * random.expovariate(1 / SPREAD)
-        return {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": "GTC"}
+        quoted = {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": "GTC"}
+        return quoted | (_iceberg(price, quantity) if action == "iceberg" else _gtd() if action == "gtd" else {})
     # Takes what others quoted: with "sweep" only what is there, with "take" the rest is quoted.
     distance = -away * SPREAD
     kind = random.choice(("IOC", "IOC", "FOK")) if action == "sweep" else "GTC"
-    return {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": kind}
+    prevention = {"selfTradePrevention": "DECREMENT"} if random.random() < 0.2 else {}
+    return {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": kind, **prevention}
+
+
+def new_oco(price: Price) -> Mapping[str, Any]:
+    """A target on one side of the price, and a stop on the other."""
+    side = random.choice(("BUY", "SELL"))
+    away = (-1 if side == "BUY" else 1) * STOP_DISTANCE
+    stop = {"stopPrice": price.near(-away), "stopLimitPrice": price.near(-2 * away)}
+    return {"symbol": price.symbol, "side": side, "quantity": str(price.quantity()), "price": price.near(away), **stop}
+
+
+def amendment(order: Mapping[str, Any], price: Price) -> Mapping[str, Any]:
+    """What to change of an order that waits or rests: its stop price, its price, or its quantity, which shrinks."""
+    away = -1 if order["side"] == "BUY" else 1
+    if order["status"] == "WAITING":
+        return {"stopPrice": price.near(-away * STOP_DISTANCE)} if order["type"] != "TRAILING_STOP" else {}
+    if random.random() < 0.5 or order["groupId"] is not None:
+        return {"price": price.near(away * random.expovariate(1 / SPREAD))}
+    left = Decimal(order["remainingQuantity"])
+    return (
+        {"quantity": str(Decimal(order["quantity"]) - _steps(left / 2, price.lot_size))}
+        if left > price.lot_size
+        else {}
+    )
+
+
+# A stop is on the other side of the price than its order would rest.
+_STOPS: dict[str, Callable[[Price, int], dict[str, Any]]] = {
+    "stop": lambda price, away: {"type": "STOP", "stopPrice": price.near(-away * STOP_DISTANCE)},
+    "take-profit": lambda price, away: {
+        "type": "TAKE_PROFIT_LIMIT",
+        "stopPrice": price.near(away * STOP_DISTANCE),
+        "price": price.near(away * STOP_DISTANCE / 2),
+    },
+    "trailing": lambda price, away: {
+        "type": "TRAILING_STOP",
+        "trailingOffset": str(_steps(Decimal(price.mid * STOP_DISTANCE), price.tick_size)),
+    },
+}
+
+
+def _iceberg(price: Price, quantity: Decimal) -> dict[str, Any]:
+    tip = _steps(quantity / 4, price.lot_size)
+    return {"displayQuantity": str(tip)} if tip < quantity else {}
+
+
+def _gtd() -> dict[str, Any]:
+    expires_at = datetime.now(UTC) + timedelta(seconds=random.uniform(*GTD_SECONDS))
+    return {"timeInForce": "GTD", "expiresAt": expires_at.isoformat()}
 
 
 def _market_order(order: dict[str, Any], price: Price, quantity: Decimal) -> Mapping[str, Any]:

@@ -30,6 +30,7 @@ class Tally:
     def __init__(self) -> None:
         self.orders = 0
         self.cancels = 0
+        self.amends = 0
         self.refused: Counter[str] = Counter()
         self.trades = 0
         self.events = 0
@@ -62,7 +63,7 @@ class Tally:
         return "\n".join(
             [
                 f"after {seconds:.0f} s:",
-                f"  orders   {self.orders} accepted, {self.cancels} cancels; refused: {refused}",
+                f"  orders   {self.orders} accepted, {self.cancels} cancels, {self.amends} amends; refused: {refused}",
                 f"  trades   {self.trades}",
                 f"  events   {self.events}, streams opened again {self.reconnected} times",
                 f"  requests {self.repeated} repeated after an error, {self.throttled} after 429",

@@ -14,7 +14,7 @@ import httpx
 from tools.demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
 from tools.demo.client import Client, RefusedError, connect
 from tools.demo.environment import CannotStartError
-from tools.demo.strategy import Price, choose_action, new_order
+from tools.demo.strategy import CHANGES, Price, amendment, choose_action, new_oco, new_order
 from tools.demo.tally import Recent, Tally
 from tools.rig.events import OPEN, ORDER_STATUS, REFUSED, RESET, Event, EventStream
 
@@ -22,6 +22,10 @@ from tools.rig.events import OPEN, ORDER_STATUS, REFUSED, RESET, Event, EventStr
 RATE = 7.0
 # So many orders of one trader rest at most; older ones are cancelled.
 MOST_RESTING = 60
+# If a trader asks for nothing for so long, all its orders are cancelled, unless it asks again.
+DEAD_MAN_SECONDS, ALIVE_SECONDS = 60, 15.0
+# An order that changed before the request to amend it came.
+OVERTAKEN = ("ORDER_CLOSED", "QUANTITY_BELOW_FILLED", "NOTHING_TO_AMEND")
 
 
 class Trader:
@@ -34,7 +38,8 @@ class Trader:
         self._stream = EventStream(client.http, ORDER_STATUS, self._receive, client.authorization)
         self._is_reading = asyncio.Event()
         self._seen_events = Recent()
-        self._resting: dict[int, None] = {}
+        # By id, as the last event showed them.
+        self._resting: dict[int, Mapping[str, Any]] = {}
         self._sent_at: dict[str, float] = {}
         self._must_read = False
 
@@ -44,31 +49,65 @@ class Trader:
             # Orders of an earlier run, around a price that may be history.
             await self._client.request("DELETE", "/orders")
             await self._is_reading.wait()
+            tasks.create_task(self._stay_alive())
             while True:
                 await asyncio.sleep(random.expovariate(RATE))
                 await self._act()
+
+    async def _stay_alive(self) -> None:
+        while True:
+            with contextlib.suppress(RefusedError):
+                body = {"timeoutSeconds": DEAD_MAN_SECONDS}
+                await self._client.request("POST", "/orders/cancel-all-after", body=body)
+            await asyncio.sleep(ALIVE_SECONDS)
 
     async def _act(self) -> None:
         action = choose_action()
         try:
             if self._must_read:
                 await self._read_resting()
-            elif (action == "cancel" and self._resting) or len(self._resting) > MOST_RESTING:
+            elif len(self._resting) > MOST_RESTING:
                 await self._cancel(next(iter(self._resting)))
+            elif action in CHANGES and self._resting:
+                await self._change(action)
+            elif action == "oco":
+                await self._place(new_oco(random.choice(self._prices)), "/orders/oco")
             else:
-                await self._place(new_order("quote" if action == "cancel" else action, random.choice(self._prices)))
+                await self._place(new_order("quote" if action in CHANGES else action, random.choice(self._prices)))
         except RefusedError as refusal:
             self._tally.refused[refusal.code] += 1
 
-    async def _place(self, order: Mapping[str, Any]) -> None:
+    async def _place(self, order: Mapping[str, Any], path: str = "/orders") -> None:
         client_order_id = uuid.uuid4().hex
         self._sent_at[client_order_id] = time.perf_counter()
         try:
-            await self._client.request("POST", "/orders", body={**order, "clientOrderId": client_order_id})
+            await self._client.request("POST", path, body={**order, "clientOrderId": client_order_id})
         except RefusedError:
             self._sent_at.pop(client_order_id, None)
             raise
         self._tally.orders += 1
+
+    async def _change(self, action: str) -> None:
+        """Cancel the oldest order, or change any other."""
+        if action == "cancel":
+            return await self._cancel(next(iter(self._resting)))
+        order = random.choice(list(self._resting.values()))
+        price = next(each for each in self._prices if each.symbol == order["symbol"])
+        if action == "replace" and order["groupId"] is None:
+            return await self._place(new_order("quote", price), f"/orders/{order['orderId']}/replace")
+        if body := amendment(order, price):
+            await self._amend(order["orderId"], body)
+        return None
+
+    async def _amend(self, order_id: int, body: Mapping[str, Any]) -> None:
+        try:
+            await self._client.request("PATCH", f"/orders/{order_id}", body=body)
+        except RefusedError as refusal:
+            # It was closed or filled meanwhile, or it is as it should be already.
+            if refusal.code not in OVERTAKEN:
+                raise
+        else:
+            self._tally.amends += 1
 
     async def _cancel(self, order_id: int) -> None:
         self._resting.pop(order_id, None)
@@ -84,7 +123,7 @@ class Trader:
         """Events may have been missed: ask what is true now."""
         self._must_read = False
         orders = await self._client.get("/orders", active="true", limit="100")
-        self._resting = {order["orderId"]: None for order in reversed(orders)}
+        self._resting = {order["orderId"]: order for order in reversed(orders)}
 
     def _receive(self, event: Event) -> None:
         if event.kind == OPEN:
@@ -105,7 +144,7 @@ class Trader:
         if "lastTrade" in order:
             self._tally.see_trade(order["lastTrade"]["tradeId"])
         if order["active"] and order["status"] != "PENDING":
-            self._resting[order["orderId"]] = None
+            self._resting[order["orderId"]] = order
         else:
             self._resting.pop(order["orderId"], None)
 
