@@ -155,7 +155,7 @@ BAD_INPUT = (
     ('{"id": 1, "id": 2}', "MALFORMED_BODY"), ("[" * 9, "MALFORMED_BODY"),
     ('{"id": {}}', "INVALID_ID"), ('{"id": true}', "INVALID_ID"), ('{"id": "%s"}' % ("x" * 65), "INVALID_ID"),
     ('{"id": 7}', "FIELD_REQUIRED"), ('{"id": 7, "op": 1}', "STRING_REQUIRED"),
-    ('{"id": 7, "op": "order.amend"}', "OPERATION_UNKNOWN"), ('{"id": 7, "op": "\\u0000"}', "OPERATION_UNKNOWN"),
+    ('{"id": 7, "op": "order.move"}', "OPERATION_UNKNOWN"), ('{"id": 7, "op": "\\u0000"}', "OPERATION_UNKNOWN"),
     ('{"id": 7, "op": "ping", "x": 1}', "FIELD_UNKNOWN"),
     ('{"id": 7, "op": "auth"}', "FIELD_REQUIRED"), ('{"id": 7, "op": "auth", "token": 1}', "STRING_REQUIRED"),
     ('{"id": 7, "op": "auth", "token": "x"}', "NOT_AUTHENTICATED"),
