@@ -137,6 +137,56 @@ def test_a_delisting(world, settings, blow):
     assert not Command.objects.exists()
 
 
+def cascading(world: World) -> tuple[Desk, str]:
+    """A market of its own in which one sale triggers a chain: a trailing stop, two stops, a limit, and an OCO."""
+    desk, symbol = Desk(world), f"BTC-USD-{next(_numbers)}"
+    create_market(symbol=symbol, base="BTC", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    lines = (
+        "buy 2 @ 100",
+        "buy 1 @ 98",
+        "buy 2 @ 96",
+        "sell 1 @ 100",
+        "sell 1 @ market trail 2",
+        "sell 1 @ market stop 98",
+    )
+    for line in (*lines, "sell 1 @ 90 stop 96 ioc", "sell 1 @ 99 stop 96"):
+        who = desk.buyer if line.startswith("buy") else desk.seller
+        who.call("POST", "/orders", parse(line).body(symbol))
+    drain(symbol)
+    pair = {"symbol": symbol, "side": "SELL", "quantity": "1", "price": "120", "stopPrice": "97"}
+    assert desk.seller.call("POST", "/orders/oco", pair).status_code == 202
+    for line in ("sell 1 @ 100", "sell 1 @ 98"):
+        desk.seller.call("POST", "/orders", parse(line).body(symbol))
+    return desk, symbol
+
+
+@pytest.mark.parametrize("blow", ALL, ids=str)
+def test_a_cascade(world, settings, blow):
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_TIME_BOX_SECONDS = 1, 60
+
+    def events(symbol: str) -> list[tuple[Any, ...]]:
+        first = Order.objects.filter(market=symbol).order_by("id").values_list("id", flat=True)[0]
+        found = OrderEvent.objects.filter(market=symbol).order_by("sequence")
+        return [(event.order_id - first, event.status, event.reason) for event in found]
+
+    first, symbol = cascading(world)
+    points = count(lambda: drain(symbol))
+    expected, told = events(symbol), first.told()
+    assert points > 60 and sum(reason == "TRIGGERED" for _, _, reason in expected) == 5
+    for turn in sample(range(1, points + 1), DRAIN_ONE_IN * 4, "cascade", blow) * TIMES:
+        desk, symbol = cascading(world)
+        struck(lambda: drain(symbol), turn, blow)  # noqa: B023
+        drain(symbol)
+        assert events(symbol) == expected
+        assert desk.told() == told
+        assert [desk.seller.holds("BTC"), desk.buyer.holds("USD")] == [
+            first.seller.holds("BTC"),
+            first.buyer.holds("USD"),
+        ]
+    assert not Command.objects.exists()
+    assert not DeadLetter.objects.exists()
+
+
 def amended(world: World) -> Desk:
     """An amend that goes on in a second transaction, and a replacement of another order."""
     desk = Desk(world)
