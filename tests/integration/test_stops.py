@@ -22,8 +22,10 @@ ASKS = ("sell 2 @ 105", "sell 2 @ 110")
 
 
 @pytest.fixture
-def trading(world: World) -> World:
+def trading(world: World, settings: LazySettings) -> World:
     """The last price is 100. Alice bids, Bob offers, and both have of everything."""
+    # A cascade of many transactions is one run, however slow the machine is.
+    settings.ENGINE_TIME_BOX_SECONDS = 60
     fund(world.alice.user, BTC="100", USD="100000")
     fund(world.bob.user, BTC="100", USD="100000")
     world.play(world.bob, "sell 1 @ 100")
