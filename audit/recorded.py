@@ -12,6 +12,7 @@
   its first ones in its row.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -54,6 +55,7 @@ class Recorded:
         self.users: set[int] = set()
         # By order that failed or was refused, perhaps on its way through the book: the number of events before that.
         self.stops = {event.order_id: at for at, event in enumerate(events) if _stops(event)}
+        self.ends = sorted(self.stops.values())
         # What is unfinished goes no further than it came.
         self.end = len(events) if market.is_unfinished else None
         # The terms of each order after its first event, and before it was amended the first time.
@@ -72,13 +74,14 @@ class Recorded:
         """Set the trading status that the market had at this place. Stops may become due by it."""
         sequence = self.events[at].sequence if at < len(self.events) else self.market.next_sequence
         while self.status_changes and self.status_changes[0].sequence <= sequence:
-            self.twin.stops_at = self.end
+            self.twin.stops_at, self.twin.triggers_until = self.end, self._next_end(at)
             self.twin.status = self.status_changes.popleft().status
             self.twin.look_at_the_last_price()
 
     def go_on(self, at: int) -> None:
         """Let the twin apply the command whose first event is at this place."""
         twin, event = self.twin, self.events[at]
+        twin.triggers_until = self._next_end(at)
         order = self.orders.get(event.order_id)
         if order is None:
             raise Unexplained(f"event {self.market.symbol}-{event.sequence} is of an order that does not exist")
@@ -93,6 +96,16 @@ class Recorded:
             twin.step()
         if len(twin.events) == at:
             raise Unexplained(f"no command leads to event {self.market.symbol}-{event.sequence}")
+
+    def _next_end(self, at: int) -> int | None:
+        """An order may have been given up before all that was due had been triggered: the others come behind it. Behind
+        the last event they come with the next command.
+        """
+        place = bisect_right(self.ends, at)
+        if place < len(self.ends):
+            return self.ends[place]
+        last = len(self.events) - 1
+        return last + 1 if self.ends and self.ends[-1] == last and at >= last else None
 
     def _end(self, order: OrderRow, event: EventRow) -> None:
         """The engine gives an order up, or refuses it in a market that was halted, perhaps on its way."""
@@ -166,11 +179,16 @@ class Recorded:
             stop, limit = sorted(legs, key=lambda leg: leg.stop is None)
             self.twin.stops_at = self.stops.get(limit.id, self.twin.stops_at)
             accepted = self.twin.place_oco(stop, limit)
-        elif order.id in self.refused and order.spend_limit is None:
+        elif self._is_refused(order):
             accepted = self.twin.place_refused(self._naive(order), self.refused[order.id])
         else:
             accepted = self.twin.place(self._naive(order))
         assert accepted, "the twin's users can pay for everything"
+
+    def _is_refused(self, order: OrderRow) -> bool:
+        """Whether it was to replace another one, and could not. A quote quantity always is a spend limit."""
+        reason = self.refused.get(order.id)
+        return reason == Reason.NOTHING_TO_REPLACE or (reason is not None and order.spend_limit is None)
 
     def _naive(self, order: OrderRow) -> NaiveOrder:
         """The order as it was when it was placed."""

@@ -20,6 +20,8 @@ class Book(Funds):
         self.status = "TRADING"
         # In a replay: what goes on stops once the market has so many events.
         self.stops_at: int | None = None
+        # And no stop becomes due any more.
+        self.triggers_until: int | None = None
 
     @property
     def has_to_stop(self) -> bool:

@@ -23,7 +23,7 @@ class Stops(Matching):
             return
         reached = [order for order in self.waiting if order.is_reached_by(self.last_price)]
         for order in sorted(reached, key=_turn):
-            if self.has_to_stop:
+            if self.has_to_stop or (self.triggers_until is not None and len(self.events) >= self.triggers_until):
                 return
             self._become_due(order)
 

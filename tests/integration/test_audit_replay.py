@@ -195,3 +195,40 @@ def test_an_iceberg_that_an_amend_ends_shows_nothing_any_more(world):
     world.match()
     assert world.bob.get(f"/orders/{iceberg}")["reason"] == "SELF_TRADE"
     assert checks(replay(), full()) == set()
+
+
+def test_a_quote_quantity_that_had_nothing_to_replace(world):
+    """Its spend limit does not say that it has been matched."""
+    world.play(world.bob, "sell 1 @ 100")
+    old = world.play(world.alice, "buy 1 @ 90")["orderId"]
+    world.alice.call("DELETE", f"/orders/{old}")
+    body = {"symbol": world.symbol, "side": "BUY", "type": "MARKET", "quoteQuantity": "100"}
+    new = world.alice.call("POST", f"/orders/{old}/replace", body).body["data"]["orderId"]
+    world.match()
+    assert world.alice.get(f"/orders/{new}")["reason"] == "NOTHING_TO_REPLACE"
+    assert checks(replay(), full()) == set()
+
+
+def test_what_a_failed_order_made_due_is_triggered_by_the_next_command(transactional_db, settings, monkeypatch):
+    """The transaction that gives the order up knows no book."""
+    world = World.make()
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_RETRY_MS = 1, []
+    for line in ("buy 1 @ 100", "buy 1 @ 95", "buy 1 @ 90"):
+        world.play(world.alice, line)
+    stop = world.play(world.bob, "sell 1 @ market stop 98")["orderId"]
+    real = core_market.place
+
+    def place(book, taker, max_steps=None):
+        if taker.filled == 200_000_000:
+            raise ZeroDivisionError("nobody thought of this")
+        return real(book, taker, max_steps)
+
+    monkeypatch.setattr(core_market, "place", place)
+    world.place(world.bob, "sell 3 @ 80")
+    world.match()
+    assert world.bob.get(f"/orders/{stop}")["status"] == "WAITING"
+    assert checks(replay(), full()) == set()
+    monkeypatch.undo()
+    world.play(world.alice, "buy 1 @ 50")
+    assert world.bob.get(f"/orders/{stop}")["status"] == "FILLED"
+    assert checks(replay(), full()) == set()
