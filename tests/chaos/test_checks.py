@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tools.chaos import checks
+from tools.chaos import checks, clients
 from tools.chaos.checks import Findings
 from tools.chaos.flow import Flow
 from tools.chaos.killer import Sizes
@@ -77,3 +77,11 @@ def test_a_view_believes_later_steps_only():
     for event in (update(3, "OPEN"), update(5, "FILLED"), update(3, "OPEN")):
         view.receive(event)
     assert (view.orders[1]["status"], view.received) == ("FILLED", {"BTC-USD-3", "BTC-USD-5"})
+
+
+def test_rules_that_are_named_together_are_each_looked_at():
+    """An order that is repeated after an outage may be late and beyond the band at once."""
+    errors = [{"error": "PRICE_OUT_OF_BAND"}, {"error": "EXPIRY_TOO_SOON"}]
+    together = {"error": "VALIDATION_FAILED", "data": {"errors": errors}}
+    assert clients._codes(together) == {"PRICE_OUT_OF_BAND", "EXPIRY_TOO_SOON"}
+    assert clients._codes({"error": "ORDER_CLOSED", "data": {}}) == {"ORDER_CLOSED"}

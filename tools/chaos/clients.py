@@ -106,7 +106,8 @@ class Client:
     def _note(self, method: str, path: str, body: Any, answer: httpx.Response) -> None:
         if answer.status_code not in DONE:
             is_lost = self.forgives and answer.status_code == httpx.codes.NOT_FOUND
-            if (answer.status_code, _code(answer)) not in EXPECTED and not is_lost:
+            told = {(answer.status_code, code) for code in _codes(answer.json())}
+            if not (told <= EXPECTED or is_lost):
                 self.mistakes.append(f"{method} {path} {body}: {answer.status_code} {answer.text}")
             return
         data = answer.json()["data"]
@@ -131,7 +132,7 @@ class Client:
             self.troubles[f"503 {BUSY} in a batch"] += 1
             self.unknown |= {order["clientOrderId"]} & self._unanswered
             return
-        if result.get("error") in _MOVED | _IN_AUCTION:
+        if result.get("error") and _codes(result) <= _MOVED | _IN_AUCTION:
             return
         if result.get("error"):
             self.mistakes.append(f"{order}: {result}")
@@ -177,6 +178,12 @@ def total(clients: list[Client], name: str) -> int:
 
 def placed(clients: list[Client]) -> int:
     return sum(len(client.accepted) for client in clients)
+
+
+def _codes(refusal: dict[str, Any]) -> set[str]:
+    """The rules that were broken: one, or all that are named together."""
+    named = (refusal.get("data") or {}).get("errors") or [refusal]
+    return {str(each.get("error")) for each in named}
 
 
 def _code(answer: httpx.Response) -> str:
