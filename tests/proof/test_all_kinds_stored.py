@@ -21,6 +21,7 @@ from markets.services import change_market
 from matching.drain import _Drain
 from orders.amending import amend_order
 from orders.models import Order
+from orders.oco import OcoForm, place_oco
 from orders.placing import OrderRequest, place_order
 from orders.replacing import replace_order
 from orders.terms import OrderTerms
@@ -34,7 +35,7 @@ from tests.support.sampling import PROVE, TIMES, dice, sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900 * TIMES)]
 
-KINDS = ("stops", "gtd", "iceberg", "decrement", "halts", "auction", "amend", "replace")
+KINDS = ("stops", "oco", "gtd", "iceberg", "decrement", "halts", "auction", "amend", "replace")
 ENGINES = (Engine(500, 500), Engine(7, 2), Engine(1, 1), Engine(50, 5, False), Engine(3, 500, False))
 COMMANDS, STREAM = 1_000, 500
 
@@ -76,7 +77,9 @@ class Stored(DatabaseAndTwin):
             case Amend(place) | Replace(place) | CancelFor(place) if self.twin.orders:
                 orders = list(self.twin.orders.values())
                 self._change(command, orders[place % len(orders)])
-            case Amend() | Replace() | CancelFor() | Oco():
+            case Oco():
+                self._place_oco(command)
+            case Amend() | Replace() | CancelFor():
                 pass
             case _:
                 super().play(command)
@@ -88,6 +91,26 @@ class Stored(DatabaseAndTwin):
         except ExchangeError:
             return
         assert self.twin.place(order)
+
+    def _place_oco(self, command: Oco) -> None:
+        stop, limit = kinds.legs(command, self.grain, 1)
+        form = OcoForm.model_construct(
+            symbol=self.database.market.symbol,
+            side=limit.side,
+            quantity=limit.quantity,
+            price=limit.price,
+            stop_price=stop.stop_price,
+            stop_limit_price=stop.price,
+        )
+        try:
+            group = place_oco(self.database.users[str(limit.user)], form)
+        except ExchangeError:
+            return
+        for leg, row in ((limit, group.limit), (stop, group.stop)):
+            leg.id, leg.group = row.id, row.group_id
+            leg.maker_rate, leg.taker_rate, leg.fee_in_quote = row.maker_fee_rate, row.taker_fee_rate, row.fee_in_quote
+            leg.price_band, leg.stp, leg.time_in_force = row.price_band, row.self_trade_prevention, "GTC"
+        assert self.twin.place_oco(stop, limit)
 
     def _wanted(self, command: Place | Extended) -> NaiveOrder:
         """The twin's order, with rates and a band that the market has from now on."""
