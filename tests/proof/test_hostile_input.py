@@ -79,6 +79,9 @@ class Attack:
             assert answer.keys() == {"code", "error", "message", "data", "timestamp"}, (target, answer)
             assert answer["code"] == status
             check_answer(self.method, target.partition("?")[0], status, response["Content-Type"], answer)
+        elif target.endswith("/orders/preview") and json.loads(response.content)["data"]["errors"]:
+            # A preview refuses nothing: it says what would be refused.
+            return 400
         return status
 
 
