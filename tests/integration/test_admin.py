@@ -17,11 +17,15 @@ from balances.models import Approval, Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
 from matching.models import BookSnapshot, DeadLetter, SnapshotPart
 from matching.worker.heartbeat import Heartbeat
+from orders.models import DeadManSwitch, OrderExpiry, Trail
 from tests.support.world import World, stored_rows
 from users.acts import Actor
 from users.models import User
 
-HISTORY = [*apps.get_app_config("balances").get_models(), *apps.get_app_config("orders").get_models(), Trade]
+# What orders wait for, which the orders themselves show, and a switch that its user alone sets.
+TIMERS = {OrderExpiry, Trail, DeadManSwitch}
+OF_ORDERS = [model for model in apps.get_app_config("orders").get_models() if model not in TIMERS]
+HISTORY = [*apps.get_app_config("balances").get_models(), *OF_ORDERS, Trade]
 # Snapshots are copies of other rows, which may be thrown away at any time: the admin does not show them.
 COPIES = {BookSnapshot, SnapshotPart}
 ENGINE = [model for model in apps.get_app_config("matching").get_models() if model not in COPIES]

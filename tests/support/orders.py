@@ -26,6 +26,9 @@ from users.acts import Actor
 RATES = {"maker_fee_rate": Decimal("0.001"), "taker_fee_rate": Decimal("0.002")}
 
 
+FAR_AHEAD = "2199-01-01T00:00:00Z"
+
+
 class PlayedExchange:
     """The orders are named by their client order ids."""
 
@@ -72,7 +75,8 @@ class PlayedExchange:
             (alice, "sell 0.1 @ 89.5 expire-maker", "remover"),
             (alice, "buy 1 @ 80", "bid"),
         ):
-            self.world.play(who, line, clientOrderId=name)
+            lasts = {"timeInForce": "GTD", "expiresAt": FAR_AHEAD} if name == "bid" else {}
+            self.world.play(who, line, clientOrderId=name, **lasts)
         alice.call("DELETE", f"/orders/{self.order('cancelled').id}")
         self.world.match()
 
