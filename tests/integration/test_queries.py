@@ -44,7 +44,7 @@ def test_several_are_named_at_once(world):
 
 def test_what_is_known_is_told(world):
     answer = world.alice.call("DELETE", "/orders?Symbol=ETH-USD")
-    assert answer.body["message"] == "Symbol is not a parameter of this call: it knows symbol, userId"
+    assert answer.body["message"] == "Symbol is not a parameter of this call: it knows side, symbol, userId"
 
 
 def test_orders_are_filtered(world):
