@@ -16,7 +16,7 @@ from tools.rig.trader import Trader
 TIMEOUT_SECONDS = 5
 PAUSE_BEFORE_REPEAT_SECONDS = 0.1
 # How long the last request of a client may go on after everything runs again.
-LAST_ANSWER_SECONDS = 45
+LAST_ANSWER_SECONDS = 120
 DONE = (200, 202)
 # What a correct exchange may answer besides: the order was closed or filled before the request came, the last trade has
 # moved, the moment has passed while the exchange did not answer, or the market is in an auction.
@@ -42,7 +42,7 @@ class Client:
         self.mistakes: list[str] = []
         # When each was accepted, by the monotonic clock.
         self.accepted_at: dict[str, float] = {}
-        # Refused at last, and perhaps stored by an earlier request that was not answered.
+        # Refused at last, or never answered: perhaps stored by an earlier request.
         self.unknown: set[str] = set()
         self._unanswered: set[str] = set()
         # Where orders may be lost though they were accepted: the ids of those that were placed again.
@@ -99,6 +99,7 @@ class Client:
             self._unanswered |= _keys(body)
             if time.monotonic() > self._give_up_at:
                 self.mistakes.append(f"{method} {path} was never answered: {trouble}")
+                self.unknown |= _keys(body)
                 return None
             self.counts["repeats"] += 1
             time.sleep(PAUSE_BEFORE_REPEAT_SECONDS)
