@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_idle_streams_hold_no_threads_and_no_connections(cast: Cast) -> None:
-    with override_settings(STREAM_MAX_PER_USER=100), serving(another_application()) as port:
+    with override_settings(STREAM_MAX_PER_USER=100, STREAM_MAX_PER_ADDRESS=200), serving(another_application()) as port:
         opened(port, cast.alice).close()
         threads = threading.active_count()
         clients = [opened(port, user) for user in (cast.alice, cast.bob) for _ in range(50)]

@@ -365,7 +365,8 @@ def test_who_follows_a_market_is_no_user(world: World, port: int) -> None:
         assert stats() == {"totalUsers": 0, "totalConnections": 0}
 
 
-def test_idle_followers_hold_no_threads_and_no_connections(world: World, port: int) -> None:
+def test_idle_followers_hold_no_threads_and_no_connections(world: World, port: int, settings: Any) -> None:
+    settings.STREAM_MAX_PER_ADDRESS = 200
     follow(port).close()
     threads = threading.active_count()
     clients = [follow(port) for _ in range(100)]
