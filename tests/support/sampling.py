@@ -20,17 +20,24 @@ TIMES = max(PROVE, 1)
 SEED = int(os.environ["TEST_SEED"])
 
 
+# The files of scenarios of order kinds, over HTTP.
+ORDER_KINDS = (
+    *("stops", "oco", "amend", "replace", "gtd", "dead_man", "preview", "fees", "fee_tiers", "icebergs", "decrement"),
+    *("cancels", "auction"),
+)
+
 # What `make test` runs a part of, because it takes long: one test in so many of these files together.
 DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
     (3, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
     (3, tuple(f"tests/e2e/test_{part}.py" for part in ("demo", "recovery", "follow", "flower"))),
     (2, ("tests/proof/test_description.py",)),
-    (3, ("tests/proof/test_failpoints.py",)),
+    (5, ("tests/proof/test_failpoints.py",)),
     (3, ("tests/proof/test_admin_lists.py",)),
-    (4, ("tests/proof/test_hostile_input.py",)),
+    (6, ("tests/proof/test_hostile_input.py",)),
     (3, ("tests/integration/test_migrations.py",)),
     (2, ("tests/integration/test_properties.py",)),
     (2, ("tests/integration/test_bad_input.py",)),
+    (2, tuple(f"tests/integration/test_{kind}.py" for kind in ORDER_KINDS)),
     (2, ("tests/integration/test_breakers.py",)),
     (2, ("tests/unit/test_coherence.py",)),
 )
