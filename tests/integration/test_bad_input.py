@@ -97,7 +97,7 @@ def test_order_decimals(world, field, value, error):
         ("side", ["BUY"], "INVALID_CHOICE"),
         ("side", {"BUY": 1}, "INVALID_CHOICE"),
         ("type", MISSING, "FIELD_REQUIRED"),
-        ("type", "STOP", "INVALID_CHOICE"),
+        ("type", "PEG", "INVALID_CHOICE"),
         ("quantity", MISSING, "FIELD_REQUIRED"),
         ("quantity", "0.00001", "QUANTITY_OFF_LOT"),
         ("quantity", "1000000000.0001", "QUANTITY_TOO_LARGE"),
