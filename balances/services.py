@@ -62,6 +62,12 @@ def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
     balances_changed(user_id for user_id, _ in amounts)
 
 
+def freeze_one(account: Account, amount: Decimal) -> None:
+    """The same for one order that is stored alone. Raises InsufficientFunds, with nothing changed."""
+    freeze(*account, amount)
+    balances_changed([account[0]])
+
+
 def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
     """The error of an order that would reserve more than is available."""
     return InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))

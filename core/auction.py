@@ -17,15 +17,14 @@ from typing import NamedTuple
 from core.band import furthest_price
 from core.book import Book
 from core.fees import charge
+from core.kinds import RESTING
 from core.ladder import visible
 from core.money import notional
 from core.outcome import Event, Outcome, Trade
-from core.types import Order, OrderType, Reason, Side, Status, TimeInForce
+from core.types import Order, OrderType, Reason, Side, Status
 
 # Price and quantity.
 Wanted = tuple[int, int]
-
-_COLLECTED = (TimeInForce.GTC, TimeInForce.GTD)
 
 
 class Equilibrium(NamedTuple):
@@ -66,7 +65,7 @@ def indicative(book: Book) -> Equilibrium | None:
 
 def collect(book: Book, order: Order) -> Outcome:
     """Let the order rest without trading. What an auction does not take is closed."""
-    if order.type is not OrderType.LIMIT or order.time_in_force not in _COLLECTED:
+    if order.type is not OrderType.LIMIT or order.time_in_force not in RESTING:
         status = Status.PARTIALLY_FILLED if order.filled else Status.REJECTED
         return Outcome(book.close(order, status, Reason.NOT_IN_AUCTION), [])
     is_new = order.status is Status.PENDING

@@ -19,6 +19,7 @@ from core.outcome import Outcome
 from core.store import OrderStore
 from core.taker import place
 from core.types import (
+    TAKES_ORDERS,
     TRADING_STATUS_AFTER,
     CommandKind,
     MarketStatus,
@@ -35,7 +36,6 @@ BY_OPERATOR = "by an operator"
 # What the caller adds to the data of a command whose order's time was over before.
 IS_OVER = "is_over"
 UNCROSSING_GIVEN_UP = "the uncrossing was given up"
-_TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
 
 
 class Market:
@@ -188,13 +188,13 @@ class Market:
         """
         if order.is_extended and batch.status == MarketStatus.TRADING and _has_to_wait(order):
             return Outcome([wait(self.book, order)], [])
-        if spends_available(order) and batch.status in _TAKES_ORDERS:
+        if spends_available(order) and batch.status in TAKES_ORDERS:
             quote = (order.user_id, self.rules.quote)
             _limit_spending(order, spendable[quote] + batch.gained(*quote) + returned, self.rules.quote_step)
         return self._match(order, batch, steps)
 
     def _match(self, order: Order, batch: Batch, steps: int) -> Outcome:
-        if batch.status in _TAKES_ORDERS:
+        if batch.status in TAKES_ORDERS:
             return place(self.book, order, max_steps=steps)
         reason = Reason.MARKET_DELISTED if batch.status == MarketStatus.DELISTED else Reason.MARKET_HALTED
         return self.book.refuse(order, Status.CANCELLED if order.filled else Status.REJECTED, reason)
@@ -230,7 +230,7 @@ class Market:
     def _amend(self, order: Order, command: PendingCommand, batch: Batch, steps: int) -> Outcome:
         """Amend the order that rests or waits, which is not the one that was read with the command."""
         there = self.book.find(command.order_id) or self.book.stops.orders.get(command.order_id)
-        if there is not None and batch.status in _TAKES_ORDERS:
+        if there is not None and batch.status in TAKES_ORDERS:
             return amend(self.book, there, command.data or {}, command.reserved, steps)
         return refuse_amend(self.book, there or self._closed(order, batch), command.reserved)
 

@@ -49,6 +49,6 @@ def _lose(order: Order, quantity: int, price: int, step: int) -> None:
 
 def _needed(book: Book, order: Order) -> int:
     """What the order must have frozen, or the other one of its group, which holds nothing itself."""
-    other = book.stops.legs.get(order.group_id or 0)
+    other = book.other_leg(order)
     legs = (order,) if other is None else (order, other)
     return max(owed(leg, book.rules.quote_step) for leg in legs)

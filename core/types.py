@@ -105,6 +105,10 @@ class MarketStatus(StrEnum):
     DELISTED = "DELISTED"
 
 
+# What a market with one of these takes: all kinds, or what an auction collects.
+TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
+
+
 class CommandKind(StrEnum):
     """What a command asks a market's worker for."""
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 from base.storage.fields import AmountField, KeyField, TurnoverField, choices_of
+from core.kinds import asset_given
 from core.money import DIGITS, MAX_AMOUNT
 from core.types import FeeCurrency, MarketStatus, SelfTradePrevention, Side
 from markets.fee_tier import FeeTier  # noqa: F401 - so that Django knows its rows
@@ -89,6 +90,10 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return str(self.symbol)
+
+    def pays_with(self, side: str) -> str:
+        """The asset that an order of this side pays with, and therefore reserves."""
+        return asset_given(side, self.base_id, self.quote_id)
 
     def clean(self) -> None:
         """Raise ValidationError with all rules that the market's definition breaks, by field."""

@@ -21,7 +21,6 @@ from base.web.errors import (
 )
 from base.web.keys.scopes import READ
 from base.web.openapi.operations import Call
-from core.kinds import asset_given
 from core.money import plain_average, plain_units, to_decimal, to_units
 from core.outcome import Trade
 from core.types import Side
@@ -107,7 +106,7 @@ def _balance_after(draft: Draft, would: Preview, asset: str) -> Any:
     """A balance once the order is stored with its funds, and applied."""
     order = draft.order
     balance = copy(read_balance(order.user_id, asset))
-    if asset == asset_given(order.side, draft.market.base_id, draft.market.quote_id):
+    if asset == draft.market.pays_with(order.side):
         balance.available, balance.frozen = balance.available - order.frozen, balance.frozen + order.frozen
     change = would.change((order.user_id, asset))
     balance.available += to_decimal(change.available)

@@ -14,8 +14,7 @@ from typing import Annotated, Any
 
 from django.db import transaction
 
-from balances.services import freeze_all, insufficient_funds
-from base.storage.bulk import GuardFailed
+from balances.services import freeze_one, insufficient_funds
 from base.storage.outages import again_on_deadlock
 from base.web.errors import InvalidField, MarketNotTrading, TooManyWaiting, refuse
 from base.web.forms import Form
@@ -26,9 +25,9 @@ from commands.models import Command
 from commands.queue import refuse_when_busy, submit_change
 from core import types as core
 from core.amend import AMENDABLE
-from core.kinds import EXPIRES_AT, PRICE, QUANTITY, STOP_PRICE, asset_given, owed
+from core.kinds import EXPIRES_AT, PRICE, QUANTITY, STOP_PRICE, owed
 from core.money import DIGITS, MAX_UNITS, plain, to_decimal, to_units, units_or_none
-from core.types import ACTIVE_PHASES, CommandKind, MarketStatus, OrderType, Phase, Side
+from core.types import ACTIVE_PHASES, TAKES_ORDERS, CommandKind, OrderType, Phase, Side
 from markets.models import Market
 from markets.services import known_market
 from orders.errors import NothingToAmend
@@ -40,7 +39,6 @@ from orders.resting import reference_price
 from orders.services import closed, find_order
 from orders.share import refuse_beyond_share
 
-_TAKES_ORDERS = (MarketStatus.TRADING, MarketStatus.AUCTION)
 # How many amends of one order may wait for the worker.
 MOST_WAITING = 10
 Terms = dict[str, Any]
@@ -72,7 +70,7 @@ def amend_order(user_id: int, order_id: int, wanted: Terms) -> Order:
         if len(waiting) >= MOST_WAITING:
             raise _too_many(order)
         market = known_market(order.market_id)
-        if market.status not in _TAKES_ORDERS:
+        if market.status not in TAKES_ORDERS:
             raise MarketNotTrading(f"{market.symbol} is {market.status}", symbol=market.symbol, status=market.status)
         steps = _steps(order, waiting)
         becomes = steps[-1] | wanted
@@ -83,7 +81,8 @@ def amend_order(user_id: int, order_id: int, wanted: Terms) -> Order:
         refuse_beyond_share(user_id, market.symbol)
         submit_change(CommandKind.AMEND, market.symbol, order.id, stored_terms(wanted), reserved)
         if reserved:
-            _freeze(order, market, reserved)
+            # Last, because the worker may wait for the balance's row.
+            freeze_one((user_id, market.pays_with(order.side)), reserved)
     return order
 
 
@@ -162,7 +161,7 @@ def _reserved(order: Order, market: Market, steps: Iterable[Terms], becomes: Ter
     missing = max(0, max(owed(_core_order(order, becomes), step), *others) - least)
     if missing > MAX_UNITS:
         # More than anybody can own, and perhaps more than the column can hold.
-        raise insufficient_funds(_asset(order, market), to_decimal(missing))
+        raise insufficient_funds(market.pays_with(order.side), to_decimal(missing))
     return to_decimal(missing)
 
 
@@ -189,19 +188,6 @@ def _refuse_by_limits(order: Order, market: Market, terms: Terms, reserved: Deci
     refusal = exposure.refusal(becomes, market, instead=notional_of(order))
     if refusal is not None:
         raise refusal
-
-
-def _freeze(order: Order, market: Market, reserved: Decimal) -> None:
-    """Last, because the worker may wait for the balance's row. Raises InsufficientFunds."""
-    asset = _asset(order, market)
-    try:
-        freeze_all({(order.user_id, asset): reserved})
-    except GuardFailed as error:
-        raise insufficient_funds(asset, reserved) from error
-
-
-def _asset(order: Order, market: Market) -> str:
-    return asset_given(order.side, market.base_id, market.quote_id)
 
 
 def _core_order(order: Order, terms: Terms) -> core.Order:

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from balances.services import freeze_all, insufficient_funds
-from base.storage.bulk import CheckFailed, GuardFailed
+from balances.services import freeze_one
 from base.storage.outages import again_on_deadlock
-from base.web.errors import InvalidField, Unavailable, refuse
+from base.web.errors import InvalidField, refuse
 from base.web.forms import Form
 from base.web.rules import POSITIVE, one_of, text
 from commands.queue import refuse_when_busy, submit_with_data
-from core.kinds import asset_given
 from core.money import plain
 from core.types import CommandKind, OrderType, Side
-from markets.models import SYMBOL_PATTERN, Market, Trade
+from markets.models import SYMBOL_PATTERN, Market
 from markets.services import find_market
 from orders import open_orders
 from orders.answers import CLIENT_ORDER_ID_PATTERN
@@ -30,8 +28,9 @@ from orders.exposure import lock_exposure
 from orders.ids import order_ids
 from orders.market_rules import market_errors, notional_errors, price_errors
 from orders.models import Order
-from orders.placing import ATTEMPTS, count_result
-from orders.rows import insert_orders
+from orders.placing import count_result
+from orders.resting import last_price
+from orders.rows import insert_orders, until_stored
 from orders.share import refuse_beyond_share
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_status, repeat, reserved
 
@@ -75,16 +74,10 @@ def place_oco(user_id: int, form: OcoForm) -> Group:
         raise InvalidField("symbol", "MARKET_NOT_FOUND", f"there is no market {form.symbol}")
     if form.side == Side.BUY and form.stop_limit_price is None:
         raise InvalidField(STOP_LIMIT_PRICE, "FIELD_REQUIRED", f"{STOP_LIMIT_PRICE} is required for a BUY")
-    for _ in range(ATTEMPTS):
-        try:
-            group = _place(user_id, market, form)
-        except (CheckFailed, IntegrityError):
-            # The user got a limit, or the client order id was stored, since it was looked at.
-            continue
-        for leg in (group.limit, group.stop):
-            count_result(market.symbol, Accepted(leg, group.is_repeated))
-        return group
-    raise Unavailable("the outcome is unknown: repeat the request with the same key")
+    group: Group = until_stored(lambda: _place(user_id, market, form))
+    for leg in (group.limit, group.stop):
+        count_result(market.symbol, Accepted(leg, group.is_repeated))
+    return group
 
 
 @again_on_deadlock
@@ -154,9 +147,7 @@ def _refuse_by_market(user_id: int, market: Market, form: OcoForm) -> None:
 
 def _crossing(market: Market, form: OcoForm) -> list[InvalidField]:
     """The limit leg waits for a better price than the last one, the stop leg for a worse one."""
-    last: Decimal | None = (
-        Trade.objects.filter(market=market).order_by("-sequence").values_list("price", flat=True).first()
-    )
+    last = last_price(market.symbol)
     upper, lower = (form.price, form.stop_price) if form.side == Side.SELL else (form.stop_price, form.price)
     if lower < upper and (last is None or lower < last < upper):
         return []
@@ -167,11 +158,7 @@ def _crossing(market: Market, form: OcoForm) -> list[InvalidField]:
 
 def _take(limit: Order, market: Market) -> None:
     """The funds and two places among the open orders, last. Raises InsufficientFunds and TooManyOpenOrders."""
-    account = (limit.user_id, asset_given(limit.side, market.base_id, market.quote_id))
-    try:
-        freeze_all({account: limit.frozen})
-    except GuardFailed as error:
-        raise insufficient_funds(account[1], limit.frozen) from error
+    freeze_one((limit.user_id, market.pays_with(limit.side)), limit.frozen)
     opened, most = Counter({(market.symbol, limit.user_id): 2}), {market.symbol: market.max_open_orders}
     [number] = open_orders.lock_numbers(opened, most).values()
     if number + 2 > market.max_open_orders:

@@ -24,7 +24,6 @@ from base.storage.outages import again_on_deadlock
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
 from commands.queue import submit
-from core.kinds import asset_given
 from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
@@ -34,13 +33,9 @@ from orders.market_rules import Reference
 from orders.models import Order
 from orders.powers import record_placed
 from orders.resting import reference_price
-from orders.rows import insert_orders
+from orders.rows import ATTEMPTS, insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 from users.acts import Actor
-
-# One more attempt for keys that are stored, one more for users with limits, and for funds or numbers that do not
-# suffice. The others are for requests with the same keys at the same moment.
-ATTEMPTS = 5
 
 Account = tuple[int, str]
 Key = tuple[int, str | None]
@@ -172,7 +167,7 @@ def draft_of(request: OrderRequest, now: datetime, reference: Reference) -> Draf
         order.frozen = reserved(order, market)
     except ExchangeError as error:
         refusal = error
-    account = (request.user_id, asset_given(terms.side, market.base_id, market.quote_id))
+    account = (request.user_id, market.pays_with(terms.side))
     return Draft(order, market, account, refusal, request.actor)
 
 

@@ -7,16 +7,15 @@ to the command: the new order has nothing frozen until the worker has cancelled 
 from collections import Counter
 from decimal import Decimal
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from balances.available import no_funds, require_more
-from balances.services import freeze_all, insufficient_funds
-from base.storage.bulk import CheckFailed, GuardFailed
+from balances.services import freeze_one
+from base.storage.bulk import GuardFailed
 from base.storage.outages import again_on_deadlock
-from base.web.errors import InvalidField, Unavailable
+from base.web.errors import InvalidField
 from commands.queue import submit_change
-from core.kinds import asset_given
 from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
@@ -24,10 +23,10 @@ from orders.errors import InGroup
 from orders.exposure import lock_exposure, notional_of
 from orders.ids import order_ids
 from orders.models import Order
-from orders.placing import ATTEMPTS, OrderRequest, count_result
+from orders.placing import OrderRequest, count_result
 from orders.powers import record_placed
 from orders.resting import reference_price
-from orders.rows import insert_orders
+from orders.rows import insert_orders, until_stored
 from orders.services import find_order
 from orders.terms import Accepted, draft_order, refuse_by_market, repeat, reserved
 
@@ -37,15 +36,9 @@ def replace_order(old_id: int, request: OrderRequest) -> Accepted:
 
     Raises OrderNotFound, InGroup, and what placing an order raises.
     """
-    for _ in range(ATTEMPTS):
-        try:
-            placed = _replace(old_id, request)
-        except (CheckFailed, IntegrityError):
-            # The user got a limit, or the client order id was stored, since it was looked at.
-            continue
-        count_result(request.market.symbol, placed)
-        return placed
-    raise Unavailable("the outcome is unknown: repeat the request with the same key")
+    placed: Accepted = until_stored(lambda: _replace(old_id, request))
+    count_result(request.market.symbol, placed)
+    return placed
 
 
 @again_on_deadlock
@@ -69,7 +62,9 @@ def _replace(old_id: int, request: OrderRequest) -> Accepted:
         order_ids.issued([order.id])
         submit_change(CommandKind.REPLACE, market.symbol, order.id, {"replaces": old_id}, missing)
         record_placed([(order, request.actor)])
-        _freeze(order, market, missing)
+        if missing:
+            # Late, because the worker may wait for the balance's row.
+            freeze_one((order.user_id, market.pays_with(order.side)), missing)
         _count(order, old, market)
     return Accepted(order, is_repeated=False)
 
@@ -94,8 +89,8 @@ def _refuse_by_limits(order: Order, old: Order, market: Market) -> bool:
 
 def _missing(order: Order, old: Order, market: Market) -> Decimal:
     """What the new order needs beside what the old one has frozen. Raises InsufficientFunds."""
-    need, asset = reserved(order, market), _asset(order, market)
-    lent: Decimal = old.frozen if old.active and _asset(old, market) == asset else Decimal(0)
+    need, asset = reserved(order, market), market.pays_with(order.side)
+    lent: Decimal = old.frozen if old.active and market.pays_with(old.side) == asset else Decimal(0)
     if not need and not lent:
         # It will spend what is available when it is matched.
         try:
@@ -103,16 +98,6 @@ def _missing(order: Order, old: Order, market: Market) -> Decimal:
         except GuardFailed as error:
             raise no_funds(asset) from error
     return max(Decimal(0), need - lent)
-
-
-def _freeze(order: Order, market: Market, missing: Decimal) -> None:
-    """Late, because the worker may wait for the balance's row. Raises InsufficientFunds."""
-    if missing:
-        asset = _asset(order, market)
-        try:
-            freeze_all({(order.user_id, asset): missing})
-        except GuardFailed as error:
-            raise insufficient_funds(asset, missing) from error
 
 
 def _count(order: Order, old: Order, market: Market) -> None:
@@ -126,7 +111,3 @@ def _count(order: Order, old: Order, market: Market) -> None:
     if number >= most[market.symbol]:
         raise open_orders.too_many(market.symbol, number, market.max_open_orders)
     open_orders.count_opened(opened, most)
-
-
-def _asset(order: Order, market: Market) -> str:
-    return asset_given(order.side, market.base_id, market.quote_id)

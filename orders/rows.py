@@ -1,16 +1,24 @@
 """New orders as rows: the one statement that stores them, and their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from base.storage.bulk import checked_id, insert_for_ids
+from django.db import IntegrityError
+
+from base.storage.bulk import CheckFailed, checked_id, insert_for_ids
 from base.storage.fields import AmountField
+from base.web.errors import Unavailable
 from core.money import to_units
 from orders.expiry import store_expiries
 from orders.exposure import UNCHECKED
 from orders.models import Order
 
+# One more attempt for keys that are stored, one more for users with limits, and for funds or numbers that do not
+# suffice. The others are for requests with the same keys at the same moment.
+ATTEMPTS = 5
+
+T = TypeVar("T")
 _FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
 _NAMES = [field.name for field in _FIELDS]
 _USER = _NAMES.index("user")
@@ -34,6 +42,18 @@ def insert_orders(orders: Sequence[Order], *, checks_users: bool) -> None:
     for order, order_id in zip(orders, ids, strict=True):
         order.id = order_id
     store_expiries(order for order in orders if order.expires_at is not None)
+
+
+def until_stored(store: Callable[[], T]) -> T:
+    """What `store` returns, which is done again where a user got a limit, or a client order id was stored, since it was
+    looked at. Raises Unavailable.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return store()
+        except (CheckFailed, IntegrityError):
+            continue
+    raise Unavailable("the outcome is unknown: repeat the request with the same key")
 
 
 def _row(order: Order) -> list[Any]:

@@ -22,6 +22,7 @@ from core.kinds import (
     PRICE,
     QUANTITY,
     QUOTE_QUANTITY,
+    RESTING,
     STOP_PRICE,
     TIME_IN_FORCE,
     TRAILING_OFFSET,
@@ -42,7 +43,6 @@ from orders.share import refuse_beyond_share
 BATCH_LIMIT = 100
 # The fields that some type needs.
 _NEEDED = (PRICE, QUANTITY, QUOTE_QUANTITY, STOP_PRICE, TRAILING_OFFSET)
-_TAKEN_BY_AUCTIONS = (None, TimeInForce.GTC, TimeInForce.GTD)
 
 
 class OrderForm(Form):
@@ -164,7 +164,7 @@ def refuse_by_status(market: Market, terms: OrderTerms) -> None:
     """Raises MarketNotTrading and NotInAuction."""
     state = {"symbol": market.symbol, "status": market.status}
     if market.status == MarketStatus.AUCTION:
-        if terms.type != OrderType.LIMIT or terms.time_in_force not in _TAKEN_BY_AUCTIONS:
+        if terms.type != OrderType.LIMIT or terms.time_in_force not in (None, *RESTING):
             raise NotInAuction(f"{market.symbol} is in an auction, which takes LIMIT GTC and GTD orders alone", **state)
     elif market.status != MarketStatus.TRADING:
         raise MarketNotTrading(f"{market.symbol} is {market.status}", **state)
