@@ -75,6 +75,17 @@ def nothing_is_logged_between_tests() -> None:
 
 
 @pytest.fixture(autouse=True)
+def settings_are_as_before() -> Iterator[None]:
+    """What a test sets ends with it. A decorator that overrides settings ends before the fixture `settings` does, which
+    then puts back what the decorator had set: a test uses one of the two.
+    """
+    before = settings._wrapped
+    yield
+    left, settings._wrapped = settings._wrapped, before
+    assert left is before, "the test has left settings behind"
+
+
+@pytest.fixture(autouse=True)
 def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Asking for the database here makes the count run before the database is rolled back."""
     uses_database = {"db", "transactional_db"} & set(request.fixturenames)

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tools.chaos import checks, clients
+from tools.chaos import checks, clients, views
 from tools.chaos.checks import Findings
 from tools.chaos.flow import Flow
 from tools.chaos.killer import Sizes
@@ -77,6 +77,23 @@ def test_a_view_believes_later_steps_only():
     for event in (update(3, "OPEN"), update(5, "FILLED"), update(3, "OPEN")):
         view.receive(event)
     assert (view.orders[1]["status"], view.received) == ("FILLED", {"BTC-USD-3", "BTC-USD-5"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "differs"),
+    [
+        ({}, []),
+        ({"reason": "AMENDED"}, []),
+        ({"reason": "AMENDED", "updatedAt": "later"}, ["updatedAt"]),
+        ({"reason": "AMEND_REFUSED", "updatedAt": "later"}, []),
+        ({"reason": "AMEND_REFUSED", "status": "FILLED"}, ["status"]),
+        ({"reason": "USER_CANCELLED"}, ["reason"]),
+    ],
+)
+def test_the_reason_of_an_event_alone_is_not_its_orders(sent, differs):
+    """Whoever amends an order in vain is told so, and the order is as it was."""
+    order = {"status": "OPEN", "active": True, "reason": None, "updatedAt": "then"}
+    assert views._different(order, order | sent) == differs
 
 
 def test_rules_that_are_named_together_are_each_looked_at():

@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.test import override_settings
 
 from commands.models import Command
 from core.types import MarketStatus
@@ -171,10 +170,9 @@ def test_a_market_that_was_halted_meanwhile_amends_nothing(world: World) -> None
 
 
 @pytest.mark.dialect
-@override_settings(ENGINE_FILLS_PER_TRANSACTION=1)
 @pytest.mark.parametrize("cache", [True, False])
 def test_an_amended_taker_goes_on_in_the_next_transaction(world: World, settings: Any, cache: bool) -> None:
-    settings.ENGINE_BOOK_CACHE = cache
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = 1, cache
     alice, bob = world.alice, world.bob
     for price in (101, 102, 103):
         world.play(bob, f"sell 1 @ {price}")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.test import override_settings
 
 from commands.models import Command
 from core.types import MarketStatus
@@ -134,10 +133,9 @@ def test_a_market_order_spends_what_the_old_one_had(world: World) -> None:
 
 
 @pytest.mark.dialect
-@override_settings(ENGINE_FILLS_PER_TRANSACTION=1)
 @pytest.mark.parametrize("cache", [True, False])
 def test_an_unfinished_replacement_goes_on(world: World, settings: Any, cache: bool) -> None:
-    settings.ENGINE_BOOK_CACHE = cache
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_BOOK_CACHE = 1, cache
     alice, bob = world.alice, world.bob
     old = world.play(alice, "buy 1 @ 90")
     # Its own sale is removed first, so that its first transaction has no event of it.

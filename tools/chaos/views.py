@@ -13,6 +13,8 @@ from tools.rig.trader import Trader, connect
 
 # Its meaning over REST is another: the order's time priority, not the event's number.
 NOT_COMPARED = {"sequence", "eventId", "lastTrade"}
+# Reasons that an event has alone, and its order not; where an amend is refused the order stays as it was.
+OF_EVENTS = {"AMENDED", "AMEND_REFUSED", "TRIGGERED", "SELF_TRADE"}
 
 
 class View(EventThread):
@@ -73,7 +75,7 @@ class OrdersView(View):
             view = believed.get(order_id)
             if view is None:
                 found.append(f"order {order_id} is {order['status']}, and its stream sent nothing of it")
-            elif different := [name for name in order if name not in NOT_COMPARED and order[name] != view.get(name)]:
+            elif different := _different(order, view):
                 stored_part, sent_part = ({name: side.get(name) for name in different} for side in (order, view))
                 found.append(f"order {order_id} is {stored_part}, its stream sent {sent_part}")
         return found
@@ -86,6 +88,16 @@ class OrdersView(View):
         for order in all_orders(self.trader):
             stored |= {event["eventId"] for event in self.trader.get(f"/orders/{order['orderId']}/events")}
         return [f"event {event_id} was never sent" for event_id in sorted(stored - self.received)]
+
+
+def _different(order: dict[str, Any], view: dict[str, Any]) -> list[str]:
+    """The fields in which what was sent last of an order is not the order."""
+    left_out = set(NOT_COMPARED)
+    if view["reason"] in OF_EVENTS and order["active"]:
+        left_out.add("reason")
+    if view["reason"] == "AMEND_REFUSED":
+        left_out |= {"reason", "updatedAt"}
+    return [name for name in order if name not in left_out and order[name] != view.get(name)]
 
 
 class MarketView(View):
