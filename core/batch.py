@@ -53,6 +53,8 @@ class Batch:
     unfinished: Order | None = None
     # Orders that were triggered in this batch and have not fired, in their order.
     triggered: deque[Order] = field(default_factory=deque)
+    # How many were triggered in all.
+    triggers: int = 0
     # Whether triggered orders wait to fire in the next batch.
     is_cascading: bool = False
     # What changed of the entries of TRAILING_STOPs.
@@ -109,9 +111,10 @@ class Batch:
     def left(self, most_fills: int) -> int:
         """How many orders its takers may still meet, if one may meet so many: together twice as many.
 
-        A taker makes at most two events with each order that it meets: those of the two fills.
+        A taker makes at most two events with each order that it meets: those of the two fills. A stop that is triggered
+        counts as much, because its row and its command are written beside its one event.
         """
-        return 2 * most_fills - len(self.events) // 2
+        return 2 * most_fills - (len(self.events) + self.triggers) // 2
 
     def set_trading_status(self, status: str, sequence: int, reason: str, price_band: int | None = None) -> None:
         """Change the market's trading status at this place of its sequence, unless the market has it already.

@@ -89,5 +89,6 @@ def _trigger_due(book: Book, batch: Batch, most_fills: int) -> bool:
             return False
         batch.add_changes(Outcome(trigger(book, order), []))
         batch.triggered.append(order)
+        batch.triggers += 1
         left -= 1
     return True

@@ -1,5 +1,6 @@
 """The rows that settlement writes of orders beyond the plain ones, and of commands that stay in the inbox."""
 
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 from base.storage.bulk import Dialect, Statement, write_deletes, write_updates
@@ -10,7 +11,7 @@ from core.outcome import terms_of
 from core.types import Reason, Status
 from orders.models import OrderExpiry
 
-# What plain orders do not have. Written by a statement of its own, so that they pay nothing for it.
+# What plain orders do not have. Extended ones are written by a statement of their own, so that plain ones pay nothing.
 EXTENDED_FIELDS = (
     "price",
     "quantity",
@@ -23,10 +24,11 @@ EXTENDED_FIELDS = (
     "prevented_notional",
     "placed_price",
     "placed_quantity",
+    "triggered_at",
 )
 _NEVER_PLAIN = (None, None)
-# Under a name of this module, because Python 3.11 takes long to find a member of an enumeration.
-_AMEND_REFUSED = Reason.AMEND_REFUSED
+# Under names of this module, because Python 3.11 takes long to find a member of an enumeration.
+_AMEND_REFUSED, _TRIGGERED = Reason.AMEND_REFUSED, Status.TRIGGERED
 
 
 def is_refused(event: outcome.Event) -> bool:
@@ -50,19 +52,17 @@ def spent_rows(batch: Batch) -> list[tuple[object, ...]]:
     return [(command_id, 0) for command_id in batch.spent]
 
 
-def extended_rows(batch: Batch) -> list[tuple[object, ...]]:
-    """The last terms and places of the extended orders with an event, or that began to rest and have a tip now."""
-    changed = {order.id: order for order in batch.rested if order.is_extended}
-    for event in batch.events:
-        if event.terms is not None and not is_refused(event):
-            changed[event.order.id] = event.order
-    return [_extended_row(order) for order in changed.values()]
+def rested_rows(batch: Batch, changed: Container[int]) -> list[tuple[object, ...]]:
+    """The terms and places of extended orders that began to rest and are not among the changed ones: icebergs."""
+    return [
+        (order.id, *extended_state(order)) for order in batch.rested if order.is_extended and order.id not in changed
+    ]
 
 
-def _extended_row(order: core.Order) -> tuple[object, ...]:
+def extended_state(order: core.Order) -> tuple[object, ...]:
+    """The values of EXTENDED_FIELDS."""
     terms = terms_of(order)
     return (
-        order.id,
         terms.price,
         terms.quantity,
         order.priority,
@@ -73,25 +73,22 @@ def _extended_row(order: core.Order) -> tuple[object, ...]:
         terms.prevented or None,
         terms.prevented_notional or None,
         *(order.placed or _NEVER_PLAIN),
+        order.triggered_at,
     )
 
 
-def triggered_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
-    triggered = [event.order for event in batch.events if event.status is Status.TRIGGERED]
-    for order in triggered:
-        # For its order updates. It is never changed again.
-        order.triggered_at = now
-    return [(order.id, now) for order in triggered]
+def date_triggers(batch: Batch, now: datetime) -> None:
+    """Give the orders that were triggered in the batch the instant of its settlement."""
+    for event in batch.events:
+        if event.status is _TRIGGERED:
+            event.order.triggered_at = now
 
 
-def write_expiries(to: Dialect, batch: Batch) -> list[Statement]:
-    """Of GTD orders: the row that says when one is due goes with the order, and follows an amend."""
-    changed = {event.order.id: event for event in batch.events if event.terms is not None and not is_refused(event)}
-    timed = [event for event in changed.values() if event.terms is not None and event.terms.expires_at is not None]
-    closed = [event.order.id for event in timed if not event.active]
-    amended = batch.amended.keys() - closed
-    rows = [(event.order.id, event.order.expires_at) for event in timed if event.order.id in amended]
+def write_expiries(to: Dialect, batch: Batch, orders: Iterable[core.Order]) -> list[Statement]:
+    """Of GTD orders among the changed ones: the row that says when one is due goes with it, and follows an amend."""
+    timed = [order for order in orders if order.expires_at is not None]
+    rows = [(order.id, order.expires_at) for order in timed if order.active and order.id in batch.amended]
     return [
-        *write_deletes(OrderExpiry, closed),
+        *write_deletes(OrderExpiry, [order.id for order in timed if not order.active]),
         *write_updates(to, OrderExpiry, key="id", guards=(), fields=("due_at",), rows=rows),
     ]

@@ -4,8 +4,10 @@ The statements are prepared without a database, so that this can be done ahead w
 """
 
 from collections import Counter
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from operator import add
 
 from balances.posting import post_trades
@@ -23,11 +25,12 @@ from markets.services import set_trading_status
 from matching.books import BookRow, renew_book
 from matching.extended_rows import (
     EXTENDED_FIELDS,
-    extended_rows,
+    date_triggers,
+    extended_state,
     funded_rows,
     is_refused,
+    rested_rows,
     spent_rows,
-    triggered_rows,
     write_expiries,
 )
 from matching.models import StatusChange
@@ -95,7 +98,8 @@ class Settlement:
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
     """Prepare the batch's statements. `next_sequence` is the book's after the batch."""
     symbol, batch.stored_at = batch.rules.symbol, now
-    orders, rested = _order_rows(batch, now), _rested_rows(batch)
+    date_triggers(batch, now)
+    changed = _changed_orders(batch)
     trade_fields: tuple[str, ...] = TRADE_FIELDS
     trades = [_trade_row(symbol, trade, now) for trade in batch.trades]
     if batch.has_unusual_fees:
@@ -103,15 +107,13 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         trades = [*map(add, trades, ((trade.rebate, trade.fee_in_quote) for trade in batch.trades))]
     events = [_event_row(symbol, event, now) for event in batch.events]
     statements = [
-        # First, because a quantity that has grown may be filled further than it was.
-        *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=extended_rows(batch)),
-        *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=ORDER_FIELDS, rows=orders),
-        *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=rested),
+        *_write_orders(to, changed, now),
+        *write_updates(to, Order, key="id", guards=(), fields=EXTENDED_FIELDS, rows=rested_rows(batch, changed)),
+        *write_updates(to, Order, key="id", guards=ORDER_GUARDS, fields=("phase",), rows=_rested_rows(batch, changed)),
         *write_updates(to, Order, key="id", guards=(), fields=("protection_price",), rows=_protected_rows(batch)),
         *write_updates(to, Order, key="id", guards=(), fields=("frozen",), rows=funded_rows(batch)),
         *write_updates(to, Command, key="id", guards=(), fields=("reserved",), rows=spent_rows(batch)),
-        *write_updates(to, Order, key="id", guards=(), fields=("triggered_at",), rows=triggered_rows(batch, now)),
-        *write_expiries(to, batch),
+        *write_expiries(to, batch, (order for _, order in changed.values())),
         *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
         *trigger_commands(batch, now, to),
@@ -164,10 +166,10 @@ def _store_status_changes(batch: Batch, now: datetime) -> None:
     set_trading_status(symbol, batch.status, ends_delisting=batch.ends_delisting)
 
 
-def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
-    """The last state of each order with an event, guarded by the state before its first event.
+def _changed_orders(batch: Batch) -> dict[int, tuple[outcome.Event, core.Order]]:
+    """Each order with an event, by its id: its first event, which knows the state before, and the order as it is now.
 
-    That of an amend which was refused changes nothing, and its order may be closed.
+    Not that of an amend which was refused: it changes nothing, and its order may be closed.
     """
     first: dict[int, outcome.Event] = {}
     for event in batch.events:
@@ -178,15 +180,29 @@ def _order_rows(batch: Batch, now: datetime) -> list[tuple[object, ...]]:
             if not is_refused(event):
                 first.setdefault(event.order.id, event)
     amended = batch.amended
+    return {number: (event, amended.get(number, event.order)) for number, event in first.items()}
+
+
+def _write_orders(
+    to: Dialect, changed: Mapping[int, tuple[outcome.Event, core.Order]], now: datetime
+) -> list[Statement]:
+    """The last state of each order, guarded by the state before its first event."""
+    plain, extended = [], []
+    for event, order in changed.values():
+        row = (order.id, *_state_before(event), *_state_after(order, now))
+        if order.is_extended:
+            extended.append((*row, *extended_state(order)))
+        else:
+            plain.append(row)
+    write = partial(write_updates, to, Order, key="id", guards=ORDER_GUARDS)
     return [
-        (number, *_state_before(event), *_state_after(amended.get(number, event.order), now))
-        for number, event in first.items()
+        *write(fields=ORDER_FIELDS, rows=plain),
+        *write(fields=ORDER_FIELDS + EXTENDED_FIELDS, rows=extended),
     ]
 
 
-def _rested_rows(batch: Batch) -> list[tuple[object, ...]]:
+def _rested_rows(batch: Batch, changed: Container[int]) -> list[tuple[object, ...]]:
     """The takers that began to rest and have no event in this batch. A later command may have given one an event."""
-    changed = {event.order.id for event in batch.events if not is_refused(event)} if batch.rested else set()
     return [(order.id, order.status, order.filled, order.phase) for order in batch.rested if order.id not in changed]
 
 
