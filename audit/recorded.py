@@ -62,13 +62,19 @@ class Recorded:
         self.first_terms: dict[int, Terms] = {}
         # The orders that were to replace another one and were rejected, with the reason: the twin's users own enough.
         self.refused: dict[int, str] = {}
+        # And those whose user cancelled an order right before. Nobody was removed from the book for them.
+        self.follow_a_cancel: set[int] = set()
         seen: set[int] = set()
+        before: EventRow | None = None
         for event in events:
             if event.terms is not None and event.order_id not in self.first_terms:
                 self.first_terms[event.order_id] = parse_terms(event.terms)
             if event.order_id not in seen and event.status == Status.REJECTED and event.reason in _REFUSALS:
                 self.refused[event.order_id] = event.reason
+                if before is not None and (before.reason, before.user_id) == (Reason.USER_CANCELLED, event.user_id):
+                    self.follow_a_cancel.add(event.order_id)
             seen.add(event.order_id)
+            before = event
 
     def set_trading_status(self, at: int) -> None:
         """Set the trading status that the market had at this place. Stops may become due by it."""
@@ -85,7 +91,7 @@ class Recorded:
         order = self.orders.get(event.order_id)
         if order is None:
             raise Unexplained(f"event {self.market.symbol}-{event.sequence} is of an order that does not exist")
-        if event.status == Status.FAILED or (event.reason == Reason.MARKET_HALTED and order.id in twin.orders):
+        if _fails(event) or (event.reason == Reason.MARKET_HALTED and order.id in twin.orders):
             self._end(order, event)
         elif twin.due:
             twin.stops_at = self.stops.get(twin.due[0].id, self.end)
@@ -113,7 +119,7 @@ class Recorded:
         if order.id not in twin.orders:
             self._place(order)
             twin.queue.clear()
-        (twin.fail if event.status == Status.FAILED else twin.refuse)(order.id)
+        (twin.fail if _fails(event) else twin.refuse)(order.id)
         # Before anything that is due.
         twin.stops_at = None
         twin.apply_next()
@@ -186,9 +192,15 @@ class Recorded:
         assert accepted, "the twin's users can pay for everything"
 
     def _is_refused(self, order: OrderRow) -> bool:
-        """Whether it was to replace another one, and could not. A quote quantity always is a spend limit."""
+        """Whether it was to replace another one, and could not.
+
+        What is matched without a price has a spend limit. A quote quantity always is one: if it was too small for the
+        book, it was rejected too, and by the same event.
+        """
         reason = self.refused.get(order.id)
-        return reason == Reason.NOTHING_TO_REPLACE or (reason is not None and order.spend_limit is None)
+        if reason is None or reason == Reason.NOTHING_TO_REPLACE:
+            return reason is not None
+        return order.spend_limit is None or (order.quote_quantity is not None and order.id in self.follow_a_cancel)
 
     def _naive(self, order: OrderRow) -> NaiveOrder:
         """The order as it was when it was placed."""
@@ -222,7 +234,12 @@ class Recorded:
 
 
 def _stops(event: EventRow) -> bool:
-    return event.status == Status.FAILED or event.reason == Reason.MARKET_HALTED
+    return _fails(event) or event.reason == Reason.MARKET_HALTED
+
+
+def _fails(event: EventRow) -> bool:
+    """Whether its order is given up by it. The refusal of an amend has the status of an order that failed before."""
+    return event.status == Status.FAILED and event.reason != Reason.AMEND_REFUSED
 
 
 def _changes(order: NaiveOrder, terms: Terms) -> dict[str, Any]:

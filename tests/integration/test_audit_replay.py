@@ -25,7 +25,7 @@ from tests.integration.test_properties import DatabaseAndTwin, Drain, Engine, pl
 from tests.support.commands import MARKETS
 from tests.support.orders import PlayedExchange, all_findings, checks, full, quick, replay
 from tests.support.sampling import sample
-from tests.support.world import World, fund
+from tests.support.world import World, fund, outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -231,4 +231,39 @@ def test_what_a_failed_order_made_due_is_triggered_by_the_next_command(transacti
     monkeypatch.undo()
     world.play(world.alice, "buy 1 @ 50")
     assert world.bob.get(f"/orders/{stop}")["status"] == "FILLED"
+    assert checks(replay(), full()) == set()
+
+
+@pytest.mark.parametrize("fills_before", [0, 1])
+def test_an_amend_of_an_order_that_failed_meanwhile(transactional_db, settings, monkeypatch, fills_before):
+    """The event that refuses it shows the status FAILED too, and is not the failure."""
+    world = World.make()
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_RETRY_MS = 1, []
+    world.play(world.alice, "buy 1 @ 100")
+    world.play(world.alice, "buy 1 @ 95")
+    real = core_market.place
+
+    def place(book, taker, max_steps=None):
+        if taker.filled == fills_before * 100_000_000:
+            raise ZeroDivisionError("nobody thought of this")
+        return real(book, taker, max_steps)
+
+    monkeypatch.setattr(core_market, "place", place)
+    order = world.place(world.bob, "sell 3 @ 90").body["data"]["orderId"]
+    assert world.bob.call("PATCH", f"/orders/{order}", {"quantity": "2"}).status_code == 202
+    world.match()
+    reasons = [event["reason"] for event in world.bob.get(f"/orders/{order}/events")]
+    assert reasons == [None] * fills_before + ["INTERNAL_ERROR", "AMEND_REFUSED"]
+    assert checks(replay(), full()) == set()
+
+
+def test_a_quote_quantity_that_replaces_and_is_not_paid_for(world):
+    """It has not been matched, though what it may spend is known and the book would have given it something."""
+    world.play(world.bob, "sell 1 @ 100")
+    old = world.play(world.alice, "buy 9 @ 99")["orderId"]
+    body = {"symbol": world.symbol, "side": "BUY", "type": "MARKET", "quoteQuantity": "9990"}
+    world.place(world.bob, "sell 5 @ 99")
+    new = world.alice.call("POST", f"/orders/{old}/replace", body).body["data"]["orderId"]
+    world.match()
+    assert outcome(world.alice.get(f"/orders/{new}")) == "- rejected insufficient_funds"
     assert checks(replay(), full()) == set()
