@@ -3,8 +3,9 @@
 Contract
 - A new price and a larger quantity put a resting order at the end of its level; whatever else changes, it keeps its
   place. An order whose new price crosses goes through the book as a taker.
-- Refused are a quantity that is filled already, terms for which what is frozen does not suffice, and a post-only order
-  that would cross. A refused amend changes nothing: it makes an event, and releases what was frozen for it.
+- Refused are a quantity that is filled already, terms for which what is frozen does not suffice, a post-only order
+  that would cross, and another stop price of one that was triggered. A refused amend changes nothing: it makes an
+  event, and releases what was frozen for it.
 - The order of the book is not changed but replaced, because events that refer to it may not be published yet.
 """
 
@@ -35,8 +36,8 @@ def amend(book: Book, order: Order, terms: Mapping[str, Any], reserved: int, max
     holder = changed if other is None or order.phase is Phase.RESTING else other
     need = max(owed(leg, book.rules.quote_step) for leg in (changed, other) if leg is not None)
     frozen = holder.frozen + reserved
-    is_filled = changed.quantity is not None and changed.quantity <= changed.filled
-    if is_filled or need > frozen or (moves and _would_take(book, changed)):
+    is_too_late = _is_filled(changed) or (order.is_triggered and STOP_PRICE in terms)
+    if is_too_late or need > frozen or (moves and _would_take(book, changed)):
         return refuse_amend(book, order, reserved)
     holder.frozen = need
     if moves:
@@ -82,6 +83,10 @@ def _was_plain(order: Order) -> bool:
 def _loses_its_place(order: Order, changed: Order) -> bool:
     assert order.quantity is not None and changed.quantity is not None
     return changed.price != order.price or changed.quantity > order.quantity
+
+
+def _is_filled(changed: Order) -> bool:
+    return changed.quantity is not None and changed.quantity <= changed.filled
 
 
 def _would_take(book: Book, changed: Order) -> bool:

@@ -43,6 +43,8 @@ class Amending(Auction):
             return False
         if changes.get("quantity", Decimal("Infinity")) <= order.filled + order.prevented:
             return False
+        if "stop_price" in changes and order not in self.waiting:
+            return False
         if self.missing_for(order, changes) > reserved:
             return False
         return not (order.post_only and self.status == "TRADING" and self._would_cross(order, changes))

@@ -10,6 +10,7 @@ from core.types import MarketStatus
 from matching import books
 from orders.feed import stored_updates
 from orders.models import Order, OrderEvent
+from tests.support.orders import checks, full, replay
 from tests.support.world import Person, World, fund, outcome, stored_rows
 from users.models import User
 
@@ -286,6 +287,21 @@ def test_a_stop_is_amended_while_it_waits(world: World, monkeypatch: Any) -> Non
     assert (world.depth(), bob.holds("BTC")) == ("0.5@90 |", "7.4 0")
     assert [each for each in sent if each["userId"] == bob.user.id] == updates(bob)
     assert told(amend(bob, stop, stopPrice="99")) == "409 ORDER_CLOSED"
+
+
+def test_a_stop_that_was_reached_meanwhile_has_no_other_stop_price(world: World) -> None:
+    alice, bob = world.alice, world.bob
+    for who, line in ((bob, "sell 0.1 @ 100"), (alice, "buy 0.1 @ 100"), (alice, "buy 0.1 @ 95")):
+        world.play(who, line)
+    stop = world.play(bob, "sell 1 @ 98 stop 95")
+    world.place(bob, "sell 0.1 @ 95")
+    assert told(amend(bob, stop, stopPrice="90", quantity="2")) == "202"
+    assert told(amend(bob, stop, quantity="3")) == "202"
+    world.match()
+    assert steps(bob, stop) == "waiting, triggered triggered, open, open amend_refused, open amended"
+    changed = bob.get(f"/orders/{stop['orderId']}")
+    assert (changed["stopPrice"], changed["quantity"], bob.holds("BTC")) == ("95", "3", "6.8 3")
+    assert checks(replay(), full()) == set()
 
 
 def test_an_iceberg_is_amended(world: World) -> None:
