@@ -17,12 +17,13 @@ from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
 from core.batch import Batch
 from core.market import Market
-from core.types import TRADING_STATUS_AFTER, MarketStatus, PendingCommand
+from core.types import TRADING_STATUS_AFTER, CommandKind, MarketStatus, PendingCommand, Phase
 from markets.services import set_trading_status
 from matching import books
 from matching.books import lock_book
 from matching.inbox import parse_commands, read_inbox
 from matching.models import DeadLetter
+from matching.order_rows import CORE_COLUMNS, core_order
 from matching.prepare import Prepared
 from matching.settlement import Settlement, clear_inbox, store, write_settlement
 from orders.models import Order
@@ -50,7 +51,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         market = Market(books.rules(symbol), row.status, row.next_sequence)
         bid, ask = best_prices(symbol)
         is_crossed = bid is not None and ask is not None and bid >= ask
-        batch = market.give_up(command, is_crossed=is_crossed)
+        batch = market.give_up(_with_other_leg(command), is_crossed=is_crossed)
         if command.kind in TRADING_STATUS_AFTER and not batch.status_changes:
             # Intake has read the wanted status since the command was submitted.
             set_trading_status(symbol, batch.status)
@@ -73,6 +74,18 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
             logger.critical("market %s is halted: %s", symbol, batch.status_changes[-1].reason)
     # No public messages, because the order was never in the book.
     return Prepared(market, settlement, is_full=False, public=[])
+
+
+def _with_other_leg(command: PendingCommand) -> PendingCommand:
+    """The command; that of an amended order on its way through the book with the stop leg of its group, which ends with
+    it: the order has the funds of both.
+    """
+    order = command.order
+    if order is None or order.group_id is None or command.kind != CommandKind.AMEND or not command.goes_on:
+        return command
+    legs = Order.objects.filter(user_id=order.user_id, group_id=order.group_id, phase=Phase.WAITING)
+    stop = legs.values_list(*CORE_COLUMNS).first()
+    return command if stop is None else command._replace(stop=core_order(stop))
 
 
 def halt(symbol: str, error: Exception) -> None:

@@ -9,12 +9,14 @@ from django.test import override_settings
 
 from commands.models import Command
 from core import market as core_market
+from markets.services import change_market, read_market
 from matching.models import DeadLetter
 from operations.dead_letters import NotSafe, requeue
 from orders.models import Order
 from tests.integration.test_amend import amend, steps, told
 from tests.integration.test_batch import in_threads
 from tests.integration.test_replace import ended, replace
+from tests.support.orders import checks, full, quick, replay
 from tests.support.world import World, fund
 from users.acts import Actor
 
@@ -66,6 +68,26 @@ def test_an_amended_taker_that_fails_on_its_way_is_failed(impatient: World, monk
         impatient.match()
     assert steps(alice, order) == "open, open amended, partially_filled, failed internal_error"
     assert (alice.holds("USD"), impatient.depth()) == ("9899 0", "| 1@102")
+
+
+@override_settings(ENGINE_FILLS_PER_TRANSACTION=1)
+def test_an_amended_leg_that_fails_on_its_way_ends_the_other_one(impatient: World, monkeypatch: Any) -> None:
+    """It has traded nothing yet: self-trade prevention has taken up its first transaction."""
+    alice = impatient.alice
+    fund(alice.user, BTC="2")
+    change_market(read_market(impatient.symbol), self_trade_prevention="EXPIRE_MAKER")
+    body = {"side": "BUY", "quantity": "2", "price": "80", "stopPrice": "110", "stopLimitPrice": "115"}
+    legs = alice.call("POST", "/orders/oco", {"symbol": impatient.symbol, **body}).body["data"]["orders"]
+    for price in (101, 102):
+        impatient.play(alice, f"sell 1 @ {price}")
+    assert told(amend(alice, legs[0], price="103")) == "202"
+    # Only what goes on in a second transaction comes this way.
+    with monkeypatch.context() as patch:
+        patch.setattr(core_market, "place", broken)
+        impatient.match()
+    assert steps(alice, legs[0]) == "open, open amended, failed internal_error"
+    assert (steps(alice, legs[1]), alice.holds("USD")) == ("waiting, cancelled oco", "10000 0")
+    assert checks(full(), quick(), replay()) == set()
 
 
 def test_a_replacement_that_fails_leaves_the_old_order(impatient: World, monkeypatch: Any) -> None:
