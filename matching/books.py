@@ -4,7 +4,6 @@ They are a cache: the worker throws a book away on any error, and rebuilds it fr
 not the row's.
 """
 
-import gc
 import logging
 import secrets
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from core.market import Market
 from core.money import DIGITS, stored_units, to_units
 from core.types import MarketStatus, Rules
 from markets.services import known_market
+from matching import collector
 from matching.models import TOKEN_BYTES, OrderBook
 from matching.order_rows import CORE_COLUMNS, FORM, core_order
 from matching.snapshots.restoring import build_market, restore
@@ -114,16 +114,10 @@ def trusted(row: BookRow) -> Market:
 
 def load(row: BookRow | OrderBook) -> Market:
     """Build a market from its newest snapshot or, without one, from its rows. Raises BrokenBook."""
-    # Python's collector would go through all orders again and again while they become more: three times the time.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with collector.paused():
         market = load_snapshot(row) or load_rows(row)
         _load_stops(market, row)
         return market
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _load_stops(market: Market, row: BookRow | OrderBook) -> None:

@@ -18,9 +18,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -34,7 +33,8 @@ from base.storage.outages import is_outage, is_transient
 from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
 from commands import queue
 from core.types import MarketStatus
-from matching import books
+from matching import books, collector
+from matching.bisection import Bisection
 from matching.books import BookRow, lock_book
 from matching.failure import give_up, halt
 from matching.inbox import Row, is_waiting, read_inbox
@@ -55,7 +55,11 @@ def drain(symbol: str) -> Run:
     Safe to call at any time, from any number of workers. Raises the database's error when the database is away.
     """
     queue.clear_bell(symbol)
-    return _Drain(symbol).run()
+    collector.look_rarely()
+    try:
+        return _Drain(symbol).run()
+    finally:
+        collector.leave_books_out()
 
 
 class _NextBatch(NamedTuple):
@@ -239,35 +243,6 @@ class _Drain:
             self.result.commands += 1
             self.result.show(given_up.batch)
         return given_up
-
-
-@dataclass
-class Bisection:
-    """How many commands at the head of the inbox are candidates, and how often the last one that is left was tried.
-
-    Commands may come in between the candidates. The count only limits the next batch, so a wrong count costs time and
-    nothing else.
-    """
-
-    candidates: int = 0
-    attempts: int = 0
-    last: int | None = None
-
-    def limit(self, full: int) -> int:
-        """How many commands the next batch may take."""
-        return max(1, self.candidates // 2) if self.candidates else full
-
-    def failed(self, commands: Sequence[int]) -> None:
-        """A batch of commands with these ids failed."""
-        self.candidates = len(commands)
-        is_same = len(commands) == 1 and commands[0] == self.last
-        self.last = commands[0] if len(commands) == 1 else None
-        self.attempts = self.attempts + 1 if is_same else int(len(commands) == 1)
-
-    def settled(self, commands: int) -> None:
-        """So many commands were applied or given up: they are no candidates any more."""
-        self.candidates = max(0, self.candidates - commands)
-        self.attempts, self.last = 0, None
 
 
 P = ParamSpec("P")

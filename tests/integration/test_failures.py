@@ -13,8 +13,8 @@ from core import market as core_market
 from core.book import Book
 from markets.models import Market
 from matching import drain
+from matching.bisection import Bisection
 from matching.books import BrokenBook
-from matching.drain import Bisection
 from matching.failure import halt
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import Order, OrderEvent
