@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.integration.stream.client import StreamClient
 from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
 from tests.support.flush import empty_only_what_has_rows
+from tests.support.lanes import group
 from tests.support.live import Live
 from tests.support.sampling import DRAWN, LEG_ONE_IN, PROVE, sample
 from tests.support.world import World
@@ -65,6 +67,23 @@ def _drawn(items: list[pytest.Item]) -> list[pytest.Item]:
         if of_files:
             left_out |= set(of_files) - set(sample(of_files, one_in, *files))
     return [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Function) -> None:
+    """End what runs processes with the last test that needs it. A demo trades on and on, and the tests after it would
+    have half of the machine.
+    """
+    for name in {"exchange", "demo"} & set(item.fixturenames):
+        if not any(name in later.fixturenames for later in _later(item)):
+            item._fixtureinfo.name2fixturedefs[name][-1].finish(item._request)
+
+
+def _later(item: pytest.Function) -> Iterator[pytest.Function]:
+    """The tests after it; of those in lanes the ones that are given to the same lane with it."""
+    tests = item.session.items
+    in_lanes = "PYTEST_XDIST_WORKER" in os.environ
+    return (each for each in tests[tests.index(item) + 1 :] if not in_lanes or group(each.nodeid) == group(item.nodeid))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 from django.apps import apps
 from django.db import connection, transaction
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.support import hostile
 from tests.support.contract import check_answer, described, json_body, operations
@@ -124,6 +124,14 @@ def _body_schema(method: str, path: str) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": described()["components"]})
 
 
+def _is_described(call: tuple[str, str], body: dict[str, Any]) -> bool:
+    try:
+        return _body_schema(*call).is_valid(body)
+    except UnicodeEncodeError:
+        # Half a character, which no description allows because no text has it.
+        return False
+
+
 CALLS = [call for call in operations() if not LEFT_OUT.search(call[1])]
 WITH_BODY = [call for call in CALLS if "requestBody" in operations()[call]]
 WITH_PARAMETERS = [call for call in CALLS if operations()[call].get("parameters")]
@@ -148,7 +156,7 @@ def test_no_field_takes_what_is_wrong(attacked: World, call: tuple[str, str]) ->
         for value in sample(hostile.VALUES, ONE_IN, call, field):
             body = {**good, field: value}
             status = attack.send(json.dumps(body).encode(), attack.target())
-            if not _body_schema(*call).is_valid(body) and not IN_PARTS.search(call[1]):
+            if not _is_described(call, body) and not IN_PARTS.search(call[1]):
                 assert status >= 400, (call, field, value)
     for name in sample(hostile.TEXTS, ONE_IN, call, "unknown"):
         assert attack.send(json.dumps({**good, name: 1}).encode(), attack.target()) >= 400, name

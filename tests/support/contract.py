@@ -4,7 +4,7 @@ import functools
 import re
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from base.web.openapi.pages import document
 
@@ -66,8 +66,8 @@ def check_event(path: str, event: dict[str, Any]) -> None:
 
 
 def check(value: Any, content: dict[str, Any], name: str) -> None:
-    errors = list(_validator(_Identity(content["schema"])).iter_errors(value))
-    assert not errors, f"{name}: {errors[0].json_path} {errors[0].message}\n{value}"
+    error = next(iter(_validator(_Identity(content["schema"])).iter_errors(value)), None)
+    assert error is None, f"{name}: {error.instance_path} {error.message}\n{value}"
 
 
 class _Identity:

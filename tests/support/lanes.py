@@ -11,13 +11,13 @@ from xdist.scheduler import LoadScopeScheduling
 FIRST = ("tests/chaos", "tests/proof", "tests/e2e", "tests/integration/stream", "tests/integration")
 # Their tests have nothing in common that would have to be made twice, and are long.
 APART = ("tests/proof/test_streams.py", "tests/proof/test_failpoints.py")
+_ON_ONE_EXCHANGE = ("idempotency", "malformed_messages", "market_limits", "open_orders", "redis_users", "scenarios")
 # By the first part of a path. Those that kill servers would disturb one another in two lanes at a time, and those that
 # share a running exchange or demo would start it twice.
 TOGETHER = {
     "tests/chaos": "chaos",
-    "tests/integration/test_scenarios.py": "exchange",
-    "tests/integration/test_idempotency.py": "exchange",
     "tests/proof/test_description.py": "exchange",
+    **{f"tests/integration/test_{name}.py": "exchange" for name in _ON_ONE_EXCHANGE},
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_recovery.py": "demo",
 }

@@ -41,6 +41,8 @@ DATABASE_TESTS = ("tests/integration", "tests/proof", "tests/chaos")
 LANES = 2
 IN_LANES = ("-p", "tests.support.lanes", "-n", str(LANES))
 STOP_SECONDS = 30
+# Python keeps what it compiles, also where it is told not to: each of a run's processes would compile all of it anew.
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 # The processes that run now, for whoever has to end them.
 _running: list["subprocess.Popen[bytes]"] = []
 PASSED, FAILED, NO_TESTS, INTERRUPTED = 0, 1, 5, 130
@@ -171,7 +173,7 @@ def _run_tests(
     in_lanes = IN_LANES if leg.lanes > 1 else ()
     command = [sys.executable, "-m", "pytest", *tests, *in_lanes, *for_pytest, "-o", f"cache_dir={folder}/cache"]
     one_in = LEG_ONE_IN if tests == DIALECT_TESTS else "1"
-    environment = leg.environment | {"TMPDIR": str(folder), "TEST_LEG_ONE_IN": one_in}
+    environment = leg.environment | {"TMPDIR": str(folder), "TEST_LEG_ONE_IN": one_in, **COMPILED}
     code = _wait_for([*command, f"--junitxml={report}"], environment, output)
     if output is not None:
         print(f"\n{leg.header}\n{output.read_text(errors='replace')}", flush=True)
