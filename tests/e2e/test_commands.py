@@ -21,7 +21,7 @@ from tests.e2e.documents import command_lines, name_of, named_commands, section
 from tests.e2e.shell import RUN, Shell, runs
 from tools.demo.cast import PASSWORD
 from tools.rig.exchange import answers
-from tools.rig.process import ROOT, Process, wait_for
+from tools.rig.process import ROOT, wait_for
 from tools.rig.servers import free_port, start_redis
 from tools.scripts.trace import REMARKS, STEPS
 
@@ -48,15 +48,8 @@ EXCEPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def short_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    shell = Shell(tmp_path_factory.mktemp("demo"))
-    with shell.begin("demo", f"make demo SECONDS=8 PORT={shell.port}") as make:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, short_demo: Process) -> Iterator[Shell]:
-    """`make run`, started beside the other one, which the tests share that look at a running exchange."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """`make run`, which the tests share that look at a running exchange."""
     shell = Shell(tmp_path_factory.mktemp("run"))
     make = shell.begin("run", f"make run PORT={shell.port}")
     try:
@@ -184,10 +177,11 @@ def test_the_feed_from_the_rows(running: Shell) -> None:
 
 @pytest.mark.long
 @runs("make demo")
-def test_demo(short_demo: Process) -> None:
-    assert short_demo.running
-    assert short_demo.running.wait(60) == 0
-    assert re.search(r"orders\s+\d+ accepted", short_demo.log.read_text())
+def test_demo(shell: Shell) -> None:
+    with shell.begin("demo", f"make demo SECONDS=8 PORT={shell.port}") as make:
+        assert make.running
+        assert make.running.wait(60) == 0
+        assert re.search(r"orders\s+\d+ accepted", make.log.read_text())
 
 
 @pytest.mark.long

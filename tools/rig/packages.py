@@ -1,6 +1,7 @@
 """Debian and Ubuntu packages unpacked into a cache folder: no root, nothing installed, nothing left half done."""
 
 import fcntl
+import functools
 import os
 import platform
 import shutil
@@ -60,6 +61,7 @@ def cache_folder() -> Path:
     return Path(base) / "exchange"
 
 
+@functools.cache
 def this_release() -> Release:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise UnavailableError("this machine has no apt")
