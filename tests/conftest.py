@@ -1,5 +1,6 @@
 """The cast, and the count of the money after every test that used the database."""
 
+import gc
 import io
 import json
 import logging
@@ -57,6 +58,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         drawn = set(kept)
         config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
         items[:] = kept
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: Python's collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _drawn(items: list[pytest.Item]) -> list[pytest.Item]:
