@@ -26,6 +26,15 @@ ORDER_KINDS = (
     *("cancels", "auction"),
 )
 
+# Of files whose other tests are short.
+LONG_ONES = (
+    "tests/integration/test_positions.py::test_any_history_adds_up",
+    "tests/integration/test_servers.py::test_each_process_starts_all_the_same_and_names_it_once",
+    "tests/integration/test_lists.py::test_a_page_looks_at_so_many_rows",
+    "tests/integration/test_hardening.py::test_the_settings_as_shipped_are_what_django_advises",
+    "tests/integration/test_audit_snapshot.py::test_no_alarm_while_the_exchange_trades",
+)
+
 # What `make test` runs a part of, because it takes long: one test in so many of these files together.
 DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
     (3, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
@@ -40,6 +49,7 @@ DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
     (2, ("tests/integration/test_bad_input.py",)),
     (2, tuple(f"tests/integration/test_{kind}.py" for kind in ORDER_KINDS)),
     (2, ("tests/integration/test_breakers.py",)),
+    (2, ("tests/bench/test_naive.py", *LONG_ONES)),
     (2, ("tests/unit/test_coherence.py",)),
 )
 
