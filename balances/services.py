@@ -1,11 +1,10 @@
-"""The operations that move money: deposit, withdraw, freeze and settle. Each is a guarded write.
+"""The operations that move money: deposit, withdraw and freeze; `settling` has settle. Each is a guarded write.
 
 Lock order: the user, balances by (user, currency), then the asset. Intake locks its balances last, just before its
 commit.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -16,19 +15,21 @@ from django.utils import timezone
 
 from balances.cache import balances_changed
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
-from base.storage.bulk import GuardFailed, stored_instant, update_rows
+from base.storage.bulk import GuardFailed, stored_instant
 from base.storage.fields import AmountSum
 from base.storage.fields import amount as stored
 from base.storage.indexes import lock_pairs
 from base.storage.outages import again_on_deadlock
 from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
-from core.batch import Account, Change
+from core.batch import Account
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units
 from markets.marks import mark_of
 from markets.models import Asset
 from markets.services import known_asset
 from users.services import lock_user
 
+# The index along which balances are locked.
+BY_PAIR = "balance_user_currency"
 _FREEZE = (
     "UPDATE balances SET available = available - %s, frozen = frozen + %s, updated_at = %s"
     " WHERE user_id = %s AND currency = %s AND available >= %s"
@@ -108,35 +109,12 @@ def transfer(
     return made, made is not wanted
 
 
-class Overdrawn(Exception):
-    """A balance would fall below zero. The stored rows contradict each other, because funds are frozen first."""
-
-
 class Held(NamedTuple):
     """A balance's row, locked; its amounts in units of 1e-8."""
 
     id: int
     available: int
     frozen: int
-
-
-def settle(changes: Mapping[Account, Change], now: datetime) -> None:
-    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
-
-    Raises Overdrawn if a balance would fall below zero. The caller must roll its transaction back then.
-    """
-    touched = {key: change for key, change in changes.items() if change.available or change.frozen}
-    balances = lock_balances(touched)
-    rows = []
-    for key, change in sorted(touched.items()):
-        balance = balances[key]
-        available = balance.available + change.available
-        frozen = balance.frozen + change.frozen
-        if available < 0 or frozen < 0:
-            raise Overdrawn(f"balance {key}: available would be {available}, frozen would be {frozen}")
-        rows.append((balance.id, available, frozen, now))
-    update_rows(Balance, key="id", guards=(), fields=("available", "frozen", "updated_at"), rows=rows)
-    balances_changed(user_id for user_id, _ in touched)
 
 
 def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
@@ -147,16 +125,21 @@ def lock_balances(keys: Iterable[Account]) -> dict[Account, Held]:
     found = _locked(wanted)
     missing = sorted(wanted - found.keys())
     if missing:
-        new = [Balance(user_id=user_id, currency_id=currency) for user_id, currency in missing]
-        Balance.objects.bulk_create(new, ignore_conflicts=True)
+        make_balances(missing)
         found = _locked(wanted)
         balances_changed(user_id for user_id, _ in missing)
     return found
 
 
+def make_balances(keys: Sequence[Account]) -> None:
+    """Make balances of nothing. Of two transactions that make one the second waits for the first."""
+    new = [Balance(user_id=user_id, currency_id=currency) for user_id, currency in keys]
+    Balance.objects.bulk_create(new, ignore_conflicts=True)
+
+
 def _locked(keys: set[Account]) -> dict[Account, Held]:
     """The balances that exist, locked in (user, currency) order."""
-    rows = lock_pairs("balances", "balance_user_currency", ("user_id", "currency"), "id, available, frozen", keys)
+    rows = lock_pairs("balances", BY_PAIR, ("user_id", "currency"), "id, available, frozen", keys)
     return {
         (user_id, currency): Held(balance_id, stored_units(available), stored_units(frozen))
         for user_id, currency, balance_id, available, frozen in rows

@@ -24,7 +24,8 @@ from django.db.models import Min
 from django.utils import timezone
 
 from base.storage.breakers import Breaker, ServerAway, breaker_of
-from base.storage.bulk import batched, dialect, execute, write_inserts
+from base.storage.bulk import batched, execute, write_inserts
+from base.storage.literals import dialect
 from base.storage.redis import TIMEOUT_SECONDS
 from base.web.errors import MarketBusy
 from commands.models import Command

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import Q
 
-from base.storage.bulk import dialect, execute, stored_instant, update_rows, write_inserts
+from base.storage.bulk import execute, stored_instant, update_rows, write_inserts
+from base.storage.literals import dialect
 from core import outcome
 from core.money import stored_units
 from markets.models import Candle, Interval, Market

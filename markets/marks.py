@@ -15,7 +15,8 @@ from typing import Any
 from cachetools import TTLCache, cached
 from django.db.models import OuterRef, Subquery
 
-from base.storage.bulk import dialect, execute, write_inserts
+from base.storage.bulk import execute, write_inserts
+from base.storage.literals import dialect
 from core.money import to_units
 from core.types import Rules
 from markets.models import Mark, Market, Trade

@@ -26,9 +26,9 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from balances.services import Overdrawn
-from base.storage.bulk import dialect
+from balances.settling import Overdrawn
 from base.storage.clock import database_time
+from base.storage.literals import dialect
 from base.storage.outages import is_outage, is_transient
 from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
 from commands import queue

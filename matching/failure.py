@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
-from base.storage.bulk import dialect
 from base.storage.clock import database_time
+from base.storage.literals import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
 from core.batch import Batch

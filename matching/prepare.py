@@ -10,7 +10,7 @@ from itertools import takewhile
 from django.conf import settings
 
 from balances.services import lock_balances
-from base.storage.bulk import Dialect, dialect
+from base.storage.literals import Dialect, dialect
 from base.streams import Message
 from base.streams.amqp import publish_amqp
 from core.batch import Account, Batch

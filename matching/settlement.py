@@ -11,8 +11,9 @@ from functools import partial
 from operator import add
 
 from balances.posting import post_trades
-from balances.services import settle
-from base.storage.bulk import Dialect, Statement, dialect, execute, write_deletes, write_inserts, write_updates
+from balances.settling import settle
+from base.storage.bulk import Statement, execute, write_deletes, write_inserts, write_updates
+from base.storage.literals import Dialect, dialect
 from commands.models import Command
 from core import outcome
 from core import types as core

@@ -9,7 +9,8 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q
 
-from base.storage.bulk import Dialect, Statement, dialect, execute, write_inserts
+from base.storage.bulk import Statement, execute, write_inserts
+from base.storage.literals import Dialect, dialect
 from commands.models import Command
 from core.batch import Batch
 from core.market import Market

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Count
 
-from base.storage.bulk import GuardFailed, dialect, update_rows
+from base.storage.bulk import GuardFailed, execute_some, update_rows, write_additions
 from base.storage.indexes import lock_pairs
+from base.storage.literals import dialect
 from base.web.errors import TooManyOpenOrders
 from core.types import ACTIVE_PHASES
 from orders.models import OpenOrders, Order
@@ -24,21 +25,8 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, int]
 
 _RAISE = "UPDATE open_orders SET number = number + %s WHERE market_id = %s AND user_id = %s AND number <= %s"
-# The rows are looked up one after the other in the order of the index, which is the order in which intake locks them.
-_JOINED = (
-    " STRAIGHT_JOIN open_orders AS t FORCE INDEX (open_orders_market_user)"
-    " ON t.market_id = %s AND t.user_id = v.user_id AND t.number >= v.closed SET t.number = t.number - v.closed"
-)
-_GIVEN = {
-    "mysql": "(VALUES {rows}) AS v (user_id, closed)",
-    "mariadb": "(WITH given (user_id, closed) AS (VALUES {rows}) SELECT * FROM given) AS v",
-}
-_TAKE_OFF = {name: f"UPDATE {given}{_JOINED}" for name, given in _GIVEN.items()} | {
-    "sqlite": (
-        "UPDATE open_orders SET number = number - v.column2 FROM (VALUES {rows}) AS v"
-        " WHERE market_id = %s AND user_id = v.column1 AND number >= v.column2"
-    )
-}
+# The index along which the numbers are locked.
+_BY_PAIR = "open_orders_market_user"
 
 
 class _Counted(NamedTuple):
@@ -100,13 +88,9 @@ def too_many(symbol: str, number: int, most: int) -> TooManyOpenOrders:
 
 def _take_off(symbol: str, closed: Mapping[int, int]) -> int:
     """Of how many users the orders could be taken off."""
-    name = dialect().name
-    row = "ROW({}, {})" if name == "mysql" else "({}, {})"
-    rows = ", ".join(row.format(int(user_id), int(number)) for user_id, number in sorted(closed.items()))
-    with connection.cursor() as cursor:
-        # In SQL, because every batch needs it.
-        cursor.execute(_TAKE_OFF[name].format(rows=rows), (symbol,))
-        return int(cursor.rowcount)
+    rows = [(symbol, user_id, -number) for user_id, number in sorted(closed.items())]
+    key = ("market", "user")
+    return execute_some(write_additions(dialect(), OpenOrders, key=key, index=_BY_PAIR, added=("number",), rows=rows))
 
 
 def _count_anew(symbol: str, user_ids: list[int]) -> None:
@@ -157,7 +141,7 @@ def _lock(keys: set[Key]) -> dict[Key, _Counted]:
 
 def _locked(keys: set[Key]) -> dict[Key, _Counted]:
     """The rows that exist, locked in (market, user) order."""
-    rows = lock_pairs("open_orders", "open_orders_market_user", ("market_id", "user_id"), "id, number", keys)
+    rows = lock_pairs("open_orders", _BY_PAIR, ("market_id", "user_id"), "id, number", keys)
     return {(symbol, user_id): _Counted(row_id, number) for symbol, user_id, row_id, number in rows}
 
 

@@ -6,7 +6,7 @@ from django.db import DatabaseError, DataError, OperationalError, connection
 from audit.models import Mode, Outcome
 from audit.run import audit
 from balances.models import Balance
-from balances.services import Overdrawn
+from balances.settling import Overdrawn
 from base.storage.outages import is_outage
 from commands import queue
 from core import market as core_market

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from base.storage.bulk import Dialect, write_inserts
+from base.storage.bulk import write_inserts
+from base.storage.literals import Dialect
 from commands.models import Command
 from orders.models import OrderEvent
 

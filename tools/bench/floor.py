@@ -13,7 +13,8 @@ from django.db import connection, models, transaction
 from tqdm import tqdm
 
 from balances.models import Balance, LedgerEntry
-from base.storage.bulk import Statement, dialect, execute, write_inserts, write_updates
+from base.storage.bulk import Statement, execute, write_inserts, write_updates
+from base.storage.literals import dialect
 from core.money import to_units
 from markets.models import Trade
 from matching.settlement import EVENT_FIELDS, ORDER_FIELDS, TRADE_FIELDS

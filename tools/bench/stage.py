@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from balances.models import Balance
 from balances.services import transfer
-from base.storage.bulk import batched, dialect, execute, update_rows, write_inserts
+from base.storage.bulk import batched, execute, update_rows, write_inserts
+from base.storage.literals import dialect
 from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
 from core.types import CommandKind
