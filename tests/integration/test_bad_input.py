@@ -105,7 +105,7 @@ def test_order_decimals(world, field, value, error):
         ("price", "100.001", "PRICE_OFF_TICK"),
         ("price", "90000000000.01", "PRICE_TOO_LARGE"),
         ("quantity", "900000001", "NOTIONAL_TOO_LARGE"),
-        ("timeInForce", "GTD", "INVALID_CHOICE"),
+        ("timeInForce", "GTX", "INVALID_CHOICE"),
         ("timeInForce", None, "FIELD_REQUIRED"),
         ("postOnly", "yes", "BOOLEAN_REQUIRED"),
         ("postOnly", 1, "BOOLEAN_REQUIRED"),
