@@ -1,5 +1,8 @@
 """Django's engine for MySQL with its statements counted, whose connections notice that the server's host is gone.
 
+Statements are counted as django-prometheus does it, in its metrics. Its own cursors make a class each, and look their
+counters up for each statement: a tenth of what a small statement takes in Python.
+
 A host that loses its power, or is cut off, ends no connection: who waits for its answer would wait for ever, and who
 sends to it for a quarter of an hour, while another server has taken over long since. So the kernel has to ask the
 other end whether it is there, and to give up soon. It asks the host and not the server, so a statement may take as long
@@ -8,9 +11,16 @@ as it needs. Libraries have a timeout for each read instead, which would break a
 
 import os
 import socket
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
 from typing import Any
 
+from django.db.backends.mysql.base import CursorWrapper, django_conversions
+from django_prometheus.db import errors_total, execute_many_total, execute_total, query_duration_seconds
 from django_prometheus.db.backends.mysql import base
+from MySQLdb.constants import FIELD_TYPE
 
 IDLE_SECONDS, PROBE_SECONDS, PROBES = 5, 3, 3
 # For what was sent and not acknowledged.
@@ -24,8 +34,18 @@ OPTIONS = {
 }
 
 
+# Python reads a date and time in C, the driver in Python.
+CONVERSIONS = django_conversions | dict.fromkeys((FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP), datetime.fromisoformat)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """Found by Django under this name."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        return {**super().get_connection_params(), "conv": CONVERSIONS}
+
+    def create_cursor(self, name: str | None = None) -> CursorWrapper:
+        return _counting(self.alias)(self.connection.cursor())
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -42,3 +62,33 @@ def notice_a_lost_host(file: int) -> None:
         for name, value in OPTIONS.items():
             if hasattr(socket, name):
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+@cache
+def _counting(alias: str) -> type[CursorWrapper]:
+    """Cursors that count the statements of this database."""
+    labels = {"alias": alias, "vendor": DatabaseWrapper.vendor}
+    executed, seconds = execute_total.labels(**labels), query_duration_seconds.labels(**labels)
+    executed_many = execute_many_total.labels(**labels)
+
+    class CountingCursor(CursorWrapper):
+        def execute(self, query: str, args: Any = None) -> Any:
+            executed.inc()
+            return self._timed(super().execute, query, args)
+
+        def executemany(self, query: str, args: Any) -> Any:
+            executed.inc(len(args))
+            executed_many.inc(len(args))
+            return self._timed(super().executemany, query, args)
+
+        def _timed(self, run: Callable[..., Any], query: str, args: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return run(query, args)
+            except Exception as error:
+                errors_total.labels(**labels, type=type(error).__name__).inc()
+                raise
+            finally:
+                seconds.observe(time.perf_counter() - began)
+
+    return CountingCursor
