@@ -105,7 +105,7 @@ class Recorded:
 
     def _next_end(self, at: int) -> int | None:
         """An order may have been given up before all that was due had been triggered: the others come behind it. Behind
-        the last event they come with the next command.
+        the last event they come with the next transaction.
         """
         place = bisect_right(self.ends, at)
         if place < len(self.ends):

@@ -138,7 +138,8 @@ class _Drain:
                 return None
             clear_inbox(prepared.batch.done)
             self._decide_ahead(prepared, now, locked_at)
-            token = store(row, prepared.settlement)
+            # Where no command was applied, it is not known yet that one does not fail.
+            token = store(row, prepared.settlement, 0 if prepared.batch.done else row.failures)
         locked_seconds = time.monotonic() - locked_at
         LOCKED.labels(self.symbol).observe(locked_seconds)
         self.result.add(prepared.batch, locked_seconds)
@@ -166,12 +167,12 @@ class _Drain:
     def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
         limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
         self.rows = read_inbox(self.symbol, limit, row)
-        if not self.rows:
+        if not self.rows and not row.is_cascading:
             return None
         # During a bisection each order is a command of its own, also one that was triggered: else its trigger would be
-        # given up for it.
-        is_searching = bool(self.bisection.candidates)
-        return prepare(row, self.rows, now, has_more=len(self.rows) == limit, fires=not is_searching)
+        # given up for it. So is what an order that was given up made due, because no other command is there to fail.
+        may_fire = bool(self.rows) and not self.bisection.candidates
+        return prepare(row, self.rows, now, has_more=len(self.rows) == limit, fires=may_fire)
 
     def _decide_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.

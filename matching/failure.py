@@ -20,7 +20,7 @@ from core.market import Market
 from core.types import TRADING_STATUS_AFTER, CommandKind, MarketStatus, PendingCommand, Phase
 from markets.services import set_trading_status
 from matching import books
-from matching.books import lock_book
+from matching.books import BookRow, lock_book
 from matching.inbox import parse_commands, read_inbox
 from matching.models import DeadLetter
 from matching.order_rows import CORE_COLUMNS, core_order
@@ -47,16 +47,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if not rows or rows[0][0] != command_id:
             return None
         [command] = parse_commands(rows, row.unfinished_command_id)
-        # With an empty book, because nothing is matched here, and the defect may be in the real book.
-        market = Market(books.rules(symbol), row.status, row.next_sequence)
-        bid, ask = best_prices(symbol)
-        is_crossed = bid is not None and ask is not None and bid >= ask
-        batch = market.give_up(_with_other_leg(command), is_crossed=is_crossed)
-        if command.kind in TRADING_STATUS_AFTER and not batch.status_changes:
-            # Intake has read the wanted status since the command was submitted.
-            set_trading_status(symbol, batch.status)
-        # Perhaps it was the last one that was triggered; the next run finds out.
-        batch.is_cascading = bool(row.is_cascading)
+        market, batch = _given_up(row, command)
         failures = row.failures + 1
         too_many = failures >= settings.ENGINE_HALT_AFTER_FAILURES
         if too_many:
@@ -74,6 +65,22 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
             logger.critical("market %s is halted: %s", symbol, batch.status_changes[-1].reason)
     # No public messages, because the order was never in the book.
     return Prepared(market, settlement, is_full=False, public=[])
+
+
+def _given_up(row: BookRow, command: PendingCommand) -> tuple[Market, Batch]:
+    """With an empty book, because nothing is matched here, and the defect may be in the real book."""
+    symbol = row.market_id
+    market = Market(books.rules(symbol), row.status, row.next_sequence)
+    bid, ask = best_prices(symbol)
+    is_crossed = bid is not None and ask is not None and bid >= ask
+    batch = market.give_up(_with_other_leg(command), is_crossed=is_crossed)
+    if command.kind in TRADING_STATUS_AFTER and not batch.status_changes:
+        # Intake has read the wanted status since the command was submitted.
+        set_trading_status(symbol, batch.status)
+    # Perhaps it was the last one that was triggered, and perhaps it made stops due by what it had traded: that is
+    # looked at in the next transaction, which has the book.
+    batch.is_cascading = bool(row.is_cascading) or command.goes_on
+    return market, batch
 
 
 def _with_other_leg(command: PendingCommand) -> PendingCommand:

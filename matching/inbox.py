@@ -18,7 +18,10 @@ _SELECT = (
     f"SELECT c.id, c.kind, c.order_id, c.data, c.reserved, {order_rows.columns('o')} FROM commands c"  # noqa: S608
     f" LEFT JOIN orders o ON c.kind IN ({_KINDS}) AND o.id = c.order_id WHERE c.market_id = %s"
 )
-
+_IS_WAITING = (
+    "SELECT EXISTS(SELECT 1 FROM commands WHERE market_id = %s)"
+    " OR EXISTS(SELECT 1 FROM order_books WHERE market_id = %s AND is_cascading = 1)"
+)
 
 # A command with the columns of its order, as the driver gives them; `parse_commands` takes these rows.
 Row = tuple[Any, ...]
@@ -63,10 +66,10 @@ def _unfinished(row: BookRow) -> list[Row]:
 
 
 def is_waiting(symbol: str) -> bool:
-    """Whether the inbox has a command. Read without a lock."""
+    """Whether the inbox has a command, or stops may be due that have none yet. Read without a lock."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM commands WHERE market_id = %s LIMIT 1", (symbol,))
-        return cursor.fetchone() is not None
+        cursor.execute(_IS_WAITING, (symbol, symbol))
+        return bool(cursor.fetchone()[0])
 
 
 def parse_commands(rows: Iterable[Row], unfinished: int | None = None) -> list[PendingCommand]:

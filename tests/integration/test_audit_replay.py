@@ -17,8 +17,9 @@ from commands.models import Command
 from core import market as core_market
 from markets.models import Market
 from markets.services import known_market
-from matching import books
+from matching import books, drain
 from matching.drain import _Drain
+from matching.inbox import is_waiting
 from matching.models import DeadLetter, OrderBook, StatusChange
 from orders.models import OpenOrders, Order, OrderEvent
 from tests.integration.test_properties import DatabaseAndTwin, Drain, Engine, play, random_step
@@ -209,10 +210,10 @@ def test_a_quote_quantity_that_had_nothing_to_replace(world):
     assert checks(replay(), full()) == set()
 
 
-def test_what_a_failed_order_made_due_is_triggered_by_the_next_command(transactional_db, settings, monkeypatch):
-    """The transaction that gives the order up knows no book."""
+def test_what_a_failed_order_made_due_fires_at_once(transactional_db, settings, monkeypatch):
+    """The transaction that gives the order up knows no book: the next one looks, and no command is needed for that."""
     world = World.make()
-    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_RETRY_MS = 1, []
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_RETRY_MS, settings.ENGINE_TIME_BOX_SECONDS = 1, [], 60
     for line in ("buy 1 @ 100", "buy 1 @ 95", "buy 1 @ 90"):
         world.play(world.alice, line)
     stop = world.play(world.bob, "sell 1 @ market stop 98")["orderId"]
@@ -224,14 +225,16 @@ def test_what_a_failed_order_made_due_is_triggered_by_the_next_command(transacti
         return real(book, taker, max_steps)
 
     monkeypatch.setattr(core_market, "place", place)
+    found = []
+    monkeypatch.setattr(
+        drain, "is_waiting", lambda symbol: found.append(checks(replay(), full())) or is_waiting(symbol)
+    )
     world.place(world.bob, "sell 3 @ 80")
     world.match()
-    assert world.bob.get(f"/orders/{stop}")["status"] == "WAITING"
-    assert checks(replay(), full()) == set()
-    monkeypatch.undo()
-    world.play(world.alice, "buy 1 @ 50")
     assert world.bob.get(f"/orders/{stop}")["status"] == "FILLED"
-    assert checks(replay(), full()) == set()
+    # One for each transaction: two of the order's, where it fails, and two of the stop's.
+    assert found == [set()] * 6
+    assert not OrderBook.objects.get().is_cascading
 
 
 @pytest.mark.parametrize("fills_before", [0, 1])

@@ -43,6 +43,17 @@ def stories() -> list[str]:
     return [f"{order.side.lower()} {order.status.lower()}" for order in Order.objects.order_by("id")]
 
 
+def fails_after_a_fill(monkeypatch) -> None:
+    real = core_market.place
+
+    def place(self, order, max_steps=None):
+        if order.filled:
+            raise ZeroDivisionError
+        return real(self, order, max_steps)
+
+    monkeypatch.setattr(core_market, "place", place)
+
+
 def test_a_poison_order_fails_alone(poisoned):
     poisoned.place(poisoned.bob, "sell 1 @ 100")
     poison = poisoned.place(poisoned.alice, "buy 13 @ 100").body["data"]["orderId"]
@@ -115,10 +126,10 @@ def test_an_order_that_the_database_refuses_fails_alone(poisoned, monkeypatch):
     """The core has no objection; its row does not fit."""
     real = drain.store
 
-    def store(row, settlement):
+    def store(row, settlement, failures):
         if any(event.order.quantity == 700_000_000 for event in settlement.batch.events):
             raise DataError(1264, "Out of range value for column 'price'")
-        return real(row, settlement)
+        return real(row, settlement, failures)
 
     monkeypatch.setattr(drain, "store", store)
     for line in ("buy 1 @ 1", "buy 7 @ 1", "buy 1 @ 1"):
@@ -132,14 +143,7 @@ def test_a_taker_that_fails_on_its_way_keeps_what_it_traded(poisoned, monkeypatc
     for _ in range(3):
         poisoned.play(poisoned.bob, "sell 1 @ 100")
     taker = poisoned.place(poisoned.alice, "buy 3 @ 101").body["data"]["orderId"]
-    real = core_market.place
-
-    def place(self, order, max_steps=None):
-        if order.filled:
-            raise ZeroDivisionError
-        return real(self, order, max_steps)
-
-    monkeypatch.setattr(core_market, "place", place)
+    fails_after_a_fill(monkeypatch)
     poisoned.match()
     assert outcome(poisoned.alice.get(f"/orders/{taker}")) == "2 failed internal_error"
     assert (poisoned.alice.holds("USD"), poisoned.alice.holds("BTC")) == ("9900 0", "1 0")
@@ -201,6 +205,17 @@ def test_failures_with_a_success_between_them_halt_nothing(poisoned):
         poisoned.match()
         poisoned.play(poisoned.alice, "buy 1 @ 1")
     assert OrderBook.objects.get().status == "TRADING"
+
+
+def test_fills_before_a_failure_are_no_success(poisoned, monkeypatch, settings):
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_HALT_AFTER_FAILURES = 1, 2
+    fails_after_a_fill(monkeypatch)
+    for price in (103, 102, 101):
+        poisoned.play(poisoned.alice, f"buy 1 @ {price}")
+    for _ in range(2):
+        poisoned.play(poisoned.bob, "sell 3 @ 90")
+    assert stories() == ["buy filled", "buy filled", "buy open", "sell failed", "sell failed"]
+    assert Market.objects.get().status == "HALTED"
 
 
 def test_failures_are_counted_over_all_workers(poisoned):
