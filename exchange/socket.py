@@ -30,6 +30,7 @@ from exchange.socket_forms import AuthForm, CancelForm, DisconnectForm, NothingF
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
 from orders.accounts import cancel_named_for
 from orders.feed import OrderFeed
+from orders.oco import LIMIT_SUFFIX
 from orders.services import active_among
 from users.acts import Actor
 
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 PATH = "/api/v1/ws"
 ORDERS = "orders"
+# What places orders, and by which call.
+PLACES = {"order.place": "/api/v1/orders", "order.oco": "/api/v1/orders/oco"}
 # Of the operations that are no call of REST and read nothing.
 LOCAL_PER_SECOND = 10
 # How many orders are remembered before those that are closed are forgotten.
@@ -68,9 +71,9 @@ class OrderSession:
         }
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Envelope:
-        if op == "order.place":
+        if op in PLACES:
             # Not broken off with the connection, because the order may be stored already.
-            self._placing = asyncio.ensure_future(self._place(_params(fields)))
+            self._placing = asyncio.ensure_future(self._place(PLACES[op], _params(fields)))
             return await asyncio.shield(self._placing)
         if op == "order.amend":
             return await self._amend(_params(fields))
@@ -166,9 +169,11 @@ class OrderSession:
                 self._socket.leave_channel(name)
         return _envelope({"channels": sorted(self._socket.followed)})
 
-    async def _place(self, params: dict[str, Any]) -> Envelope:
-        answer = await self._call("POST", "/api/v1/orders", params)
-        order_id = (answer.get("data") or {}).get("orderId")
+    async def _place(self, path: str, params: dict[str, Any]) -> Envelope:
+        """Of a group the limit leg is remembered: with its key, if it has one, and the cancel of one cancels both."""
+        answer = await self._call("POST", path, params)
+        data, is_group = answer.get("data") or {}, path == PLACES["order.oco"]
+        order_id = data.get("groupId" if is_group else "orderId")
         owner_id = parse_id(str(params.get("userId"))) or self._signed_in().id
         if answer["code"] < 400 and isinstance(order_id, int):
             # A repeat placed nothing: its order is remembered already, or was placed elsewhere.
@@ -176,7 +181,8 @@ class OrderSession:
                 self._orders[owner_id].append(order_id)
         elif answer["code"] >= 500 and isinstance(params.get("clientOrderId"), str):
             # Perhaps it is stored all the same.
-            self._keys[owner_id].append(params["clientOrderId"][:64])
+            key = params["clientOrderId"] + LIMIT_SUFFIX if is_group else params["clientOrderId"]
+            self._keys[owner_id].append(key[:64])
         if self._remembered >= self._forget_at:
             await self._forget_closed()
         return answer

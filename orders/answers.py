@@ -210,6 +210,7 @@ class QueuePlace(TypedDict):
     ahead: Annotated[Amount, described("At better prices, and before it at its own.")]
     aheadOrders: Count
     level: QueueLevel
+    capped: NotRequired[Annotated[bool, described("True where more stand there than are counted.")]]
 
 
 class LastTrade(TypedDict):

@@ -3,13 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, Value, When
+from django.db.models import Case, Count, F, IntegerField, Value, When
 from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from base.storage.fields import AmountSum
+from base.storage.fields import AmountField, AmountSum, amount
 from base.web.answers import answer
 from base.web.errors import OrderClosed
 from base.web.keys.scopes import READ
@@ -25,7 +25,9 @@ from orders.resting import VISIBLE, resting_orders
 from orders.services import closed
 
 # Where another order of the side stands: at a better price, before this one at its price, or not before it there.
-BETTER, BEFORE, BEHIND = range(3)
+_PLACES = BETTER, BEFORE, BEHIND = range(3)
+# So many orders are counted, from the order's own price on to better ones: a book may have a million.
+MOST_COUNTED = 10_000
 
 
 class QueuePlaceView(APIView):
@@ -50,7 +52,7 @@ def queue_place(order: Order) -> answers.QueuePlace:
         raise OrderNotResting(f"order {order.id} is {order.status}", orderId=order.id, status=order.status)
     sums = _sums(order)
     (better, better_orders), (before, before_orders), (behind, behind_orders) = (
-        sums.get(where, (Decimal(0), 0)) for where in (BETTER, BEFORE, BEHIND)
+        sums[where] for where in (BETTER, BEFORE, BEHIND)
     )
     level: answers.QueueLevel = {
         "price": plain(order.price),
@@ -58,16 +60,29 @@ def queue_place(order: Order) -> answers.QueuePlace:
         "orderCount": before_orders + behind_orders,
         "ahead": plain(before),
     }
-    return {"ahead": plain(better + before), "aheadOrders": better_orders + before_orders, "level": level}
+    place: answers.QueuePlace = {
+        "ahead": plain(better + before),
+        "aheadOrders": better_orders + before_orders,
+        "level": level,
+    }
+    if better_orders + level["orderCount"] == MOST_COUNTED:
+        place["capped"] = True
+    return place
 
 
 def _sums(order: Order) -> dict[int, tuple[Decimal, int]]:
     """What is visible of the side down to the order's price, and of how many orders, by where they stand."""
-    reached = "price__gte" if order.side == Side.BUY else "price__lte"
+    reached, nearest = ("price__gte", "price") if order.side == Side.BUY else ("price__lte", "-price")
     place = order.sequence if order.priority is None else order.priority
     at_its_price = Case(When(place__lt=place, then=Value(BEFORE)), default=Value(BEHIND))
     where: Any = Case(When(price=order.price, then=at_its_price), default=Value(BETTER))
     others = resting_orders(order.market_id).filter(side=order.side, **{reached: order.price})
-    rows: Any = others.annotate(place=Coalesce("priority", "sequence"), where=where).values("where")
-    found = rows.annotate(visible=AmountSum(VISIBLE), orders=Count("id")).order_by()
-    return {row["where"]: (row["visible"], row["orders"]) for row in found}
+    counted: Any = others.annotate(place=Coalesce("priority", "sequence"), where=where)
+    sums = {f"sum{each}": AmountSum(_only(each, VISIBLE, amount(Decimal(0)), AmountField())) for each in _PLACES}
+    numbers = {f"count{each}": Count(_only(each, F("id"), None, IntegerField())) for each in _PLACES}
+    found = counted.order_by(nearest)[:MOST_COUNTED].aggregate(**sums, **numbers)
+    return {each: (found[f"sum{each}"] or Decimal(0), found[f"count{each}"]) for each in _PLACES}
+
+
+def _only(where: int, value: Any, other: Any, kind: Any) -> Case:
+    return Case(When(where=where, then=value), default=other, output_field=kind)

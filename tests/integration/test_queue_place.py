@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from orders import queue_place
 from orders.models import Order
 from tests.support.world import Person, World, fund
 
@@ -58,6 +59,17 @@ def test_a_later_place_and_what_is_hidden_count_as_the_book_has_them(world: Worl
     assert told(world.bob, second) == "0 of 0, 0 of 4.5 in 2@110"
     assert told(world.bob, first) == "4 of 1, 4 of 4.5 in 2@110"
     Order.objects.filter(id=first).update(priority=None, tip=None, display_quantity=None)
+
+
+def test_no_more_orders_are_counted_than_the_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its own price on: what is at better prices beyond the limit is left out, and the answer says so."""
+    for price in (107, 108, 109, 110):
+        last = rests(world, world.bob, f"sell 1 @ {price}")
+    monkeypatch.setattr(queue_place, "MOST_COUNTED", 5)
+    assert "capped" not in world.bob.get(f"/orders/{last}/queue")
+    monkeypatch.setattr(queue_place, "MOST_COUNTED", 3)
+    assert told(world.bob, last) == "2 of 2, 0 of 1 in 1@110"
+    assert world.bob.get(f"/orders/{last}/queue")["capped"] is True
 
 
 def refused(answer: Any) -> str:

@@ -66,6 +66,19 @@ def test_an_order_is_amended_and_cancelled(world: World, port: int) -> None:
         assert alice.ask("order.cancel", params={"orderId": order_id})["error"] == "ORDER_CLOSED"
 
 
+def test_a_target_and_a_stop_are_placed_together_and_go_with_the_socket(world: World, port: int) -> None:
+    sell = {"symbol": world.symbol, "side": "SELL", "quantity": "1", "price": "120", "stopPrice": "90"}
+    with socket(port, world.bob.user) as bob:
+        bob.ask("cancel-on-disconnect", enabled=True)
+        refused = bob.ask("order.oco", params={**sell, "price": "80"})
+        assert (refused["code"], refused["error"]) == (400, "OCO_PRICES_CROSS")
+        placed = bob.ask("order.oco", params={**sell, "clientOrderId": "pair"})
+        assert (placed["code"], len(placed["data"]["orders"])) == (202, 2)
+        assert bob.ask("order.oco", params={**sell, "clientOrderId": "pair"})["replayed"] is True
+    gone = ["USER_CANCELLED"] * 2
+    assert until_true(lambda: (world.match(), list(Order.objects.values_list("reason", flat=True)))[1] == gone)
+
+
 def test_a_market_buy_of_who_has_nothing_is_refused_at_once(world: World, port: int) -> None:
     with socket(port, world.bob.user) as bob:
         refused = place(bob, world, "buy 1 @ market")
