@@ -12,6 +12,7 @@ from base.web.errors import InvalidField
 from core.batch import Account, Batch, Change
 from core.kinds import KINDS
 from core.market import Market
+from core.money import to_decimal
 from core.outcome import Trade
 from core.types import CommandKind, MarketStatus, PendingCommand, Reason, Side, Status
 from core.types import Order as CoreOrder
@@ -47,13 +48,14 @@ def preview(order: Order, available: int) -> Preview:
     Raises InvalidField for one that would meet more resting orders than are read.
     """
     for most in READINGS:
-        met, is_whole = _met(order, most)
+        met, cut_at = _met(order, most)
         taker = _taker(order)
         market = _market(order, met)
+        begins = market.book.next_sequence
         batches = [_decide(market, CommandKind.NEW, taker, available)]
         if taker.status is Status.TRIGGERED:
             batches.append(_decide(market, CommandKind.TRIGGER, taker, available))
-        if is_whole or not _is_cut_short(market, taker):
+        if cut_at is None or not _is_cut_short(market, taker, cut_at, begins):
             return Preview(taker, batches)
     raise InvalidField("quantity", "TOO_MANY_FILLS", f"it would meet more than {READINGS[-1]} resting orders")
 
@@ -64,10 +66,10 @@ def _decide(market: Market, kind: CommandKind, taker: CoreOrder, available: int)
     return market.decide([command], spendable=spendable, most_fills=2 * READINGS[-1])
 
 
-def _met(order: Order, most: int) -> tuple[list[CoreOrder], bool]:
-    """The resting orders that it would meet first, at most so many; and whether these are all that it could meet.
+def _met(order: Order, most: int) -> tuple[list[CoreOrder], int | None]:
+    """The resting orders that it would meet first, about so many; and the price of which not all were read, if any.
 
-    In the order of the index. Of the last price that was read perhaps not all were, so none of it counts.
+    In the order of the index, which has the ids behind the prices.
     """
     is_buy = order.side == Side.BUY
     others = resting_orders(order.market_id).filter(side=Side(order.side).opposite.value)
@@ -75,10 +77,23 @@ def _met(order: Order, most: int) -> tuple[list[CoreOrder], bool]:
     if KINDS[order.type].is_priced:
         opposite = opposite.filter(**{"price__lte" if is_buy else "price__gte": order.price})
     rows = [order_rows.core_order(row) for row in _values(opposite[: most + 1])]
-    is_whole = len(rows) <= most
-    if not is_whole:
-        rows = [row for row in rows if row.price != rows[-1].price]
-    return rows, is_whole
+    if len(rows) <= most:
+        return rows, None
+    cut_at = rows[-1].price
+    assert cut_at is not None
+    at_its_price = opposite.filter(price=to_decimal(cut_at)).order_by("id")[:most]
+    first = _first([order_rows.core_order(row) for row in _values(at_its_price)])
+    return [*(row for row in rows if row.price != cut_at), *first], cut_at
+
+
+def _first(rows: list[CoreOrder]) -> list[CoreOrder]:
+    """Those of a price that stand before all that were not read.
+
+    Ids are nearly in the order in which orders come into the book. What was amended or refilled since, or waited for a
+    price, may stand behind what was not read.
+    """
+    last = rows[-1].sequence or 0
+    return [row for row in rows if row.place <= last]
 
 
 def _values(orders: Any) -> Iterable[tuple[Any, ...]]:
@@ -116,6 +131,12 @@ def _is_crossed(own: CoreOrder, other: CoreOrder) -> bool:
     return own.price >= other.price if own.side is Side.BUY else own.price <= other.price
 
 
-def _is_cut_short(market: Market, taker: CoreOrder) -> bool:
-    """Whether it would have met an order that was not read."""
-    return market.book.opposite[taker.side].first is None or taker.reason is Reason.FOK_NOT_FILLABLE
+def _is_cut_short(market: Market, taker: CoreOrder, cut_at: int, begins: int) -> bool:
+    """Whether it would perhaps have met an order that was not read.
+
+    At the price of which not all were read, what an iceberg has hidden stands behind these.
+    """
+    first = market.book.opposite[taker.side].met_by(None)
+    if first is None or taker.reason is Reason.FOK_NOT_FILLABLE:
+        return True
+    return first.price == cut_at and first.place >= begins

@@ -129,6 +129,7 @@ def test_no_more_is_read_than_it_needs(world: World, monkeypatch: pytest.MonkeyP
     assert preview(world, world.alice, "buy 0.5 @ market")["filledQuantity"] == "0.5"
     assert preview(world, world.alice, "buy 1.5 @ market")["filledQuote"] == "151"
     assert errors(preview(world, world.alice, "buy 3 @ market")) == "quantity TOO_MANY_FILLS"
+    assert preview(world, world.alice, "buy 2 @ market")["filledQuote"] == "202"
     assert errors(preview(world, world.alice, "buy 2.5 @ 105 fok")) == "quantity TOO_MANY_FILLS"
     assert preview(world, world.alice, "buy 3 @ 101")["status"] == "PARTIALLY_FILLED"
     with CaptureQueriesContext(connection) as statements:
@@ -136,3 +137,23 @@ def test_no_more_is_read_than_it_needs(world: World, monkeypatch: pytest.MonkeyP
     assert not [each for each in statements if "FOR UPDATE" in each["sql"] or "INSERT" in each["sql"]]
     assert outcome(world.play(world.alice, "buy 0.5 @ market")) == "0 filled"
     assert Order.objects.filter(status="OPEN").count() == 5
+
+
+def test_many_orders_at_the_best_price_are_met_in_their_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than are read: those that came first are the ones that a small order meets."""
+    monkeypatch.setattr(previews, "READINGS", (2, 4))
+    fund(world.bob.user, BTC="20")
+    first = world.play(world.bob, "sell 1 @ 100")["orderId"]
+    world.play(world.bob, "sell 2 @ 100", displayQuantity="1")
+    for _ in range(4):
+        world.play(world.bob, "sell 1 @ 100")
+    # It goes to the end of the level.
+    world.bob.call("PATCH", f"/orders/{first}", {"quantity": "1.5"})
+    world.match()
+    for line, filled in (("buy 1 @ market", "1"), ("buy 2 @ 100 ioc", "2")):
+        assert preview(world, world.alice, line)["filledQuantity"] == filled
+    # What the iceberg hides stands behind orders that are not read.
+    for line in ("buy 3.5 @ market", "buy 5 @ market", "buy 4 @ 100 fok"):
+        assert errors(preview(world, world.alice, line)) == "quantity TOO_MANY_FILLS"
+    world.play(world.alice, "buy 2 @ market")
+    assert preview(world, world.alice, "buy 1 @ market")["filledQuantity"] == "1"
