@@ -13,14 +13,14 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
-from base.web.admin import numbered, numbers, users_named
+from base.web.admin import ReadOnlyAdmin, numbered, numbers, users_named
 from base.web.confirmation import Question, ask_and_act
 from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
 from orders.accounts import cancel_orders_as_operator
 from orders.correlation import correlated, may_be_correlation_id
-from orders.models import OpenOrders, Order, OrderEvent
+from orders.models import DeadManSwitch, OpenOrders, Order, OrderEvent, OrderExpiry, Trail
 from orders.powers import CANCEL_PERMISSION
 from orders.representation import represent_event, represent_fill
 from users.acts import actor_of
@@ -144,6 +144,34 @@ class OrderEventAdmin(OfMarketsAdmin):
 
     def find(self, word: str) -> list[Q]:
         return [numbered(word), Q(order_id__in=numbers(word))]
+
+    def narrow(self, word: str) -> Q | None:
+        users = users_named(word)
+        return Q(user_id__in=users) if users else None
+
+
+@admin.register(OrderExpiry)
+class OrderExpiryAdmin(ReadOnlyAdmin):
+    """Of GTD orders that are open. `due_at` is empty once the command that closes the order is stored."""
+
+    list_display = ("id", "market", "due_at")
+    search_help_text = "An order id."
+
+    def narrow(self, word: str) -> Q | None:
+        return Q(id__in=numbers(word))
+
+
+@admin.register(Trail)
+class TrailAdmin(OfMarketsAdmin):
+    list_display = ("id", "market", "side", "from_sequence", "extreme")
+    search_help_text = "A symbol, exactly."
+
+
+@admin.register(DeadManSwitch)
+class DeadManSwitchAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "symbol", "triggers_at")
+    list_select_related = ("user",)
+    search_help_text = "A user name, exactly."
 
     def narrow(self, word: str) -> Q | None:
         users = users_named(word)

@@ -17,15 +17,13 @@ from balances.models import Approval, Balance, LedgerEntry, Transfer
 from markets.models import Asset, Trade
 from matching.models import BookSnapshot, DeadLetter, SnapshotPart
 from matching.worker.heartbeat import Heartbeat
-from orders.models import DeadManSwitch, OrderExpiry, Trail
+from orders.dead_man import set_switch
+from tests.support.orders import FAR_AHEAD
 from tests.support.world import World, stored_rows
 from users.acts import Actor
 from users.models import User
 
-# What orders wait for, which the orders themselves show, and a switch that its user alone sets.
-TIMERS = {OrderExpiry, Trail, DeadManSwitch}
-OF_ORDERS = [model for model in apps.get_app_config("orders").get_models() if model not in TIMERS]
-HISTORY = [*apps.get_app_config("balances").get_models(), *OF_ORDERS, Trade]
+HISTORY = [*apps.get_app_config("balances").get_models(), *apps.get_app_config("orders").get_models(), Trade]
 # Snapshots are copies of other rows, which may be thrown away at any time: the admin does not show them.
 COPIES = {BookSnapshot, SnapshotPart}
 ENGINE = [model for model in apps.get_app_config("matching").get_models() if model not in COPIES]
@@ -261,6 +259,9 @@ def _a_row(world: World, model: type[Model]) -> Model:
     for status in ("HALTED", "TRADING"):
         world.switch(status)
     world.match()
+    world.play(world.bob, "sell 1 @ market trail 5")
+    world.play(world.alice, "buy 1 @ 80 gtd", expiresAt=FAR_AHEAD)
+    set_switch(world.alice.user.id, None, 600)
     world.place(world.alice, "buy 1 @ 90")
     if model is DeadLetter:
         # Of a halt that could not be applied: every order's failure is the audit's business.
