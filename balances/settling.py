@@ -1,6 +1,7 @@
 """Settling: the money of a batch is moved by one guarded update of all its balances."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,27 +9,14 @@ from typing import NamedTuple
 from balances.cache import balances_changed
 from balances.models import Balance
 from balances.services import BY_PAIR, make_balances
-from base.storage.bulk import GuardFailed, execute_some, write_additions
-from base.storage.literals import dialect
+from base.storage.bulk import GuardFailed, Statement, execute_some, write_additions
+from base.storage.literals import Dialect, dialect
 from core.batch import Account, Change
 from core.money import to_units
 
 
 class Overdrawn(Exception):
     """A balance would fall below zero. The stored rows contradict each other, because funds are frozen first."""
-
-
-def settle(changes: Mapping[Account, Change], now: datetime) -> None:
-    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
-
-    The update that changes the balances locks them one after the other in (user, currency) order. Raises Overdrawn if
-    one would fall below zero. The caller must roll its transaction back then.
-    """
-    moves = sorted(_Move(*key, *change, now) for key, change in changes.items() if change.available or change.frozen)
-    moved = _move(moves)
-    if moved < len(moves):
-        _move_others(moves, moved)
-    balances_changed(move.user_id for move in moves)
 
 
 class _Move(NamedTuple):
@@ -41,18 +29,43 @@ class _Move(NamedTuple):
     now: datetime
 
 
-def _move(moves: Sequence[_Move]) -> int:
-    """Change the balances that exist and suffice, and return how many these are."""
-    statements = write_additions(
-        dialect(),
+@dataclass(frozen=True)
+class Moves:
+    """What a batch does to balances, in (user, currency) order, and the statements that do it."""
+
+    rows: list[_Move]
+    statements: list[Statement]
+
+
+def write_moves(changes: Mapping[Account, Change], now: datetime, to: Dialect) -> Moves:
+    """Prepare the update that changes the balances of a batch. It needs no database."""
+    rows = sorted(_Move(*key, *change, now) for key, change in changes.items() if change.available or change.frozen)
+    return Moves(rows, _write(rows, to))
+
+
+def settle(moves: Moves) -> None:
+    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
+
+    The update that changes the balances locks them one after the other in their order. Raises Overdrawn if one would
+    fall below zero. The caller must roll its transaction back then.
+    """
+    moved = execute_some(moves.statements)
+    if moved < len(moves.rows):
+        _move_others(moves.rows, moved)
+    balances_changed(move.user_id for move in moves.rows)
+
+
+def _write(rows: Sequence[_Move], to: Dialect) -> list[Statement]:
+    """Change the balances that exist and suffice."""
+    return write_additions(
+        to,
         Balance,
         key=("user", "currency"),
         index=BY_PAIR,
         added=("available", "frozen"),
         fields=("updated_at",),
-        rows=moves,
+        rows=rows,
     )
-    return execute_some(statements)
 
 
 def _move_others(moves: Sequence[_Move], moved: int) -> None:
@@ -62,7 +75,7 @@ def _move_others(moves: Sequence[_Move], moved: int) -> None:
     stored = {(row.user_id, row.currency_id): row for row in rows}
     missing = [move for move in moves if move[:2] not in stored]
     make_balances([move[:2] for move in missing])
-    if moved + _move(missing) == len(moves):
+    if moved + execute_some(_write(missing, dialect())) == len(moves):
         return
     for move in moves:
         row = stored.get(move[:2], Balance(available=Decimal(0), frozen=Decimal(0)))

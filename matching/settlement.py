@@ -11,7 +11,7 @@ from functools import partial
 from operator import add
 
 from balances.posting import post_trades
-from balances.settling import settle
+from balances.settling import Moves, settle, write_moves
 from base.storage.bulk import Statement, execute, write_deletes, write_inserts, write_updates
 from base.storage.literals import Dialect, dialect
 from commands.models import Command
@@ -88,11 +88,12 @@ UNUSUAL_FEE_FIELDS = ("rebate", "fee_in_quote")
 
 @dataclass(frozen=True)
 class Settlement:
-    """The prepared statements of a batch. Those of its money are made later, from the balances that are locked then."""
+    """The prepared statements of a batch, with those of its money apart: only they may find that rows are missing."""
 
     batch: Batch
     now: datetime
     next_sequence: int
+    moves: Moves
     statements: list[Statement]
 
 
@@ -119,7 +120,7 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
         *trigger_commands(batch, now, to),
     ]
-    return Settlement(batch, now, next_sequence, statements)
+    return Settlement(batch, now, next_sequence, write_moves(batch.changes, now, to), statements)
 
 
 def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
@@ -129,7 +130,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     what the book in memory takes it for.
     """
     batch, now = settlement.batch, settlement.now
-    settle(batch.changes, now)
+    settle(settlement.moves)
     execute(settlement.statements)
     if batch.trades:
         sequences = batch.trades[0].sequence, batch.trades[-1].sequence
