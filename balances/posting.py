@@ -50,11 +50,9 @@ def post_trades(market: Rules, first: int, last: int, *, has_unusual_fees: bool 
     """
     codes = {"base": market.base, "quote": market.quote}
     moves = _UNUSUAL_MOVES if has_unusual_fees else _MOVES
+    currencies = [codes[move.asset] for move in moves for _ in _SIGNS]
     with connection.cursor() as cursor:
-        cursor.execute(
-            _post(moves, connection.vendor),
-            [value for move in moves for _ in _SIGNS for value in (codes[move.asset], market.symbol, first, last)],
-        )
+        cursor.execute(_post(moves, connection.vendor), [*currencies, market.symbol, first, last])
 
 
 # Two entries for each move, one of the giver and one of the receiver, so that a trade sums to zero in each currency.
@@ -63,22 +61,26 @@ _SIGNS = ("-", "")
 
 @cache
 def _post(moves: Sequence[_Move], vendor: str) -> str:
-    """The statement that writes the entries of these moves."""
+    """The statement that writes the entries of these moves: each trade is read once, and joined with their places."""
     parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
     reference = f"CONCAT({', '.join(parts)})" if vendor == "mysql" else " || ".join(parts)
-    entries = [
-        (account, sign, move)
+    places, accounts, amounts = [], [], []
+    entries = (
+        (move, account, sign)
         for move in moves
         for account, sign in zip((move.giver, move.receiver), _SIGNS, strict=True)
-    ]
-    selects = [
-        f"SELECT sequence, {place} AS place, {account} AS account, %s AS currency, '{move.kind.value}' AS kind,"  # noqa: S608
-        f" {sign}{move.amount} AS amount, {reference} AS reference, created_at FROM trades"
-        f" WHERE market_id = %s AND sequence BETWEEN %s AND %s{f' AND {move.where}' if move.where else ''}"
-        for place, (account, sign, move) in enumerate(entries)
-    ]
+    )
+    for place, (move, account, sign) in enumerate(entries):
+        places.append(f"SELECT {place} AS place, %s AS currency, '{move.kind.value}' AS kind")
+        accounts.append(f"WHEN {place} THEN {account}")
+        amount = f"CASE WHEN {move.where} THEN {move.amount} ELSE 0 END" if move.where else move.amount
+        amounts.append(f"WHEN {place} THEN {sign}{amount}")
     return (
         "INSERT INTO ledger_entries (account, currency, kind, amount, reference, created_at)"  # noqa: S608
-        " SELECT account, currency, kind, amount, reference, created_at"
-        f" FROM ({' UNION ALL '.join(selects)}) AS entries WHERE amount <> 0 ORDER BY sequence, place"
+        " SELECT account, currency, kind, amount, reference, created_at FROM ("
+        f"SELECT sequence, place, CASE place {' '.join(accounts)} END AS account, currency, kind,"
+        f" CASE place {' '.join(amounts)} END AS amount, {reference} AS reference, created_at"
+        f" FROM trades CROSS JOIN ({' UNION ALL '.join(places)}) AS places"
+        " WHERE market_id = %s AND sequence BETWEEN %s AND %s"
+        ") AS entries WHERE amount <> 0 ORDER BY sequence, place"
     )
