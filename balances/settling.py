@@ -75,13 +75,14 @@ def _move_others(moves: Sequence[_Move], moved: int) -> None:
     stored = {(row.user_id, row.currency_id): row for row in rows}
     missing = [move for move in moves if move[:2] not in stored]
     make_balances([move[:2] for move in missing])
-    if moved + execute_some(_write(missing, dialect())) == len(moves):
+    # One that was changed has this instant. Another transaction may have made one before it was found missing.
+    new = [move for move in moves if move[:2] in stored and stored[move[:2]].updated_at != move.now]
+    others = sorted([*missing, *new])
+    if moved + execute_some(_write(others, dialect())) == len(moves):
         return
-    for move in moves:
+    for move in others:
         row = stored.get(move[:2], Balance(available=Decimal(0), frozen=Decimal(0)))
-        # One that was changed by now has this instant.
-        if row.updated_at != move.now:
-            available, frozen = to_units(row.available) + move.available, to_units(row.frozen) + move.frozen
-            if available < 0 or frozen < 0:
-                raise Overdrawn(f"balance {move[:2]}: available would be {available}, frozen would be {frozen}")
-    raise GuardFailed("another transaction made a balance that was found missing")
+        available, frozen = to_units(row.available) + move.available, to_units(row.frozen) + move.frozen
+        if available < 0 or frozen < 0:
+            raise Overdrawn(f"balance {move[:2]}: available would be {available}, frozen would be {frozen}")
+    raise GuardFailed("balances were not as expected")

@@ -84,6 +84,8 @@ class _Drain:
         # The commands of the current batch, and how far the search for a command that fails has come.
         self.rows: list[Row] = []
         self.bisection = Bisection()
+        # Whether the current batch is of stops that are due alone, without a command.
+        self.is_without_command = False
         # The trading status of the book when the current batch began.
         self.status: str = MarketStatus.TRADING
 
@@ -119,7 +121,7 @@ class _Drain:
                 return given_up
 
     def _settle_batch(self) -> Prepared | None:
-        self.rows = []
+        self.rows, self.is_without_command = [], False
         if self.next_batch is not None:
             # Before the lock, because the background thread may still be publishing, and so wait for Redis.
             wait([self.next_batch.prepared])
@@ -167,6 +169,7 @@ class _Drain:
     def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
         limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
         self.rows = read_inbox(self.symbol, limit, row)
+        self.is_without_command = not self.rows
         if not self.rows and not row.is_cascading:
             return None
         # During a bisection each order is a command of its own, also one that was triggered: else its trigger would be
@@ -210,7 +213,8 @@ class _Drain:
             # No command is the cause. From now on the book is read from its rows.
             logger.error("batch of %s is done again, its book was from a snapshot: %s", self.symbol, error)
             return None
-        if isinstance(error, books.BrokenBook):
+        if isinstance(error, books.BrokenBook) or self.is_without_command:
+            # No command is the cause, and none could be given up.
             halt(self.symbol, error)
         if isinstance(error, books.BrokenBook) or not self.rows:
             raise error

@@ -79,10 +79,17 @@ def extended_state(order: core.Order) -> tuple[object, ...]:
 
 
 def date_triggers(batch: Batch, now: datetime) -> None:
-    """Give the orders that were triggered in the batch the instant of its settlement."""
-    for event in batch.events:
-        if event.status is _TRIGGERED:
-            event.order.triggered_at = now
+    """Give the orders that were triggered in the batch the instant of its settlement.
+
+    An amend behind the trigger has put another object in the place of the order.
+    """
+    triggered = {event.order.id for event in batch.events if event.status is _TRIGGERED}
+    if triggered:
+        for event in batch.events:
+            if event.order.id in triggered:
+                event.order.triggered_at = now
+        for order_id in triggered & batch.amended.keys():
+            batch.amended[order_id].triggered_at = now
 
 
 def write_expiries(to: Dialect, batch: Batch, orders: Iterable[core.Order]) -> list[Statement]:

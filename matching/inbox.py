@@ -23,6 +23,11 @@ _IS_WAITING = (
     " OR EXISTS(SELECT 1 FROM order_books WHERE market_id = %s AND is_cascading = 1)"
 )
 
+_CASCADING = (
+    "SELECT market_id FROM order_books b WHERE is_cascading = 1"
+    " AND NOT EXISTS(SELECT 1 FROM commands c WHERE c.market_id = b.market_id)"
+)
+
 # A command with the columns of its order, as the driver gives them; `parse_commands` takes these rows.
 Row = tuple[Any, ...]
 
@@ -70,6 +75,13 @@ def is_waiting(symbol: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_IS_WAITING, (symbol, symbol))
         return bool(cursor.fetchone()[0])
+
+
+def cascading() -> list[str]:
+    """The markets in which stops may be due that have no commands yet: no bell rings for them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CASCADING)
+        return [symbol for (symbol,) in cursor.fetchall()]
 
 
 def parse_commands(rows: Iterable[Row], unfinished: int | None = None) -> list[PendingCommand]:

@@ -14,6 +14,7 @@ from base.telemetry.access import new_id
 from base.telemetry.processes import count_garbage
 from commands import queue
 from matching import drain
+from matching.inbox import cascading
 from matching.report import Run
 from matching.worker.heartbeat import Heartbeat
 
@@ -90,7 +91,8 @@ class CommandPoller:
         try:
             close_old_connections()
             served = self._served()
-            symbols = [symbol for symbol in self._stale_markets.look() if symbol in served]
+            stale = dict.fromkeys([*self._stale_markets.look(), *cascading()])
+            symbols = [symbol for symbol in stale if symbol in served]
         except Exception as error:
             _give_connection_up("the poller cannot read the inbox", error)
             return False

@@ -301,6 +301,10 @@ def test_a_stop_that_was_reached_meanwhile_has_no_other_stop_price(world: World)
     assert steps(bob, stop) == "waiting, triggered triggered, open, open amend_refused, open amended"
     changed = bob.get(f"/orders/{stop['orderId']}")
     assert (changed["stopPrice"], changed["quantity"], bob.holds("BTC")) == ("95", "3", "6.8 3")
+    assert changed["triggeredAt"] is not None
+    # Also where the book has been read again since.
+    books.forget(world.symbol)
+    assert told(amend(bob, stop, stopPrice="90")) == "400 FIELD_NOT_ALLOWED stopPrice"
     assert checks(replay(), full()) == set()
 
 

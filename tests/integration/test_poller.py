@@ -10,6 +10,7 @@ from django.db import connections
 
 from commands import queue
 from commands.models import Command
+from core import market as core_market
 from markets.services import create_market
 from matching import drain
 from matching.models import OrderBook
@@ -151,3 +152,28 @@ def test_a_forked_child_takes_its_turn_and_has_a_thread_of_its_own(transactional
             is_well = poller._turn.acquire(timeout=1) and drain.run_in_background(int).result(5) == 0
             os._exit(0 if is_well else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_it_looks_at_stops_that_are_due_without_a_command(transactional_db, settings, monkeypatch):
+    """An order was given up on its way, and the worker died before it looked at what that had made due."""
+    world = World.make()
+    settings.ENGINE_FILLS_PER_TRANSACTION, settings.ENGINE_RETRY_MS = 1, []
+    for line in ("buy 1 @ 100", "buy 1 @ 95", "buy 1 @ 90"):
+        world.play(world.alice, line)
+    stop = world.play(world.bob, "sell 1 @ market stop 98")["orderId"]
+    real = core_market.place
+
+    def place(book, taker, max_steps=None):
+        assert taker.filled < 200_000_000, "nobody thought of this"
+        return real(book, taker, max_steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(core_market, "place", place)
+        patch.setattr(drain, "is_waiting", lambda symbol: Command.objects.exists())
+        world.place(world.bob, "sell 3 @ 80")
+        for _ in range(3):
+            world.match()
+    assert (world.bob.get(f"/orders/{stop}")["status"], OrderBook.objects.get().is_cascading) == ("WAITING", True)
+    look("BTC-USD")
+    look("BTC-USD")
+    assert (world.bob.get(f"/orders/{stop}")["status"], OrderBook.objects.get().is_cascading) == ("FILLED", False)
