@@ -30,7 +30,7 @@ from exchange.socket_forms import AuthForm, CancelForm, DisconnectForm, NothingF
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
 from orders.accounts import cancel_named_for
 from orders.feed import OrderFeed
-from orders.oco import LIMIT_SUFFIX
+from orders.oco import LIMIT_SUFFIX, STOP_SUFFIX
 from orders.services import active_among
 from users.acts import Actor
 
@@ -170,19 +170,18 @@ class OrderSession:
         return _envelope({"channels": sorted(self._socket.followed)})
 
     async def _place(self, path: str, params: dict[str, Any]) -> Envelope:
-        """Of a group the limit leg is remembered: with its key, if it has one, and the cancel of one cancels both."""
+        """Both legs of a group are remembered, because the stop leg rests alone once it is triggered."""
         answer = await self._call("POST", path, params)
-        data, is_group = answer.get("data") or {}, path == PLACES["order.oco"]
-        order_id = data.get("groupId" if is_group else "orderId")
         owner_id = parse_id(str(params.get("userId"))) or self._signed_in().id
-        if answer["code"] < 400 and isinstance(order_id, int):
+        if answer["code"] < 400:
             # A repeat placed nothing: its order is remembered already, or was placed elsewhere.
             if not answer.get("replayed"):
-                self._orders[owner_id].append(order_id)
+                data = answer["data"]
+                self._orders[owner_id] += [each["orderId"] for each in data.get("orders", [data])]
         elif answer["code"] >= 500 and isinstance(params.get("clientOrderId"), str):
             # Perhaps it is stored all the same.
-            key = params["clientOrderId"] + LIMIT_SUFFIX if is_group else params["clientOrderId"]
-            self._keys[owner_id].append(key[:64])
+            suffixes = (LIMIT_SUFFIX, STOP_SUFFIX) if path == PLACES["order.oco"] else ("",)
+            self._keys[owner_id] += [(params["clientOrderId"] + suffix)[:64] for suffix in suffixes]
         if self._remembered >= self._forget_at:
             await self._forget_closed()
         return answer

@@ -69,7 +69,8 @@ def _decide(market: Market, kind: CommandKind, taker: CoreOrder, available: int)
 def _met(order: Order, most: int) -> tuple[list[CoreOrder], int | None]:
     """The resting orders that it would meet first, about so many; and the price of which not all were read, if any.
 
-    In the order of the index, which has the ids behind the prices.
+    In the order of the index, which has the ids behind the prices. Between the two readings orders may leave the price
+    of the second, and come to it from a better one: these count where they stood first.
     """
     is_buy = order.side == Side.BUY
     others = resting_orders(order.market_id).filter(side=Side(order.side).opposite.value)
@@ -83,7 +84,8 @@ def _met(order: Order, most: int) -> tuple[list[CoreOrder], int | None]:
     assert cut_at is not None
     at_its_price = opposite.filter(price=to_decimal(cut_at)).order_by("id")[:most]
     first = _first([order_rows.core_order(row) for row in _values(at_its_price)])
-    return [*(row for row in rows if row.price != cut_at), *first], cut_at
+    better = {row.id: row for row in rows if row.price != cut_at}
+    return [*better.values(), *(row for row in first if row.id not in better)], cut_at
 
 
 def _first(rows: list[CoreOrder]) -> list[CoreOrder]:
@@ -92,7 +94,7 @@ def _first(rows: list[CoreOrder]) -> list[CoreOrder]:
     Ids are nearly in the order in which orders come into the book. What was amended or refilled since, or waited for a
     price, may stand behind what was not read.
     """
-    last = rows[-1].sequence or 0
+    last = (rows[-1].sequence or 0) if rows else 0
     return [row for row in rows if row.place <= last]
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, Value, When
+from django.db.models import Case, Count, F, IntegerField, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,7 +26,8 @@ from orders.services import closed
 
 # Where another order of the side stands: at a better price, before this one at its price, or not before it there.
 _PLACES = BETTER, BEFORE, BEHIND = range(3)
-# So many orders are counted, from the order's own price on to better ones: a book may have a million.
+# So many orders are counted, from the order's own price on to better ones: a book may have a million. Of one price the
+# index has them by their ids, and to sort them by their places would read them all.
 MOST_COUNTED = 10_000
 
 
@@ -65,23 +66,28 @@ def queue_place(order: Order) -> answers.QueuePlace:
         "aheadOrders": better_orders + before_orders,
         "level": level,
     }
-    if better_orders + level["orderCount"] == MOST_COUNTED:
+    if better_orders + level["orderCount"] == MOST_COUNTED and _reached(order)[MOST_COUNTED:].exists():
         place["capped"] = True
     return place
 
 
 def _sums(order: Order) -> dict[int, tuple[Decimal, int]]:
     """What is visible of the side down to the order's price, and of how many orders, by where they stand."""
-    reached, nearest = ("price__gte", "price") if order.side == Side.BUY else ("price__lte", "-price")
+    nearest = "price" if order.side == Side.BUY else "-price"
     place = order.sequence if order.priority is None else order.priority
     at_its_price = Case(When(place__lt=place, then=Value(BEFORE)), default=Value(BEHIND))
     where: Any = Case(When(price=order.price, then=at_its_price), default=Value(BETTER))
-    others = resting_orders(order.market_id).filter(side=order.side, **{reached: order.price})
-    counted: Any = others.annotate(place=Coalesce("priority", "sequence"), where=where)
+    counted: Any = _reached(order).annotate(place=Coalesce("priority", "sequence"), where=where)
     sums = {f"sum{each}": AmountSum(_only(each, VISIBLE, amount(Decimal(0)), AmountField())) for each in _PLACES}
     numbers = {f"count{each}": Count(_only(each, F("id"), None, IntegerField())) for each in _PLACES}
     found = counted.order_by(nearest)[:MOST_COUNTED].aggregate(**sums, **numbers)
     return {each: (found[f"sum{each}"] or Decimal(0), found[f"count{each}"]) for each in _PLACES}
+
+
+def _reached(order: Order) -> QuerySet[Order]:
+    """The resting orders of its side, from its own price on to better ones."""
+    reached = "price__gte" if order.side == Side.BUY else "price__lte"
+    return resting_orders(order.market_id).filter(side=order.side, **{reached: order.price})
 
 
 def _only(where: int, value: Any, other: Any, kind: Any) -> Case:

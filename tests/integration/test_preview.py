@@ -1,5 +1,6 @@
 """What would become of an order, over HTTP: compared with what then becomes of it."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -157,3 +158,31 @@ def test_many_orders_at_the_best_price_are_met_in_their_order(world: World, monk
         assert errors(preview(world, world.alice, line)) == "quantity TOO_MANY_FILLS"
     world.play(world.alice, "buy 2 @ market")
     assert preview(world, world.alice, "buy 1 @ market")["filledQuantity"] == "1"
+
+
+def test_the_book_may_change_between_its_two_readings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders at the last price that was read leave it, or come to it from a better one."""
+    monkeypatch.setattr(previews, "READINGS", (3, 5))
+    read, meanwhile = previews._values, list[Callable[[], Any]]()
+
+    def values(orders: Any) -> Any:
+        rows = list(read(orders))
+        if meanwhile:
+            meanwhile.pop()()
+        return rows
+
+    def amended() -> None:
+        world.bob.call("PATCH", f"/orders/{first}", {"price": "101"})
+        world.match()
+        world.play(world.bob, "sell 0.5 @ 101")
+
+    def cancelled() -> None:
+        world.bob.call("DELETE", f"/orders?symbol={world.symbol}")
+        world.match()
+
+    monkeypatch.setattr(previews, "_values", values)
+    first, *_ = (world.play(world.bob, f"sell 0.5 @ {price}")["orderId"] for price in (100, 100, 100, 101))
+    for change, filled in ((amended, "2.5"), (cancelled, "0")):
+        meanwhile.append(change)
+        answer = world.alice.call("POST", "/orders/preview", parse("buy 2.5 @ market").body(world.symbol))
+        assert (answer.status_code, answer.body["data"]["filledQuantity"]) == (200, filled), answer.body

@@ -65,7 +65,7 @@ def test_no_more_orders_are_counted_than_the_limit(world: World, monkeypatch: py
     """From its own price on: what is at better prices beyond the limit is left out, and the answer says so."""
     for price in (107, 108, 109, 110):
         last = rests(world, world.bob, f"sell 1 @ {price}")
-    monkeypatch.setattr(queue_place, "MOST_COUNTED", 5)
+    monkeypatch.setattr(queue_place, "MOST_COUNTED", 4)
     assert "capped" not in world.bob.get(f"/orders/{last}/queue")
     monkeypatch.setattr(queue_place, "MOST_COUNTED", 3)
     assert told(world.bob, last) == "2 of 2, 0 of 1 in 1@110"

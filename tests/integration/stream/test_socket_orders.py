@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import OperationalError, connection
 
+from core.types import Phase
 from exchange import socket as sockets
 from exchange import socket_calls
-from orders import views
+from orders import group_view, views
 from orders.models import Order
 from tests.integration.stream.cast import until_true
 from tests.integration.stream.trader import place, socket
@@ -90,6 +91,27 @@ def test_an_order_whose_answer_was_lost_is_cancelled_by_its_key(
         assert answer["code"] == 503
     [stored] = Order.objects.values_list("id", flat=True)
     assert until_true(lambda: cancelled(world) == {stored})
+
+
+def test_the_stop_leg_that_came_to_rest_is_cancelled(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the second group only the key is known."""
+    legs = {"side": "SELL", "quantity": "1", "price": "110", "stopPrice": "90", "stopLimitPrice": "89"}
+
+    def fail(*_: object) -> None:
+        raise OperationalError(2006, "gone away")
+
+    with socket(port, world.bob.user) as bob:
+        assert bob.ask("cancel-on-disconnect", enabled=True)["code"] == 200
+        answers = [bob.ask("order.oco", params={"symbol": world.symbol, **legs})]
+        monkeypatch.setattr(group_view, "represent_accepted", fail)
+        answers.append(bob.ask("order.oco", params={"symbol": world.symbol, **legs, "clientOrderId": "a"}))
+        assert [answer["code"] for answer in answers] == [202, 503]
+        world.play(world.alice, "buy 0.1 @ 90")
+        world.play(world.bob, "sell 0.1 @ 90")
+        world.match()
+        stops = Order.objects.filter(type="STOP_LIMIT")
+        assert [(leg.status, leg.phase) for leg in stops] == [("OPEN", Phase.RESTING)] * 2
+    assert until_true(lambda: {leg.id for leg in stops} <= cancelled(world))
 
 
 def test_an_accepted_order_is_answered_where_no_order_can_be_forgotten(
