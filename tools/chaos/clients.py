@@ -25,6 +25,8 @@ _MOVED = {"PRICE_OUT_OF_BAND", "OCO_PRICES_CROSS", "EXPIRY_TOO_SOON"}
 _IN_AUCTION = {"NOT_IN_AUCTION"}
 EXPECTED = _CLOSED | {(400, code) for code in _MOVED} | {(409, code) for code in _IN_AUCTION}
 BUSY = "MARKET_BUSY"
+# Where the workers have been dead for so long that the client's own orders have filled its share of the inbox.
+BEHIND = "TOO_MANY_WAITING"
 
 
 class Client:
@@ -90,7 +92,7 @@ class Client:
         while True:
             try:
                 answer = self.trader.call(method, path, body)
-                if answer.status_code < 500:
+                if answer.status_code < 500 and _code(answer) != BEHIND:
                     return answer
                 trouble = f"{answer.status_code} {_code(answer)}"
             except httpx.TransportError as error:
@@ -128,9 +130,9 @@ class Client:
             self._accept(body, data)
 
     def _accept(self, order: dict[str, Any], result: dict[str, Any]) -> None:
-        if result.get("error") == BUSY:
+        if (error := result.get("error")) in (BUSY, BEHIND):
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
-            self.troubles[f"503 {BUSY} in a batch"] += 1
+            self.troubles[f"{error} in a batch"] += 1
             self.unknown |= {order["clientOrderId"]} & self._unanswered
             return
         if result.get("error") and _codes(result) <= _MOVED | _IN_AUCTION:
