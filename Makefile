@@ -42,7 +42,7 @@ check: venv-dev ## format, lint, types and the layers of imports
 	DEMO=1 $(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-bench: venv-bench ## measure everything, in about four minutes: DB=mysql or mariadb, ARGS="--only drain"
+bench: venv-bench ## measure everything, in five minutes: DB=mysql or mariadb, ARGS="--only drain" or ARGS=--scaling
 	@$(BIN)/python -m tools.bench --database $(DB) $(ARGS)
 
 chaos: venv-dev ## kill, freeze and cut off everything while it trades, for three hours: DB=mysql or mariadb, ARGS="kills --seed 7"

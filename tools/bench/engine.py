@@ -1,7 +1,5 @@
-"""Measuring the engine: the real worker code on commands that wait, in this process or in workers of their own."""
+"""Measuring the engine: the real worker code on commands that wait, in this process."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,17 +7,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from django.conf import settings
-from django.db import connection
 from django.test import override_settings
 from tqdm import tqdm
 
 from matching.drain import drain
 from tools.bench.flow import MIDDLE, Command, Place, flow, ladder
 from tools.bench.stage import Stage, waiting
-from tools.rig.process import ROOT
 
 WARM_UP = 500
-WORK = "from tools.bench.engine import work; work({!r})"
 
 
 @dataclass(frozen=True)
@@ -53,30 +48,37 @@ def drain_all(symbol: str, label: str) -> Drained:
 
 def measure(stage: Stage, commands: int, label: str) -> Drained:
     """Queue so many commands of the flow and drain them, after a warm-up that also loads the book."""
-    stage.queue(flow(WARM_UP, seed=7))
+    stage.queue(flow(warm_up(commands), seed=7))
     drain_all(stage.symbol, label)
     stage.queue(flow(commands))
     return drain_all(stage.symbol, label)
 
 
-def by_batch_size(sizes: dict[int, int]) -> dict[int, float]:
-    """Orders a second at each batch size; `sizes` gives the number of commands of each."""
-    rates = {}
-    for size, commands in sizes.items():
-        with batches_of(size):
-            rates[size] = measure(Stage(f"BTC-USD-SIZE{size}"), commands, f"batches of {size}").rate
-    return rates
+def warm_up(commands: int) -> int:
+    """How many commands are drained before so many are measured."""
+    return min(WARM_UP, commands)
 
 
-def by_depth(depths: Iterable[int], commands: int, rounds: int) -> dict[int, float]:
-    """Orders a second with so many orders resting; the depths take turns, and each has the median of its rounds."""
+def at_batch_size(stage: Stage, size: int, commands: int) -> float:
+    """Orders a second of the stage's market at this batch size."""
+    with batches_of(size):
+        return measure(stage, commands, f"batches of {size}").rate
+
+
+def resting_stages(depths: Iterable[int]) -> dict[int, Stage]:
+    """A market with so many resting orders for each of the depths."""
     stages = {depth: Stage(f"BTC-USD-DEPTH{depth}") for depth in depths}
     for depth, stage in stages.items():
-        stage.rest(tqdm(ladder(depth), total=depth, desc=f"{depth} orders come to rest", leave=False))
+        stage.rest(tqdm(ladder(depth), total=depth, desc=f"{depth:,} orders come to rest", leave=False))
+    return stages
+
+
+def by_depth(stages: Mapping[int, Stage], commands: int, rounds: int) -> dict[int, float]:
+    """Orders a second by how many rest; the depths take turns, and each has the median of its rounds."""
     rates: dict[int, list[float]] = {depth: [] for depth in stages}
     for _ in range(rounds):
         for depth, stage in stages.items():
-            rates[depth].append(measure(stage, commands, f"{depth} resting").rate)
+            rates[depth].append(measure(stage, commands, f"{depth:,} resting").rate)
     return {depth: median(found) for depth, found in rates.items()}
 
 
@@ -116,7 +118,7 @@ def by_kinds(flows: Mapping[str, Callable[[int], Iterable[Command]]], commands: 
     for turn in range(rounds):
         for number, (name, made) in enumerate(flows.items()):
             stage = Stage(f"BTC-USD-K{turn}F{number}")
-            stage.queue(flow(WARM_UP, seed=7))
+            stage.queue(flow(warm_up(commands), seed=7))
             drain_all(stage.symbol, name)
             stage.queue(made(commands))
             rates[name].append(drain_all(stage.symbol, name).rate)
@@ -132,62 +134,6 @@ def cascade(stops: int) -> Drained:
     drain_all(stage.symbol, f"{stops} stops come to wait")
     stage.queue([Place(key=0, user=0, side="SELL", price=1, quantity=1)])
     return drain_all(stage.symbol, f"one trade, {stops} stops")
-
-
-def by_workers(commands: int, rounds: int) -> tuple[float, float]:
-    """Orders a second of one worker on one market, and of two workers on two: medians of rounds that take turns."""
-    alone, together = [], []
-    for turn in range(rounds):
-        stages = [Stage(f"BTC-USD-W{turn}{name}") for name in "ABC"]
-        for stage in stages:
-            stage.queue(flow(commands))
-        first, *others = (stage.symbol for stage in stages)
-        alone.append(commands / _drained_by_workers([first]))
-        together.append(2 * commands / _drained_by_workers(others))
-    return median(alone), median(together)
-
-
-def _drained_by_workers(symbols: list[str]) -> float:
-    """Seconds until each symbol's own process has drained its inbox; they begin together, once all are ready."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "manage.py", "shell", "-v", "0", "-c", WORK.format(symbol)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for symbol in symbols
-    ]
-    for worker in workers:
-        _expect(worker, "ready")
-    began = time.perf_counter()
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.close()
-    for worker in workers:
-        _expect(worker, "done")
-    seconds = time.perf_counter() - began
-    for worker in workers:
-        worker.wait()
-    return seconds
-
-
-def work(symbol: str) -> None:
-    """What a worker's process does: print that it is ready, wait until its input ends, drain one market."""
-    connection.ensure_connection()
-    print("ready", flush=True)
-    sys.stdin.read()
-    while drain(symbol).batches:
-        pass
-    print("done", flush=True)
-
-
-def _expect(worker: "subprocess.Popen[str]", word: str) -> None:
-    assert worker.stdout is not None
-    printed = worker.stdout.readline().strip()
-    if printed != word:
-        raise RuntimeError(f"a worker printed {printed!r} instead of {word!r}")
 
 
 @contextmanager

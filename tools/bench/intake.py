@@ -27,7 +27,7 @@ BATCH_SIZE = 100
 # So many orders to choose from: they are made into bytes beforehand, and repeated under other keys.
 DIFFERENT = 1000
 KEY = b"00000000-0000-0000-0000-000000000000"
-SINGLES_TO_REACH, BATCHED_TO_REACH = 600, 4000
+SINGLES_TO_REACH, BATCHED_TO_REACH = 1000, 18_000
 
 Progress = Callable[[str], None]
 
@@ -41,22 +41,22 @@ class _Taken:
     detail: str
 
 
-def measure_intake(exchange: Exchange, stage: Stage, progress: Progress) -> list[Row]:
+def measure_intake(exchange: Exchange, stage: Stage, progress: Progress, seconds: float = SECONDS) -> list[Row]:
     """Single orders, then batches. Raises LoadError if the database does not hold what was answered."""
     assert not exchange.is_matching, "the worker takes commands away, and the time of the cores"
     before = _stored(stage)
     progress("intake of single orders")
-    singles = _measure(exchange, [_singles(stage, user_id) for user_id in stage.users[:CLIENTS]])
+    alone = _measure(exchange, [singles(stage, user_id) for user_id in stage.users[:CLIENTS]], seconds)
     progress("intake of batches")
-    batches = _measure(exchange, [_batches(stage, user_id) for user_id in stage.users[:CLIENTS]])
-    answered = singles.orders + batches.orders
+    together = _measure(exchange, [batches(stage, user_id) for user_id in stage.users[:CLIENTS]], seconds)
+    answered = alone.orders + together.orders
     stored = [now - then for now, then in zip(_stored(stage), before, strict=True)]
     if stored != [answered, answered]:
         raise LoadError(f"{answered} orders were answered 202, but orders and commands stored: {stored}")
     of_batches = f"intake, {BATCH_SIZE} orders a request"
     return [
-        Row("intake, one order a request", singles.rate, "orders/s", SINGLES_TO_REACH, detail=singles.detail),
-        Row(of_batches, batches.rate, "orders/s", BATCHED_TO_REACH, detail=batches.detail),
+        Row("intake, one order a request", alone.rate, "orders/s", SINGLES_TO_REACH, detail=alone.detail),
+        Row(of_batches, together.rate, "orders/s", BATCHED_TO_REACH, detail=together.detail),
     ]
 
 
@@ -70,13 +70,13 @@ def batch_body(orders: Sequence[dict[str, str]]) -> bytes:
     return orjson.dumps({"orders": orders})
 
 
-def _measure(exchange: Exchange, clients: Sequence[Iterator[Request]]) -> _Taken:
+def _measure(exchange: Exchange, clients: Sequence[Iterator[Request]], seconds: float) -> _Taken:
     before = exchange.cpu()
-    until = time.monotonic() + WARM_UP_SECONDS + SECONDS
+    until = time.monotonic() + WARM_UP_SECONDS + seconds
     answered = asyncio.run(_press(exchange.port, clients, until))
     orders = sum(answer.orders for answer in answered)
     cpu = spent(before, exchange.cpu())
-    rate = sum(answer.orders for answer in answered if until - SECONDS < answer.at <= until) / SECONDS
+    rate = sum(answer.orders for answer in answered if until - seconds < answer.at <= until) / seconds
     return _Taken(rate, orders, f"{len(clients)} connections; with the warm-up {orders:,} orders, {cpu}")
 
 
@@ -92,14 +92,16 @@ async def _press(port: int, clients: Sequence[Iterator[Request]], until: float) 
     return list(itertools.chain.from_iterable(answered))
 
 
-def _singles(stage: Stage, user_id: int) -> Iterator[Request]:
+def singles(stage: Stage, user_id: int) -> Iterator[Request]:
+    """A user's requests with one order each, without an end."""
     token = access_token(user_id)
     bodies = [orjson.dumps(order) for order in _different(stage, user_id)]
     requests = [post(ORDERS, token, body) for body in bodies]
     return _under_new_keys(requests)
 
 
-def _batches(stage: Stage, user_id: int) -> Iterator[Request]:
+def batches(stage: Stage, user_id: int) -> Iterator[Request]:
+    """A user's requests with a hundred orders each, without an end."""
     token = access_token(user_id)
     orders = _different(stage, user_id)
     requests = [post(BATCH, token, batch_body(chunk), len(chunk)) for chunk in batched(orders, BATCH_SIZE)]

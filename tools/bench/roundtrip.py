@@ -39,10 +39,10 @@ WARM_UP, MEASURED = 100, 600
 TAKERS = 10
 # Each resting order serves two takers, and each taker meets one resting order: its fill is its only event.
 LOTS_RESTING, LOTS_TAKEN = 20, 10
-MEDIAN_MS, SLOWEST_MS = 15, 60
+MEDIAN_MS, SLOWEST_MS = 8, 25
 CLIENTS = 8
 SATURATED_ORDERS = 20_000
-SATURATED_TO_REACH = 2500
+SATURATED_TO_REACH = 6000
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 
@@ -79,6 +79,8 @@ class _Taking:
 
     def __init__(self, exchange: Exchange, stage: Stage) -> None:
         self.exchange, self.stage = exchange, stage
+        # Of its market, because the takers may have taken in another one before.
+        self.prefix = f"taker-{stage.symbol}-"
         self.maker, self.takers = stage.users[0], stage.users[1 : 1 + TAKERS]
         self.sent: list[float] = []
         self.filled: dict[int, float] = {}
@@ -115,7 +117,7 @@ class _Taking:
         requests = []
         for number, token, (side, over) in zip(range(WARM_UP + MEASURED), tokens, sides, strict=False):
             place = Place(number, 0, side, MIDDLE + over, LOTS_TAKEN)
-            body = order_body(self.stage.symbol, place, timeInForce="IOC", clientOrderId=f"taker-{number}")
+            body = order_body(self.stage.symbol, place, timeInForce="IOC", clientOrderId=f"{self.prefix}{number}")
             requests.append(post(ORDERS, token, orjson.dumps(body)))
         return requests
 
@@ -134,7 +136,7 @@ class _Taking:
     def _receive(self, _user_id: int, event: Event) -> None:
         order = orjson.loads(event.data)
         if order["status"] == "FILLED":
-            self.filled.setdefault(int(order["clientOrderId"].removeprefix("taker-")), event.at)
+            self.filled.setdefault(int(order["clientOrderId"].removeprefix(self.prefix)), event.at)
 
 
 class _Pressing:

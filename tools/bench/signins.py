@@ -25,7 +25,7 @@ from tools.rig.process import HOST
 from users.services import register
 
 SIGN_INS, PLACED = 20, 40
-TURNS = 4
+TURNS = 3
 MOST_MS = 50
 PATIENCE_SECONDS = 30.0
 USERNAME, PASSWORD = "signer", "correct horse"

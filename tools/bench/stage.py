@@ -29,7 +29,7 @@ TICK, LOT = 1_000_000, 10_000
 MAKER_FEE, TAKER_FEE = 100_000, 200_000
 WEALTH = {"BTC": Decimal(1_000_000), "USD": Decimal(100_000_000)}
 ROWS_AT_ONCE = 2000
-IDS = 10_000_000
+IDS = 100_000_000
 COMMAND_FIELDS = ("market", "kind", "order_id", "created_at")
 
 

@@ -8,23 +8,25 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Length
-from tqdm import tqdm
 
 from matching import books
 from matching.models import SnapshotPart
 from matching.snapshots.recording import record
 from tools.bench.engine import drain_all
-from tools.bench.flow import flow, ladder
+from tools.bench.flow import flow
 from tools.bench.stage import Stage
 from tools.rig.process import ROOT
 
 # Commands between the snapshot and the start, as beat leaves them at some hundred orders a second.
 COMMANDS_SINCE = 5000
+Progress = Callable[[str], object]
+
 _START = "from tools.bench.start import load; load({!r})"
 
 
@@ -39,15 +41,16 @@ class Starts:
     megabytes: float
 
 
-def measure_starts(orders: int, rounds: int) -> Starts:
-    """Starts on so many resting orders: the best of the rounds."""
-    stage = Stage("BTC-USD-START")
-    stage.rest(tqdm(ladder(orders), total=orders, desc=f"{orders:,} orders come to rest", leave=False))
+def measure_starts(stage: Stage, rounds: int, progress: Progress) -> Starts:
+    """Starts on the stage's resting orders: the best of the rounds."""
+    progress("the first snapshot")
     first = _recorded(stage.symbol)
     size = sum(SnapshotPart.objects.values_list(Length("rows") + Length("ids") + Length("levels"), flat=True))
     stage.queue(flow(COMMANDS_SINCE))
     drain_all(stage.symbol, "what came after the snapshot")
+    progress("starts from the snapshot")
     snapshot = min(_start(stage.symbol, settings.SNAPSHOT_ORDERS) for _ in range(rounds))
+    progress("starts from the rows")
     rows = min(_start(stage.symbol, 0) for _ in range(rounds))
     return Starts(rows, snapshot, first, _recorded(stage.symbol), size / 1e6)
 
