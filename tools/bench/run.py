@@ -16,6 +16,7 @@ from django.core.management import call_command  # noqa: E402
 
 from tools.bench import drains, roads, scaling  # noqa: E402
 from tools.bench.bench import Bench  # noqa: E402
+from tools.bench.load import LoadError  # noqa: E402
 from tools.bench.picture import draw  # noqa: E402
 from tools.bench.report import Report  # noqa: E402
 
@@ -38,17 +39,25 @@ def main(arguments: Sequence[str]) -> int:
     bench = Bench(Report(os.environ["BENCH_DATABASE"]), 10 if options.quick else 1, options.resting, options.history)
     with tqdm(desc="the database gets its tables", leave=False):
         call_command("migrate", verbosity=0)
-    began = time.monotonic()
+    began, failed = time.monotonic(), []
     chosen = [step for step in STEPS + ON_REQUEST if _is_chosen(step, options)]
     for number, step in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {step.__doc__}", file=sys.stderr, flush=True)
         at = time.monotonic()
-        step(bench)
+        try:
+            step(bench)
+        except (LoadError, TimeoutError) as error:
+            # What the others measure is of use without it.
+            print(f"{step.__name__} failed: {error!r}", file=sys.stderr)
+            failed.append(step.__name__)
         bench.report.seconds[step.__name__] = time.monotonic() - at
         if options.scaling and not options.quick:
             # After each step: its table is there whatever becomes of those after it.
             bench.report.write_tables(scaling.DOCUMENT)
     print(f"measured in {time.monotonic() - began:.0f} s: {bench.report.steps}", file=sys.stderr)
+    if failed:
+        print(f"no figures of {', '.join(failed)}: see above", file=sys.stderr)
+        return 1
     if not (options.only or options.quick or options.scaling):
         _write(bench)
     return 0
