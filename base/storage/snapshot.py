@@ -20,8 +20,9 @@ def one_snapshot() -> Iterator[None]:
 
 def _of_mysql() -> Iterator[None]:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        # For the next transaction only: sessions are READ COMMITTED, where each statement sees a later state. Django
-        # has switched autocommit off by now, but no transaction begins before the first table is read.
+        # Django has begun a transaction, and the level is of the next one.
+        cursor.execute("COMMIT")
+        # Of that one only: sessions are READ COMMITTED, where each statement sees a later state.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         yield

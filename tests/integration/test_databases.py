@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
+from base.storage.mysql import base
 from base.storage.mysql.base import GIVE_UP_SECONDS, OPTIONS
+from users.models import User
 
 # Two networks with one cable, which is pulled out while a client waits for an answer.
 LOST_HOST = """
@@ -71,3 +73,61 @@ def test_a_host_that_vanished_is_noticed():
     if "Operation not" in done.stderr:
         pytest.skip(f"no network of one's own here: {done.stderr[-200:]}")
     assert "noticed" in done.stdout, done.stderr
+
+
+def server_log() -> list[str]:
+    """What this session has sent, from the server's own log, which is cleared."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT argument FROM mysql.general_log WHERE thread_id = CONNECTION_ID() ORDER BY event_time")
+        sent = [argument.decode() for (argument,) in cursor.fetchall()]
+        cursor.execute("TRUNCATE mysql.general_log")
+    return [text for text in sent if text and "general_log" not in text]
+
+
+@pytest.mark.dialect
+@pytest.mark.skipif(connection.vendor != "mysql", reason="how transactions begin on MySQL")
+def test_a_transaction_is_begun_and_ended_and_nothing_is_switched(transactional_db):
+    def write(name: str) -> None:
+        User.objects.filter(username=name).update(email=f"{name}@example.com")
+
+    @transaction.atomic
+    def fail() -> None:
+        write("two")
+        raise ZeroDivisionError
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL log_output = 'TABLE'")
+        cursor.execute("TRUNCATE mysql.general_log")
+        cursor.execute("SET GLOBAL general_log = ON")
+    try:
+        with transaction.atomic():
+            write("one")
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        write("three")
+        sent = [text.split()[0].upper() for text in server_log()]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL general_log = OFF")
+    assert sent == ["BEGIN", "UPDATE", "COMMIT", "BEGIN", "UPDATE", "ROLLBACK", "UPDATE"]
+
+
+@pytest.mark.dialect
+@pytest.mark.skipif(connection.vendor != "mysql", reason="SQLite has no server")
+def test_a_connection_that_ended_is_found_out_after_a_second_or_by_one_request(transactional_db, monkeypatch):
+    def end() -> None:
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute(f"KILL CONNECTION {connection.connection.thread_id()}")
+        other.close()
+        connection.health_check_done = False
+
+    assert not User.objects.exists()
+    end()
+    with pytest.raises(OperationalError):
+        User.objects.exists()
+    connection.close_if_unusable_or_obsolete()
+    assert not User.objects.exists(), "the request that failed has ended"
+    end()
+    monkeypatch.setattr(base, "HEALTHY_SECONDS", 0.0)
+    assert not User.objects.exists()

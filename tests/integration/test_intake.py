@@ -17,6 +17,7 @@ from commands import queue
 from commands.models import Command
 from markets import services as markets
 from markets.models import Market
+from orders import share
 from orders.models import Order
 from tests.support.tape import parse
 from tests.support.world import World, allow, outcome, remember
@@ -48,7 +49,9 @@ def statements() -> Iterator[list[str]]:
 def warm(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Everybody and the market were asked for a moment ago."""
     # On a busy machine the half second for which a backlog is remembered may be over.
-    monkeypatch.setattr(queue, "find_backlog", functools.cache(queue.find_backlog.__wrapped__))
+    remembered = functools.cache(queue.find_backlog.__wrapped__)
+    for asks in (queue, share):
+        monkeypatch.setattr(asks, "find_backlog", remembered)
     for who, line in ((world.alice, "buy 1 @ 1"), (world.bob, "sell 1 @ 9000")):
         assert world.place(who, line).status_code == 202
     return world

@@ -7,6 +7,9 @@ A host that loses its power, or is cut off, ends no connection: who waits for it
 sends to it for a quarter of an hour, while another server has taken over long since. So the kernel has to ask the
 other end whether it is there, and to give up soon. It asks the host and not the server, so a statement may take as long
 as it needs. Libraries have a timeout for each read instead, which would break an audit off.
+
+A transaction costs two round trips beside its statements, and a request seldom one to see whether its connection is
+there.
 """
 
 import os
@@ -18,6 +21,7 @@ from functools import cache
 from typing import Any
 
 from django.db.backends.mysql.base import CursorWrapper, django_conversions
+from django.db.backends.utils import debug_transaction
 from django_prometheus.db import errors_total, execute_many_total, execute_total, query_duration_seconds
 from django_prometheus.db.backends.mysql import base
 from MySQLdb.constants import FIELD_TYPE
@@ -32,14 +36,17 @@ OPTIONS = {
     "TCP_KEEPCNT": PROBES,
     "TCP_USER_TIMEOUT": GIVE_UP_SECONDS * 1000,
 }
-
-
+# A connection that was there so long ago is not asked whether it is. One that fails is closed in any case.
+HEALTHY_SECONDS = 1.0
 # Python reads a date and time in C, the driver in Python.
 CONVERSIONS = django_conversions | dict.fromkeys((FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP), datetime.fromisoformat)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """Found by Django under this name."""
+
+    # The instant at which the connection was last known to be there.
+    _healthy_at = 0.0
 
     def get_connection_params(self) -> dict[str, Any]:
         return {**super().get_connection_params(), "conv": CONVERSIONS}
@@ -50,7 +57,27 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
         notice_a_lost_host(connection.fileno())
+        self._healthy_at = time.monotonic()
         return connection
+
+    def is_usable(self) -> bool:
+        is_usable: bool = super().is_usable()
+        if is_usable:
+            self._healthy_at = time.monotonic()
+        return is_usable
+
+    def close_if_health_check_failed(self) -> None:
+        """Django asks in each request, before its first statement."""
+        if time.monotonic() - self._healthy_at > HEALTHY_SECONDS:
+            super().close_if_health_check_failed()
+
+    def _start_transaction_under_autocommit(self) -> None:
+        """How Django begins a transaction, where there is such a method; else it switches autocommit off and on again.
+
+        The commit or the rollback ends what BEGIN began, and the server's autocommit has been on all the time.
+        """
+        with debug_transaction(self, "BEGIN"), self.wrap_database_errors:
+            self.connection.begin()
 
 
 def notice_a_lost_host(file: int) -> None:
