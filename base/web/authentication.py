@@ -24,7 +24,7 @@ from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
 from base.web.keys.use import key_of
 from base.web.ratelimit.addresses import client_address, origin_of
-from base.web.tokens import SESSION_CLAIM
+from base.web.tokens import SESSION_CLAIM, known_token
 from base.web.values import parse_id
 
 
@@ -95,6 +95,9 @@ class TokenAuthentication(JWTAuthentication):
             return super().authenticate(request)
         except exceptions.APIException as error:
             raise errors.NotAuthenticated("the access token is invalid or expired") from error
+
+    def get_validated_token(self, raw_token: bytes) -> Token:
+        return known_token(raw_token, super().get_validated_token)
 
     def get_user(self, validated_token: Token) -> Caller:  # type: ignore[override]
         """The account that the token names, if its session is open. Raises InvalidToken."""
