@@ -23,6 +23,19 @@ from users import pages
 from users import views as users
 
 API = [
+    # In front, because Django compares one path after the other, and most requests are of orders.
+    path("orders", orders.OrdersView.as_view()),
+    path("orders/batch", orders.BatchView.as_view()),
+    path("orders/preview", matching.PreviewView.as_view()),
+    path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
+    path("orders/cancel-all-after", cancelling.DeadManSwitchView.as_view()),
+    path("orders/oco", group_view.OcoView.as_view()),
+    path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
+    path("orders/<str:order_id>", order_view.OrderView.as_view()),
+    path("orders/<str:order_id>/replace", order_view.ReplaceView.as_view()),
+    path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),
+    path("orders/<str:order_id>/events", history.TimelineView.as_view()),
+    path("orders/<str:order_id>/queue", queue_place.QueuePlaceView.as_view()),
     path("info", operations.InfoView.as_view()),
     path("users", users.RegistrationView.as_view()),
     path("users/me", own_account.MeView.as_view()),
@@ -51,18 +64,6 @@ API = [
     path("markets", markets.MarketsView.as_view()),
     path("markets/<str:symbol>", markets.MarketView.as_view()),
     path("time", markets.TimeView.as_view()),
-    path("orders", orders.OrdersView.as_view()),
-    path("orders/batch", orders.BatchView.as_view()),
-    path("orders/preview", matching.PreviewView.as_view()),
-    path("orders/batch-cancel", cancelling.BatchCancelView.as_view()),
-    path("orders/cancel-all-after", cancelling.DeadManSwitchView.as_view()),
-    path("orders/oco", group_view.OcoView.as_view()),
-    path("orders/client/<str:client_order_id>", orders.ClientOrderView.as_view()),
-    path("orders/<str:order_id>", order_view.OrderView.as_view()),
-    path("orders/<str:order_id>/replace", order_view.ReplaceView.as_view()),
-    path("orders/<str:order_id>/trades", history.OrderFillsView.as_view()),
-    path("orders/<str:order_id>/events", history.TimelineView.as_view()),
-    path("orders/<str:order_id>/queue", queue_place.QueuePlaceView.as_view()),
     path("fills", history.FillsView.as_view()),
     path("stream/tickets", orders.TicketView.as_view()),
     path("stream/order-status/stats", orders.StreamStatsView.as_view()),
@@ -76,6 +77,7 @@ API = [
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
 ]
 urlpatterns = [
+    path("api/v1/", include(API)),
     # Somebody who types the bare address is a person.
     path("", RedirectView.as_view(url="/admin/")),
     path("admin", RedirectView.as_view(url="/admin/")),
@@ -89,7 +91,6 @@ urlpatterns = [
     path("metrics", metrics),
     path("swagger-ui.html", SwaggerView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
-    path("api/v1/", include(API)),
     # As the system before this one called them.
     path("actuator/health", where_wanted(health.ready)),
     path("actuator/prometheus", where_wanted(metrics)),

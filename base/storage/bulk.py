@@ -12,7 +12,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import IntegrityError, connection, models
 
-from base.storage.literals import Dialect, Rows, columns_of, dialect, digits, name_of, quoted, tuples
+from base.storage.literals import (
+    Dialect,
+    Rows,
+    Writes,
+    columns_of,
+    dialect,
+    digits,
+    name_of,
+    quoted,
+    tuples,
+    writes_of,
+)
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
@@ -62,10 +73,16 @@ class Statement(NamedTuple):
 
 def write_inserts(to: Dialect, model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[Statement]:
     """Insert rows of values for `fields`, in this order. Amounts are given in units, texts must be plain words."""
-    columns = columns_of(model, tuple(fields))
-    table = quoted(model._meta.db_table)
-    head = f"INSERT INTO {table} ({', '.join(map(name_of, columns))}) VALUES "  # noqa: S608
-    return [Statement(head + ", ".join(tuples(to, columns, chunk)), table, len(chunk)) for chunk in chunks(rows)]
+    head, table, writes = _insert(to.name, model, tuple(fields))
+    return [Statement(head + ", ".join(tuples(to, writes, chunk)), table, len(chunk)) for chunk in chunks(rows)]
+
+
+@functools.cache
+def _insert(dialect_name: str, model: type[models.Model], fields: tuple[str, ...]) -> tuple[str, str, Writes]:
+    """How the statement begins, its table, and how a row is written."""
+    table, columns = quoted(model._meta.db_table), columns_of(model, fields)
+    writes = writes_of(columns, is_sqlite=dialect_name == "sqlite")
+    return f"INSERT INTO {table} ({', '.join(map(name_of, columns))}) VALUES ", table, writes  # noqa: S608
 
 
 def write_updates(
@@ -174,10 +191,11 @@ class _Shape(NamedTuple):
 
 
 @functools.cache
-def _update(dialect_name: str, shape: _Shape) -> tuple[str, list[Any]]:
-    """The statement with a place for its rows, and the columns of a row."""
+def _update(dialect_name: str, shape: _Shape) -> tuple[str, Writes]:
+    """The statement with a place for its rows, and how a row is written."""
     parts = [columns_of(shape.model, names) for names in (shape.key, shape.guards, shape.added, shape.assigned)]
     columns = [column for part in parts for column in part]
+    writes = writes_of(columns, is_sqlite=dialect_name == "sqlite")
     numbers = itertools.count(1 if dialect_name == "sqlite" else 0)
     prefix, value = ("", "v.column{}") if dialect_name == "sqlite" else ("t.", "v.v{}")
     key, guards, added, assigned = (
@@ -200,11 +218,11 @@ def _update(dialect_name: str, shape: _Shape) -> tuple[str, list[Any]]:
     table = quoted(shape.model._meta.db_table)
     if dialect_name == "sqlite":
         # It begins with UPDATE, because Python's driver counts no rows for a statement that begins with WITH.
-        return f"UPDATE {table} SET {changes} FROM (VALUES {{rows}}) AS v WHERE {on}", columns  # noqa: S608
+        return f"UPDATE {table} SET {changes} FROM (VALUES {{rows}}) AS v WHERE {on}", writes  # noqa: S608
     values = _GIVEN[dialect_name].format(names=", ".join(f"v{number}" for number in range(len(columns))))
     # The values come first and the table is looked up by its key, whatever the optimizer thinks of a small table.
     joined = f"STRAIGHT_JOIN {table} AS t FORCE INDEX ({shape.unique_index}) ON {on} SET {changes}"
-    return f"UPDATE {values} {joined}", columns
+    return f"UPDATE {values} {joined}", writes
 
 
 _GIVEN = {
@@ -222,9 +240,9 @@ def _collation(column: Any, dialect_name: str) -> str:
 
 
 def _write_update(to: Dialect, shape: _Shape, rows: Rows) -> Statement:
-    sql, columns = _update(to.name, shape)
+    sql, writes = _update(to.name, shape)
     row = "ROW" if to.name == "mysql" else ""
-    values = ", ".join(f"{row}{each}" for each in tuples(to, columns, rows))
+    values = ", ".join(f"{row}{each}" for each in tuples(to, writes, rows))
     return Statement(sql.replace("{rows}", values, 1), quoted(shape.model._meta.db_table), len(rows))
 
 

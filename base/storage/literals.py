@@ -6,8 +6,9 @@ few marks. So nothing needs escaping, and nothing that would could ever pass.
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, models
@@ -38,40 +39,59 @@ def dialect() -> Dialect:
     return Dialect("mariadb" if is_mariadb else connection.vendor, connection)
 
 
-def tuples(to: Dialect, columns: Sequence[Any], rows: Rows) -> list[str]:
-    """Each row as "(1, 'OPEN', 0.50000000)", written column by column."""
+# How the values of a column are written; None for instants, which each connection writes in its own way.
+Writes = Sequence[Callable[[Any], str] | None]
+
+
+def tuples(to: Dialect, writes: Writes, rows: Rows) -> list[str]:
+    """Each row as "(1, 'OPEN', 0.50000000)", written column by column. `writes` is what `writes_of` has."""
+    instants = functools.partial(_instant, to.connection.ops)
+    columns = zip((write or instants for write in writes), zip(*rows, strict=True), strict=True)
+    is_one = len(rows) == 1
     written = [
-        map(_writer(to, column), values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+        map(write if is_one or write in _NUMBERS else _Written(write).__getitem__, values) for write, values in columns
     ]
     return ["(" + ", ".join(values) + ")" for values in zip(*written, strict=True)]
 
 
-def _writer(to: Dialect, column: Any) -> Callable[[Any], str]:
-    """How the values of a column are written."""
+def writes_of(columns: Iterable[Any], *, is_sqlite: bool) -> Writes:
+    """By the kinds of the columns."""
+    return [_write_of(column, is_sqlite) for column in columns]
+
+
+def _write_of(column: Any, is_sqlite: bool) -> Callable[[Any], str] | None:
     if isinstance(column, AmountField):
-        if not to.is_sqlite:
+        if not is_sqlite:
             return _decimal
         return _turnover if isinstance(column, TurnoverField) else digits
     if isinstance(column, models.BooleanField):
-        return _Written(lambda value: "1" if value else "0").__getitem__
+        return _flag
     if isinstance(column, models.IntegerField):
         return digits
     if isinstance(column, models.DateTimeField):
-        return _Written(lambda value: f"'{to.connection.ops.adapt_datetimefield_value(value)}'").__getitem__
+        return None
     assert isinstance(column, models.CharField), f"{column} is of a kind that has no literals here"
-    return _Written(_word).__getitem__
+    return _word
 
 
 class _Written(dict[Any, str]):
     """The literals of a column whose values repeat, each made once."""
 
     def __init__(self, write: Callable[[Any], str]) -> None:
-        super().__init__({None: "NULL"})
+        super().__init__()
         self.write = write
 
     def __missing__(self, value: Any) -> str:
         literal = self[value] = self.write(value)
         return literal
+
+
+def _flag(value: bool | None) -> str:
+    return "NULL" if value is None else "1" if value else "0"
+
+
+def _instant(ops: Any, value: datetime | None) -> str:
+    return "NULL" if value is None else f"'{ops.adapt_datetimefield_value(value)}'"
 
 
 def digits(value: int | None) -> str:
@@ -90,11 +110,17 @@ def _turnover(units: int | None) -> str:
     return "NULL" if units is None else f"'{_decimal(units)}'"
 
 
-def _word(text: str) -> str:
+def _word(text: str | None) -> str:
     """Raises ValueError for a text that could be anything but a word."""
+    if text is None:
+        return "NULL"
     if not _WORD.fullmatch(text):
         raise ValueError(f"{text!r} is not a plain word")
     return f"'{text}'"
+
+
+# These seldom repeat.
+_NUMBERS = (digits, _decimal, _turnover)
 
 
 @functools.cache
