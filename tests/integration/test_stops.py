@@ -203,6 +203,7 @@ def test_a_trailing_stop_shows_where_it_stands(trading: World, settings: LazySet
     assert (outcome(cancelled), cancelled["stopPrice"]) == ("1 cancelled user_cancelled", "106")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_market_buy_among_them_spends_what_is_there_when_it_fires(trading: World):
     carol = trading.carol
     assert trading.place(carol, "buy 1 @ market stop 105").body["error"] == "INSUFFICIENT_FUNDS"

@@ -6,7 +6,6 @@ from tqdm import tqdm
 
 from tools.bench import engine
 from tools.bench.bench import Bench, steps
-from tools.bench.cores import ROUNDS, measure_cores
 from tools.bench.floor import TODAY, Form, write_again
 from tools.bench.flow import flow, with_amends, with_stops
 from tools.bench.history import give_history
@@ -151,6 +150,9 @@ def symbols(bench: Bench) -> None:
 
 def cores(bench: Bench) -> None:
     """The core alone, beside two peers."""
+    # Here, because only this measure needs the engines of others, which a developer's environment does not have.
+    from tools.bench.cores import ROUNDS, measure_cores  # noqa: PLC0415
+
     with steps(ROUNDS) as progress:
         bench.report.add(*measure_cores(bench.of(30_000), progress))
 
