@@ -29,7 +29,7 @@ from commands.models import Command
 from markets.models import Trade
 from markets.services import create_market
 from matching.models import DeadLetter, StatusChange, WorkerHeartbeat
-from orders.models import OpenOrders, Order, OrderEvent
+from orders.models import DeadManSwitch, OpenOrders, Order, OrderEvent, OrderExpiry, Trail
 from orders.terms import new_correlation_id
 from tests.support.sampling import TIMES, sample
 from users.api_key import ApiKey
@@ -129,6 +129,9 @@ LARGE: dict[type[models.Model], dict[str, str]] = {
         "decision_reason": "''",
     },
     Command: {"market_id": "'BTC-USD'", "kind": "IF(n < 10, 'CANCEL', 'NEW')", "order_id": "n"},
+    OrderExpiry: {"id": "n", "market_id": "'BTC-USD'"},
+    Trail: {"market_id": "'BTC-USD'", "side": "'BUY'", "from_sequence": "n"},
+    DeadManSwitch: {"user_id": "n + 100"},
     StatusChange: {
         "market_id": "'BTC-USD'",
         "status": "IF(n < 10, 'HALTED', 'TRADING')",
@@ -182,6 +185,9 @@ SEARCHES: dict[type[models.Model], tuple[str, ...]] = {
     Transfer: ("q=transfer-5", "q=maker", "user__id__exact=7"),
     Approval: ("q=approval-5", "q=maker"),
     Command: ("q=5", "q=BTC-USD"),
+    OrderExpiry: ("q=5",),
+    Trail: ("q=BTC-USD",),
+    DeadManSwitch: ("q=user-5",),
     StatusChange: ("q=BTC-USD",),
     DeadLetter: ("q=5", "q=BTC-USD", "resolution__isempty=1"),
     AuditRun: ("q=5",),
@@ -230,7 +236,7 @@ def _fill(model: type[models.Model], values: dict[str, str]) -> None:
     }
     columns = {}
     for column in model._meta.concrete_fields:
-        if not column.primary_key:
+        if not column.primary_key or column.column in values:
             columns[column.column] = values.get(column.column) or (
                 "NULL" if column.null else nothing.get(type(column), "0")
             )

@@ -19,6 +19,7 @@ from core.book import Book
 from core.money import UNIT
 from core.taker import place
 from core.types import Order, OrderType, Rules, SelfTradePrevention, Side, TimeInForce
+from tools.bench.bench import Bench, steps
 from tools.bench.flow import Cancel, Place, Plain, flow
 from tools.bench.report import Row
 
@@ -120,6 +121,12 @@ class PyOrderBook:
 
 OURS: Callable[[], Engine] = Ours
 PEERS: tuple[Callable[[], Engine], ...] = (Light, PyOrderBook)
+
+
+def cores(bench: Bench) -> None:
+    """The core alone, beside two peers."""
+    with steps(ROUNDS) as progress:
+        bench.report.add(*measure_cores(bench.of(30_000), progress))
 
 
 def measure_cores(commands: int, progress: Progress, rounds: int = ROUNDS) -> list[Row]:

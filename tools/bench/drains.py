@@ -148,15 +148,6 @@ def symbols(bench: Bench) -> None:
     bench.report.add(Row("two symbols on two workers against one", ratio, "x", 1.6, detail=detail))
 
 
-def cores(bench: Bench) -> None:
-    """The core alone, beside two peers."""
-    # Here, because only this measure needs the engines of others, which a developer's environment does not have.
-    from tools.bench.cores import ROUNDS, measure_cores  # noqa: PLC0415
-
-    with steps(ROUNDS) as progress:
-        bench.report.add(*measure_cores(bench.of(30_000), progress))
-
-
 def history(bench: Bench) -> None:
     """The drain before and after a past of many closed orders."""
     rows, commands = bench.of(bench.history), bench.of(6000)

@@ -3,8 +3,7 @@
 import argparse
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import django
@@ -14,19 +13,17 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 
-from tools.bench import drains, roads, scaling  # noqa: E402
+from tools.bench import cores, drains, roads, scaling  # noqa: E402
 from tools.bench.bench import Bench  # noqa: E402
-from tools.bench.load import LoadError  # noqa: E402
 from tools.bench.picture import draw  # noqa: E402
 from tools.bench.report import Report  # noqa: E402
+from tools.bench.sequence import Step, measure_in_turn  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
-Step = Callable[[Bench], None]
-
 STEPS: tuple[Step, ...] = (
     *(drains.drain, drains.profile, drains.sizes, drains.depth, drains.redis, drains.start, drains.sweep),
-    *(drains.kinds, drains.symbols, drains.cores, roads.road, roads.reads, roads.signins, drains.history),
+    *(drains.kinds, drains.symbols, cores.cores, roads.road, roads.reads, roads.signins, drains.history),
 )
 # What is measured for docs/scaling.md alone.
 ON_REQUEST: tuple[Step, ...] = (
@@ -39,24 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     bench = Bench(Report(os.environ["BENCH_DATABASE"]), 10 if options.quick else 1, options.resting, options.history)
     with tqdm(desc="the database gets its tables", leave=False):
         call_command("migrate", verbosity=0)
-    began, failed = time.monotonic(), []
     chosen = [step for step in STEPS + ON_REQUEST if _is_chosen(step, options)]
-    for number, step in enumerate(chosen, 1):
-        print(f"[{number}/{len(chosen)}] {step.__doc__}", file=sys.stderr, flush=True)
-        at = time.monotonic()
-        try:
-            step(bench)
-        except (LoadError, TimeoutError) as error:
-            # What the others measure is of use without it.
-            print(f"{step.__name__} failed: {error!r}", file=sys.stderr)
-            failed.append(step.__name__)
-        bench.report.seconds[step.__name__] = time.monotonic() - at
-        if options.scaling and not options.quick:
-            # After each step: its table is there whatever becomes of those after it.
-            bench.report.write_tables(scaling.DOCUMENT)
-    print(f"measured in {time.monotonic() - began:.0f} s: {bench.report.steps}", file=sys.stderr)
-    if failed:
-        print(f"no figures of {', '.join(failed)}: see above", file=sys.stderr)
+    # The tables after each step: they are there whatever becomes of the steps after it.
+    writes_tables = options.scaling and not options.quick
+    if not measure_in_turn(bench, chosen, scaling.DOCUMENT if writes_tables else None):
         return 1
     if not (options.only or options.quick or options.scaling):
         _write(bench)
