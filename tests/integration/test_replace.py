@@ -132,6 +132,7 @@ def test_a_market_order_spends_what_the_old_one_had(world: World) -> None:
     assert told(replace(world, world.alice, closed, "buy 1 @ market")) == "400 INSUFFICIENT_FUNDS"
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.dialect
 @pytest.mark.parametrize("cache", [True, False])
 def test_an_unfinished_replacement_goes_on(world: World, settings: Any, cache: bool) -> None:
