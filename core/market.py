@@ -92,7 +92,7 @@ class Market:
         batch = Batch(self.rules, self.status, previous_trade=self.last_trade)
         # In a cascade there are no other commands.
         is_cascading = bool(commands) and commands[0].kind == _TRIGGER
-        # Mostly nothing is due here, but for the rest of a cascade, and after an order that failed when it had traded.
+        # Something is due here only in the rest of a cascade, and after an order that failed when it had traded.
         is_all_due = self.is_unfinished or self._cascade(batch, most_fills, fires and not is_cascading)
         if is_all_due and (is_cascading or not batch.triggered):
             self._apply_all(commands, batch, spendable, most_fills, fires and not is_cascading)

@@ -83,13 +83,14 @@ def date_triggers(batch: Batch, now: datetime) -> None:
 
     An amend behind the trigger has put another object in the place of the order.
     """
+    if not batch.triggers:
+        return
     triggered = {event.order.id for event in batch.events if event.status is _TRIGGERED}
-    if triggered:
-        for event in batch.events:
-            if event.order.id in triggered:
-                event.order.triggered_at = now
-        for order_id in triggered & batch.amended.keys():
-            batch.amended[order_id].triggered_at = now
+    for event in batch.events:
+        if event.order.id in triggered:
+            event.order.triggered_at = now
+    for order_id in triggered & batch.amended.keys():
+        batch.amended[order_id].triggered_at = now
 
 
 def write_expiries(to: Dialect, batch: Batch, orders: Iterable[core.Order]) -> list[Statement]:

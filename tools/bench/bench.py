@@ -39,7 +39,7 @@ class Bench:
 
 @contextmanager
 def steps(total: int | None, what: str = "") -> Iterator[Callable[[str], None]]:
-    """A progress bar of steps: it is told what is being done at the beginning of each."""
+    """A progress bar of steps: it shows what is being done from the beginning of each."""
     with tqdm(total=total, desc=what, unit="step", leave=False) as bar:
 
         def progress(step: str) -> None:

@@ -118,9 +118,7 @@ def sweep(bench: Bench) -> None:
     """One taker through many orders."""
     orders = bench.of(10_000)
     swept = engine.sweep(orders)
-    detail = f"{swept.trades:,} fills in {swept.seconds:.1f} s"
-    name = f"one taker through {orders:,} orders: longest lock"
-    bench.report.add(Row(name, swept.longest_ms, "ms", 300, at_most=True, detail=detail))
+    bench.report.add(_longest_lock(f"one taker through {orders:,} orders", swept))
 
 
 def kinds(bench: Bench) -> None:
@@ -133,9 +131,12 @@ def kinds(bench: Bench) -> None:
         bench.report.add(Row(f"drain with {name}", rate, "orders/s", detail=detail))
     stops = bench.of(1000)
     fired = engine.cascade(stops)
-    detail = f"{fired.trades:,} fills in {fired.seconds:.1f} s, {fired.batches} transactions"
-    name = f"a cascade of {stops:,} stops: longest lock"
-    bench.report.add(Row(name, fired.longest_ms, "ms", 300, at_most=True, detail=detail))
+    bench.report.add(_longest_lock(f"a cascade of {stops:,} stops", fired))
+
+
+def _longest_lock(what: str, drained: engine.Drained) -> Row:
+    detail = f"{drained.trades:,} fills in {drained.seconds:.1f} s, {drained.batches} transactions"
+    return Row(f"{what}: longest lock", drained.longest_ms, "ms", 300, at_most=True, detail=detail)
 
 
 def symbols(bench: Bench) -> None:

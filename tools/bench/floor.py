@@ -34,7 +34,7 @@ class Form(Protocol):
     """What the rows look like."""
 
     def make_tables(self, symbol: str) -> None:
-        """Empty tables, but for what is updated: orders as they wait, and balances."""
+        """Empty tables, except those of what is updated: orders as they wait, and balances."""
         ...
 
     def batches(self, symbol: str, turns: int) -> list[list[Statement]]:

@@ -18,7 +18,7 @@ OPTIONS: Mapping[str, Values] = {
     "`binlog_transaction_compression=ON`": {"binlog_transaction_compression": "ON"},
     "`innodb_buffer_pool_size=2G`": POOL,
     "`innodb_redo_log_capacity=2G`": REDO,
-    "these three but for the compression": {**MINIMAL, **POOL, **REDO},
+    "these three without the compression": {**MINIMAL, **POOL, **REDO},
     "`binlog_group_commit_sync_delay=200`": {"binlog_group_commit_sync_delay": 200},
     "not durable: `sync_binlog=0`, `innodb_flush_log_at_trx_commit=2`": {
         "sync_binlog": 0,

@@ -32,7 +32,7 @@ from tools.rig.servers import free_port
 
 DOCUMENT = ROOT / "docs" / "scaling.md"
 MARKETS, CORES, COMMANDS = (1, 2, 4), (2, 3, 4), 6000
-# Markets, and but for the first cores, for which the orders a second are computed.
+# Markets, and all except the first also cores, for which the orders a second are computed.
 CAPACITY = (1, 2, 4, 8, 16)
 # Milliseconds that a round trip to the database takes longer; the first with no proxy at all.
 DISTANCES = (None, 0.0, 0.2, 0.5, 1.0)

@@ -93,7 +93,7 @@ def work_on(
 
 
 def work(symbol: str) -> None:
-    """What its process does: say that it is ready, wait to be told, drain one market, and stay until it may end."""
+    """What its process does: print that it is ready, wait for a signal, drain one market, and stay until it may end."""
     connection.ensure_connection()
     print("ready", flush=True)
     sys.stdin.readline()
