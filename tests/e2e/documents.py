@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 from tools.rig.process import ROOT
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/audit.md", "tools/bench/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/index.md",
+    "docs/operations.md",
+    "docs/audit.md",
+    "docs/logs.md",
+    "tools/bench/README.md",
+)
+# In docs/operations.md.
+OWN_SERVERS = "Start: on this machine, with MySQL and Redis of your own"
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 # The first word of what is a command though it stands in a sentence.

@@ -1,9 +1,11 @@
 """A terminal in which the documented commands run, and the list of those that the tests run."""
 
 import os
+import pty
 import re
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +69,33 @@ class Shell:
         )
         assert done.returncode == 0, f"{line}: {done.stdout}"
         return done.stdout
+
+    def paste(self, lines: str, seconds: float = 110) -> str:
+        """What a shell at a terminal prints, into which all the lines are pasted at once, as they stand there."""
+        ours, terminal = pty.openpty()
+        settings = termios.tcgetattr(terminal)
+        settings[3] &= ~termios.ECHO
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+        shown = self.folder / "pasted"
+        with shown.open("wb") as output:
+            shell = subprocess.Popen(
+                ["sh", "-i"],
+                cwd=ROOT,
+                env={**self.environment(), "PS1": "", "PS2": ""},
+                stdin=terminal,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            # It waits where the terminal is full, as a terminal's program does.
+            with os.fdopen(ours, "wb", buffering=0) as keyboard:
+                keyboard.write((self.fitted(lines) + "exit\n").encode())
+                shell.wait(seconds)
+        finally:
+            os.close(terminal)
+            shell.kill()
+        return shown.read_text()
 
     def begin(self, name: str, line: str) -> Process:
         """The command in the background."""

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.e2e.documents import command_lines
+from tests.e2e.documents import OWN_SERVERS, section
 from tests.e2e.shell import MAKE, Shell, runs
 from tools.rig.binaries import mysql_client
 from tools.rig.driver import provide_driver
@@ -78,7 +78,7 @@ def test_the_restore_is_practised(shell: Shell) -> None:
 @pytest.mark.usefixtures("mysql")
 @runs("mysql", "tools.scripts.backup dump", "tools.scripts.backup restore")
 def test_a_mysql_of_ones_own(shell: Shell) -> None:
-    """The demo with README's user; the other users of docs/operations.md, each with its own grants."""
+    """The demo with the user that is made for it; the other users of docs/operations.md, each with its own grants."""
     options = ("--server-id=1", "--gtid-mode=ON", "--enforce-gtid-consistency=ON")
     with (
         start_mysql(shell.folder / "mysql", durable=True, options=options) as server,
@@ -86,7 +86,11 @@ def test_a_mysql_of_ones_own(shell: Shell) -> None:
     ):
         client = f"{shlex.join(mysql_client('mysql'))} --no-defaults -h127.0.0.1 -P{server.port} -uroot"
         shell.run(f'{client} -e "DROP DATABASE exchange"')
-        *statements, demo = (line for line in command_lines("README.md") if re.match("mysql |DATABASE_URL=mysql", line))
+        *statements, demo = (
+            line
+            for line in section("docs/operations.md", OWN_SERVERS).splitlines()
+            if re.match("mysql |DATABASE_URL=mysql", line)
+        )
         for line in statements:
             shell.run(line.replace("mysql -e", f"{client} -e"))
         demo = demo.replace(":3306", f":{server.port}").replace(":6379", f":{redis.port}").replace("make", MAKE)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.conf import settings
 from django.test import Client, override_settings
 
 from operations import info
@@ -27,7 +28,7 @@ def nothing_remembered():
 
 def test_the_version_and_since_when(world: World) -> None:
     told = world.carol.get("/info")
-    assert (told["name"], told["version"]) == ("exchange", "0.1.0")
+    assert (told["name"], told["version"]) == (settings.NAME, settings.VERSION)
     assert told["startedAt"] == world.alice.get("/info")["startedAt"]
 
 
