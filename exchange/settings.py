@@ -58,7 +58,7 @@ INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
     *("base", "users", "markets", "balances", "positions", "commands"),
-    *("orders", "marketdata", "matching", "audit", "operations"),
+    *("orders", "marketdata", "matching", "audit", "operations", "page"),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

@@ -17,6 +17,8 @@ from operations.info import where_wanted
 from operations.metrics import metrics
 from orders import cancelling, group_view, history, order_view, own_account, queue_place
 from orders import views as orders
+from page import files as page_files
+from page import views as page
 from positions import views as positions
 from users import key_views as keys
 from users import pages
@@ -79,7 +81,10 @@ API = [
 urlpatterns = [
     path("api/v1/", include(API)),
     # Somebody who types the bare address is a person.
-    path("", RedirectView.as_view(url="/admin/")),
+    path("", page.trading),
+    path("m/<str:symbol>", page.trading),
+    path("account", page.account),
+    path("static/page/<str:version>/<path:name>", page_files.serve, {"package": "page"}),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
     # In place of Django's own: both check a password.

@@ -19,6 +19,7 @@ from django.urls import reverse
 from base.servers.last_resort import LastResort
 from base.web.hardening import ADMIN_PAGE, HEADERS, NO_PAGE, hardened
 from base.web.openapi.pages import PAGE_POLICY
+from page.pages import POLICY as TRADING_PAGE
 from tests.support.world import World
 from tools.rig.process import ROOT
 
@@ -42,7 +43,6 @@ def test_each_kind_of_answer_has_all_headers(world: World, operator: Client) -> 
         ("/health/ready", 200),
         ("/metrics", 200),
         ("/api/schema", 200),
-        ("/", 302),
     ):
         answer = client.get(path)
         assert answer.status_code == status, path
@@ -57,6 +57,8 @@ def test_each_kind_of_answer_has_all_headers(world: World, operator: Client) -> 
     check(client.post("/api/v1/orders", "x", content_type="text/plain"))
     check(client.get("/api/v1/time", headers={"Host": "elsewhere"}))
     check(client.get("/swagger-ui.html"), PAGE_POLICY)
+    for path in ("/", "/m/BTC-USD", "/account"):
+        check(client.get(path), TRADING_PAGE)
     check(client.get("/admin/login/"), ADMIN_PAGE)
     check(operator.get("/admin/"), ADMIN_PAGE)
     check(operator.get(reverse("admin:orders_order_changelist")), ADMIN_PAGE)

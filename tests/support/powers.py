@@ -18,8 +18,8 @@ from users.models import User
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 GROUPS = ("operators", "treasurers", "auditors")
 CALLERS = ("anonymous", "owner", "another user", "read key", "trade key", *GROUPS, "staff", "superuser", "deactivated")
-# Pages of Django's admin ask for the permission of their model, which is Django's own work.
-NOT_OURS = re.compile(r"^/admin|^/$")
+# Pages of Django's admin ask for the permission of their model, which is Django's own work; files are for everybody.
+NOT_OURS = re.compile(r"^/admin|^/static/|^/$")
 
 
 @dataclass(frozen=True)

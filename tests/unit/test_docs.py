@@ -28,6 +28,7 @@ PACKAGES = (
     "matching",
     "audit",
     "operations",
+    "page",
     "exchange",
     "tools",
 )
