@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from balances.models import Balance
 from balances.services import lock_balances
-from base.storage.bulk import GuardFailed
+from base.storage.statements import GuardFailed
 from base.web.errors import InsufficientFunds
 from core.batch import Account
 from core.money import to_decimal

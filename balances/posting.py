@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from django.db import connection
-
 from balances.models import TRADE_PREFIX, EntryKind, HouseAccount
+from base.storage.literals import Dialect, word
+from base.storage.statements import Statement
 from core.types import Rules
 
 _FEES = str(HouseAccount.FEES.value)
@@ -42,17 +42,17 @@ _UNUSUAL_MOVES = (
 )
 
 
-def post_trades(market: Rules, first: int, last: int, *, has_unusual_fees: bool = True) -> None:
-    """Write the ledger entries of the market's trades from sequence `first` to `last`, both included.
+def write_entries(market: Rules, first: int, last: int, to: Dialect, *, has_unusual_fees: bool = True) -> Statement:
+    """The ledger entries of the market's trades from sequence `first` to `last`, both included.
 
-    Called in the transaction that stores the trades. An amount of zero makes no entry. `has_unusual_fees`: some of the
-    trades may have a rebate, or a buyer's fee in quote.
+    Executed after the statements that store the trades. An amount of zero makes no entry. `has_unusual_fees`: some of
+    the trades may have a rebate, or a buyer's fee in quote.
     """
-    codes = {"base": market.base, "quote": market.quote}
     moves = _UNUSUAL_MOVES if has_unusual_fees else _MOVES
-    currencies = [codes[move.asset] for move in moves for _ in _SIGNS]
-    with connection.cursor() as cursor:
-        cursor.execute(_post(moves, connection.vendor), [*currencies, market.symbol, first, last])
+    head, tail = _post(moves, to.name)
+    assets = {"base": word(market.base), "quote": word(market.quote)}
+    span = f"market_id = {word(market.symbol)} AND sequence BETWEEN {first:d} AND {last:d}"
+    return Statement(f"{head.format_map(assets)}{span}{tail}", "ledger_entries", None)
 
 
 # Two entries for each move, one of the giver and one of the receiver, so that a trade sums to zero in each currency.
@@ -60,10 +60,13 @@ _SIGNS = ("-", "")
 
 
 @cache
-def _post(moves: Sequence[_Move], vendor: str) -> str:
-    """The statement that writes the entries of these moves: each trade is read once, and joined with their places."""
+def _post(moves: Sequence[_Move], dialect_name: str) -> tuple[str, str]:
+    """The statement that writes the entries of these moves, before and after the condition that says of which trades.
+
+    Each trade is read once, and joined with the places of its entries. The names of the assets are to be filled in.
+    """
     parts = (f"'{TRADE_PREFIX}'", "market_id", "'-'", "sequence")
-    reference = f"CONCAT({', '.join(parts)})" if vendor == "mysql" else " || ".join(parts)
+    reference = f"CONCAT({', '.join(parts)})" if dialect_name != "sqlite" else " || ".join(parts)
     places, accounts, amounts = [], [], []
     entries = (
         (move, account, sign)
@@ -71,16 +74,15 @@ def _post(moves: Sequence[_Move], vendor: str) -> str:
         for account, sign in zip((move.giver, move.receiver), _SIGNS, strict=True)
     )
     for place, (move, account, sign) in enumerate(entries):
-        places.append(f"SELECT {place} AS place, %s AS currency, '{move.kind.value}' AS kind")
+        places.append(f"SELECT {place} AS place, {{{move.asset}}} AS currency, '{move.kind.value}' AS kind")
         accounts.append(f"WHEN {place} THEN {account}")
         amount = f"CASE WHEN {move.where} THEN {move.amount} ELSE 0 END" if move.where else move.amount
         amounts.append(f"WHEN {place} THEN {sign}{amount}")
-    return (
+    head = (
         "INSERT INTO ledger_entries (account, currency, kind, amount, reference, created_at)"  # noqa: S608
         " SELECT account, currency, kind, amount, reference, created_at FROM ("
         f"SELECT sequence, place, CASE place {' '.join(accounts)} END AS account, currency, kind,"
         f" CASE place {' '.join(amounts)} END AS amount, {reference} AS reference, created_at"
-        f" FROM trades CROSS JOIN ({' UNION ALL '.join(places)}) AS places"
-        " WHERE market_id = %s AND sequence BETWEEN %s AND %s"
-        ") AS entries WHERE amount <> 0 ORDER BY sequence, place"
+        f" FROM trades CROSS JOIN ({' UNION ALL '.join(places)}) AS places WHERE "
     )
+    return head, ") AS entries WHERE amount <> 0 ORDER BY sequence, place"

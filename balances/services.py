@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from balances.cache import balances_changed
 from balances.models import Balance, EntryKind, HouseAccount, LedgerEntry, Transfer
-from base.storage.bulk import GuardFailed, stored_instant
+from base.storage.bulk import stored_instant
 from base.storage.fields import AmountSum
 from base.storage.fields import amount as stored
 from base.storage.indexes import lock_pairs
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import GuardFailed
 from base.web.errors import AccountDeactivated, AmountTooLarge, InsufficientFunds, InvalidField, ReferenceReused
 from core.batch import Account
 from core.money import MAX_AMOUNT, plain, stored_units, to_decimal, to_units

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from balances.cache import balances_changed
 from balances.models import Balance
 from balances.services import BY_PAIR, make_balances
-from base.storage.bulk import GuardFailed, Statement, execute_some, write_additions
+from base.storage.bulk import Additions, write_additions
 from base.storage.literals import Dialect, dialect
+from base.storage.statements import GuardFailed, Statement, execute_some
 from core.batch import Account, Change
 from core.money import to_units
 
@@ -43,29 +44,24 @@ def write_moves(changes: Mapping[Account, Change], now: datetime, to: Dialect) -
     return Moves(rows, _write(rows, to))
 
 
-def settle(moves: Moves) -> None:
-    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
+def complete(moves: Moves, moved: int) -> None:
+    """Make the balances that the batch's update did not find; `posting` writes the ledger entries. `moved`: how many it
+    has changed.
 
-    The update that changes the balances locks them one after the other in their order. Raises Overdrawn if one would
-    fall below zero. The caller must roll its transaction back then.
+    The update locks the balances one after the other in their order. Raises Overdrawn if one would fall below zero. The
+    caller must roll its transaction back then.
     """
-    moved = execute_some(moves.statements)
     if moved < len(moves.rows):
         _move_others(moves.rows, moved)
     balances_changed(move.user_id for move in moves.rows)
 
 
+_ADDITIONS = Additions(Balance, BY_PAIR, ("user", "currency"), ("available", "frozen"), ("updated_at",))
+
+
 def _write(rows: Sequence[_Move], to: Dialect) -> list[Statement]:
     """Change the balances that exist and suffice."""
-    return write_additions(
-        to,
-        Balance,
-        key=("user", "currency"),
-        index=BY_PAIR,
-        added=("available", "frozen"),
-        fields=("updated_at",),
-        rows=rows,
-    )
+    return write_additions(to, _ADDITIONS, rows)
 
 
 def _move_others(moves: Sequence[_Move], moved: int) -> None:

@@ -24,9 +24,10 @@ from django.db.models import Min
 from django.utils import timezone
 
 from base.storage.breakers import Breaker, ServerAway, breaker_of
-from base.storage.bulk import batched, execute, write_inserts
+from base.storage.bulk import batched, write_inserts
 from base.storage.literals import dialect
 from base.storage.redis import TIMEOUT_SECONDS
+from base.storage.statements import execute
 from base.web.errors import MarketBusy
 from commands.models import Command
 from core.types import TRADING_STATUS_AFTER, CommandKind
@@ -45,10 +46,7 @@ CANCELS_AT_ONCE = 500
 
 
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
-    """Store a command for each (symbol, order id) in the caller's transaction, and ring their markets once it commits.
-
-    In the order given, with one bell for each market.
-    """
+    """Store commands for pairs of symbol and order id in the caller's transaction. Each market is rung once, after it."""
     now = timezone.now()
     rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
     execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))

@@ -38,7 +38,7 @@ def database(url: str) -> dict[str, Any]:
             " .venv/bin/pip install --require-hashes -r requirements-mysql.lock"
         )
     # Django's engines, with their statements counted.
-    config["ENGINE"] = "django_prometheus.db.backends.sqlite3" if is_sqlite else "base.storage.mysql"
+    config["ENGINE"] = "base.storage.sqlite3" if is_sqlite else "base.storage.mysql"
     config["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else MYSQL_OPTIONS), **config.get("OPTIONS", {})}
     if is_sqlite:
         # Tests on a file too: the in-memory database locks whole tables and knows no WAL.

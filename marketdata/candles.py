@@ -4,21 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from operator import or_
+from typing import NamedTuple
 
-from django.db import connection
 from django.db.models import Q
 
-from base.storage.bulk import execute, stored_instant, update_rows, write_inserts
-from base.storage.literals import dialect
+from base.storage.bulk import Additions, write_additions, write_inserts
+from base.storage.literals import Dialect, dialect
+from base.storage.statements import Statement, execute
 from core import outcome
-from core.money import stored_units
 from markets.models import Candle, Interval, Market
 
 # The most kept candles that one call reads.
 MOST_ROWS = 5_000
-_CHANGING = ("high", "low", "close", "volume", "quote_volume", "trades")
+_KEY = ("market", "interval", "opens_at")
+_ADDITIONS = Additions(
+    *(Candle, "candle_market_interval_opens", _KEY),
+    added=("volume", "quote_volume", "trades"),
+    assigned=("close",),
+    highest=("high",),
+    lowest=("low",),
+)
 
 
 class _Summary(NamedTuple):
@@ -33,36 +41,29 @@ class _Summary(NamedTuple):
     trades: int
 
 
-def record(symbol: str, trades: Sequence[outcome.Trade], now: datetime) -> None:
-    """Add a batch's trades, in order, to the candles of the time `now`, in the caller's transaction.
+def write_candles(symbol: str, trades: Sequence[outcome.Trade], now: datetime, to: Dialect) -> list[Statement]:
+    """Add a batch's trades, in order, to the candles of the time `now`. Those that have just opened are missing.
 
-    Only the worker that locks the book's row calls this, so no other process writes these candles meanwhile.
+    Only the worker that locks the book's row executes this, so no other process writes these candles meanwhile.
     """
+    if not trades:
+        return []
     batch = _summary(trades)
+    changes = (batch.volume, batch.quote_volume, batch.trades, batch.close, batch.high, batch.low)
+    rows = [(symbol, interval.value, opens_at(now, interval), *changes) for interval in Interval]
+    return write_additions(to, _ADDITIONS, rows)
+
+
+def make_missing(symbol: str, trades: Sequence[outcome.Trade], now: datetime, found: int) -> None:
+    """Make those candles of the time `now` that did not exist, with the batch's trades. `found`: how many did."""
+    if not trades or found == len(Interval):
+        return
     opens = {interval.value: opens_at(now, interval) for interval in Interval}
-    open_now = _open_now(symbol, opens)
-    rows = []
-    for candle_id, *amounts, number in open_now.values():
-        high, low, volume, quote_volume = map(stored_units, amounts)
-        highest, lowest = max(high, batch.high), min(low, batch.low)
-        sums = (volume + batch.volume, quote_volume + batch.quote_volume, number + batch.trades)
-        rows.append((candle_id, highest, lowest, batch.close, *sums))
-    update_rows(Candle, key="id", guards=(), fields=_CHANGING, rows=rows)
-    new = [(symbol, interval, opens[interval], *batch) for interval in opens.keys() - open_now.keys()]
-    execute(write_inserts(dialect(), Candle, ("market", "interval", "opens_at", *_Summary._fields), new))
-
-
-def _open_now(symbol: str, opens: Mapping[int, datetime]) -> dict[int, tuple[Any, ...]]:
-    """The candles of these openings, by interval, as the driver gives them. In SQL, because each batch reads them."""
-    each = " OR ".join(["(`interval` = %s AND opens_at = %s)"] * len(opens))
-    keys = [part for interval, instant in opens.items() for part in (interval, stored_instant(instant))]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT `interval`, id, high, low, volume, quote_volume, trades FROM candles"  # noqa: S608
-            f" WHERE market_id = %s AND ({each})",
-            [symbol, *keys],
-        )
-        return {interval: tuple(figures) for interval, *figures in cursor.fetchall()}
+    each = [Q(interval=interval, opens_at=instant) for interval, instant in opens.items()]
+    stored = Candle.objects.filter(reduce(or_, each), market_id=symbol).values_list("interval", flat=True)
+    batch = _summary(trades)
+    rows = [(symbol, interval, opens[interval], *batch) for interval in sorted(opens.keys() - set(stored))]
+    execute(write_inserts(dialect(), Candle, (*_KEY, *_Summary._fields), rows))
 
 
 def _summary(trades: Sequence[outcome.Trade]) -> _Summary:

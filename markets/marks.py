@@ -15,8 +15,9 @@ from typing import Any
 from cachetools import TTLCache, cached
 from django.db.models import OuterRef, Subquery
 
-from base.storage.bulk import execute, write_inserts
+from base.storage.bulk import write_inserts
 from base.storage.literals import dialect
+from base.storage.statements import Statement
 from core.money import to_units
 from core.types import Rules
 from markets.models import Mark, Market, Trade
@@ -48,19 +49,19 @@ def mark_of(asset: str) -> Decimal | None:
     return last_prices([main]).get(main) if main else None
 
 
-def record_marks(market: Rules, sequence: int) -> None:
-    """Store the marks of the market's assets for its trades from this number on, in the caller's transaction."""
+def write_marks(market: Rules, sequence: int) -> list[Statement]:
+    """Write the marks of the market's assets for its trades from this number on, as they are now."""
     mains = main_markets()
     elsewhere = {
         asset: mains[asset] for asset in (market.base, market.quote) if mains.get(asset, market.symbol) != market.symbol
     }
     if not elsewhere:
-        return
+        return []
     prices = last_prices(elsewhere.values())
     rows = [
         (market.symbol, asset, sequence, to_units(prices[main])) for asset, main in elsewhere.items() if main in prices
     ]
-    execute(write_inserts(dialect(), Mark, ("market", "asset", "sequence", "price"), rows))
+    return write_inserts(dialect(), Mark, ("market", "asset", "sequence", "price"), rows)
 
 
 def mark_at_trade(asset: str) -> Any:

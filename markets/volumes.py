@@ -17,9 +17,10 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from base.storage.bulk import execute, update_rows, write_inserts
+from base.storage.bulk import update_rows, write_inserts
 from base.storage.literals import dialect
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import execute
 from base.storage.time_search import made_between
 from core.money import UNIT, to_units
 from markets.fee_tier import FeeStanding, FeeTier, TradedVolume, VolumeCursor

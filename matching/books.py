@@ -14,7 +14,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from base.storage.bulk import GuardFailed, stored_instant
+from base.storage.bulk import write_updates
+from base.storage.clock import CLOCK, clock_time
+from base.storage.literals import dialect
+from base.storage.statements import GuardFailed, Write, read_rows
 from core.market import Market
 from core.money import DIGITS, stored_units, to_units
 from core.types import MarketStatus, Rules
@@ -33,12 +36,18 @@ _SELECT = (
     " FROM order_books WHERE market_id = %s"
 )
 
-_LAST_TRADE = "SELECT price, sequence FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
-
-_RENEW = (
-    "UPDATE order_books SET token = %s, next_sequence = %s, unfinished_order_id = %s, unfinished_command_id = %s,"
-    " is_cascading = %s, status = %s, failures = %s, updated_at = %s WHERE market_id = %s AND token = %s"
+_STATE = (
+    "token",
+    "next_sequence",
+    "unfinished_order_id",
+    "unfinished_command_id",
+    "is_cascading",
+    "status",
+    "failures",
+    "updated_at",
 )
+
+_LAST_TRADE = "SELECT price, sequence FROM trades WHERE market_id = %s ORDER BY sequence DESC LIMIT 1"
 
 
 class BookRow(NamedTuple):
@@ -52,6 +61,8 @@ class BookRow(NamedTuple):
     is_cascading: bool
     status: str
     failures: int
+    # The time of the database's clock after the lock.
+    now: datetime
 
     @property
     def is_unfinished(self) -> bool:
@@ -70,16 +81,23 @@ def lock_book(symbol: str) -> BookRow:
     return row
 
 
-def renew_book(row: BookRow, now: datetime) -> str:
-    """Write the row's new state with a new token, and return it. Raises GuardFailed if the row has another token."""
+def write_renewal(row: BookRow, now: datetime) -> tuple[str, Write]:
+    """A new token, and the row's new state with it. It raises GuardFailed if the row has another token by then."""
     token = secrets.token_hex(TOKEN_BYTES)
-    unfinished = (row.unfinished_order_id, row.unfinished_command_id, row.is_cascading)
-    state = (row.next_sequence, *unfinished, row.status, row.failures, stored_instant(now))
-    with connection.cursor() as cursor:
-        cursor.execute(_RENEW, (token, *state, row.market_id, row.token))
-        if cursor.rowcount != 1:
-            raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
-    return token
+    statement = write_updates(
+        dialect(),
+        OrderBook,
+        key="market",
+        guards=("token",),
+        fields=_STATE,
+        rows=[(row.market_id, row.token, token, *row[2:8], now)],
+    )
+    return token, Write(statement, partial(_check_token, row))
+
+
+def _check_token(row: BookRow, matched: int) -> None:
+    if matched != 1:
+        raise GuardFailed(f"book {row.market_id} no longer carries the token {row.token}")
 
 
 @dataclass(slots=True)
@@ -210,7 +228,6 @@ def rules(symbol: str) -> Rules:
 def _locked(symbol: str) -> BookRow | None:
     # SQLite locks no rows: there a transaction takes the lock of the whole database when it begins.
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(_SELECT + lock, (symbol,))
-        found = cursor.fetchone()
-    return BookRow(*found) if found else None
+    found, clock = read_rows((_SELECT + lock, (symbol,)), (CLOCK[connection.vendor], ()))
+    assert clock is not None
+    return BookRow._make((*found, clock_time(clock))) if found else None

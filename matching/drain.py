@@ -27,7 +27,6 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from balances.settling import Overdrawn
-from base.storage.clock import database_time
 from base.storage.literals import dialect
 from base.storage.outages import is_outage, is_transient
 from base.telemetry.metrics import DEADLOCK_RETRIES, ENGINE, INTERRUPTIONS, LOCK_WAIT, LOCKED
@@ -134,12 +133,11 @@ class _Drain:
             locked_at = time.monotonic()
             LOCK_WAIT.labels(self.symbol).observe(locked_at - asked_at)
             self.status = row.status
-            now = database_time()
-            prepared = self._decided_ahead(row) or self._decided_now(row, now)
+            prepared = self._decided_ahead(row) or self._decided_now(row)
             if prepared is None:
                 return None
             clear_inbox(prepared.batch.done)
-            self._decide_ahead(prepared, now, locked_at)
+            self._decide_ahead(prepared, row.now, locked_at)
             # Where no command was applied, it is not known yet that one does not fail.
             token = store(row, prepared.settlement, 0 if prepared.batch.done else row.failures)
         locked_seconds = time.monotonic() - locked_at
@@ -166,7 +164,7 @@ class _Drain:
             return prepared
         return None
 
-    def _decided_now(self, row: BookRow, now: datetime) -> Prepared | None:
+    def _decided_now(self, row: BookRow) -> Prepared | None:
         limit = self.bisection.limit(settings.ENGINE_BATCH_SIZE)
         self.rows = read_inbox(self.symbol, limit, row)
         self.is_without_command = not self.rows
@@ -175,7 +173,7 @@ class _Drain:
         # During a bisection each order is a command of its own, also one that was triggered: else its trigger would be
         # given up for it. So is what an order that was given up made due, because no other command is there to fail.
         may_fire = bool(self.rows) and not self.bisection.candidates
-        return prepare(row, self.rows, now, has_more=len(self.rows) == limit, fires=may_fire)
+        return prepare(row, self.rows, has_more=len(self.rows) == limit, fires=may_fire)
 
     def _decide_ahead(self, prepared: Prepared, now: datetime, read_at: float) -> None:
         """Have the next batch decided while this one is written, if this one was full.

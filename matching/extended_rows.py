@@ -3,8 +3,9 @@
 from collections.abc import Container, Iterable
 from datetime import datetime
 
-from base.storage.bulk import Statement, write_deletes, write_updates
+from base.storage.bulk import write_deletes, write_updates
 from base.storage.literals import Dialect
+from base.storage.statements import Statement
 from core import outcome
 from core import types as core
 from core.batch import Batch

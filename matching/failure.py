@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import transaction
 from structlog.contextvars import bound_contextvars
 
-from base.storage.clock import database_time
 from base.storage.literals import dialect
 from base.telemetry.metrics import DEAD_LETTERS
 from commands import queue
@@ -53,7 +52,7 @@ def give_up(symbol: str, command_id: int, error: Exception, attempts: int) -> Pr
         if too_many:
             reason = f"{failures} orders failed one after the other"
             batch.set_trading_status(MarketStatus.HALTED, market.book.next_sequence, reason)
-        settlement = write_settlement(batch, market.book.next_sequence, database_time(), dialect())
+        settlement = write_settlement(batch, market.book.next_sequence, row.now, dialect())
         clear_inbox(batch.done)
         store(row, settlement, failures)
         letter = _store_dead_letter(command, settlement, error, attempts)
@@ -110,7 +109,7 @@ def halt(symbol: str, error: Exception) -> None:
                 is_cascading=bool(row.is_cascading),
             )
             batch.set_trading_status(MarketStatus.HALTED, row.next_sequence, f"broken: {type(error).__name__}")
-            store(row, write_settlement(batch, row.next_sequence, database_time(), dialect()), row.failures)
+            store(row, write_settlement(batch, row.next_sequence, row.now, dialect()), row.failures)
         else:
             # An operator resumed the market before the rows were repaired. Intake reads this status, and the command
             # that resumes cannot be applied.

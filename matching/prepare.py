@@ -83,7 +83,7 @@ class Prepared:
             publish_amqp(settings.BROKER_URL, feed.amqp_messages(symbol, entries))
 
 
-def prepare(row: BookRow, rows: Sequence[Row], now: datetime, *, has_more: bool = True, fires: bool = True) -> Prepared:
+def prepare(row: BookRow, rows: Sequence[Row], *, has_more: bool = True, fires: bool = True) -> Prepared:
     """Decide the commands of these rows, under the book's lock.
 
     `has_more`: others may wait. `fires`: what is triggered may fire at once, where that needs no lock of funds.
@@ -92,7 +92,7 @@ def prepare(row: BookRow, rows: Sequence[Row], now: datetime, *, has_more: bool 
     commands = parse_commands(rows, row.unfinished_command_id)
     held = lock_balances(spenders(commands, market.rules))
     spendable = {account: balance.available for account, balance in held.items()}
-    return _prepared(market, commands, spendable, now, dialect(), has_more=has_more, fires=fires)
+    return _prepared(market, commands, spendable, row.now, dialect(), has_more=has_more, fires=fires)
 
 
 def prepare_ahead(

@@ -10,20 +10,21 @@ from datetime import datetime
 from functools import partial
 from operator import add
 
-from balances.posting import post_trades
-from balances.settling import Moves, settle, write_moves
-from base.storage.bulk import Statement, execute, write_deletes, write_inserts, write_updates
+from balances.posting import write_entries
+from balances.settling import Moves, complete, write_moves
+from base.storage.bulk import write_deletes, write_inserts, write_updates
 from base.storage.literals import Dialect, dialect
+from base.storage.statements import Statement, Write, execute, execute_together
 from commands.models import Command
 from core import outcome
 from core import types as core
 from core.batch import Batch
 from core.types import PendingCommand, Phase
 from marketdata import candles
-from markets.marks import record_marks
+from markets.marks import write_marks
 from markets.models import Trade
 from markets.services import set_trading_status
-from matching.books import BookRow, renew_book
+from matching.books import BookRow, write_renewal
 from matching.extended_rows import (
     EXTENDED_FIELDS,
     date_triggers,
@@ -37,7 +38,7 @@ from matching.extended_rows import (
 from matching.models import StatusChange
 from matching.stops import store_trails, trigger_commands
 from orders.models import Order, OrderEvent
-from orders.open_orders import count_closed
+from orders.open_orders import count_anew, write_closed
 from orders.terms_text import terms_text
 
 ORDER_GUARDS = ("status", "filled_quantity")
@@ -88,13 +89,17 @@ UNUSUAL_FEE_FIELDS = ("rebate", "fee_in_quote")
 
 @dataclass(frozen=True)
 class Settlement:
-    """The prepared statements of a batch, with those of its money apart: only they may find that rows are missing."""
+    """The prepared statements of a batch; those apart from the others may find that rows are missing."""
 
     batch: Batch
     now: datetime
     next_sequence: int
     moves: Moves
     statements: list[Statement]
+    candles: list[Statement]
+    # How many orders of each user the batch closes, and the statements that take them off.
+    closed: Mapping[int, int]
+    counts: list[Statement]
 
 
 def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialect) -> Settlement:
@@ -119,8 +124,22 @@ def write_settlement(batch: Batch, next_sequence: int, now: datetime, to: Dialec
         *write_inserts(to, Trade, trade_fields, trades),
         *write_inserts(to, OrderEvent, EVENT_FIELDS, events),
         *trigger_commands(batch, now, to),
+        *_write_ledger(batch, to),
     ]
-    return Settlement(batch, now, next_sequence, write_moves(batch.changes, now, to), statements)
+    closed = Counter(event.order.user_id for event in batch.events if not event.active and not is_refused(event))
+    return Settlement(
+        *(batch, now, next_sequence, write_moves(batch.changes, now, to), statements),
+        candles=candles.write_candles(symbol, batch.trades, now, to),
+        closed=closed,
+        counts=write_closed(symbol, closed, to),
+    )
+
+
+def _write_ledger(batch: Batch, to: Dialect) -> list[Statement]:
+    if not batch.trades:
+        return []
+    sequences = batch.trades[0].sequence, batch.trades[-1].sequence
+    return [write_entries(batch.rules, *sequences, to, has_unusual_fees=batch.has_unusual_fees)]
 
 
 def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
@@ -129,20 +148,7 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
     `failures`: how many orders have failed one after the other by now. Raises GuardFailed or Overdrawn if a row is not
     what the book in memory takes it for.
     """
-    batch, now = settlement.batch, settlement.now
-    settle(settlement.moves)
-    execute(settlement.statements)
-    if batch.trades:
-        sequences = batch.trades[0].sequence, batch.trades[-1].sequence
-        post_trades(batch.rules, *sequences, has_unusual_fees=batch.has_unusual_fees)
-        candles.record(batch.rules.symbol, batch.trades, now)
-        record_marks(batch.rules, batch.trades[0].sequence)
-    if batch.trails:
-        store_trails(batch.rules.symbol, batch.trails)
-    if batch.status_changes or batch.ends_delisting:
-        _store_status_changes(batch, now)
-    if closed := Counter(event.order.user_id for event in batch.events if not event.active and not is_refused(event)):
-        count_closed(batch.rules.symbol, closed)
+    batch, now, symbol = settlement.batch, settlement.now, row.market_id
     after = row._replace(
         next_sequence=settlement.next_sequence,
         unfinished_order_id=batch.unfinished_order_id,
@@ -151,7 +157,30 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         status=batch.status,
         failures=failures,
     )
-    return renew_book(after, now)
+    token, renewal = write_renewal(after, now)
+    writes = [
+        Write(settlement.moves.statements, partial(complete, settlement.moves)),
+        Write(settlement.statements),
+        Write(write_marks(batch.rules, batch.trades[0].sequence) if batch.trades else []),
+        Write(settlement.candles, partial(candles.make_missing, symbol, batch.trades, now)),
+    ]
+    # Last of all, because intake counts an order after it has locked balances.
+    last = [Write(settlement.counts, partial(count_anew, symbol, settlement.closed)), renewal]
+    if batch.trails or batch.status_changes or batch.ends_delisting:
+        execute_together(writes)
+        _store_unusual(batch, now)
+        writes = []
+    execute_together([*writes, *last])
+    return token
+
+
+def _store_unusual(batch: Batch, now: datetime) -> None:
+    """Write what few batches have."""
+    symbol = batch.rules.symbol
+    if batch.trails:
+        store_trails(symbol, batch.trails)
+    if batch.status_changes or batch.ends_delisting:
+        _store_status_changes(batch, now)
 
 
 def clear_inbox(commands: list[PendingCommand]) -> None:

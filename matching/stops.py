@@ -9,8 +9,9 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q
 
-from base.storage.bulk import Statement, execute, write_inserts
+from base.storage.bulk import write_inserts
 from base.storage.literals import Dialect, dialect
+from base.storage.statements import Statement, execute
 from commands.models import Command
 from core.batch import Batch
 from core.market import Market

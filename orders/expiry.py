@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from base.storage.bulk import GuardFailed
 from base.storage.clock import database_time
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import GuardFailed
 from base.web.errors import InvalidField
 from commands.queue import submit_with_data
 from core.types import CommandKind

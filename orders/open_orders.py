@@ -12,9 +12,10 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Count
 
-from base.storage.bulk import GuardFailed, execute_some, update_rows, write_additions
+from base.storage.bulk import Additions, update_rows, write_additions
 from base.storage.indexes import lock_pairs
-from base.storage.literals import dialect
+from base.storage.literals import Dialect
+from base.storage.statements import GuardFailed, Statement
 from base.web.errors import TooManyOpenOrders
 from core.types import ACTIVE_PHASES
 from orders.models import OpenOrders, Order
@@ -65,14 +66,20 @@ def lock_numbers(opened: Mapping[Key, int], most: Mapping[str, int]) -> dict[Key
     return numbers
 
 
-def count_closed(symbol: str, closed: Mapping[int, int]) -> None:
-    """Take the orders off that the caller's transaction has closed, by user.
+def write_closed(symbol: str, closed: Mapping[int, int], to: Dialect) -> list[Statement]:
+    """Take the orders off that the caller's transaction closes, by user. `count_anew` has to follow."""
+    rows = [(symbol, user_id, -number) for user_id, number in sorted(closed.items())]
+    return write_additions(to, Additions(OpenOrders, _BY_PAIR, ("market", "user"), ("number",)), rows)
 
-    A number that is too small for that is wrong, and is counted anew: it limits what a user may do, and must never be
-    the reason why an order cannot be settled.
+
+def count_anew(symbol: str, closed: Mapping[int, int], taken_off: int) -> None:
+    """Count anew if the closed orders could be taken off for fewer users than have closed some.
+
+    A number that is too small for that is wrong. It limits what a user may do, and must never be the reason why an
+    order cannot be settled. It is not known whose was wrong, and those of the others are changed already: all are
+    counted, which is exact.
     """
-    if _take_off(symbol, closed) < len(closed):
-        # It is not known whose was wrong, and those of the others are changed already: all are counted, which is exact.
+    if taken_off < len(closed):
         _count_anew(symbol, sorted(closed))
 
 
@@ -84,13 +91,6 @@ def too_many(symbol: str, number: int, most: int) -> TooManyOpenOrders:
         openOrders=number,
         maxOpenOrders=most,
     )
-
-
-def _take_off(symbol: str, closed: Mapping[int, int]) -> int:
-    """Of how many users the orders could be taken off."""
-    rows = [(symbol, user_id, -number) for user_id, number in sorted(closed.items())]
-    key = ("market", "user")
-    return execute_some(write_additions(dialect(), OpenOrders, key=key, index=_BY_PAIR, added=("number",), rows=rows))
 
 
 def _count_anew(symbol: str, user_ids: list[int]) -> None:

@@ -19,8 +19,9 @@ from django.utils import timezone
 
 from balances.available import lock_available, no_funds, require_more
 from balances.services import freeze_all, insufficient_funds
-from base.storage.bulk import CheckFailed, GuardFailed
+from base.storage.bulk import CheckFailed
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import GuardFailed
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
 from commands.queue import submit

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from balances.available import no_funds, require_more
 from balances.services import freeze_one
-from base.storage.bulk import GuardFailed
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import GuardFailed
 from base.web.errors import InvalidField
 from commands.queue import submit_change
 from core.types import CommandKind

@@ -1,7 +1,6 @@
 """Many rows in one statement, on MySQL, MariaDB and SQLite: inserts and guarded updates that build no model instance.
 
-A statement is first written, which needs no connection and may happen in another thread, and then executed. Values
-stand in it as literals.
+A statement is first written, and then executed (`statements`).
 """
 
 import functools
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import IntegrityError, connection, models
 
+from base.storage.fields import TURNOVER_SUM, TurnoverField
 from base.storage.literals import (
     Dialect,
     Rows,
@@ -24,6 +24,7 @@ from base.storage.literals import (
     tuples,
     writes_of,
 )
+from base.storage.statements import Statement, execute
 
 # Of larger statements the server parses each row more slowly: their values no longer fit its caches.
 ROWS_PER_STATEMENT = 250
@@ -32,10 +33,6 @@ ROWS_PER_STATEMENT = 250
 _NULL_REFUSED = 1048
 
 T = TypeVar("T")
-
-
-class GuardFailed(Exception):
-    """A row was not as it was believed to be: somebody else changed it. The transaction must be thrown away."""
 
 
 class CheckFailed(Exception):
@@ -61,14 +58,6 @@ def checked_id(row_id: int, table: str, condition: str) -> CheckedId:
     lock = "" if connection.vendor == "sqlite" else " LOCK IN SHARE MODE"
     checked.query = f"(SELECT id FROM {table} WHERE id = {row_id:d} AND {condition}{lock})"  # noqa: S608
     return checked
-
-
-class Statement(NamedTuple):
-    """A statement that must match exactly so many rows of its table."""
-
-    sql: str
-    table: str
-    rows: int
 
 
 def write_inserts(to: Dialect, model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[Statement]:
@@ -97,22 +86,26 @@ def write_updates(
     return [_write_update(to, shape, chunk) for chunk in chunks(rows)]
 
 
-def write_additions(
-    to: Dialect,
-    model: type[models.Model],
-    *,
-    key: Sequence[str],
-    index: str,
-    added: Sequence[str],
-    fields: Sequence[str] = (),
-    rows: Rows,
-) -> list[Statement]:
-    """Add to the numbers `added` of every row found by `key`, unless one would fall below zero, and set `fields`.
+class Additions(NamedTuple):
+    """What is done to the rows of a table that are found by `key`, whose unique index is named.
 
-    Each of `rows` holds the key's values, what is added to each number (taken off, if it is negative) and the fields'
-    new values. `index` is the unique one of the key. The rows are locked one after the other in the order given.
+    To each number of `added` something is added (taken off, if it is negative), unless it would fall below zero;
+    `assigned` are set; and `highest` are raised and `lowest` lowered to the given value, where it is higher or lower.
     """
-    shape = _Shape(model, index, tuple(key), (), tuple(added), tuple(fields))
+
+    model: type[models.Model]
+    unique_index: str
+    key: tuple[str, ...]
+    added: tuple[str, ...]
+    assigned: tuple[str, ...] = ()
+    highest: tuple[str, ...] = ()
+    lowest: tuple[str, ...] = ()
+
+
+def write_additions(to: Dialect, additions: Additions, rows: Rows) -> list[Statement]:
+    """Each of `rows` holds the values in the order of the additions' fields. They are locked one after the other."""
+    model, index, key, *changes = additions
+    shape = _Shape(model, index, key, (), *changes)
     return [_write_update(to, shape, chunk) for chunk in chunks(rows)]
 
 
@@ -121,25 +114,6 @@ def write_deletes(model: type[models.Model], ids: Sequence[int]) -> list[Stateme
     table = quoted(model._meta.db_table)
     head = f"DELETE FROM {table} WHERE id IN "  # noqa: S608
     return [Statement(f"{head}({', '.join(map(digits, chunk))})", table, len(chunk)) for chunk in chunks(ids)]
-
-
-def execute(statements: Iterable[Statement]) -> None:
-    """Raises GuardFailed unless every row was matched (Django asks MySQL for matched rows, not for changed ones)."""
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement.sql)
-            if cursor.rowcount != statement.rows:
-                raise GuardFailed(f"{statement.table}: {cursor.rowcount} of {statement.rows} rows were as expected")
-
-
-def execute_some(statements: Iterable[Statement]) -> int:
-    """Execute them, and return how many rows they have matched in all."""
-    with connection.cursor() as cursor:
-        matched = 0
-        for statement in statements:
-            cursor.execute(statement.sql)
-            matched += cursor.rowcount
-        return matched
 
 
 def insert_for_ids(model: type[models.Model], fields: Sequence[str], rows: Rows) -> list[int]:
@@ -188,35 +162,43 @@ class _Shape(NamedTuple):
     # What the values are added to, if that does not fall below zero.
     added: tuple[str, ...]
     assigned: tuple[str, ...]
+    # Of the value and what is stored the greater, or the lesser, is kept.
+    highest: tuple[str, ...] = ()
+    lowest: tuple[str, ...] = ()
 
 
 @functools.cache
 def _update(dialect_name: str, shape: _Shape) -> tuple[str, Writes]:
     """The statement with a place for its rows, and how a row is written."""
-    parts = [columns_of(shape.model, names) for names in (shape.key, shape.guards, shape.added, shape.assigned)]
+    kinds = (shape.key, shape.guards, shape.added, shape.assigned, shape.highest, shape.lowest)
+    parts = [columns_of(shape.model, names) for names in kinds]
     columns = [column for part in parts for column in part]
-    writes = writes_of(columns, is_sqlite=dialect_name == "sqlite")
-    numbers = itertools.count(1 if dialect_name == "sqlite" else 0)
-    prefix, value = ("", "v.column{}") if dialect_name == "sqlite" else ("t.", "v.v{}")
-    key, guards, added, assigned = (
+    is_sqlite = dialect_name == "sqlite"
+    writes = writes_of(columns, is_sqlite=is_sqlite)
+    numbers = itertools.count(1 if is_sqlite else 0)
+    prefix, value = ("", "v.column{}") if is_sqlite else ("t.", "v.v{}")
+    key, guards, added, assigned, highest, lowest = (
         [(column, f"{prefix}{name_of(column)}", value.format(next(numbers))) for column in part] for part in parts
     )
     on = " AND ".join(
         [
             *(f"{name} = {given}" for _, name, given in key),
             *(f"{name} = {given}{_collation(column, dialect_name)}" for column, name, given in guards),
-            # Not as a sum, because one below zero is an error in an unsigned column.
-            *(f"{name} >= -{given}" for _, name, given in added),
+            # Not as a sum, because one below zero is an error in an unsigned column. A turnover only grows.
+            *(f"{name} >= -{given}" for column, name, given in added if not isinstance(column, TurnoverField)),
         ]
     )
+    greatest, least = ("MAX", "MIN") if is_sqlite else ("GREATEST", "LEAST")
     changes = ", ".join(
         [
-            *(f"{name} = {name} + {given}" for _, name, given in added),
+            *(f"{name} = {_sum(column, name, given, is_sqlite=is_sqlite)}" for column, name, given in added),
             *(f"{name} = {given}" for _, name, given in assigned),
+            *(f"{name} = {greatest}({name}, {given})" for _, name, given in highest),
+            *(f"{name} = {least}({name}, {given})" for _, name, given in lowest),
         ]
     )
     table = quoted(shape.model._meta.db_table)
-    if dialect_name == "sqlite":
+    if is_sqlite:
         # It begins with UPDATE, because Python's driver counts no rows for a statement that begins with WITH.
         return f"UPDATE {table} SET {changes} FROM (VALUES {{rows}}) AS v WHERE {on}", writes  # noqa: S608
     values = _GIVEN[dialect_name].format(names=", ".join(f"v{number}" for number in range(len(columns))))
@@ -229,6 +211,11 @@ _GIVEN = {
     "mysql": "(VALUES {{rows}}) AS v ({names})",
     "mariadb": "(WITH given ({names}) AS (VALUES {{rows}}) SELECT * FROM given) AS v",
 }
+
+
+def _sum(column: Any, name: str, given: str, *, is_sqlite: bool) -> str:
+    is_text = is_sqlite and isinstance(column, TurnoverField)
+    return f"{TURNOVER_SUM}({name}, {given})" if is_text else f"{name} + {given}"
 
 
 def _collation(column: Any, dialect_name: str) -> str:

@@ -72,10 +72,14 @@ class AmountField(_AmountBase):
         )
 
 
+# The function by which SQLite adds turnovers.
+TURNOVER_SUM = "turnover_sum"
+
+
 class TurnoverField(AmountField):
     """A sum of what changed hands. The same money may pass many times, so no cap on supply bounds it.
 
-    DECIMAL(38,8) on MySQL and MariaDB, a text on SQLite: it is added up in Python, never in SQL.
+    DECIMAL(38,8) on MySQL and MariaDB, a text on SQLite: it is added up by a function of ours, never by SQL's plus.
     """
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:

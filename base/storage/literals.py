@@ -71,7 +71,7 @@ def _write_of(column: Any, is_sqlite: bool) -> Callable[[Any], str] | None:
     if isinstance(column, models.DateTimeField):
         return None
     assert isinstance(column, models.CharField), f"{column} is of a kind that has no literals here"
-    return _word
+    return word
 
 
 class _Written(dict[Any, str]):
@@ -110,7 +110,7 @@ def _turnover(units: int | None) -> str:
     return "NULL" if units is None else f"'{_decimal(units)}'"
 
 
-def _word(text: str | None) -> str:
+def word(text: str | None) -> str:
     """Raises ValueError for a text that could be anything but a word."""
     if text is None:
         return "NULL"

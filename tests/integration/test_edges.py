@@ -7,8 +7,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from balances.services import transfer
-from base.storage.bulk import GuardFailed, update_rows
+from base.storage.bulk import update_rows
 from base.storage.outages import again_on_deadlock
+from base.storage.statements import GuardFailed
 from base.web.errors import InsufficientFunds
 from commands import queue
 from commands.models import Command

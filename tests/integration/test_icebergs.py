@@ -86,7 +86,9 @@ def test_all_ways_to_the_depth_agree(iced, monkeypatch):
     monkeypatch.setattr(prepare, "take_depth", lambda book, limit: sent.append(real(book, limit)) or sent[-1])
     iced.play(iced.alice, "buy 0.35 @ 100")
     row = OrderBook.objects.get()
-    market = books.trusted(BookRow(row.market_id, row.token, row.next_sequence, None, None, False, row.status, 0))
+    market = books.trusted(
+        BookRow(row.market_id, row.token, row.next_sequence, None, None, False, row.status, 0, row.updated_at)
+    )
     levels = [(10**10, 5 * 10**6, 1)]
     assert sent[-1].asks == take_depth(market.book, 9).asks == read_levels(iced.symbol, 9)[1] == levels
     market.book.check()

@@ -12,6 +12,7 @@ from marketdata.tape import read_tickers
 from markets.models import Candle, Interval
 from markets.services import create_market
 from matching import drain
+from matching.books import lock_book
 from tests.support.sampling import dice
 from tests.support.world import World, fund
 
@@ -34,7 +35,7 @@ def ago(monkeypatch):
 
     def set_back(**delta: int) -> None:
         now = beginning - timedelta(**delta)
-        monkeypatch.setattr(drain, "database_time", lambda: now)
+        monkeypatch.setattr(drain, "lock_book", lambda symbol: lock_book(symbol)._replace(now=now))
 
     return set_back
 

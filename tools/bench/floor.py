@@ -14,8 +14,9 @@ from django.db import connection, models
 from tqdm import tqdm
 
 from balances.models import Balance, LedgerEntry
-from base.storage.bulk import Statement, write_inserts, write_updates
+from base.storage.bulk import write_inserts, write_updates
 from base.storage.literals import dialect
+from base.storage.statements import Statement
 from core.money import to_units
 from core.types import Status
 from markets.models import Market, Trade

@@ -10,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from balances.models import HouseAccount
-from base.storage.bulk import Statement, write_inserts, write_updates
+from base.storage.bulk import write_inserts, write_updates
 from base.storage.literals import dialect
+from base.storage.statements import Statement
 from core.types import Phase, Status
 from markets.models import Market, Trade
 from orders.models import Order, OrderEvent

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from balances.models import Balance
 from balances.services import transfer
-from base.storage.bulk import batched, execute, update_rows, write_inserts
+from base.storage.bulk import batched, update_rows, write_inserts
 from base.storage.literals import dialect
+from base.storage.statements import execute
 from commands.models import Command as CommandRow
 from core.money import UNIT, to_units
 from core.types import CommandKind

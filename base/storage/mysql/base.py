@@ -108,10 +108,14 @@ def _counting(alias: str) -> type[CursorWrapper]:
             executed_many.inc(len(args))
             return self._timed(super().executemany, query, args)
 
-        def _timed(self, run: Callable[..., Any], query: str, args: Any) -> Any:
+        def nextset(self) -> Any:
+            """Go on to the answer to the next of the statements that were sent together."""
+            return self._timed(self.cursor.nextset)
+
+        def _timed(self, run: Callable[..., Any], *arguments: Any) -> Any:
             began = time.perf_counter()
             try:
-                return run(query, args)
+                return run(*arguments)
             except Exception as error:
                 errors_total.labels(**labels, type=type(error).__name__).inc()
                 raise
