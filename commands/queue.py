@@ -46,7 +46,7 @@ CANCELS_AT_ONCE = 500
 
 
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
-    """Store commands for pairs of symbol and order id in the caller's transaction. Each market is rung once, after it."""
+    """Store commands for pairs of symbol and order id in the caller's transaction. Each market is rung once."""
     now = timezone.now()
     rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
     execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet
 
 from base.storage.fields import AmountSum
+from base.storage.indexes import first_along
 from core.auction import Equilibrium, indicative
 from core.book import Book
 from core.money import plain_units, plain_units_or_none, to_units
@@ -54,7 +55,11 @@ def read_bests(symbols: Sequence[str]) -> dict[str, tuple[Decimal | None, Decima
     """The best bid and ask of many markets, by one query that reads one entry of an index for each."""
     resting = Order.objects.filter(market_id=OuterRef("pk"), phase=Phase.RESTING)
     best: Any = {
-        name: Subquery(resting.filter(side=side.value).order_by(_best_first(side)).values("price")[:1])
+        name: first_along(
+            *(resting.filter(side=side.value), "price"),
+            *("market_id", "phase", "side", "price"),
+            backwards=side is Side.BUY,
+        )
         for name, side in (("bid", Side.BUY), ("ask", Side.SELL))
     }
     rows: Any = Market.objects.filter(pk__in=symbols).annotate(**best)

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django.db import connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef
 
 from base.storage.bulk import batched, stored_instant
+from base.storage.indexes import first_along
 from base.web.errors import timestamp
 from core.money import plain, plain_or_none, plain_units, stored_units, to_decimal, to_units
 from marketdata import answers, candles
@@ -18,9 +19,10 @@ from markets.models import Candle, Interval, Market, Trade
 
 def last_trades(symbols: Iterable[str]) -> dict[str, Trade]:
     """The last trade of each market, by two queries, which read one entry of an index for each market."""
-    newest = Trade.objects.filter(market_id=OuterRef("pk")).order_by("-sequence").values("pk")[:1]
+    trades = Trade.objects.filter(market_id=OuterRef("pk"))
+    newest = first_along(trades, "pk", "market_id", "sequence", backwards=True)
     markets = Market.objects.filter(pk__in=list(symbols))
-    ids = [trade_id for trade_id in markets.values_list(Subquery(newest), flat=True) if trade_id is not None]
+    ids = [trade_id for trade_id in markets.values_list(newest, flat=True) if trade_id is not None]
     return {trade.market_id: trade for trade in Trade.objects.filter(pk__in=ids)}
 
 
@@ -94,7 +96,9 @@ def _prices(symbols: Sequence[str], opens: datetime) -> Mapping[str, _Prices]:
         cursor.execute(" UNION ALL ".join([_BEFORE] * len(symbols)), keys)
         before = {symbol: to_decimal(stored_units(close)) for symbol, close in cursor.fetchall()}
     trades = Trade.objects.filter(market=OuterRef("pk"))
-    last, first = (Subquery(trades.order_by(order).values("price")[:1]) for order in ("-sequence", "sequence"))
+    last, first = (
+        first_along(trades, "price", "market_id", "sequence", backwards=backwards) for backwards in (True, False)
+    )
     rows = Market.objects.filter(pk__in=symbols).values_list("symbol", last, first)
     return {symbol: (newest, before.get(symbol), oldest) for symbol, newest, oldest in rows}
 

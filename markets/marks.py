@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from cachetools import TTLCache, cached
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef
 
 from base.storage.bulk import write_inserts
+from base.storage.indexes import first_along
 from base.storage.literals import dialect
 from base.storage.statements import Statement
 from core.money import to_units
@@ -35,12 +36,12 @@ def main_markets() -> Mapping[str, str]:
 
 def last_prices(symbols: Iterable[str]) -> dict[str, Decimal]:
     """The price of the last trade of each market that has traded."""
-    return _prices(symbols, "-sequence")
+    return _prices(symbols, backwards=True)
 
 
 def first_prices(symbols: Iterable[str]) -> dict[str, Decimal]:
     """That of the first trade, for what has no mark because the market had not traded yet."""
-    return _prices(symbols, "sequence")
+    return _prices(symbols, backwards=False)
 
 
 def mark_of(asset: str) -> Decimal | None:
@@ -67,10 +68,11 @@ def write_marks(market: Rules, sequence: int) -> list[Statement]:
 def mark_at_trade(asset: str) -> Any:
     """The asset's mark at a trade, as an expression in a query of trades; null where there is none."""
     marks = Mark.objects.filter(market=OuterRef("market"), asset=asset, sequence__lte=OuterRef("sequence"))
-    return Subquery(marks.order_by("-sequence").values("price")[:1])
+    return first_along(marks, "price", "market_id", "asset_id", "sequence", backwards=True)
 
 
-def _prices(symbols: Iterable[str], order: str) -> dict[str, Decimal]:
-    trades = Trade.objects.filter(market=OuterRef("pk")).order_by(order).values("price")[:1]
-    rows = Market.objects.filter(pk__in=set(symbols)).values_list("symbol", Subquery(trades))
+def _prices(symbols: Iterable[str], *, backwards: bool) -> dict[str, Decimal]:
+    trades = Trade.objects.filter(market=OuterRef("pk"))
+    price = first_along(trades, "price", "market_id", "sequence", backwards=backwards)
+    rows = Market.objects.filter(pk__in=set(symbols)).values_list("symbol", price)
     return {symbol: price for symbol, price in rows if price is not None}

@@ -18,6 +18,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from base.storage.bulk import update_rows, write_inserts
+from base.storage.indexes import first_along
 from base.storage.literals import dialect
 from base.storage.outages import again_on_deadlock
 from base.storage.statements import execute
@@ -184,9 +185,10 @@ def _worths(asset: str) -> dict[str, Worth]:
 
     One that leads to the asset by no chain is left out.
     """
-    newest = Trade.objects.filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
+    trades = Trade.objects.filter(market=OuterRef("pk"))
+    newest = first_along(trades, "sequence", "market_id", "sequence", backwards=True)
     counted = VolumeCursor.objects.filter(market=OuterRef("pk")).values("sequence")
-    markets = list(Market.objects.order_by("symbol").annotate(newest=Subquery(newest), counted=Subquery(counted)))
+    markets = list(Market.objects.order_by("symbol").annotate(newest=newest, counted=Subquery(counted)))
     quotes = {market.symbol: market.quote_id for market in markets}
     mains = main_markets()
     prices = {symbol: to_units(price) for symbol, price in last_prices(set(mains.values())).items()}

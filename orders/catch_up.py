@@ -6,11 +6,13 @@ order. So a bookmark has a number for each market, and no clock decides anything
 
 import heapq
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import cast
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet
 
+from base.storage.indexes import first_along
 from base.storage.lineage import read_lineage
 from base.streams.bookmark import MOST_LOGS, lineage_of, read_bookmark
 from base.streams.gap_detector import Position
@@ -18,6 +20,8 @@ from markets.models import Market
 from orders.models import OrderEvent
 
 REPLAY_LIMIT = 1000
+# The index of a user's events in each market.
+_BY_PLACE = ("user_id", "market_id", "sequence")
 
 
 class UnknownEvent(Exception):
@@ -54,15 +58,17 @@ def events_between(user_id: int, since: Position, newest: Position, *, limit: in
 def current_position() -> Position:
     """The last event number of each market. One query, with one entry of an index for each market, and the lineage."""
     read_at, lineage = time.monotonic(), read_lineage()
-    newest = OrderEvent.objects.filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
-    rows = Market.objects.annotate(newest=Subquery(newest)).values_list("symbol", "newest")
+    events = OrderEvent.objects.filter(market=OuterRef("pk"))
+    newest = first_along(events, "sequence", "market_id", "sequence", backwards=True)
+    rows = Market.objects.annotate(newest=newest).values_list("symbol", "newest")
     return Position({symbol: sequence or 0 for symbol, sequence in rows}, read_at, lineage)
 
 
 def newest_numbers(user_id: int) -> dict[str, int]:
     """The number of the user's last event in each market in which there is one."""
-    theirs = _of(user_id).filter(market=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
-    rows = Market.objects.annotate(newest=Subquery(theirs)).values_list("symbol", "newest")
+    theirs = _of(user_id).filter(market=OuterRef("pk"))
+    newest = first_along(theirs, "sequence", *_BY_PLACE, backwards=True)
+    rows = Market.objects.annotate(newest=newest).values_list("symbol", "newest")
     return {symbol: sequence for symbol, sequence in rows if sequence is not None}
 
 
@@ -79,11 +85,9 @@ def _latest_of(user_id: int, last: Mapping[str, int]) -> int:
 
 def _first_of(user_id: int, logs: list[str]) -> int:
     """The smallest key of the user's first events in these markets."""
-    firsts = _of(user_id).filter(market=OuterRef("pk")).order_by("sequence").values("pk")[:1]
-    first: int = min(
-        Market.objects.filter(pk__in=logs).annotate(first=Subquery(firsts)).values_list("first", flat=True)
-    )
-    return first
+    theirs = _of(user_id).filter(market=OuterRef("pk"))
+    markets = Market.objects.filter(pk__in=logs).annotate(first=first_along(theirs, "pk", *_BY_PLACE))
+    return min(cast("Iterable[int]", markets.values_list("first", flat=True)))
 
 
 def _after(user_id: int, last: Mapping[str, int], limit: int) -> list[OrderEvent]:

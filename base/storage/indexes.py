@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, Subquery
 
 M = TypeVar("M", bound=Model)
 
@@ -34,6 +34,16 @@ def fetch_keys(rows: QuerySet[Any, Any], index: str) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(*along_index(rows, index))
         return [int(key) for (key,) in cursor.fetchall()]
+
+
+def first_along(rows: QuerySet[Any, Any], column: str, *index: str, backwards: bool = False) -> Subquery:
+    """The column of the first row along the index, or backwards of the last one, as a subquery of a query.
+
+    `index` names the index's fields from the first on, though the subquery gives values for some: ordered by the last
+    alone, MySQL reads and sorts all rows that a subquery finds which depends on its query, a million for one.
+    """
+    order = [f"-{field}" if backwards else field for field in index]
+    return Subquery(rows.order_by(*order).values(column)[:1])
 
 
 def lock_pairs(

@@ -87,8 +87,8 @@ def halves(bench: Bench) -> None:
 
 
 def trips(bench: Bench) -> None:
-    """How many statements a batch and a request are."""
-    table = Table("trips", ("what", "statements", "an order"))
+    """How many round trips a batch and a request are."""
+    table = Table("trips", ("what", "round trips", "an order"))
     for size in (1, SMALL, 100, 500):
         counted = of_batch(size, bench.of(TRIPS))
         table.add(f"a batch of {size}", f"{counted:.1f}", f"{counted / size:.3g}")

@@ -1,12 +1,16 @@
-"""How many statements a batch and a request are: what each round trip to the database is counted by.
+"""How many round trips to the database a batch and a request are.
 
-The server counts them itself, so the figures are the same on a busy machine. What it does not count is the question
-whether it is still there, which a connection of REST asks at the beginning of a request.
+Those of a batch are counted where its statements are sent, because several are sent together. Those of a request are
+its statements, which the server counts itself, without the question whether it is still there, which REST asks now and
+then. So the figures are the same on a busy machine.
 """
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.db import connection
 
 from tools.bench import engine
 from tools.bench.exchange import Exchange
@@ -16,33 +20,40 @@ from tools.bench.load import Connection, Request, press
 from tools.bench.reads import statements
 from tools.bench.stage import Stage
 
+BEGIN_AND_COMMIT = 2
+
 
 def of_batch(size: int, count: int) -> float:
-    """Statements of a batch of so many orders, the mean of so many batches."""
+    """Round trips of a batch of so many orders, the mean of so many batches."""
     stage = Stage(f"BTC-USD-TRIPS{size}")
     stage.queue(flow(size, seed=7))
     with engine.batches_of(size):
         engine.drain_all(stage.symbol, "warm-up")
         stage.queue(flow(size * count))
-        before = statements()
-        drained = engine.drain_all(stage.symbol, f"batches of {size}")
-        # Reading the counter is a statement too.
-        return (statements() - before - 1) / drained.batches
+        sent = itertools.count()
+
+        def sending(execute: Callable[..., Any], *arguments: Any) -> Any:
+            next(sent)
+            return execute(*arguments)
+
+        with connection.execute_wrapper(sending):
+            drained = engine.drain_all(stage.symbol, f"batches of {size}")
+        return next(sent) / drained.batches + BEGIN_AND_COMMIT
 
 
 def of_requests(exchange: Exchange, stage: Stage, count: int) -> tuple[float, float]:
-    """Statements of a request with one order, and with a hundred; the mean of so many requests."""
+    """Round trips of a request with one order, and with a hundred; the mean of so many requests."""
     user_id = stage.users[0]
     return _each(exchange, singles(stage, user_id), count), _each(exchange, batches(stage, user_id), count)
 
 
 def _each(exchange: Exchange, requests: Iterator[Request], count: int) -> float:
-    connection = Connection(exchange.port)
+    client = Connection(exchange.port)
     with asyncio.Runner() as runner:
         # The first ones open connections to the database, and read what is remembered.
-        runner.run(press(connection, itertools.islice(requests, count)))
+        runner.run(press(client, itertools.islice(requests, count)))
         before = statements()
-        runner.run(press(connection, itertools.islice(requests, count)))
+        runner.run(press(client, itertools.islice(requests, count)))
         counted = statements() - before - 1
-        connection.close()
+        client.close()
     return counted / count
