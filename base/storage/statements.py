@@ -40,7 +40,7 @@ def execute(statements: Iterable[Statement]) -> None:
 
 def execute_some(statements: Iterable[Statement]) -> int:
     """Execute them, and return how many rows they have matched in all."""
-    return sum(_matched(list(statements)))
+    return sum(send(list(statements)))
 
 
 def execute_together(writes: Sequence[Write]) -> None:
@@ -48,7 +48,7 @@ def execute_together(writes: Sequence[Write]) -> None:
 
     Raises GuardFailed as `execute` does, and what a write's `then` raises. The caller must roll its transaction back.
     """
-    matched = iter(_matched([statement for write in writes for statement in write.statements]))
+    matched = iter(send([statement for write in writes for statement in write.statements]))
     for write in writes:
         if write.then is not None:
             write.then(sum(next(matched) for _ in write.statements))
@@ -72,7 +72,7 @@ def read_rows(*queries: tuple[str, Sequence[Any]]) -> list[tuple[Any, ...] | Non
         return found
 
 
-def _matched(statements: Sequence[Statement]) -> list[int]:
+def send(statements: Sequence[Statement]) -> list[int]:
     """Execute them, and return how many rows each has matched: by one round trip, but for SQLite, which has none."""
     if not statements:
         return []
