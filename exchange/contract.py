@@ -50,6 +50,8 @@ ORDER_STATUS_STREAM = stream(
     text=(
         "Signed in by `Authorization`, by a key, by the session cookie, or in a browser by a ticket. A keep-alive"
         " comment comes every 15 seconds; the stream ends after a while, and the client comes again with Last-Event-ID."
+        ' In a terminal: `curl -N $API/stream/order-status -H "Authorization: Bearer $TOKEN"`, where `API` is the'
+        " address with `/api/v1`. The page `/swagger-ui.html` shows what comes within five seconds."
     ),
     security=[{BEARER: []}, signed_by_key(READ), {TICKET: []}, {SESSION: []}],
     query=ORDER_STATUS_PARAMETERS,
@@ -60,7 +62,11 @@ MARKET_STREAM = stream(
     "A market's depth, trades and ticker, as they change",
     [marketdata.DepthEvent, marketdata.TradesEvent, marketdata.TickerEvent, marketdata.MarketResetEvent],
     (TooManyStreams,),
-    text="Open to anybody. The events have no `id:` lines; a keep-alive comment comes every 15 seconds.",
+    text=(
+        "Open to anybody. The events have no `id:` lines; a keep-alive comment comes every 15 seconds. In a terminal:"
+        " `curl -N $API/stream/market/BTC-USD`, where `API` is the address with `/api/v1`. The page `/swagger-ui.html`"
+        " shows what comes within five seconds."
+    ),
 )
 LIVE = operation(
     *(OPERATIONS, "isLive", "The process answers"),
@@ -92,7 +98,8 @@ SOCKET = operation(
     ),
     text=(
         "Its operations and messages are described in docs/api.md. Requests that it refuses are answered with the same"
-        " envelope as here, in a frame, and the connection stays open."
+        " envelope as here, in a frame, and the connection stays open. A page of documents asks for no upgrade, so that"
+        " it is answered 426."
     ),
 )
 _DOCUMENT = {"schema": {"type": "object"}}
@@ -107,7 +114,7 @@ SCHEMA = operation(
 PAGES = operation(
     *(OPERATIONS, "readSwaggerUi", "This description as pages, to read and to try out"),
     {"200": answered("The page.", "text/html", TEXT)},
-    text="Swagger UI, its files served here; the script that starts it is a request of its own (`?script`).",
+    text="Swagger UI, its files served here. Sign in at its top: each Execute is sent with your token from then on.",
 )
 # What exchange.asgi serves in front of Django, and what is no call of the API.
 BESIDE_THE_CALLS = {

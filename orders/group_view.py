@@ -13,7 +13,7 @@ from orders.oco import OcoForm, place_oco
 from orders.representation import represent_accepted
 from orders.views import PLACING, TAG
 
-_TARGET_AND_STOP = {"symbol": "BTC-USD", "side": "SELL", "quantity": "0.5", "price": "33000", "stopPrice": "28000"}
+_TARGET_AND_STOP = {"symbol": "BTC-USD", "side": "SELL", "quantity": "0.5", "price": "66000", "stopPrice": "56000"}
 
 
 class OcoView(APIView):

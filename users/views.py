@@ -156,6 +156,7 @@ class TokenRefreshView(APIView):
         scope=PUBLIC,
         text="A refresh token is good once; one that comes again ends its session with all tokens.",
         body=RefreshForm,
+        examples={"that of a sign-in": {"refreshToken": "eyJ..."}},
         refusals=(NotAuthenticated, TokenReused),
     )
     def post(self, request: Request) -> Response:
@@ -199,6 +200,7 @@ class PasswordView(APIView):
         text="All other sessions of the account end, and all of its tickets and streams.",
         status=204,
         body=PasswordForm,
+        examples={"a longer one": {"currentPassword": "correct horse", "newPassword": "correct horse battery"}},
         refusals=(InvalidCredentials, SignInLocked, SignInsBusy, "PASSWORD_TOO_WEAK"),
     )
     def post(self, request: Request) -> Response:

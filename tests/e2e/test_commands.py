@@ -5,12 +5,9 @@ first test.
 """
 
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -45,23 +42,6 @@ EXCEPTIONS = {
     "pip": "asks the package index; tools/rig/driver.py installs from the same file for the tests",
     "ssh": "needs another machine",
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """`make run`, which the tests share that look at a running exchange."""
-    shell = Shell(tmp_path_factory.mktemp("run"))
-    make = shell.begin("run", f"make run PORT={shell.port}")
-    try:
-        wait_for(lambda: make.has_logged("Ctrl-C stops") or make.has_ended, seconds=60)
-        assert make.has_logged("Ctrl-C stops"), make.log.read_text()
-        yield shell
-    finally:
-        if make.pid:
-            # As the terminal does on Ctrl-C.
-            os.killpg(make.pid, signal.SIGINT)
-        wait_for(lambda: make.has_ended, seconds=40)
-    assert make.log.read_text().count("stopping") == 1
 
 
 def test_every_named_command_is_run_or_has_a_reason() -> None:

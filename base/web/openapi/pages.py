@@ -4,6 +4,7 @@ import functools
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
@@ -12,10 +13,9 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
-from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -80,16 +80,16 @@ def write_ahead() -> None:
         rendered(renderer)
 
 
-class SwaggerView(SpectacularSwaggerSplitView):
-    """Swagger UI, its files served here; the script that starts it is a request of its own (`?script`)."""
+class SwaggerView(APIView):
+    """Swagger UI with a form to sign in, all of its files served here."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
+    renderer_classes = [TemplateHTMLRenderer]
 
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
-        response["Content-Security-Policy"] = PAGE_POLICY
-        return response
+    def get(self, request: Request) -> Response:
+        policy = {"Content-Security-Policy": PAGE_POLICY}
+        return Response({"is_demo": settings.DEMO}, template_name="swagger.html", headers=policy)
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         # As JSON whatever is accepted, because only the page itself has a template.
