@@ -4,13 +4,14 @@ HOST ?= 127.0.0.1
 SECONDS ?= 0
 FLOWER_PORT ?= 5555
 DB ?= mysql
+SYMBOL ?= BTC-USD
 DIST ?= dist
 ARGS =
 CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo flower run watch follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +24,9 @@ flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 
 run: venv-demo ## the exchange without traders: PORT=8000, HOST=0.0.0.0
 	@$(BIN)/python -m tools.demo --no-traders --host $(HOST) --port $(PORT)
+
+watch: venv ## a market in this terminal: SYMBOL=BTC-USD, AS=alice for own orders, ARGS="--once --url http://127.0.0.1:9000"
+	@$(BIN)/python -m marketdata.watch $(SYMBOL) $(if $(AS),--user "$(AS)") $(ARGS)
 
 follow: venv ## one order through all logs: ID=its correlationId
 	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)

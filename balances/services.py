@@ -48,7 +48,8 @@ def freeze(user_id: int, currency: str, amount: Decimal) -> None:
         cursor.execute(_FREEZE, (units, units, now, user_id, currency, units))
         frozen = cursor.rowcount
     if not frozen:
-        raise insufficient_funds(currency, amount)
+        mine = Balance.objects.filter(user_id=user_id, currency=currency)
+        raise insufficient_funds(currency, amount, mine.values_list("available", flat=True).first() or Decimal(0))
 
 
 def freeze_all(amounts: Mapping[Account, Decimal]) -> None:
@@ -70,9 +71,12 @@ def freeze_one(account: Account, amount: Decimal) -> None:
     balances_changed([account[0]])
 
 
-def insufficient_funds(currency: str, amount: Decimal) -> InsufficientFunds:
-    """The error of an order that would reserve more than is available."""
-    return InsufficientFunds(f"{plain(amount)} {currency} needed", currency=currency, required=plain(amount))
+def insufficient_funds(currency: str, amount: Decimal, available: Decimal | None = None) -> InsufficientFunds:
+    """The error of an order that would reserve more than is available, or (None) than anybody can own."""
+    needed, data = f"{plain(amount)} {currency} needed", {"currency": currency, "required": plain(amount)}
+    if available is None:
+        return InsufficientFunds(needed, **data)
+    return InsufficientFunds(f"{needed}, {plain(available)} available", **data, available=plain(available))
 
 
 @again_on_deadlock

@@ -222,7 +222,7 @@ def take(draft: Draft, limits: Limits) -> ExchangeError | None:
     if draft.spends_available and not available:
         return no_funds(draft.account[1])
     if order.frozen > available:
-        return insufficient_funds(draft.account[1], order.frozen)
+        return insufficient_funds(draft.account[1], order.frozen, available)
     limits.funds[draft.account] = available - order.frozen
     limits.opened[draft.place] = opened + 1
     exposure.take(order, draft.market)

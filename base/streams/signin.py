@@ -16,7 +16,8 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
 from base.streams.request import StreamRequest
 from base.streams.tickets import Redeemed, redeem_ticket
 from base.web.accounts import Account, Credential, find_accounts
-from base.web.authentication import Caller, TokenAuthentication, signer
+from base.web.answers import SCHEME
+from base.web.authentication import Caller, TokenAuthentication, refused_token, signer
 from base.web.errors import NotAuthenticated, NotYourAccount, PermissionRequired, UserNotFound
 from base.web.keys.known import good_keys
 
@@ -111,10 +112,10 @@ def _token_caller(authorization: str) -> Caller:
     try:
         raw = authentication.get_raw_token(authorization.encode("latin-1", "replace"))
         if raw is None:
-            raise NotAuthenticated("Authorization must be: Bearer <token>")
+            raise NotAuthenticated(SCHEME, reason="SCHEME_UNKNOWN")
         return authentication.get_user(authentication.get_validated_token(raw))
     except (AuthenticationFailed, TokenError) as error:
-        raise NotAuthenticated("the access token is invalid or expired") from error
+        raise refused_token(error) from error
 
 
 def _caller(credential: Credential) -> Caller | None:

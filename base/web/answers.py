@@ -66,9 +66,15 @@ def envelope(data: Any, message: str, code: int) -> dict[str, Any]:
     return {"code": code, "message": message, "data": data, "timestamp": timestamp()}
 
 
-def answer_error(error: Exception, _context: Any) -> Response | None:
+SCHEME = "Authorization must be: Bearer <access token>"
+
+
+def answer_error(error: Exception, context: Any) -> Response | None:
     """A refusal in the envelope. Anything that is not a refusal goes on as the defect it is."""
     refusal = as_refusal(error)
+    if isinstance(error, exceptions.NotAuthenticated) and "HTTP_AUTHORIZATION" in context["request"].META:
+        # It named another scheme, such as Basic, which signs nobody in.
+        refusal = errors.NotAuthenticated(SCHEME, reason="SCHEME_UNKNOWN")
     if refusal is None:
         return None
     bind_log_fields(error=refusal.error)

@@ -19,6 +19,7 @@ from rest_framework_simplejwt.tokens import Token
 from base.telemetry.access import bind_log_fields
 from base.web import errors
 from base.web.accounts import Credential, account_that, known_account
+from base.web.answers import SCHEME
 from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
@@ -94,7 +95,7 @@ class TokenAuthentication(JWTAuthentication):
         try:
             return super().authenticate(request)
         except exceptions.APIException as error:
-            raise errors.NotAuthenticated("the access token is invalid or expired") from error
+            raise refused_token(error) from error
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         return known_token(raw_token, super().get_validated_token)
@@ -106,6 +107,24 @@ class TokenAuthentication(JWTAuthentication):
         account = account_that(user_id, lambda known: known.takes_token(session_id))
         bind_log_fields(userId=user_id)
         return Caller(Credential(user_id, account.stamp, session_id), account.rate_limit)
+
+
+# By a word of what was found: what a client is told, because an expired token is renewed and another one is not.
+_REASONS = (
+    ("expired", "TOKEN_EXPIRED", "the access token has expired: renew it by POST /api/v1/auth/token/refresh"),
+    ("is over", "SESSION_OVER", "the session of the access token is over: sign in again"),
+    ("not active", "SESSION_OVER", "the account of the access token is not active"),
+    ("space-delimited", "SCHEME_UNKNOWN", SCHEME),
+)
+
+
+def refused_token(error: Exception) -> errors.NotAuthenticated:
+    """What is wrong with a token, by what simplejwt or the account said of it."""
+    found = str(getattr(error, "detail", error))
+    for word, reason, message in _REASONS:
+        if word in found:
+            return errors.NotAuthenticated(message, reason=reason)
+    return errors.NotAuthenticated("the access token was not issued here, or was changed", reason="TOKEN_INVALID")
 
 
 def _signer(request: HttpRequest) -> Caller:
@@ -164,7 +183,7 @@ class IsStaff(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
-            raise errors.NotAuthenticated("sign in first")
+            raise exceptions.NotAuthenticated
         if not request.user.is_staff:
             raise errors.StaffOnly("only staff may do this")
         return True

@@ -119,14 +119,30 @@ def _text(limit: int, pattern: str, mismatch: Refusal) -> tuple[CoreSchema, dict
         "string_too_long": ("TOO_LONG", f"must have at most {limit} characters"),
         "string_pattern_mismatch": mismatch,
     }
-    refusals |= dict.fromkeys(("string_unicode", "unprintable"), ("INVALID_FORMAT", "must match printable characters"))
+    refusals |= dict.fromkeys(("string_unicode", "unprintable"), ("INVALID_FORMAT", "must be of printable characters"))
     return core_schema.str_schema(strict=True, max_length=limit, pattern=pattern), refusals
 
 
 def text(pattern: str, limit: int, *, null: bool = False) -> Rule:
     """A string that matches a pattern as a whole."""
-    check, refusals = _text(limit, f"^(?:{pattern})$", ("INVALID_FORMAT", f"must match {pattern}"))
+    check, refusals = _text(limit, f"^(?:{pattern})$", ("INVALID_FORMAT", in_words(pattern)))
     return Rule(core_schema.nullable_schema(check) if null else check, refusals)
+
+
+def in_words(pattern: str) -> str:
+    """What a pattern asks for, if it is so many characters of some kinds; any other pattern itself."""
+    shape = re.fullmatch(r"(?:\[(?P<first>[^]]+)\])?\[(?P<kinds>[^]]+)\]\{(?P<least>\d+),(?P<most>\d+)\}", pattern)
+    if shape is None:
+        return f"must match {pattern}"
+    first, least, most = shape["first"], int(shape["least"]), int(shape["most"])
+    beginning = f", and begin with one of {_kinds(first)}" if first else ""
+    more = 1 if first else 0
+    return f"must be {least + more} to {most + more} characters of {_kinds(shape['kinds'])}{beginning}"
+
+
+def _kinds(characters: str) -> str:
+    """The ranges and characters of a class, each by itself."""
+    return " ".join(re.findall(r".-(?!$).|.", characters))
 
 
 def line(limit: int, pattern: str = r"\S", mismatch: Refusal = ("BLANK", "must not be blank")) -> Rule:
@@ -149,7 +165,7 @@ def _composed(text: str) -> str:
 
 
 _EMAIL = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*"
-_ADDRESS = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", f"must match {_EMAIL}"))
+_ADDRESS = line(254, f"^{_EMAIL}$", ("INVALID_FORMAT", "must be an address such as name@example.com"))
 EMAIL = replace(_ADDRESS, check=core_schema.no_info_after_validator_function(_composed, _ADDRESS.check))
 
 

@@ -11,6 +11,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/index.md",
+    "docs/terminal.md",
     "docs/operations.md",
     "docs/audit.md",
     "docs/logs.md",

@@ -150,6 +150,25 @@ def test_api_keys_are_rotated_beside_the_demo(running: Shell) -> None:
     assert printed.splitlines()[-1].endswith("were already")
 
 
+@runs("make watch", "manage.py watch")
+def test_a_market_in_a_terminal(running: Shell) -> None:
+    """Bob's order is in the book, marked as his own, and in the list of his orders."""
+    running.variables |= {"CLEARBELL_PASSWORD": PASSWORD}
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}/api/v1", trust_env=False) as http:
+        http.headers["Authorization"] = f"Bearer {token_of('bob', http)}"
+        order = {"symbol": "ETH-USD", "side": "SELL", "type": "LIMIT", "price": "9000", "quantity": "2"}
+        placed = http.post("/orders?wait=2000", json=order).json()["data"]
+    assert placed["status"] == "OPEN"
+    url = f"--url http://127.0.0.1:{running.port}"
+    by_make = running.run(f'make watch SYMBOL=ETH-USD AS=bob ARGS="{url}"')
+    command = f"DEMO=1 .venv/bin/python manage.py watch ETH-USD --once --user bob {url}"
+    for printed in (by_make, running.run(command)):
+        lines = [line.split() for line in printed.splitlines()]
+        assert ["*", "9000", "2", "1"] in [line[:4] for line in lines]
+        assert f"SELL 2 @ 9000 LIMIT GTC OPEN #{placed['orderId']}".split() in lines
+        assert "\x1b" not in printed
+
+
 @runs("tools.feed")
 def test_the_feed_from_the_rows(running: Shell) -> None:
     """The demo has no feed in Redis: what was traded before is read from the rows."""

@@ -367,12 +367,29 @@ def test_what_only_staff_may_do(world, method, path):
     assert (answer.status_code, answer.body["error"]) == (401, "NOT_AUTHENTICATED")
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Bearer a.b.c", "Basic YTpi", "Token x", "Bearer \u00e9"])
-def test_tokens_that_sign_nobody_in(world, header):
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        *(("Bearer", "SCHEME_UNKNOWN"), ("Bearer x y", "SCHEME_UNKNOWN"), ("Basic YTpi", "SCHEME_UNKNOWN")),
+        *(("Token x", "SCHEME_UNKNOWN"), ("Bearer x", "TOKEN_INVALID"), ("Bearer a.b.c", "TOKEN_INVALID")),
+        ("Bearer \u00e9", "TOKEN_INVALID"),
+    ],
+)
+def test_tokens_that_sign_nobody_in(world, header, reason):
     world.carol.client.credentials(HTTP_AUTHORIZATION=header)
     answer = refused(world, "carol", "POST", "/orders", GOOD_ORDER)
     assert (answer.status_code, answer.body["error"]) == (401, "NOT_AUTHENTICATED")
+    assert answer.body["data"] == {"reason": reason}
     assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_the_form_of_a_text_is_asked_for_in_words(world):
+    """It was a bare regular expression."""
+    answer = refused(world, "alice", "POST", "/orders", GOOD_ORDER | {"symbol": "btc-usd"})
+    words = "must be 1 to 33 characters of A-Z 0-9 . _ -, and begin with one of A-Z 0-9"
+    assert answer.body["message"] == f"symbol {words}"
+    answer = refused(world, "alice", "PATCH", "/users/me", {"email": "alice"})
+    assert answer.body["message"] == "email must be an address such as name@example.com"
 
 
 def test_no_more_errors_are_named_than_anybody_mends(world):

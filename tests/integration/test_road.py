@@ -211,17 +211,17 @@ def test_a_halted_market_takes_no_orders(world):
 def test_insufficient_funds_stores_nothing(world):
     before = stored_rows()
     asked = (
-        (world.alice, "buy 101 @ 100", "USD"),
-        (world.carol, "sell 1 @ 100", "BTC"),
-        (world.carol, "sell 1 @ market", "BTC"),
-        (world.carol, "buy 1 @ market", "USD"),
-        (world.carol, "buy market 5 quote", "USD"),
+        (world.alice, "buy 101 @ 100", "USD", "10000"),
+        (world.carol, "sell 1 @ 100", "BTC", "0"),
+        (world.carol, "sell 1 @ market", "BTC", "0"),
+        (world.carol, "buy 1 @ market", "USD", "0"),
+        (world.carol, "buy market 5 quote", "USD", "0"),
     )
-    for who, line, currency in asked:
+    for who, line, currency, available in asked:
         refused = world.place(who, line)
         assert (refused.status_code, refused.body["error"]) == (400, "INSUFFICIENT_FUNDS")
-        assert refused.body["data"]["currency"] == currency
-    assert stored_rows() == before
+        assert (refused.body["data"]["currency"], refused.body["data"]["available"]) == (currency, available)
+        assert stored_rows() == before
 
 
 def test_the_same_client_order_id_places_one_order(world):

@@ -276,6 +276,19 @@ def test_a_host_may_be_half_a_minute_ahead(dora: Person, seconds: int, outcome: 
     assert use(dora, {"accessToken": str(token)}) == outcome
 
 
+def test_why_a_token_is_no_longer_good(dora: Person) -> None:
+    """A client renews the first, and asks for the password after the second."""
+    ended = AccessToken.for_user(dora.user)
+    ended.set_exp(lifetime=-timedelta(hours=1))
+    over = sign_in(dora)
+    assert use(dora, over, "POST", "/auth/logout", {"everywhere": True}) == "204"
+    reasons = []
+    for token in (str(ended), over["accessToken"]):
+        dora.client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        reasons.append(dora.call("GET", "/users/me").body["data"]["reason"])
+    assert reasons == ["TOKEN_EXPIRED", "SESSION_OVER"]
+
+
 def test_expired_sessions_are_deleted(dora: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "STEP", 2)
     for _ in range(3):

@@ -1,6 +1,6 @@
 """Photograph the running demo for the README: python -m tools.scripts.pictures (needs Chromium, the browser, installed)
 
-A demo of its own trades for a while, Flower watches it, and a browser looks at both as an operator would.
+A demo of its own trades for a while, Flower watches it, and a browser looks at both as a trader and an operator would.
 """
 
 import os
@@ -22,6 +22,8 @@ PICTURES = ROOT / "docs" / "pictures"
 TRADING_SECONDS = 150
 WATCHER = ("admin", PASSWORD)
 SIZE = ViewportSize(width=1280, height=860)
+TRADER, SYMBOL = "alice", "BTC-USD"
+WIDE, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
@@ -42,10 +44,42 @@ def main() -> int:
         print(f"trading for {TRADING_SECONDS} s", flush=True)
         time.sleep(TRADING_SECONDS)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
+        _photograph_page(browser, f"http://127.0.0.1:{port}")
         _photograph_admin(browser, f"http://127.0.0.1:{port}")
         _photograph_flower(browser, f"http://127.0.0.1:{flower_port}")
         browser.close()
     return 0
+
+
+def _photograph_page(browser: Browser, address: str) -> None:
+    """In light and dark with a trader's own orders, and on a phone as it is first seen."""
+    _trade_a_little(address)
+    for name, scheme in (("page-light", "light"), ("page-dark", "dark")):
+        context = browser.new_context(viewport=WIDE, color_scheme=scheme)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_role("button", name=TRADER, exact=True).first.click()
+        _keep(page, name)
+        context.close()
+    phone = browser.new_context(viewport=PHONE, has_touch=True, device_scale_factor=2)
+    page = phone.new_page()
+    page.goto(address)
+    _keep(page, "page-phone")
+    phone.close()
+
+
+def _trade_a_little(address: str) -> None:
+    """A position, and an order on each side that rests among those of the others."""
+    with httpx.Client(base_url=f"{address}/api/v1", trust_env=False) as http:
+        signed_in = http.post("/auth/token", json={"username": TRADER, "password": PASSWORD}).json()["data"]
+        http.headers["Authorization"] = f"Bearer {signed_in['accessToken']}"
+        book = http.get(f"/orderbook/{SYMBOL}").json()["data"]
+        for order in (
+            {"side": "BUY", "type": "MARKET", "quantity": "0.05"},
+            {"side": "BUY", "type": "LIMIT", "price": book["bids"][3]["price"], "quantity": "0.02"},
+            {"side": "SELL", "type": "LIMIT", "price": book["asks"][4]["price"], "quantity": "0.03"},
+        ):
+            http.post("/orders", json={"symbol": SYMBOL, **order}).raise_for_status()
 
 
 def _photograph_admin(browser: Browser, address: str) -> None:
