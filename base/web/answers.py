@@ -66,13 +66,14 @@ def envelope(data: Any, message: str, code: int) -> dict[str, Any]:
     return {"code": code, "message": message, "data": data, "timestamp": timestamp()}
 
 
+SIGN_IN_FIRST = "sign in first"
 SCHEME = "Authorization must be: Bearer <access token>"
 
 
 def answer_error(error: Exception, context: Any) -> Response | None:
     """A refusal in the envelope. Anything that is not a refusal goes on as the defect it is."""
     refusal = as_refusal(error)
-    if isinstance(error, exceptions.NotAuthenticated) and "HTTP_AUTHORIZATION" in context["request"].META:
+    if str(refusal) == SIGN_IN_FIRST and "HTTP_AUTHORIZATION" in context["request"].META:
         # It named another scheme, such as Basic, which signs nobody in.
         refusal = errors.NotAuthenticated(SCHEME, reason="SCHEME_UNKNOWN")
     if refusal is None:
@@ -110,8 +111,8 @@ def as_refusal(error: Exception) -> ExchangeError | None:
 
 
 _FRAMEWORK: tuple[tuple[type[Exception], type[ExchangeError], str], ...] = (
-    (exceptions.NotAuthenticated, errors.NotAuthenticated, "sign in first"),
-    (exceptions.AuthenticationFailed, errors.NotAuthenticated, "sign in first"),
+    (exceptions.NotAuthenticated, errors.NotAuthenticated, SIGN_IN_FIRST),
+    (exceptions.AuthenticationFailed, errors.NotAuthenticated, SIGN_IN_FIRST),
     (exceptions.PermissionDenied, errors.StaffOnly, "only staff may do this"),
     (exceptions.MethodNotAllowed, errors.MethodNotAllowed, "this path does not take that method"),
     (exceptions.UnsupportedMediaType, errors.UnsupportedMediaType, "send application/json"),

@@ -19,7 +19,7 @@ from rest_framework_simplejwt.tokens import Token
 from base.telemetry.access import bind_log_fields
 from base.web import errors
 from base.web.accounts import Credential, account_that, known_account
-from base.web.answers import SCHEME
+from base.web.answers import SCHEME, SIGN_IN_FIRST
 from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
@@ -183,7 +183,7 @@ class IsStaff(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
-            raise exceptions.NotAuthenticated
+            raise errors.NotAuthenticated(SIGN_IN_FIRST)
         if not request.user.is_staff:
             raise errors.StaffOnly("only staff may do this")
         return True
