@@ -26,7 +26,8 @@ from balances.approvals import ADJUST_PERMISSION, adjust
 from balances.models import Approval, Balance, HouseAccount, LedgerEntry, Transfer
 from balances.statement import entries_named, read_statement
 from balances.views import LEDGER_PERMISSION, VIEW_PERMISSION, TransferForm
-from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block, users_named
+from base.web.admin import NOTHING, ReadOnlyAdmin, amount, numbers, users_named
+from base.web.admin_blocks import page_block
 from base.web.errors import ExchangeError, InvalidField, ReferenceReused
 from core.money import plain
 from markets.models import Asset
@@ -91,7 +92,7 @@ class BalanceAdmin(ReadOnlyAdmin):
 
     @admin.display
     def total(self, balance: Balance) -> str:
-        return plain(balance.total)
+        return amount(balance.total)
 
     @admin.display(description="")
     def actions_on(self, balance: Balance) -> SafeString:

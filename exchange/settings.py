@@ -55,9 +55,11 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ORIGINS = parse_origins("CORS_ORIGINS", env.list("CORS_ORIGINS", default=[]))
 
 INSTALLED_APPS = [
-    *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")),
+    # Before Django's, because its templates take the place of the admin's.
+    *("base", "operations.admin_app.OperatorsAdmin"),
+    *(f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
-    *("base", "users", "markets", "balances", "positions", "commands"),
+    *("users", "markets", "balances", "positions", "commands"),
     *("orders", "marketdata", "matching", "audit", "operations", "page"),
 ]
 MIDDLEWARE = [

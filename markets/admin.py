@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, render_blocks, shown
+from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
+from base.web.admin_blocks import render_blocks
 from base.web.errors import ExchangeError
 from core.types import MarketStatus
 from markets import services
@@ -36,6 +37,10 @@ EFFECTS = {
     MarketStatus.DELISTED: (
         "For good: no other status can be set afterwards. New orders are refused from now on, all resting orders are"
         " cancelled and their funds released. The market disappears from all lists; its history stays."
+    ),
+    MarketStatus.AUCTION: (
+        "LIMIT orders are collected from now on, and nothing trades. The auction ends when the market is resumed: what"
+        " crosses then trades at one price."
     ),
     MarketStatus.TRADING: "New orders are accepted and matched again, with the orders that rest in the book.",
 }
@@ -115,7 +120,7 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     list_select_related = ("base", "quote")
     ordering = ("symbol",)
     search_fields = ("symbol",)
-    actions = ("halt", "cancel_only", "resume", "delist")
+    actions = ("halt", "cancel_only", "auction", "resume", "delist")
 
     @admin.action(description="Halt: nothing trades", permissions=["change"])
     def halt(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
@@ -124,6 +129,10 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     @admin.action(description="Cancel only: no new orders", permissions=["change"])
     def cancel_only(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
         return _confirm(chosen, MarketStatus.CANCEL_ONLY)
+
+    @admin.action(description="Auction: collect orders", permissions=["change"])
+    def auction(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
+        return _confirm(chosen, MarketStatus.AUCTION)
 
     @admin.action(description="Resume: trade", permissions=["change"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
@@ -169,7 +178,7 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     ) -> HttpResponse:
         """The form, below the market summary."""
         market = self.get_object(request, object_id)
-        blocks = render_blocks(request, market) if market is not None else []
+        blocks = render_blocks(request, market)
         may_change = market is not None and market.status != MarketStatus.DELISTED
         extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus) if may_change else []}
         return super().change_view(request, object_id, form_url, extra)

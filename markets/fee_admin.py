@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from base.web.admin import PlainAdmin, page_block
+from base.web.admin import PlainAdmin
+from base.web.admin_blocks import page_block
 from core.money import plain, plain_or_none
 from markets.fee_tier import FeeTier
 from markets.fees import forget_tiers, read_standing, read_tiers

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from base.web.admin import NOTHING, ReadOnlyAdmin, numbers, page_block
+from base.web.admin import NOTHING, ReadOnlyAdmin, numbers
+from base.web.admin_blocks import page_block
 from base.web.errors import ExchangeError
 from commands.models import Command
 from markets.admin import OfMarketsAdmin
@@ -22,8 +23,6 @@ from users.acts import IN_THE_ADMIN, Actor, actor_of
 page_block("markets.Market", "Now")(market_summary)
 page_block("users.User", "Orders and limits")(accounts.trading)
 page_block("users.User", "API keys")(api_keys.count)
-# The admin's first page shows the overview.
-admin.site.index_template = "admin/operations.html"
 
 DEAL_PERMISSION = "matching.change_deadletter"
 

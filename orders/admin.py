@@ -13,9 +13,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
-from base.web.admin import ReadOnlyAdmin, numbered, numbers, users_named
+from base.web.admin import NOTHING, ReadOnlyAdmin, amount, numbered, numbers, users_named
 from base.web.confirmation import Question, ask_and_act
-from core.money import plain
 from markets.admin import OfMarketsAdmin
 from markets.models import Trade
 from orders.accounts import cancel_orders_as_operator
@@ -44,7 +43,6 @@ class OrderAdmin(OfMarketsAdmin):
         "filled_quantity",
         "status",
         "reason",
-        "phase",
         "created_at",
     )
     list_filter = ("status", "phase", "market", "side", "type", "time_in_force", "created_at")
@@ -58,8 +56,8 @@ class OrderAdmin(OfMarketsAdmin):
     def quantity_asked(self, order: Order) -> str:
         """The quantity, or the quote quantity in its place."""
         if order.quantity is not None:
-            return plain(order.quantity)
-        return f"for {plain(order.quote_quantity)}" if order.quote_quantity is not None else "-"
+            return amount(order.quantity)
+        return amount(order.quote_quantity, "for") if order.quote_quantity is not None else NOTHING
 
     def find(self, word: str) -> list[Q]:
         by_user = Q(user_id__in=users_named(word))

@@ -17,7 +17,8 @@ from django.db.models.lookups import Contains
 from django.http import HttpRequest, HttpResponse
 
 from base.web.accounts import forget_account
-from base.web.admin import ExactSearch, attribute, numbers, render_blocks, shown, to_the_second
+from base.web.admin import ExactSearch, attribute, numbers, shown, to_the_second
+from base.web.admin_blocks import render_blocks
 from users.acts import IN_THE_ADMIN, Actor, actor_of, changed_by_form, record
 from users.group_admin import is_superuser
 from users.ids import store_new
@@ -97,7 +98,7 @@ class UserAdmin(ExactSearch, _UserAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         user = self.get_object(request, object_id)
-        blocks = render_blocks(request, user) if user is not None else []
+        blocks = render_blocks(request, user)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "blocks": blocks})
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:

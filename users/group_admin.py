@@ -16,6 +16,8 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin):
+    change_list_template = "admin/bounded_list.html"
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Called last in the transaction of the form."""
         super().save_related(request, form, formsets, change)

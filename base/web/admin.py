@@ -18,18 +18,12 @@ from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from base.storage.fields import AmountField
 from base.storage.time_limit import TimeLimit
 from base.web.errors import timestamp
 from base.web.values import parse_id
 from core.money import plain
-
-admin.site.site_header = admin.site.site_title = "Exchange"
-admin.site.index_title = "Operations"
-# The exchange has no page of its own to go to.
-admin.site.site_url = None
 
 NOTHING = "-"
 # Nobody turns more pages than this; what lies behind is found by filters and search.
@@ -38,28 +32,6 @@ MOST_ROWS = 10_000
 LIST_SECONDS = 2.0
 # The ranges of keys that are read one after the other: how large the first is, and by how much each next one is larger.
 FIRST_RANGE, GROWTH = 10_000, 4
-
-# What packages show on the page of a model that stands below them: a title and the content, by the model's label.
-# Empty content is left out.
-Block = Callable[[HttpRequest, Any], SafeString | str]
-_blocks: dict[str, list[tuple[str, Block]]] = {}
-
-
-def page_block(label: str, title: str) -> Callable[[Block], Block]:
-    """Have the decorated function render a part of each page of the model, such as "users.User"."""
-
-    def register(block: Block) -> Block:
-        _blocks.setdefault(label, []).append((title, block))
-        return block
-
-    return register
-
-
-def render_blocks(request: HttpRequest, shown_object: Model) -> list[tuple[str, SafeString | str]]:
-    """The title and the content of each part that other packages show of the object."""
-    blocks = _blocks.get(shown_object._meta.label, [])
-    return [(title, content) for title, block in blocks if (content := block(request, shown_object))]
-
 
 # Generic for the type checker only.
 if TYPE_CHECKING:
@@ -135,6 +107,7 @@ class PlainAdmin(_ModelAdmin):
     """Shows amounts and instants as the API writes them. Nothing is ever deleted: everything is somebody's history."""
 
     model: Any
+    change_list_template: Any = "admin/bounded_list.html"
     formfield_overrides = {AmountField: {"form_class": PlainDecimalField, "min_value": 0}}
     list_per_page = 50
     # Facets and full counts read the whole table.
@@ -155,7 +128,7 @@ class PlainAdmin(_ModelAdmin):
             return attribute(self.model, name, field.attname, unbroken)
         if isinstance(field, DateTimeField):
             return attribute(self.model, name, name, to_the_second)
-        return shown(self.model, name)
+        return attribute(self.model, name, name, amount) if isinstance(field, AmountField) else name
 
 
 class BoundedChangeList(ChangeList):
@@ -266,6 +239,11 @@ def to_the_second(instant: datetime) -> str:
 def unbroken(text: str) -> str:
     """On one line: a narrow column would break symbols and dates at their hyphens."""
     return format_html('<span class="nowrap">{}</span>', text)
+
+
+def amount(value: Decimal, *words: str) -> str:
+    """In a column of numbers, which ends at the right, behind the words."""
+    return format_html('<span class="amount">{}</span>', " ".join((*words, plain(value))))
 
 
 def numbers(word: str) -> list[int]:

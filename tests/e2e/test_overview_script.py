@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "audit" / "static" / "audit" / "overview.js"
+SCRIPT = ROOT / "operations" / "static" / "operations" / "overview.js"
 ADDRESS = "http://exchange.invalid/"
 PAGE = (
     '<button id="overview-pause" hidden>Pause</button><span id="overview-state"></span>'

@@ -325,4 +325,4 @@ def test_engine_pages_show_where_a_market_is(world, operator):
 def test_the_site_is_the_exchanges(world, operator):
     text = operator.get("/admin/").content.decode()
     assert "Django" not in text
-    assert "Exchange" in text
+    assert "<title>Operations | Clearbell</title>" in text
