@@ -223,7 +223,7 @@ class TransferAdmin(ReadOnlyAdmin):
         return [Q(reference=word), Q(user_id__in=users), Q(operator_id__in=users)]
 
 
-@page_block("users.User", "Balances")
+@page_block("users.User", "Balances", 2)
 def holdings(request: HttpRequest, user: User) -> SafeString | str:
     """The user's balances with links to their entries, for readers who may view balances."""
     if not request.user.has_perm(VIEW_PERMISSION):
@@ -231,8 +231,14 @@ def holdings(request: HttpRequest, user: User) -> SafeString | str:
     balances = Balance.objects.filter(user=user).order_by("currency")
     rows = [(row.currency_id, plain(row.available), plain(row.frozen), _balance_links(row)) for row in balances]
     table = format_html(
-        "<table><tr><th>currency</th><th>available</th><th>frozen</th><th></th></tr>{}</table>",
-        format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
+        '<table><thead><tr><th scope="col">Currency</th><th scope="col" class="number">Available</th>'
+        '<th scope="col" class="number">Frozen</th><th></th></tr></thead>{}</table>',
+        format_html_join(
+            "",
+            '<tr><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td>'
+            '<td class="nowrap">{}</td></tr>',
+            rows,
+        ),
     )
     return format_html("{}<p>{}</p>", table if rows else NOTHING, _account_links(user.id))
 

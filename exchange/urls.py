@@ -14,6 +14,7 @@ from operations import feed, health
 from operations import views as operations
 from operations.dashboard import overview
 from operations.info import where_wanted
+from operations.market_book import book
 from operations.metrics import metrics
 from orders import cancelling, group_view, history, order_view, own_account, queue_place
 from orders import views as orders
@@ -87,6 +88,7 @@ urlpatterns = [
     path("static/page/<str:version>/<path:name>", page_files.serve, {"package": "page"}),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
+    path("admin/book/<str:symbol>/", admin.site.admin_view(book), name="book"),
     # In place of Django's own: both check a password.
     path("admin/login/", pages.sign_in),
     path("admin/password_change/", admin.site.admin_view(pages.change_password)),

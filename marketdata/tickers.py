@@ -12,7 +12,7 @@ from base.storage.shared_readings import SharedReadings
 from marketdata import answers
 from marketdata.depth_cache import BookState, read_states, states_of
 from marketdata.tape import read_tickers, ticker_window
-from markets.services import listed_markets
+from markets.services import public_markets
 
 MOST_KEPT = 10_000
 
@@ -24,7 +24,7 @@ def find_ticker(symbol: str) -> answers.Ticker:
 
 def find_tickers() -> list[answers.Ticker]:
     """Those of all markets that are listed. Only those are read in which something has happened since."""
-    return shared_tickers.many(list(listed_markets().values_list("symbol", flat=True)))
+    return shared_tickers.many(list(public_markets().values_list("symbol", flat=True)))
 
 
 def _ticker_versions(symbols: Sequence[str]) -> dict[str, tuple[BookState, datetime]]:

@@ -5,22 +5,21 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.utils.safestring import SafeString
 
-from base.web.admin import PlainAdmin, ReadOnlyAdmin, numbered, numbers, shown
-from base.web.admin_blocks import render_blocks
+from base.web.admin import PlainAdmin, shown
+from base.web.confirmation import Question, ask_and_act
 from base.web.errors import ExchangeError
 from core.types import MarketStatus
 from markets import services
 from markets.fee_admin import RatesAdmin
 from markets.models import Asset, Market, Trade
+from markets.trade_admin import TradeAdmin
 from users.acts import IN_THE_ADMIN, REASON_LENGTH, actor_of, record
 from users.models import ActKind
 
@@ -44,6 +43,10 @@ EFFECTS = {
     ),
     MarketStatus.TRADING: "New orders are accepted and matched again, with the orders that rest in the book.",
 }
+HIDES = (
+    "It disappears from the public lists of markets and tickers. Who knows its name still reads it and trades in it; to"
+    " end its trading, halt or delist it."
+)
 # They never change, because stored orders were checked against them.
 FIXED = ("symbol", "base", "quote", "tick_size", "lot_size")
 CHANGEABLE = (
@@ -115,8 +118,20 @@ class MarketForm(_MarketForm):
 @admin.register(Market)
 class MarketAdmin(RatesAdmin, CodedAdmin):
     form = MarketForm
-    list_display = ("symbol", "base", "quote", "tick_size", "lot_size", "maker_fee_rate", "taker_fee_rate", "status")
-    list_filter = ("status", "quote")
+    list_display = (
+        *(
+            "symbol",
+            "base",
+            "quote",
+            "tick_size",
+            "lot_size",
+            "maker_fee_rate",
+            "taker_fee_rate",
+            "status",
+            "is_hidden",
+        ),
+    )
+    list_filter = ("status", "is_hidden", "quote")
     list_select_related = ("base", "quote")
     ordering = ("symbol",)
     search_fields = ("symbol",)
@@ -144,7 +159,31 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.confirm_status)
-        return [path("status/<str:status>/", view, name="markets_market_status"), *super().get_urls()]
+        hide = self.admin_site.admin_view(self.confirm_hidden)
+        return [
+            path("status/<str:status>/", view, name="markets_market_status"),
+            path("hidden/<str:symbol>/", hide, name="markets_market_hidden"),
+            *super().get_urls(),
+        ]
+
+    def confirm_hidden(self, request: HttpRequest, symbol: str) -> HttpResponse:
+        """Ask for a reason (GET), and hide the market, or show one that is hidden (POST)."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        market = get_object_or_404(Market, pk=symbol)
+        hides = not market.is_hidden
+        question = Question(
+            title=f"{'Hide' if hides else 'Show'} {market}",
+            effect=HIDES if hides else "It appears in the public lists of markets and tickers again.",
+            button="Hide" if hides else "Show",
+            back=_page_of([market]),
+        )
+
+        def act(filled: dict[str, Any]) -> str:
+            services.change_market(market, actor_of(request, filled["reason"]), is_hidden=hides)
+            return f"{market} is {'hidden' if hides else 'shown'}."
+
+        return ask_and_act(request, question, act)
 
     def confirm_status(self, request: HttpRequest, status: str) -> HttpResponse:
         """Ask for a confirmation of the trading status (GET), and set it in each of the named markets (POST)."""
@@ -176,11 +215,10 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The form, below the market summary."""
+        """The form, with what may be done to the market."""
         market = self.get_object(request, object_id)
-        blocks = render_blocks(request, market)
         may_change = market is not None and market.status != MarketStatus.DELISTED
-        extra = {**(extra_context or {}), "blocks": blocks, "statuses": list(MarketStatus) if may_change else []}
+        extra = {**(extra_context or {}), "statuses": list(MarketStatus) if may_change else []}
         return super().change_view(request, object_id, form_url, extra)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -199,7 +237,7 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """The status is one of them, because a form that was opened before a halt would resume the market."""
-        return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at", "status")]
+        return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at", "status", "is_hidden")]
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """Save by the services. Of an existing market only the changed fields, because others may change the rest."""
@@ -210,14 +248,6 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
         else:
             values = {**form.cleaned_data, "base": obj.base_id, "quote": obj.quote_id}
             services.create_market(actor=actor, **values)
-
-
-def _parties(order_id: int, user_id: int) -> SafeString:
-    order, user = (
-        reverse("admin:orders_order_change", args=[order_id]),
-        reverse("admin:users_user_change", args=[user_id]),
-    )
-    return format_html('<a href="{}">order {}</a>, <a href="{}">user {}</a>', order, order_id, user, user_id)
 
 
 def _confirm(chosen: QuerySet[Market], status: MarketStatus) -> HttpResponse:
@@ -231,48 +261,4 @@ def _page_of(markets: list[Market]) -> str:
     return reverse("admin:markets_market_changelist")
 
 
-class OfMarketsAdmin(ReadOnlyAdmin):
-    """Rows that belong to a market. A word that is a symbol finds the rows of that market and no others."""
-
-    def reserved(self, word: str) -> Q | None:
-        return Q(market_id=word) if Market.objects.filter(symbol=word).exists() else None
-
-
-@admin.register(Trade)
-class TradeAdmin(OfMarketsAdmin):
-    list_display = (
-        "trade_id",
-        "market",
-        "taker_side",
-        "price",
-        "quantity",
-        "buy_order_id",
-        "sell_order_id",
-        "buyer_fee",
-        "seller_fee",
-        "created_at",
-    )
-    list_filter = ("market", "taker_side", "created_at")
-    fields = (
-        *("trade_id", "market", "sequence", "taker_side", "price", "quantity", "notional", "created_at"),
-        *("bought", "buyer_fee", "fee_in_quote", "sold", "seller_fee", "rebate", "entries"),
-    )
-    readonly_fields = ("trade_id", "bought", "sold", "entries")
-    search_help_text = "A trade id such as BTC-USDT-17, an order id or a symbol, exactly; several words narrow."
-
-    @admin.display(description="buy order, buyer")
-    def bought(self, trade: Trade) -> SafeString:
-        return _parties(trade.buy_order_id, trade.buyer_id)
-
-    @admin.display(description="sell order, seller")
-    def sold(self, trade: Trade) -> SafeString:
-        return _parties(trade.sell_order_id, trade.seller_id)
-
-    @admin.display(description="ledger")
-    def entries(self, trade: Trade) -> SafeString:
-        ledger = reverse("admin:balances_ledgerentry_changelist")
-        return format_html('<a href="{}?q={}">entries</a>', ledger, trade.trade_id)
-
-    def find(self, word: str) -> list[Q]:
-        orders = numbers(word)
-        return [numbered(word), Q(buy_order_id__in=orders), Q(sell_order_id__in=orders)]
+admin.site.register(Trade, TradeAdmin)

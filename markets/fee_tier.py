@@ -41,7 +41,11 @@ class FeeTier(models.Model):
     class Meta:
         db_table = "fee_tiers"
         constraints = [
-            CheckConstraint(condition=Q(volume__isnull=False) | Q(group__isnull=False), name="fee_tier_is_for_somebody")
+            CheckConstraint(
+                condition=Q(volume__isnull=False) | Q(group__isnull=False),
+                name="fee_tier_is_for_somebody",
+                violation_error_message="A tier needs a volume to be traded, or a group whose members have it.",
+            )
         ]
 
     def __str__(self) -> str:

@@ -30,9 +30,21 @@ class Asset(models.Model):
     class Meta:
         db_table = "assets"
         constraints = [
-            CheckConstraint(condition=Q(supply__gte=Decimal(0)), name="asset_supply_not_negative"),
-            CheckConstraint(condition=Q(supply__lte=MAX_AMOUNT), name="asset_supply_capped"),
-            CheckConstraint(condition=Q(scale__lte=DIGITS), name="asset_scale_at_most_8"),
+            CheckConstraint(
+                condition=Q(supply__gte=Decimal(0)),
+                name="asset_supply_not_negative",
+                violation_error_message="The supply cannot be below zero.",
+            ),
+            CheckConstraint(
+                condition=Q(supply__lte=MAX_AMOUNT),
+                name="asset_supply_capped",
+                violation_error_message=f"The supply cannot be above {MAX_AMOUNT}.",
+            ),
+            CheckConstraint(
+                condition=Q(scale__lte=DIGITS),
+                name="asset_scale_at_most_8",
+                violation_error_message=f"An asset has at most {DIGITS} digits after the point.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -79,13 +91,23 @@ class Market(models.Model):
         default=SelfTradePrevention.EXPIRE_TAKER.value,
     )
     status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
+    # Left out of the public lists. Who knows its name reads it and trades in it as in any other.
+    is_hidden = models.BooleanField("hidden", default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         db_table = "markets"
         constraints = [
-            CheckConstraint(condition=Q(tick_size__gt=Decimal(0)), name="market_tick_positive"),
-            CheckConstraint(condition=Q(lot_size__gt=Decimal(0)), name="market_lot_positive"),
+            CheckConstraint(
+                condition=Q(tick_size__gt=Decimal(0)),
+                name="market_tick_positive",
+                violation_error_message="The tick size must be above zero.",
+            ),
+            CheckConstraint(
+                condition=Q(lot_size__gt=Decimal(0)),
+                name="market_lot_positive",
+                violation_error_message="The lot size must be above zero.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -55,8 +55,13 @@ def active_symbols() -> list[str]:
 
 
 def listed_markets() -> QuerySet[Market]:
-    """The markets that lists show, by symbol. A market that is delisted is found by its name alone."""
+    """The markets that are not delisted, by symbol: all that workers, operators and caches have to do with."""
     return Market.objects.exclude(status=MarketStatus.DELISTED).order_by("symbol")
+
+
+def public_markets() -> QuerySet[Market]:
+    """The markets that public lists show, by symbol. One that is delisted or hidden is found by its name alone."""
+    return listed_markets().filter(is_hidden=False)
 
 
 def find_market(symbol: str) -> Market | None:
@@ -119,20 +124,25 @@ def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> 
     locked = Market.objects.select_for_update().get(pk=market.pk)
     if locked.status == MarketStatus.DELISTED != fields.get("status", MarketStatus.DELISTED):
         raise MarketDelisted(f"{locked.symbol} is delisted for good", symbol=locked.symbol)
-    before = answers.Market.of(locked)
+    before = _shown(locked)
     for name, value in fields.items():
         setattr(locked, name, value)
-    if fields.keys() - {"status"}:
+    if fields.keys() - {"status", "is_hidden"}:
         _refuse_broken(locked)
     locked.save(update_fields=list(fields))
     _forget_now_and_when_committed()
     if actor is not None and fields:
-        after, names = answers.Market.of(locked), [camel(name) for name in fields]
+        after, names = _shown(locked), [camel(name) for name in fields]
         changes = {"before": {name: before[name] for name in names}, "after": {name: after[name] for name in names}}
         record(ActKind.MARKET_CHANGED, None, actor, subject=locked.symbol, **changes)
     if "status" in fields:
         submit_trading_status(locked.symbol, fields["status"], _uncrossing(locked))
     return locked
+
+
+def _shown(market: Market) -> dict[str, Any]:
+    """A market as acts keep it: as clients see it, and whether they see it in lists."""
+    return {**answers.Market.of(market), "isHidden": market.is_hidden}
 
 
 def _uncrossing(market: Market) -> dict[str, int] | None:

@@ -69,7 +69,7 @@ class FeesView(APIView):
     )
     def get(self, request: Request) -> Response:
         standing = fees.read_standing(caller_id(request), fees.read_tiers())
-        return answer([fees.represent(market, standing) for market in services.listed_markets()])
+        return answer([fees.represent(market, standing) for market in services.public_markets()])
 
 
 class MarketsView(APIView):
@@ -77,7 +77,7 @@ class MarketsView(APIView):
 
     @Call(TAG, "listMarkets", "All markets that are not delisted", list[answers.Market], scope=PUBLIC)
     def get(self, request: Request) -> Response:
-        return answer([answers.Market.of(market) for market in services.listed_markets()])
+        return answer([answers.Market.of(market) for market in services.public_markets()])
 
     @Call(
         *(TAG, "openMarket", "Open a market", answers.Market),

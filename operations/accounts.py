@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from base.web.admin import ReadOnlyAdmin, numbers, users_named
@@ -153,28 +153,38 @@ class StaffActAdmin(ReadOnlyAdmin):
 
 def trading(request: HttpRequest, user: User) -> SafeString:
     """Whether the account takes orders, its limits, and what may be done about it by whoever reads."""
-    state = User.objects.values_list("is_active", "is_blocked").get(pk=user.pk)
-    words = {(True, False): "takes orders", (True, True): "blocked by the kill switch"}.get(state, "deactivated")
+    is_active, is_blocked = User.objects.values_list("is_active", "is_blocked").get(pk=user.pk)
     limits = represent_limits(read_limits(user.pk))
-    amounts = ", ".join(f"{amount} {currency} open" for currency, amount in limits["openNotional"].items())
-    markets = "" if limits["markets"] is None else f"only in {', '.join(limits['markets']) or 'no market'}"
+    rate = limits["requestsPerSecond"]
+    amounts = ", ".join(f"{amount} {currency}" for currency, amount in limits["openNotional"].items())
+    markets = "all" if limits["markets"] is None else ", ".join(limits["markets"]) or "none"
+    context = {
+        "is_active": is_active,
+        "is_blocked": is_blocked,
+        "limits": [
+            ("Requests a second", "as for everybody" if rate is None else rate or "not limited"),
+            ("Most that may be open", amounts or "not limited"),
+            ("Markets", markets),
+        ],
+        "acts": _acts_for(request, user, is_blocked),
+    }
+    return render_to_string("admin/trading.html", context)
+
+
+def _acts_for(request: HttpRequest, user: User, is_blocked: bool) -> list[tuple[str, str, bool]]:
+    """The address and the words of each act that the reader may do, and whether it is a grave one."""
+    switch = ("lift", "Lift the block…", False) if is_blocked else ("kill", "Kill switch…", True)
     pages = [
-        ("lift" if state[1] else "kill", "lift the block" if state[1] else "kill switch", KILL_PERMISSION),
-        ("cancel", "cancel all orders", CANCEL_PERMISSION),
-        ("limits", "limits", LIMITS_PERMISSION),
-        ("sign_ins", "lift the lock-out", SIGN_INS_PERMISSION),
+        (*switch, KILL_PERMISSION),
+        ("cancel", "Cancel all orders…", False, CANCEL_PERMISSION),
+        ("limits", "Change limits…", False, LIMITS_PERMISSION),
+        ("sign_ins", "Lift the lock-out…", False, SIGN_INS_PERMISSION),
     ]
-    links = [
-        (reverse(f"admin:account_{name}", args=[user.pk]), text)
-        for name, text, permission in pages
+    return [
+        (reverse(f"admin:account_{name}", args=[user.pk]), words, is_grave)
+        for name, words, is_grave, permission in pages
         if request.user.has_perm(permission)
     ]
-    links.append((f"{reverse('admin:users_staffact_changelist')}?q={user.pk}", "what staff did"))
-    return format_html(
-        "<p>{}</p><p>{}</p>",
-        "; ".join(filter(None, (words, amounts, markets))),
-        format_html_join(" · ", '<a href="{}">{}</a>', links),
-    )
 
 
 def _user(request: HttpRequest, user_id: int, permission: str) -> User:

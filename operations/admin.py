@@ -13,16 +13,24 @@ from base.web.admin import NOTHING, ReadOnlyAdmin, numbers
 from base.web.admin_blocks import page_block
 from base.web.errors import ExchangeError
 from commands.models import Command
-from markets.admin import OfMarketsAdmin
+from markets.trade_admin import OfMarketsAdmin
 from matching.models import DeadLetter, OrderBook, StatusChange, WorkerHeartbeat
 from operations import accounts, api_keys, dead_letters
+from operations.acts import acts_on_market, acts_on_user
 from operations.dead_letters import NotSafe
+from operations.market_book import book_block
 from operations.market_summary import market_summary
+from operations.open_orders import open_orders_block
 from users.acts import IN_THE_ADMIN, Actor, actor_of
 
-page_block("markets.Market", "Now")(market_summary)
-page_block("users.User", "Orders and limits")(accounts.trading)
-page_block("users.User", "API keys")(api_keys.count)
+page_block("markets.Market", "Now", 1)(market_summary)
+page_block("markets.Market", "Book", 2, whole=True)(lambda request, market: book_block(request, market.symbol))
+page_block("markets.Market", "What staff did", 1)(acts_on_market)
+page_block("matching.OrderBook", "Book", whole=True)(lambda request, row: book_block(request, row.market_id))
+page_block("users.User", "Orders and limits", 1)(accounts.trading)
+page_block("users.User", "Open orders", 3, whole=True)(open_orders_block)
+page_block("users.User", "API keys", 4)(api_keys.keys_block)
+page_block("users.User", "What staff did", 4)(acts_on_user)
 
 DEAL_PERMISSION = "matching.change_deadletter"
 
@@ -33,6 +41,7 @@ class OrderBookAdmin(ReadOnlyAdmin):
     # Not the token, which only the engine needs.
     fields = ("market", "status", "next_sequence", "unfinished_order_id", "failures", "updated_at")
     list_filter = ("status",)
+    change_form_template = "admin/row_with_blocks.html"
     ordering = ("market",)
     search_help_text = "A symbol, exactly."
 

@@ -9,7 +9,8 @@ from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from operations.overview import HEIGHT, WIDTH, read_overview
+from operations.figures import HEIGHT, WIDTH
+from operations.overview import read_overview
 
 register = template.Library()
 
@@ -29,6 +30,7 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
         "links": {name: url for name, url in links.items() if url},
         "picture_width": WIDTH,
         "picture_height": HEIGHT,
+        "reader_id": request.user.pk,
     }
 
 

@@ -1,7 +1,7 @@
 """The overview: a few figures of each market and of the exchange, on the admin's first page.
 
 Each figure takes one or two queries, however many markets there are. Each query uses an index and reads a limited
-number of rows. None needs Redis.
+number of rows. None needs Redis: without it the caches are shown without what they hold.
 """
 
 from collections import Counter, defaultdict
@@ -15,9 +15,11 @@ from django.utils import timezone
 
 from audit.models import AuditRun, Outcome
 from audit.run import last_run
+from balances.approvals import APPROVE_PERMISSION
+from balances.models import Approval, ApprovalStatus
 from base.storage.time_limit import TimeLimit
 from commands.models import Command
-from core.money import plain_or_none
+from core.money import plain, plain_or_none
 from core.types import MarketStatus
 from marketdata.candles import opens_at
 from marketdata.depth import read_bests
@@ -26,25 +28,20 @@ from markets.models import Candle, Interval
 from markets.services import listed_markets
 from matching.models import DeadLetter
 from matching.worker.heartbeat import live_heartbeats, live_workers
+from operations import acts
+from operations.answers import CacheStats
+from operations.caches import read_stats
+from operations.figures import Figure, age, bars, intake, latency
 from orders.models import Order
+from users.models import StaffAct
 
 # Time limits of one query, and of all together: the page renews itself, and must be ready before that.
 EACH_SECONDS, TOGETHER_SECONDS = 1.0, 3.0
 MINUTES = 60
 # The most rows that are read.
 MOST_MARKETS, MOST_WAITING, MOST_LETTERS, NEWEST_ORDERS = 100, 5_000, 1_000, 1_000
+MOST_APPROVALS, MOST_ACTS = 5, 8
 LATE_SECONDS = 5.0
-# The size of the small pictures, in pixels.
-WIDTH, HEIGHT = 120, 24
-
-
-@dataclass
-class Figure:
-    """A number with its unit as text. `is_alarming` marks a figure that an operator must see."""
-
-    text: str
-    note: str = ""
-    is_alarming: bool = False
 
 
 @dataclass
@@ -96,8 +93,14 @@ class Overview:
     dead_letters: Figure | None = None
     audit: Figure | None = None
     audit_id: int | None = None
+    intake: Figure | None = None
+    latency: Figure | None = None
     statuses: list[tuple[str, int]] | None = None
     statuses_since: datetime | None = None
+    approvals: Figure | None = None
+    waiting_approvals: list[tuple[Approval, str]] | None = None
+    acts: list[StaffAct] | None = None
+    caches: dict[str, CacheStats] | None = None
     is_incomplete: bool = False
 
 
@@ -110,31 +113,22 @@ def read_overview(may: Callable[[str], bool]) -> Overview:
     return found
 
 
-def age(seconds: float) -> str:
-    """A time span in its largest unit, rounded."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
-
-
 def _read(found: Overview, time_limit: TimeLimit, may: Callable[[str], bool]) -> None:
-    if may("markets.view_market"):
-        _read_markets(found, time_limit)
-    if may("commands.view_command"):
-        _read_waiting(found, time_limit)
-    if may("matching.view_workerheartbeat"):
-        _read_workers(found, time_limit)
-    if may("markets.view_trade"):
-        _read_trades(found, time_limit)
-    if may("matching.view_deadletter"):
-        found.dead_letters = time_limit.read(_dead_letters)
-    if may("audit.view_auditrun"):
-        run = time_limit.read(_last_audit)
-        if run is not None:
-            found.audit, found.audit_id = run
-    if may("orders.view_order"):
-        _read_statuses(found, time_limit)
+    """Read what the reader may see; the markets first, because other figures are those of the markets' lines."""
+    for permission, read in (
+        ("markets.view_market", _read_markets),
+        ("commands.view_command", _read_waiting),
+        ("matching.view_workerheartbeat", _read_workers),
+        ("markets.view_trade", _read_trades),
+        ("matching.view_deadletter", _read_dead_letters),
+        ("audit.view_auditrun", _read_last_audit),
+        ("orders.view_order", _read_orders),
+        (APPROVE_PERMISSION, _read_approvals),
+        (acts.VIEW_PERMISSION, _read_acts),
+        ("operations.view", _read_caches),
+    ):
+        if may(permission):
+            read(found, time_limit)
 
 
 def _read_markets(found: Overview, time_limit: TimeLimit) -> None:
@@ -221,6 +215,24 @@ def _read_trades(found: Overview, time_limit: TimeLimit) -> None:
         lines[symbol].last, lines[symbol].last_at = plain_or_none(trade.price), trade.created_at
 
 
+def _read_dead_letters(found: Overview, time_limit: TimeLimit) -> None:
+    found.dead_letters = time_limit.read(_dead_letters)
+
+
+def _read_last_audit(found: Overview, time_limit: TimeLimit) -> None:
+    run = time_limit.read(_last_audit)
+    if run is not None:
+        found.audit, found.audit_id = run
+
+
+def _read_acts(found: Overview, time_limit: TimeLimit) -> None:
+    found.acts = time_limit.read(lambda: acts.newest_acts(MOST_ACTS))
+
+
+def _read_caches(found: Overview, _: TimeLimit) -> None:
+    found.caches = read_stats()
+
+
 def _dead_letters() -> Figure:
     number = DeadLetter.objects.filter(resolution=None).order_by()[: MOST_LETTERS + 1].count()
     text = f"{MOST_LETTERS:,}+" if number > MOST_LETTERS else f"{number:,}"
@@ -237,8 +249,11 @@ def _last_audit() -> tuple[Figure, int | None]:
     return Figure("clean" if not run.found else f"{run.found:,} findings", ago, run.found > 0), run.pk
 
 
-def _read_statuses(found: Overview, time_limit: TimeLimit) -> None:
-    """Count the newest orders by status. Only the newest, because to count those of a day would take too long."""
+def _read_orders(found: Overview, time_limit: TimeLimit) -> None:
+    """How many orders come in, how long they wait, and the newest by status.
+
+    Only of the newest, because to count those of a day would take too long.
+    """
 
     def newest() -> list[Any]:
         return list(Order.objects.order_by("-id").values_list("status", "created_at")[:NEWEST_ORDERS])
@@ -247,18 +262,20 @@ def _read_statuses(found: Overview, time_limit: TimeLimit) -> None:
     if rows is not None:
         found.statuses = Counter(status for status, _ in rows).most_common()
         found.statuses_since = rows[-1][1] if rows else None
+        found.intake = intake([made for _, made in rows], found.at, NEWEST_ORDERS)
+    found.latency = time_limit.read(latency)
 
 
-def bars(numbers: Sequence[int]) -> str:
-    """The SVG path of a picture with a bar for each number, the largest as high as the picture; empty for zeros."""
-    highest = max(numbers, default=0)
-    if highest <= 0:
-        return ""
-    width = WIDTH / len(numbers)
-    # At least one pixel, so that each number above zero is visible.
-    tall = [max(1.0, number * HEIGHT / highest) if number else 0.0 for number in numbers]
-    return "".join(
-        f"M{index * width:.4g} {HEIGHT}v-{height:.3g}h{width * 0.8:.3g}v{height:.3g}z"
-        for index, height in enumerate(tall)
-        if height
-    )
+def _read_approvals(found: Overview, time_limit: TimeLimit) -> None:
+    """Read what waits for a second person, oldest first."""
+
+    def oldest() -> list[Approval]:
+        waiting = Approval.objects.filter(status=ApprovalStatus.WAITING).select_related("user", "proposed_by")
+        return list(waiting.order_by("id")[: MOST_APPROVALS + 1])
+
+    rows = time_limit.read(oldest)
+    if rows is not None:
+        more = "+" if len(rows) > MOST_APPROVALS else ""
+        found.waiting_approvals = [(row, plain(row.amount)) for row in rows[:MOST_APPROVALS]]
+        note = f"oldest {age((found.at - rows[0].created_at).total_seconds())}" if rows else ""
+        found.approvals = Figure(f"{len(found.waiting_approvals)}{more}", note)

@@ -15,8 +15,8 @@ from django.utils.http import urlencode
 
 from base.web.admin import NOTHING, ReadOnlyAdmin, amount, numbered, numbers, users_named
 from base.web.confirmation import Question, ask_and_act
-from markets.admin import OfMarketsAdmin
 from markets.models import Trade
+from markets.trade_admin import OfMarketsAdmin
 from orders.accounts import cancel_orders_as_operator
 from orders.correlation import correlated, may_be_correlation_id
 from orders.models import DeadManSwitch, OpenOrders, Order, OrderEvent, OrderExpiry, Trail
@@ -89,7 +89,7 @@ class OrderAdmin(OfMarketsAdmin):
             title=f"Cancel {len(chosen)} order{'' if len(chosen) == 1 else 's'}",
             effect="Each cancel waits behind the commands that came before it. Orders that are closed are left out.",
             button="Cancel",
-            back=reverse("admin:orders_order_changelist"),
+            back=_page_to_return_to(request),
             head=("order", "user", "market", "what", "status"),
             rows=[(str(each.pk), str(each.user_id), each.market_id, str(each), each.status) for each in chosen],
         )
@@ -108,6 +108,14 @@ class OrderAdmin(OfMarketsAdmin):
         may_cancel = order is not None and order.active and self.has_cancel_permission(request)
         extra = {**(extra_context or {}), **timeline, "may_cancel": may_cancel}
         return super().change_view(request, object_id, form_url, extra)
+
+
+def _page_to_return_to(request: HttpRequest) -> str:
+    """That of the user whose orders they are, where the request came from there."""
+    owners = numbers(request.GET.get("of", ""))
+    if owners:
+        return reverse("admin:users_user_change", args=owners)
+    return reverse("admin:orders_order_changelist")
 
 
 @admin.register(OpenOrders)

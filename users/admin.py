@@ -73,10 +73,10 @@ class UserAdmin(ExactSearch, _UserAdmin):
     fieldsets = (
         (None, {"fields": ("id", "username", "email", "password")}),
         (ACCOUNT, {"fields": ("is_active", "rate_limit")}),
-        ("Permissions", {"fields": POWERS}),
+        ("Permissions", {"fields": POWERS, "classes": ("collapse",)}),
         ("Dates", {"fields": ("last_login", JOINED)}),
     )
-    change_form_template = "admin/users/user/change_form.html"
+    change_form_template = "admin/row_with_blocks.html"
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )

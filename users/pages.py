@@ -11,12 +11,14 @@ from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 
 from base.web.answers import refusal_headers
 from base.web.errors import ExchangeError, InvalidCredentials, SignInsBusy, TooManyRequests
 from base.web.ratelimit.meter import Bucket, count_for_address
 from users.services import confirm_password, store_password
 
+NO_STAFF = '{} is no staff, and this page is for staff alone. You trade on the <a href="{}">trading page</a>.'
 # Shown above the form.
 _Refused = (TooManyRequests, SignInsBusy)
 
@@ -25,6 +27,13 @@ class SignInForm(AdminAuthenticationForm):
     """Django's form, counted as the sign-ins over REST are."""
 
     refusal: ExchangeError | None = None
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Called once the password was right, so that the words tell nothing to who does not know it."""
+        if not user.is_staff:
+            page = admin.site.site_url
+            raise ValidationError(format_html(NO_STAFF, user.get_username(), page), "no_staff")
+        super().confirm_login_allowed(user)
 
     def clean(self) -> dict[str, Any]:
         try:

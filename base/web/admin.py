@@ -21,6 +21,7 @@ from django.utils.html import format_html
 
 from base.storage.fields import AmountField
 from base.storage.time_limit import TimeLimit
+from base.web.admin_blocks import render_blocks
 from base.web.errors import timestamp
 from base.web.values import parse_id
 from core.money import plain
@@ -107,7 +108,7 @@ class PlainAdmin(_ModelAdmin):
     """Shows amounts and instants as the API writes them. Nothing is ever deleted: everything is somebody's history."""
 
     model: Any
-    change_list_template: Any = "admin/bounded_list.html"
+    change_list_template = "admin/bounded_list.html"
     formfield_overrides = {AmountField: {"form_class": PlainDecimalField, "min_value": 0}}
     list_per_page = 50
     # Facets and full counts read the whole table.
@@ -119,6 +120,13 @@ class PlainAdmin(_ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Model | None = None, **more: Any
+    ) -> Any:
+        """With the parts that other packages show of the row, for templates that have a place for them."""
+        shown_with = {**context, "blocks": render_blocks(request, obj)}
+        return super().render_change_form(request, shown_with, *args, obj=obj, **more)
 
     def _column(self, name: str) -> Any:
         """A foreign key that the list does not join is shown by its key: one query for each row otherwise."""

@@ -37,7 +37,8 @@ def test_a_halt_is_asked_first(world: World, operator):
 
 
 @pytest.mark.parametrize(
-    ("action", "status"), [("halt", "HALTED"), ("cancel_only", "CANCEL_ONLY"), ("resume", "TRADING")]
+    ("action", "status"),
+    [("halt", "HALTED"), ("cancel_only", "CANCEL_ONLY"), ("auction", "AUCTION"), ("resume", "TRADING")],
 )
 def test_from_the_list(world: World, operator, action, status):
     form = {"action": action, "_selected_action": ["BTC-USD"]}

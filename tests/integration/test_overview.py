@@ -216,8 +216,8 @@ def test_it_costs_the_same_however_many_markets_there_are(traded, letter, operat
                 symbol=f"A{there}-USD", base="BTC", quote="USD", tick_size=Decimal("0.01"), lot_size=Decimal("0.01")
             )
 
-    # Two to sign in, eleven for the figures, and two to set the time that they may take.
-    queries = 13 if connection.vendor == "sqlite" else 15
+    # Two to sign in, fifteen for the figures, and two to set the time that they may take.
+    queries = 17 if connection.vendor == "sqlite" else 19
     for number in (2, 20):
         markets(number)
         with django_assert_num_queries(queries):
