@@ -15,7 +15,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db.models import ForeignKey, Max, Model, Q, QuerySet
 from django.db.models.fields import DateTimeField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
@@ -122,11 +122,17 @@ class PlainAdmin(_ModelAdmin):
         return False
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Model | None = None, **more: Any
-    ) -> Any:
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Model | None = None,
+    ) -> HttpResponse:
         """With the parts that other packages show of the row, for templates that have a place for them."""
         shown_with = {**context, "blocks": render_blocks(request, obj)}
-        return super().render_change_form(request, shown_with, *args, obj=obj, **more)
+        return super().render_change_form(request, shown_with, add, change, form_url, obj)
 
     def _column(self, name: str) -> Any:
         """A foreign key that the list does not join is shown by its key: one query for each row otherwise."""

@@ -65,7 +65,8 @@ def test_the_longest_bar_is_that_of_the_largest_level() -> None:
 
 def test_a_hidden_market_is_in_no_public_list_and_trades_on(world: World, operator: Client) -> None:
     def listed() -> list[str]:
-        return [each["symbol"] for path in ("/markets", "/ticker") for each in Client().get(f"/api/v1{path}").json()["data"]]
+        answers = [Client().get(f"/api/v1/{path}").json()["data"] for path in ("markets", "ticker")]
+        return [each["symbol"] for answer in answers for each in answer]
 
     assert listed() == [SYMBOL, SYMBOL]
     address = reverse("admin:markets_market_hidden", args=[SYMBOL])
