@@ -103,7 +103,7 @@ def test_a_users_page_shows_what_they_own(world: World, dollars, operator):
     text = operator.get(reverse("admin:users_user_change", args=[world.alice.user.id])).content.decode()
     assert reverse("admin:balances_balance_statement", args=[dollars.pk]) in text
     for shown in ("9760", "90", "1.5"):
-        assert f"<td>{shown}</td>" in text, shown
+        assert f">{shown}</td>" in text, shown
     client = Client()
     client.force_login(world.clerk("users.view_user").user)
     assert "9760" not in client.get(reverse("admin:users_user_change", args=[world.alice.user.id])).content.decode()
