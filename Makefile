@@ -2,6 +2,10 @@
 PORT ?= 8000
 HOST ?= 127.0.0.1
 SECONDS ?= 0
+STUDENTS ?= 30
+SCENARIO ?= price-discovery
+# A class is for a room, unless somebody names another address.
+CLASS_HOST = $(if $(filter file,$(origin HOST)),0.0.0.0,$(HOST))
 FLOWER_PORT ?= 5555
 DB ?= mysql
 SYMBOL ?= BTC-USD
@@ -11,7 +15,7 @@ CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo flower run watch follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo class replay flower run watch follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +25,12 @@ demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (unti
 
 flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 	@$(BIN)/python -m tools.demo.flower --port $(FLOWER_PORT)
+
+class: venv-demo ## a class: accounts with a sheet, a market, bots, a leaderboard: STUDENTS=30, SCENARIO=price-discovery, PORT=8000
+	@$(BIN)/python -m tools.classroom --students $(STUDENTS) --scenario $(SCENARIO) --host $(CLASS_HOST) --port $(PORT) --seconds $(SECONDS) $(ARGS)
+
+replay: venv ## play the file of a round again: FILE=round-1.zip, ARGS="--at 120" for the book after event 120
+	@$(BIN)/python -m tools.classroom.replay $(if $(FILE),"$(FILE)",--help) $(ARGS)
 
 run: venv-demo ## the exchange without traders: PORT=8000, HOST=0.0.0.0
 	@$(BIN)/python -m tools.demo --no-traders --host $(HOST) --port $(PORT)

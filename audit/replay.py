@@ -19,7 +19,7 @@ from audit.scope import Scope, full_scope
 from core.money import plain, to_decimal
 
 # Enough digits for the exact product of two amounts.
-_EXACT = Context(prec=60)
+EXACT = Context(prec=60)
 
 
 class Replay:
@@ -35,7 +35,7 @@ class Replay:
         self.recorded = Recorded(market, self.orders, self.events, self.twin)
 
     def run(self) -> None:
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             try:
                 self._play()
             except Unexplained as error:
@@ -52,7 +52,7 @@ class Replay:
         twin = self.twin
         while len(twin.events) < len(self.events):
             at = len(twin.events)
-            if at and not _is_same(twin.events[at - 1], self.events[at - 1]):
+            if at and not is_same(twin.events[at - 1], self.events[at - 1]):
                 # From here on the two histories differ; the comparison reports the first event.
                 return
             self.recorded.set_trading_status(at)
@@ -64,7 +64,7 @@ class Replay:
         """Report the first difference only, because the others follow from it."""
         self.report.count([Check.REPLAY_EVENTS], len(self.events))
         for twins, event in zip_longest(self.twin.events, self.events):
-            if twins is None or event is None or not _is_same(twins, event):
+            if twins is None or event is None or not is_same(twins, event):
                 number = event.sequence if event else self.events[-1].sequence + 1
                 rows = [f"event {self.market.symbol}-{number}", *([f"order {event.order_id}"] if event else [])]
                 found = _event_text(event) if event else "no event"
@@ -155,7 +155,7 @@ class Replay:
         return reference.startswith("trade:") and symbol == self.market.symbol and number.isdecimal()
 
 
-def _is_same(twins: Any, event: EventRow) -> bool:
+def is_same(twins: Any, event: EventRow) -> bool:
     return (twins.order, twins.status, twins.reason, twins.active, twins.filled, twins.trade is None) == (
         event.order_id,
         event.status,

@@ -38,6 +38,8 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(_HOME / ".data")))
 # What is kept there is its owner's alone: an embedded database, a demo's secrets.
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 DEBUG = False
+# A demo for a class: nobody has a password that others know, and no page offers one.
+CLASSROOM = choice("CLASSROOM", "off", _ON + _OFF) in _ON
 # A demo that others reach, on this address, has secrets of its own: `make demo HOST=` makes them.
 DEMO_HOST = env.str("DEMO_HOST", default="")
 _KNOWN = DEMO and not DEMO_HOST
@@ -60,7 +62,7 @@ INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
     *("users", "markets", "balances", "positions", "commands"),
-    *("orders", "marketdata", "matching", "audit", "operations", "page"),
+    *("orders", "marketdata", "matching", "audit", "operations", "page", "classroom"),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

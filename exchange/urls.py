@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from balances import approval_views as approvals
 from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
+from classroom import pages as class_pages
+from classroom import views as classroom
 from marketdata import views as marketdata
 from markets import views as markets
 from matching import views as matching
@@ -76,6 +78,7 @@ API = [
     path("feed/orders/<str:symbol>", feed.OrderFeedView.as_view()),
     path("feed/trades/<str:symbol>", feed.TradeFeedView.as_view()),
     path("cache/stats", operations.CacheStatsView.as_view()),
+    path("class", classroom.ClassView.as_view()),
     path("ticker", marketdata.TickersView.as_view()),
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
 ]
@@ -86,7 +89,11 @@ urlpatterns = [
     path("m/<str:symbol>", page.trading),
     path("account", page.account),
     path("static/page/<str:version>/<path:name>", page_files.serve, {"package": "page"}),
+    path("leaderboard", class_pages.leaderboard),
+    path("static/classroom/<str:version>/<path:name>", page_files.serve, {"package": "classroom"}),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/class/", admin.site.admin_view(class_pages.teacher)),
+    path("admin/class/export/<str:round_id>/", admin.site.admin_view(class_pages.download)),
     path("admin/overview/", admin.site.admin_view(overview), name="overview"),
     path("admin/book/<str:symbol>/", admin.site.admin_view(book), name="book"),
     # In place of Django's own: both check a password.

@@ -26,6 +26,7 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
     """The page of a template that extends `page/frame.html`. `package` is whose scripts and styles it loads beside the
     frame's.
     """
+    is_known = settings.DEMO and not settings.CLASSROOM
     context |= {
         "frame": files.address("page"),
         "files": files.address(package),
@@ -34,8 +35,8 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
             for name in files.files_of(package).by_name
             if name.startswith(("js/", "vendor/")) and name.endswith(".js")
         ),
-        "demo_accounts": DEMO_ACCOUNTS if settings.DEMO else (),
-        "demo_password": DEMO_PASSWORD if settings.DEMO else "",
+        "demo_accounts": DEMO_ACCOUNTS if is_known else (),
+        "demo_password": DEMO_PASSWORD if is_known else "",
     }
     response = render(request, template, context)
     response["Content-Security-Policy"] = POLICY

@@ -14,6 +14,7 @@ DOCUMENTS = (
     "docs/terminal.md",
     "docs/operations.md",
     "docs/audit.md",
+    "docs/class.md",
     "docs/logs.md",
     "tools/bench/README.md",
 )

@@ -147,6 +147,7 @@ def _look(world: World, call: Any) -> None:
         "/trades/BTC-USD?limit=1",
         "/time",
         "/info",
+        "/class",
     ):
         call(world.carol, "GET", path)
     for path in ("/klines/BTC-USD?interval=1h&limit=2", "/ticker", "/ticker/BTC-USD"):

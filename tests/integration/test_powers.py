@@ -216,10 +216,11 @@ def test_the_groups(world):
         group.name: {f"{each.content_type.app_label}.{each.codename}" for each in group.permissions.all()}
         for group in Group.objects.prefetch_related("permissions__content_type")
     }
-    assert powers.keys() == {"operators", "treasurers", "auditors"}
+    assert powers.keys() == {"operators", "treasurers", "auditors", "teachers"}
+    assert "classroom.run_round" not in powers["operators"] | powers["treasurers"] | powers["auditors"]
     money = {"balances.add_transfer", "balances.approve_transfer", "balances.payout_fees"}
     assert powers["treasurers"] >= money
-    assert not money & (powers["operators"] | powers["auditors"])
+    assert not money & (powers["operators"] | powers["auditors"] | powers["teachers"])
     assert "markets.change_market" in powers["operators"] - powers["treasurers"] - powers["auditors"]
     assert all(power.split(".")[1].startswith("view") for power in powers["auditors"])
     auditor = world.clerk("auditors")

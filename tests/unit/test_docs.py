@@ -29,6 +29,7 @@ PACKAGES = (
     "audit",
     "operations",
     "page",
+    "classroom",
     "exchange",
     "tools",
 )

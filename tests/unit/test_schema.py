@@ -29,7 +29,7 @@ STREAMS = {("GET", ORDER_STATUS_PATH), ("GET", MARKET_PATH + "{symbol}"), ("GET"
 ADMIN = ("/admin", "/admin/")
 # Other names of paths that are described, and off by default.
 # For people: what they show they read from the API.
-PAGES = ("/m/", "/account", "/static/")
+PAGES = ("/m/", "/account", "/static/", "/leaderboard")
 ALIASES = ("/actuator/", "/v3/api-docs")
 
 

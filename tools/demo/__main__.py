@@ -72,10 +72,10 @@ def _seed(environment: Environment) -> None:
             preexec_fn=die_with_parent,
         )
     if done.returncode:
-        raise CannotStartError(f"the database could not be prepared: {_last_event(log)} ({log})")
+        raise CannotStartError(f"the database could not be prepared: {last_event(log)} ({log})")
 
 
-def _last_event(log: Path) -> str:
+def last_event(log: Path) -> str:
     """The last line of its log, which is JSON unless it ended before its logging began."""
     last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
     try:

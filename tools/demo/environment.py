@@ -57,17 +57,18 @@ class Environment:
         return (self.data / LOCK).exists()
 
 
-def prepare(port: int, host: str = HOST) -> Environment:
+def prepare(port: int, host: str = HOST, below: str = "", *, is_private: bool = False) -> Environment:
     """Folders and variables. What the user's environment names (database, Redis, broker, limits) is honoured.
 
+    `below` is a folder in the usual one, where none is named. `is_private`: with secrets of its own on loopback too.
     Raises CannotStartError.
     """
-    data = data_folder()
+    data = data_folder() if os.environ.get("DATA_DIR") else data_folder() / below
     try:
         for folder in (data, data / "logs", data / "redis", data / COUNTS):
             folder.mkdir(parents=True, exist_ok=True)
         _make_private(data)
-        own = own_secrets(data) if host != HOST or has_secrets(data) else {}
+        own = own_secrets(data) if is_private or host != HOST or has_secrets(data) else {}
     except OSError as error:
         raise CannotStartError(f"{data} cannot be used: {error.strerror}") from error
     variables = dict(os.environ)

@@ -6,6 +6,7 @@ import secrets
 import socket
 from pathlib import Path
 
+from tools.demo.room import outward_address
 from tools.rig.exchange import ANY
 
 FILE = "secrets.env"
@@ -48,8 +49,6 @@ def own_addresses(host: str) -> list[str]:
     names = {"127.0.0.1", "localhost", socket.gethostname()}
     with contextlib.suppress(OSError):
         names.update(socket.gethostbyname_ex(socket.gethostname())[2])
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Sends nothing: it only chooses the interface by which others are reached.
-        probe.connect(("192.0.2.1", 9))
-        names.add(probe.getsockname()[0])
+    if outward := outward_address():
+        names.add(outward)
     return sorted(names)

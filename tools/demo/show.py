@@ -10,6 +10,7 @@ from typing import Any
 
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, Member
 from tools.demo.environment import CannotStartError, Environment
+from tools.demo.room import room_lines, room_url
 from tools.demo.secrets import FILE, STAFF_PASSWORD, WARNING
 from tools.demo.supervision import Supervisor
 from tools.demo.tally import Tally
@@ -114,10 +115,14 @@ def _welcome(environment: Environment) -> str:
             *(row.rstrip() for row in rows),
             *own,
             f"  markets {symbols}; logs in {environment.logs}; Ctrl-C stops",
-            *(["", WARNING] if environment.host != HOST else []),
+            *(["", *_for_others(environment), WARNING] if environment.host != HOST else []),
             "",
         ]
     )
+
+
+def _for_others(environment: Environment) -> list[str]:
+    return room_lines(room_url(environment.host, environment.port))
 
 
 def _password(environment: Environment, member: Member) -> str:

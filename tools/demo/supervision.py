@@ -19,13 +19,16 @@ LOG_BYTES = 8_000_000
 class Supervisor:
     """Redis, unless the user named one, and the exchange on it. They end with us, and hold the lock until then."""
 
-    def __init__(self, environment: Environment, lock: IO[str]) -> None:
+    def __init__(self, environment: Environment, lock: IO[str], *more: exchange.Program) -> None:
         self._logs = environment.logs
         self._variables = environment.variables
         self._lock = lock.fileno()
         self.processes = [
             self._process(program.name, program.command, program.stop_seconds)
-            for program in (exchange.worker(), exchange.beat(), exchange.web(environment.port, host=environment.host))
+            for program in (
+                *(exchange.worker(), exchange.beat(), exchange.web(environment.port, host=environment.host)),
+                *more,
+            )
         ]
         if environment.redis_port is not None:
             redis = redis_command(environment.redis_port, environment.data / "redis", persistent=True)
