@@ -232,7 +232,7 @@ def holdings(request: HttpRequest, user: User) -> SafeString | str:
     rows = [(row.currency_id, plain(row.available), plain(row.frozen), _balance_links(row)) for row in balances]
     table = format_html(
         '<table><thead><tr><th scope="col">Currency</th><th scope="col" class="number">Available</th>'
-        '<th scope="col" class="number">Frozen</th><th></th></tr></thead>{}</table>',
+        '<th scope="col" class="number">Frozen</th><td></td></tr></thead>{}</table>',
         format_html_join(
             "",
             '<tr><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td>'
