@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
-from base.web.admin import PlainAdmin, shown
+from base.web.admin import NOTHING, PlainAdmin, shown
 from base.web.confirmation import Question, ask_and_act
 from base.web.errors import ExchangeError
 from core.types import MarketStatus
@@ -136,6 +136,10 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     ordering = ("symbol",)
     search_fields = ("symbol",)
     actions = ("halt", "cancel_only", "auction", "resume", "delist")
+
+    @admin.display(ordering="is_hidden")
+    def hidden(self, market: Market) -> str:
+        return "hidden" if market.is_hidden else NOTHING
 
     @admin.action(description="Halt: nothing trades", permissions=["change"])
     def halt(self, request: HttpRequest, chosen: QuerySet[Market]) -> HttpResponse:
