@@ -44,13 +44,13 @@ def write_moves(changes: Mapping[Account, Change], now: datetime, to: Dialect) -
     return Moves(rows, _write(rows, to))
 
 
-def complete(moves: Moves, moved: int) -> None:
-    """Make the balances that the batch's update did not find; `posting` writes the ledger entries. `moved`: how many it
-    has changed.
+def settle(moves: Moves) -> None:
+    """Move the money of a batch in the caller's transaction; `posting` writes the ledger entries.
 
-    The update locks the balances one after the other in their order. Raises Overdrawn if one would fall below zero. The
-    caller must roll its transaction back then.
+    The update that changes the balances locks them one after the other in their order. Raises Overdrawn if one would
+    fall below zero. The caller must roll its transaction back then.
     """
+    moved = execute_some(moves.statements)
     if moved < len(moves.rows):
         _move_others(moves.rows, moved)
     balances_changed(move.user_id for move in moves.rows)

@@ -13,15 +13,22 @@ from decimal import Decimal
 from typing import Any
 
 from cachetools import TTLCache, cached
+from django.db import connection
 from django.db.models import OuterRef
 
-from base.storage.bulk import write_inserts
+from base.storage.bulk import batched, write_inserts
 from base.storage.indexes import first_along
 from base.storage.literals import dialect
 from base.storage.statements import Statement
-from core.money import to_units
+from core.money import stored_units, to_units
 from core.types import Rules
 from markets.models import Mark, Market, Trade
+
+_AT = (
+    "SELECT %s, (SELECT price FROM marks WHERE market_id = %s AND asset_id = %s AND sequence <= %s"
+    " ORDER BY sequence DESC LIMIT 1)"
+)
+_AT_ONCE = 200
 
 # A market that is younger than this may be missing: the first trades of a new asset have no marks then.
 REMEMBERED_SECONDS = 1
@@ -65,10 +72,18 @@ def write_marks(market: Rules, sequence: int) -> list[Statement]:
     return write_inserts(dialect(), Mark, ("market", "asset", "sequence", "price"), rows)
 
 
-def mark_at_trade(asset: str) -> Any:
-    """The asset's mark at a trade, as an expression in a query of trades; null where there is none."""
-    marks = Mark.objects.filter(market=OuterRef("market"), asset=asset, sequence__lte=OuterRef("sequence"))
-    return first_along(marks, "price", "market_id", "asset_id", "sequence", backwards=True)
+def marks_at(symbol: str, asset: str, sequences: Iterable[int]) -> dict[int, int]:
+    """The asset's mark in units at each of the market's trades; without those before its first mark.
+
+    Each is looked up by itself. A join would read all marks from the trade's to the newest.
+    """
+    found: dict[int, int] = {}
+    with connection.cursor() as cursor:
+        for chunk in batched(sequences, _AT_ONCE):
+            parameters = [part for number in chunk for part in (number, symbol, asset, number)]
+            cursor.execute(" UNION ALL ".join([_AT] * len(chunk)), parameters)
+            found.update((number, stored_units(price)) for number, price in cursor.fetchall() if price is not None)
+    return found
 
 
 def _prices(symbols: Iterable[str], *, backwards: bool) -> dict[str, Decimal]:

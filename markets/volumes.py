@@ -25,7 +25,7 @@ from base.storage.statements import execute
 from base.storage.time_search import made_between
 from core.money import UNIT, to_units
 from markets.fee_tier import FeeStanding, FeeTier, TradedVolume, VolumeCursor
-from markets.marks import last_prices, main_markets, mark_at_trade
+from markets.marks import last_prices, main_markets, marks_at
 from markets.models import Market, Trade
 
 DAYS = 30
@@ -113,16 +113,13 @@ def _before_the_window(symbol: str) -> int:
 def _trades_after(symbol: str, sequence: int, worth: Worth) -> list[tuple[int, int, int, int, datetime]]:
     """Sequence, buyer, seller, volume and instant of the next trades."""
     rows: Any = Trade.objects.filter(market=symbol, sequence__gt=sequence).order_by("sequence")
-    columns = ["sequence", "buyer_id", "seller_id", worth.column, "created_at"]
-    if worth.first:
-        rows = rows.annotate(mark=mark_at_trade(worth.first))
-        columns.append("mark")
+    trades = list(rows.values_list("sequence", "buyer_id", "seller_id", worth.column, "created_at")[:STEP])
+    marks = marks_at(symbol, worth.first, [number for number, *_ in trades]) if worth.first else {}
     found = []
-    for number, buyer, seller, amount, made_at, *mark in rows.values_list(*columns)[:STEP]:
+    for number, buyer, seller, amount, made_at in trades:
         volume = to_units(amount)
-        if mark:
-            price = worth.otherwise if mark[0] is None else to_units(mark[0])
-            volume = volume * price // UNIT * worth.rest // UNIT
+        if worth.first:
+            volume = volume * marks.get(number, worth.otherwise) // UNIT * worth.rest // UNIT
         found.append((number, buyer, seller, volume, made_at))
     return found
 

@@ -179,7 +179,7 @@ class _Drain:
         """Have the next batch decided while this one is written, if this one was full.
 
         Not after an unfinished taker, because it goes on with the funds that this batch stores; and not during a
-        bisection. `now` is the database's time, read at or after the monotonic instant `read_at`.
+        bisection. `now` is the database's time, read just before the monotonic instant `read_at`.
         """
         if not prepared.is_full or not settings.ENGINE_BOOK_CACHE or self.bisection.candidates:
             return
@@ -252,7 +252,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # How long the background thread may compute while the worker's thread, which has the answer to its statement, waits to
-# go on. That wait comes with each of a batch's two dozen statements: at Python's default of 5 ms the waits together
+# go on. That wait comes with each of a batch's statements: at Python's default of 5 ms the waits together
 # would be longer than the batch.
 SWITCH_SECONDS = 0.00001
 

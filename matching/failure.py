@@ -90,7 +90,7 @@ def _with_other_leg(command: PendingCommand) -> PendingCommand:
     if order is None or order.group_id is None or command.kind != CommandKind.AMEND or not command.goes_on:
         return command
     legs = Order.objects.filter(user_id=order.user_id, group_id=order.group_id, phase=Phase.WAITING)
-    stop = legs.values_list(*CORE_COLUMNS).first()
+    stop = next(iter(legs.order_by().values_list(*CORE_COLUMNS)), None)
     return command if stop is None else command._replace(stop=core_order(stop))
 
 

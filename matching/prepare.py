@@ -100,7 +100,7 @@ def prepare_ahead(
 ) -> Prepared | None:
     """Decide the next batch, in the background thread. None if it is empty.
 
-    `read` is the database's time, read at or after the monotonic instant `read_at`. The batch ends before the first
+    `read` is the database's time, read just before the monotonic instant `read_at`. The batch ends before the first
     command that available funds decide, because these must be locked before.
     """
     rules = before.market.rules

@@ -11,7 +11,7 @@ from functools import partial
 from operator import add
 
 from balances.posting import write_entries
-from balances.settling import Moves, complete, write_moves
+from balances.settling import Moves, settle, write_moves
 from base.storage.bulk import write_deletes, write_inserts, write_updates
 from base.storage.literals import Dialect, dialect
 from base.storage.statements import Statement, Write, execute, execute_together
@@ -158,8 +158,9 @@ def store(row: BookRow, settlement: Settlement, failures: int = 0) -> str:
         failures=failures,
     )
     token, renewal = write_renewal(after, now)
+    # Before all else, because intake too locks balances first, and one that is missing is made here.
+    settle(settlement.moves)
     writes = [
-        Write(settlement.moves.statements, partial(complete, settlement.moves)),
         Write(settlement.statements),
         Write(write_marks(batch.rules, batch.trades[0].sequence) if batch.trades else []),
         Write(settlement.candles, partial(candles.make_missing, symbol, batch.trades, now)),

@@ -176,7 +176,8 @@ def _other_leg(order: Order) -> Order | None:
     if order.group_id is None:
         return None
     legs = Order.objects.filter(user_id=order.user_id, group_id=order.group_id, phase__in=ACTIVE_PHASES)
-    return legs.exclude(id=order.id).first()
+    # Not `first`, which orders by the id: MySQL would rather walk all of the user's orders along it.
+    return next(iter(legs.exclude(id=order.id).order_by()), None)
 
 
 def _refuse_by_limits(order: Order, market: Market, terms: Terms, reserved: Decimal) -> None:

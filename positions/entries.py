@@ -5,13 +5,10 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db.models import Value
-
 from balances.models import TRADE_PREFIX, TRANSFER_PREFIX, LedgerEntry, Transfer
-from base.storage.fields import AmountField
 from core.money import UNIT, to_units
 from core.types import Side
-from markets.marks import mark_at_trade
+from markets.marks import marks_at
 from markets.models import Trade
 from positions.holding import Holding, rounded
 
@@ -119,10 +116,8 @@ def _fills(account: Account, references: Iterable[str]) -> dict[str, _Fill]:
 
 def _fills_of(account: Account, symbol: str, sequences: Sequence[int]) -> Iterable[tuple[int, _Fill]]:
     is_main = symbol == account.main
-    mark = Value(None, output_field=AmountField(null=True)) if is_main else mark_at_trade(account.asset)
-    trades = Trade.objects.filter(market=symbol, sequence__in=sequences).select_related("market")
-    for trade in trades.annotate(mark=mark):
-        worth = account.first_price if trade.mark is None else to_units(trade.mark)
+    marks = {} if is_main else marks_at(symbol, account.asset, sequences)
+    for trade in Trade.objects.filter(market=symbol, sequence__in=sequences).select_related("market"):
         yield (
             trade.sequence,
             _Fill(
@@ -131,7 +126,7 @@ def _fills_of(account: Account, symbol: str, sequences: Sequence[int]) -> Iterab
                 *(to_units(trade.quantity), to_units(trade.notional)),
                 *(trade.buyer_id, trade.seller_id),
                 to_units(_quote_fee(account.user_id, trade)),
-                worth,
+                marks.get(trade.sequence, account.first_price),
             ),
         )
 

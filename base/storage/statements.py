@@ -4,11 +4,14 @@ Writing needs no connection and may happen in another thread. Values stand in a 
 semicolon (see `literals`), so statements can be joined by one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db import connection
+
+# Of one round trip. Literals are of ASCII letters, so as many bytes.
+MOST_CHARACTERS = 1_000_000
 
 
 class GuardFailed(Exception):
@@ -69,20 +72,36 @@ def read_rows(*queries: tuple[str, Sequence[Any]]) -> list[tuple[Any, ...] | Non
         found = [cursor.fetchone()]
         while cursor.nextset():
             found.append(cursor.fetchone())
-        return found
+    assert len(found) == len(queries), f"{len(found)} answers to {len(queries)} queries"
+    return found
 
 
 def send(statements: Sequence[Statement]) -> list[int]:
     """Execute them, and return how many rows each has matched: by one round trip, but for SQLite, which has none."""
     if not statements:
         return []
-    texts = [statement.sql for statement in statements]
+    matched = []
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            return [cursor.execute(text).rowcount for text in texts]
-        cursor.execute(";".join(texts))
-        matched = [cursor.rowcount]
-        # The answer to a later statement, or its error, is read here.
-        while cursor.nextset():
+            return [cursor.execute(statement.sql).rowcount for statement in statements]
+        for part in _parts(statements):
+            cursor.execute(";".join(part))
             matched.append(cursor.rowcount)
-        return matched
+            # The answer to a later statement, or its error, is read here.
+            while cursor.nextset():
+                matched.append(cursor.rowcount)
+    assert len(matched) == len(statements), f"{len(matched)} answers to {len(statements)} statements"
+    return matched
+
+
+def _parts(statements: Iterable[Statement]) -> Iterator[list[str]]:
+    """The texts, in parts that a server of any usual `max_allowed_packet` takes."""
+    part: list[str] = []
+    size = 0
+    for statement in statements:
+        if part and size + len(statement.sql) > MOST_CHARACTERS:
+            yield part
+            part, size = [], 0
+        part.append(statement.sql)
+        size += len(statement.sql) + 1
+    yield part

@@ -9,7 +9,7 @@ from django.utils import timezone
 from marketdata.depth import read_bests
 from marketdata.tape import last_trades, read_tickers
 from markets import marks, volumes
-from markets.models import Market, Trade
+from markets.models import Mark, Market, Trade
 from markets.services import create_market
 from orders import catch_up
 from orders.models import Order, OrderEvent
@@ -30,8 +30,8 @@ def copies(row, **numbered: int) -> list:
 
 
 @pytest.fixture
-def past(world: World) -> World:
-    """Two markets with a long past, whose rows do not stand for any money."""
+def past(transactional_db, world: World) -> World:
+    """Two markets with a long past, whose rows do not stand for any money. ANALYZE ends a transaction."""
     if connection.vendor != "mysql":
         pytest.skip("only MySQL and MariaDB tell how many rows a statement read")
     create_market(symbol="BTC-EUR", base="BTC", quote="EUR", tick_size=Decimal("0.01"), lot_size=Decimal("0.0001"))
@@ -43,13 +43,16 @@ def past(world: World) -> World:
             row.market_id = symbol
         Trade.objects.bulk_create(copies(trade, sequence=100))
         OrderEvent.objects.bulk_create(copies(event, sequence=100))
+        Mark.objects.bulk_create(
+            Mark(market_id=symbol, asset_id="BTC", sequence=100 + number, price=1) for number in range(LONG)
+        )
         order.client_order_id, order.phase = None, "RESTING"
         Order.objects.bulk_create(copies(order, price=200, sequence=100))
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE TABLE trades, order_events, orders")
+        cursor.execute("ANALYZE TABLE trades, order_events, orders, marks")
         cursor.fetchall()
     yield world
-    for model in (Trade, OrderEvent, Order):
+    for model in (Mark, Trade, OrderEvent, Order):
         model.objects.filter(sequence__gte=100).delete()
     Market.objects.filter(pk="BTC-EUR").delete()
 
@@ -67,6 +70,7 @@ def test_what_is_asked_often_reads_a_few_rows_of_a_long_past(past: World) -> Non
         "first prices": lambda: marks.first_prices(symbols),
         "what is to be counted": lambda: volumes._worths("USD"),
         "best prices": lambda: read_bests(symbols),
+        "old marks": lambda: marks.marks_at("BTC-EUR", "BTC", range(100, 110)),
     }
     read = {}
     for what, ask in asked.items():

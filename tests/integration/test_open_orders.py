@@ -125,6 +125,18 @@ def test_batches_that_race_fill_the_limit_exactly_and_a_cancel_makes_room_once_i
     assert number(world, world.alice) == Order.objects.filter(phase="RESTING").count() == 25
 
 
+def test_balances_are_locked_before_the_numbers_that_intake_locks_last(world):
+    """Also the one that the worker makes for who holds nothing yet: else the two could wait for each other."""
+    world.place(world.bob, "sell 1 @ 10")
+    world.place(world.alice, "buy 1 @ 10")
+    sent = []
+    with connection.execute_wrapper(lambda execute, sql, *rest: sent.append(sql) or execute(sql, *rest)):
+        world.match()
+    balances = [at for at, sql in enumerate(sent) if "balances" in sql and not sql.startswith("SELECT")]
+    numbers = [at for at, sql in enumerate(sent) if "open_orders" in sql]
+    assert len(balances) > 1 and max(balances) < min(numbers)
+
+
 @pytest.mark.dialect
 def test_a_users_closed_orders_are_not_read_for_the_open_ones(world):
     """Cancel-all must be as fast after a million orders as after one."""

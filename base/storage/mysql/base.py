@@ -24,6 +24,7 @@ from django.db.backends.mysql.base import CursorWrapper, django_conversions
 from django.db.backends.utils import debug_transaction
 from django_prometheus.db import errors_total, execute_many_total, execute_total, query_duration_seconds
 from django_prometheus.db.backends.mysql import base
+from MySQLdb import IntegrityError, OperationalError
 from MySQLdb.constants import FIELD_TYPE
 
 IDLE_SECONDS, PROBE_SECONDS, PROBES = 5, 3, 3
@@ -109,17 +110,33 @@ def _counting(alias: str) -> type[CursorWrapper]:
             return self._timed(super().executemany, query, args)
 
         def nextset(self) -> Any:
-            """Go on to the answer to the next of the statements that were sent together."""
-            return self._timed(self.cursor.nextset)
+            """Go on to the answer to the next of the statements that were sent together; None after the last."""
+            found = self._timed(_next_answer, self)
+            if found is not None:
+                executed.inc()
+            return found
 
         def _timed(self, run: Callable[..., Any], *arguments: Any) -> Any:
-            began = time.perf_counter()
+            began, answer = time.perf_counter(), object()
             try:
-                return run(*arguments)
+                answer = run(*arguments)
+                return answer
             except Exception as error:
                 errors_total.labels(**labels, type=type(error).__name__).inc()
                 raise
             finally:
-                seconds.observe(time.perf_counter() - began)
+                # None: there was no statement any more.
+                if answer is not None:
+                    seconds.observe(time.perf_counter() - began)
 
     return CountingCursor
+
+
+def _next_answer(cursor: CursorWrapper) -> Any:
+    try:
+        return cursor.cursor.nextset()
+    except OperationalError as error:
+        # As in Django's `execute`.
+        if error.args[0] in cursor.codes_for_integrityerror:
+            raise IntegrityError(*error.args) from error
+        raise
