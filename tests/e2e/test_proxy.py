@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from base.web.hardening import NO_PAGE
+from page.files import FOR_EVER
 from tools.rig.packages import UnavailableError
 from tools.rig.process import HOST
 from tools.rig.proxy import proxy as deployed
@@ -115,7 +117,16 @@ def proxy(tmp_path: Path, web: EchoServer, stream: EchoServer, changes: dict[str
 
 
 def test_the_streams_go_to_the_stream_and_all_else_to_the_web(proxy: str, web: EchoServer) -> None:
-    for path in ("/", "/api/v1/orders", f"{STREAMS[0]}/stats", "/api/v1/stream/tickets", "/api/v1/stream/market"):
+    for path in (
+        "/",
+        "/m/BTC-USD",
+        "/account",
+        "/static/page/0/js/a.js",
+        "/api/v1/orders",
+        f"{STREAMS[0]}/stats",
+        "/api/v1/stream/tickets",
+        "/api/v1/stream/market",
+    ):
         assert httpx.get(proxy + path).json()["server"] == "web", path
 
 
@@ -297,6 +308,9 @@ def test_a_header_of_the_exchange_is_passed_on_and_not_doubled(proxy: str, web: 
     _, headers, _ = spoken(proxy, b"GET / HTTP/1.1\r\n" + END)
     assert {name: headers[name.lower()] for name in own} == {name: [value] for name, value in own.items()}
     assert headers["x-content-type-options"] == ["nosniff"], "and what is missing is added"
+    web.headers = {"Content-Security-Policy": NO_PAGE, "Cache-Control": FOR_EVER, "Content-Encoding": "gzip"}
+    file = spoken(proxy, b"GET /static/page/0/a.js HTTP/1.1\r\nAccept-Encoding: gzip\r\n" + END)[1]
+    assert {name: file[name.lower()] for name in web.headers} == {name: [value] for name, value in web.headers.items()}
     web.headers = {"Content-Security-Policy": "default-src 'self'"}
     assert "cache-control" not in spoken(proxy, b"GET / HTTP/1.1\r\n" + END)[1], "what is public may be kept"
     assert "strict-transport-security" not in headers

@@ -1,14 +1,9 @@
-// Run by node from test_files.py: the page's decimals are exact.
+// Run by node from test_files.py, beside a copy of the page's modules: its decimals are exact.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import test from "node:test";
 
-// The page's modules end in .js and lie beside no package.json: given to node as a module by its text.
-const source = readFileSync(new URL("../../page/static/page/js/decimal.js", import.meta.url), "utf8");
-const { units, text, fixed, shown, times, timesUp, over, downTo, placesOf, cut } = await import(
-  `data:text/javascript;base64,${Buffer.from(source).toString("base64")}`
-);
+import { units, text, fixed, shown, times, timesUp, over, downTo, placesOf, cut } from "./js/decimal.js";
 
 test("a text is read in units of 1e-8", () => {
   assert.equal(units("0.1"), 10_000_000n);

@@ -18,6 +18,7 @@ TOGETHER = {
     "tests/chaos": "chaos",
     "tests/proof/test_description.py": "exchange",
     **{f"tests/integration/test_{name}.py": "exchange" for name in _ON_ONE_EXCHANGE},
+    "tests/page/": "exchange",
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_recovery.py": "demo",
 }

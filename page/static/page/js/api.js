@@ -23,6 +23,8 @@ export class Refusal extends Error {
 }
 
 const TRIES = 4;
+/** These bring tokens, and are not signed by one. */
+const SIGNING_IN = "/auth/token";
 /** @type {{ token: () => Promise<string | null>, lost: () => Promise<boolean> }} */
 let signedIn = { token: async () => null, lost: async () => false };
 
@@ -67,7 +69,7 @@ export async function call(method, path, body) {
       return await once(method, path, body);
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal;
-      if (refusal.status === 401 && attempt === 1 && (await signedIn.lost())) continue;
+      if (refusal.status === 401 && attempt === 1 && !path.startsWith(SIGNING_IN) && (await signedIn.lost())) continue;
       const mayHelp =
         refusal.code === "TOO_MANY_REQUESTS" || (isHarmless && (refusal.status >= 500 || refusal.status === 0));
       if (!mayHelp || attempt === TRIES) throw refusal;
@@ -80,7 +82,7 @@ export async function call(method, path, body) {
 /** @param {string} method @param {string} path @param {any} body */
 async function once(method, path, body) {
   const headers = /** @type {Record<string, string>} */ ({});
-  const token = path.startsWith("/auth/token") ? null : await signedIn.token();
+  const token = path.startsWith(SIGNING_IN) ? null : await signedIn.token();
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
@@ -98,4 +100,23 @@ async function once(method, path, body) {
   const told = await answer.json().catch(() => null);
   if (!answer.ok) throw new Refusal(answer.status, told);
   return told;
+}
+
+/**
+ * A file, as the exchange writes it, for the user to keep.
+ * @param {string} path
+ * @param {string} name
+ */
+export async function download(path, name) {
+  const token = await signedIn.token();
+  const answer = await fetch(`/api/v1${path}`, {
+    headers: token ? { Authorization: `Bearer ${token}` } : {},
+    credentials: "omit",
+  });
+  if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => null));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

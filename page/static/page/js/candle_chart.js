@@ -10,6 +10,7 @@ const OLDER_FROM = 20;
 export class CandleChart {
   /** @type {import("./market_feed.js").MarketFeed | null} */ #feed = null;
   #places = 2;
+  #last = 0;
   #hovered = /** @type {any} */ (null);
 
   /** @param {HTMLElement} place */
@@ -20,7 +21,11 @@ export class CandleChart {
       layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11 },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.24 } },
       timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 6, barSpacing: 7 },
-      localization: { locale: "en-GB", timeFormatter: asTime },
+      localization: {
+        locale: "en-GB",
+        timeFormatter: asTime,
+        priceFormatter: (/** @type {number} */ price) => shown(price.toFixed(this.#places), this.#places),
+      },
       crosshair: { mode: 0 },
       handleScale: { axisPressedMouseMove: { price: true, time: true } },
     });
@@ -58,6 +63,7 @@ export class CandleChart {
   /** All candles anew. */
   showAll() {
     const candles = this.#feed?.candles ?? [];
+    this.#last = candles.at(-1)?.time ?? 0;
     this.candles.setData(candles);
     this.volume.setData(candles.map((candle) => this.#column(candle)));
     this.#writeLegend();
@@ -66,6 +72,9 @@ export class CandleChart {
   /** The last candles: what a trade changed. */
   showLast() {
     for (const candle of this.#feed?.candles.slice(-2) ?? []) {
+      // The chart takes what is at its end alone.
+      if (candle.time < this.#last) continue;
+      this.#last = candle.time;
       this.candles.update(candle, false);
       this.volume.update(this.#column(candle), false);
     }
@@ -88,7 +97,10 @@ export class CandleChart {
     const price = (/** @type {number} */ value) => shown(value.toFixed(this.#places), this.#places);
     write(
       byId("legend"),
-      `O ${price(candle.open)}   H ${price(candle.high)}   L ${price(candle.low)}   C ${price(candle.close)}   V ${shown(candle.volume.toFixed(4))}`,
+      [
+        `O ${price(candle.open)}   H ${price(candle.high)}   L ${price(candle.low)}   C ${price(candle.close)}`,
+        `V ${shown(candle.volume.toFixed(4))}`,
+      ].join("   "),
     );
   }
 

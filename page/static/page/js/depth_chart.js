@@ -9,6 +9,7 @@ const HEAD = 34;
 
 export class DepthChart {
   /** @type {import("./market_feed.js").Depth | null} */ #depth = null;
+  /** @type {import("./market_feed.js").Depth | null} */ #deep = null;
   #places = 2;
 
   /** @param {HTMLCanvasElement} canvas */
@@ -22,12 +23,19 @@ export class DepthChart {
   /** @param {{ price: number }} places */
   begin(places) {
     this.#places = places.price;
+    this.#depth = this.#deep = null;
   }
 
-  /** @param {import("./market_feed.js").Depth} depth */
+  /** @param {import("./market_feed.js").Depth} depth The best levels, as they are told. */
   show(depth) {
     this.#depth = depth;
     if (!this.canvas.hidden) this.draw();
+  }
+
+  /** The levels behind those, as they were read. @param {import("./market_feed.js").Depth | null} deep */
+  showDeep(deep) {
+    this.#deep = deep;
+    this.draw();
   }
 
   draw = () => {
@@ -42,17 +50,28 @@ export class DepthChart {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const [bids, asks] = [steps(this.#depth?.bids ?? []), steps(this.#depth?.asks ?? [])];
+    const [bids, asks] = [steps(this.#levels("bids")), steps(this.#levels("asks"))];
     const prices = [...bids, ...asks].map((step) => step.price);
     if (!prices.length) return this.#write(pen, "No orders", width / 2, height / 2, "center");
-    const [least, most] = [Math.min(...prices), Math.max(...prices)];
-    const deepest = Math.max(bids.at(-1)?.total ?? 0, asks.at(-1)?.total ?? 0);
+    const [least, most] = range(bids, asks, prices);
+    const inside = (/** @type {Step[]} */ side) =>
+      side.filter(({ price }) => price >= least && price <= most).at(-1)?.total ?? 0;
+    const deepest = Math.max(inside(bids), inside(asks)) || 1;
     const x = (/** @type {number} */ price) => ((price - least) / (most - least || 1)) * width;
     const y = (/** @type {number} */ total) => height - FOOT - (total / deepest) * (height - FOOT - HEAD);
     this.#side(pen, bids, x, y, 0, height - FOOT, this.tones.buy, this.tones.buySoft);
     this.#side(pen, asks, x, y, width, height - FOOT, this.tones.sell, this.tones.sellSoft);
     this.#scale(pen, least, most, width, height, deepest);
   };
+
+  /** What is told, and behind it what was read. */
+  #levels(/** @type {"bids" | "asks"} */ name) {
+    const near = this.#depth?.[name] ?? [];
+    const edge = near.length ? drawn(near[near.length - 1].price) : null;
+    const far = this.#deep?.[name] ?? [];
+    if (edge === null) return near;
+    return [...near, ...far.filter(({ price }) => (name === "asks" ? drawn(price) > edge : drawn(price) < edge))];
+  }
 
   #side(pen, /** @type {Step[]} */ side, x, y, edge, foot, line, fill) {
     if (!side.length) return;
@@ -106,6 +125,17 @@ export class DepthChart {
     };
     soon(this.draw);
   }
+}
+
+/**
+ * As far to each side of the middle, so that one order far away does not press the others together.
+ * @param {Step[]} bids @param {Step[]} asks @param {number[]} prices
+ */
+function range(bids, asks, prices) {
+  if (!bids.length || !asks.length) return [Math.min(...prices), Math.max(...prices)];
+  const middle = (bids[0].price + asks[0].price) / 2;
+  const reach = Math.min(middle - bids[bids.length - 1].price, asks[asks.length - 1].price - middle);
+  return [middle - reach, middle + reach];
 }
 
 /** @typedef {{ price: number, total: number }} Step */

@@ -8,6 +8,9 @@ import { drawn } from "./decimal.js";
 export const TRADES_SHOWN = 60;
 const CANDLES_READ = 300;
 const MORE_CANDLES = 500;
+const FIRST_CORRECTION_MS = 4000;
+const CORRECTION_MS = 2000;
+const AGAIN_MS = 3000;
 export const SECONDS = {
   "1m": 60,
   "5m": 300,
@@ -34,6 +37,7 @@ export class MarketFeed {
   interval = "1m";
   #listeners = /** @type {Record<string, Set<() => void>>} */ ({});
   #isReadingTrades = false;
+  #mustReadAgain = false;
   /** @type {Trade[]} What came while they were read. */ #early = [];
   #hasAllCandles = false;
   #corrections = 0;
@@ -46,14 +50,15 @@ export class MarketFeed {
 
   begin() {
     const { socket, symbol } = this;
-    this.#readCandles();
-    this.#readTrades();
+    this.#readCandles().catch(() => this.#correctSoon(AGAIN_MS));
+    this.#readTrades().catch(() => {});
     socket.follow(`depth:${symbol}`, (event, data) => event === "depth" && this.#takeDepth(data));
     socket.follow(`ticker:${symbol}`, (event, data) => event === "ticker" && this.#change("ticker", data));
     socket.follow(`trades:${symbol}`, (event, data) => {
       if (event === "trades") this.#takeTrades(data);
-      else this.#readAgain();
+      else this.#readAgain(event === "stream-reset");
     });
+    this.#correctSoon(FIRST_CORRECTION_MS);
   }
 
   end() {
@@ -84,32 +89,48 @@ export class MarketFeed {
     this.#hasAllCandles = true;
     const { interval } = this;
     const before = this.candles[0].time * 1000 - 1;
-    const older = (await get(`/klines/${this.symbol}`, { interval, endTime: before, limit: MORE_CANDLES })).map(
-      asCandle,
+    const asked = { interval, endTime: before, limit: MORE_CANDLES };
+    /** @type {Candle[] | null} */
+    const older = await get(`/klines/${this.symbol}`, asked).then(
+      (rows) => rows.map(asCandle),
+      () => null,
     );
+    if (!older) return void (this.#hasAllCandles = false);
     if (interval !== this.interval) return;
     this.#hasAllCandles = older.length === 0;
     this.candles = [...older.filter((candle) => candle.time < this.candles[0].time), ...this.candles];
     this.#tell("reread");
   }
 
-  async #readAgain() {
-    await Promise.all([this.#readTrades(), this.#readCandles()]).catch(() => {
-      setTimeout(() => this.#readAgain(), 3000);
-    });
+  /** What may have been missed. After a reset the numbers of before count no more. */
+  async #readAgain(/** @type {boolean} */ isReset) {
+    if (isReset) this.trades = [];
+    await this.#readTrades().catch(() => setTimeout(() => this.#readAgain(isReset), AGAIN_MS));
   }
 
   async #readTrades() {
+    // What is being read may be of before the channel was followed.
+    this.#mustReadAgain = this.#isReadingTrades;
     if (this.#isReadingTrades) return;
     this.#isReadingTrades = true;
     try {
-      this.trades = await get(`/trades/${this.symbol}`, { limit: TRADES_SHOWN });
+      const read = /** @type {Trade[]} */ (await get(`/trades/${this.symbol}`, { limit: TRADES_SHOWN }));
+      const known = this.trades[0]?.sequence ?? 0;
+      const isJoined = known > 0 && read.some((trade) => trade.sequence <= known);
+      if (isJoined) {
+        this.#addTrades([...read].reverse());
+      } else {
+        // More was missed than was read: of the candles too.
+        if (this.candles.length && read.length) this.#readCandles().catch(() => this.#correctSoon(AGAIN_MS));
+        this.trades = read;
+      }
     } finally {
       this.#isReadingTrades = false;
       const early = this.#early;
       this.#early = [];
       this.#addTrades(early);
       this.#tell("trades");
+      if (this.#mustReadAgain) this.#readAgain(false);
     }
   }
 
@@ -155,8 +176,12 @@ export class MarketFeed {
     }
     this.candles.push({ time, open: price, high: price, low: price, close: price, volume: quantity });
     // A trade that was read with the candles, and told too, is counted twice until the candle is closed and read again.
+    this.#correctSoon(CORRECTION_MS);
+  }
+
+  #correctSoon(/** @type {number} */ pause) {
     clearTimeout(this.#corrections);
-    this.#corrections = setTimeout(() => this.#correct(), 2000);
+    this.#corrections = setTimeout(() => this.#correct().catch(() => this.#correctSoon(AGAIN_MS)), pause);
   }
 
   #opening(/** @type {string} */ instant) {

@@ -5,6 +5,7 @@ import { Refusal, send, signRequests } from "./api.js";
 
 const KEY = "session";
 const EARLY_MS = 60_000;
+const OVER = [400, 401, 403];
 
 /** @typedef {{ userId: number, username: string }} User */
 
@@ -19,7 +20,7 @@ class Session extends EventTarget {
   constructor() {
     super();
     this.#tabs.onmessage = ({ data }) => {
-      if (data.replaces && data.replaces === this.#refresh) this.#take(data.tokens);
+      if (data.replaces && data.replaces === this.#refresh) this.#renewed(data.tokens);
       else if (data.left && data.left === this.#refresh) this.#forget();
     };
     signRequests({ token: () => this.token(), lost: () => this.#renew() });
@@ -62,7 +63,7 @@ class Session extends EventTarget {
   /** @returns {Promise<string | null>} The access token, a fresh one where it is about to end. */
   async token() {
     if (this.#renewing) await this.#renewing;
-    if (this.#access && Date.now() > this.#goodUntil - EARLY_MS) await this.#renew();
+    if (this.#refresh && (!this.#access || Date.now() > this.#goodUntil - EARLY_MS)) await this.#renew();
     return this.#access;
   }
 
@@ -78,12 +79,13 @@ class Session extends EventTarget {
     this.#access = null;
     try {
       const tokens = { ...(await send("POST", "/auth/token/refresh", { refreshToken: replaces })), user: this.user };
-      this.#take(tokens);
+      this.#renewed(tokens);
       this.#tabs.postMessage({ replaces, tokens });
       return true;
     } catch (refusal) {
-      if (refusal instanceof Refusal && refusal.status < 500 && refusal.status !== 0 && this.#refresh === replaces)
-        this.#forget();
+      if (!(refusal instanceof Refusal)) throw refusal;
+      // Anything else, such as a server that is away, says nothing about the session.
+      if (OVER.includes(refusal.status) && this.#refresh === replaces) this.#forget();
       return this.#access !== null;
     }
   }
@@ -95,6 +97,10 @@ class Session extends EventTarget {
     this.#goodUntil = Date.now() + tokens.expiresIn * 1000;
     this.user = tokens.user;
     keep({ refresh: this.#refresh, user: this.user });
+  }
+
+  #renewed(/** @type {any} */ tokens) {
+    this.#take(tokens);
     this.dispatchEvent(new Event("token"));
   }
 

@@ -14,6 +14,7 @@ export class Socket extends EventTarget {
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {Map<string, Listener>} */ #listeners = new Map();
   /** @type {Map<number, { done: (answer: any) => void, failed: (error: any) => void }>} */ #asked = new Map();
+  /** @type {Set<string>} Channels to follow, or to leave. */ #changes = new Set();
   #number = 0;
   #failures = 0;
   #lastEventId = "";
@@ -56,14 +57,26 @@ export class Socket extends EventTarget {
     const isNew = !this.#listeners.has(channel);
     if (listener) this.#listeners.set(channel, listener);
     else this.#listeners.delete(channel);
-    if (this.state === "live" && isNew && listener) this.#subscribe([channel]);
-    if (this.state === "live" && !listener) this.ask({ op: "unsubscribe", channels: [channel] }).catch(() => {});
+    if (this.state !== "live" || (listener && !isNew)) return;
+    // All that one moment asks for is one request.
+    if (!this.#changes.size) queueMicrotask(() => this.#change());
+    this.#changes.add(channel);
+  }
+
+  #change() {
+    const channels = [...this.#changes];
+    this.#changes.clear();
+    if (this.state !== "live") return;
+    const left = channels.filter((channel) => !this.#listeners.has(channel));
+    if (left.length) this.ask({ op: "unsubscribe", channels: left }).catch(() => {});
+    this.#subscribe(channels.filter((channel) => this.#listeners.has(channel)));
   }
 
   /** Signs the open connection in again, with a fresh token. */
   async refresh() {
-    const token = await this.#token();
-    if (this.state === "live" && token) await this.ask({ op: "auth", token }).catch(() => this.restart());
+    const [token, socket] = [await this.#token(), this.#socket];
+    if (this.state !== "live" || !token) return;
+    await this.ask({ op: "auth", token }).catch(() => socket === this.#socket && this.restart());
   }
 
   /** @param {any} request @returns {Promise<any>} The answer's data; it fails with the error's envelope. */

@@ -9,16 +9,25 @@ import { Ladder } from "./ladder.js";
 import { MarketFeed, SECONDS } from "./market_feed.js";
 import { MarketsList, showFigures } from "./markets_list.js";
 import { speak } from "./notices.js";
+import { OrderForm } from "./order_form.js";
+import { OwnPanel } from "./own_panel.js";
+import { OwnState } from "./own_state.js";
+import { learn } from "./places.js";
 import { session } from "./session.js";
+import { openSignIn, showWho } from "./sign_in.js";
 import { Socket } from "./socket.js";
 import { Tape } from "./tape.js";
 import { startTheme } from "./theme.js";
 
 startTheme();
 const socket = new Socket(() => session.token());
-const ladder = new Ladder(byId("ladder"), (price, side) =>
-  byId("order").dispatchEvent(new CustomEvent("price", { detail: { price, side } })),
-);
+const own = new OwnState(socket);
+const form = new OrderForm(byId("order-place"), own, session, openSignIn);
+const panel = new OwnPanel(own, session);
+const ladder = new Ladder(byId("ladder"), (price) => {
+  form.takePrice(price);
+  go("order");
+});
 const tape = new Tape(byId("trades"));
 const candles = new CandleChart(byId("candles"));
 const depth = new DepthChart(byId("depth"));
@@ -29,14 +38,20 @@ async function start() {
   showState();
   socket.addEventListener("state", showState);
   const listed = get("/markets");
-  await session.resume();
+  await session.resume().catch(() => {});
+  showWho();
+  if (session.user) own.begin().catch(() => {});
+  session.addEventListener("change", changeUser);
+  session.addEventListener("token", () => socket.refresh());
   socket.connect();
   markets = await listed;
+  learn(markets);
   new MarketsList(markets, (symbol) => {
     history.pushState(null, "", `/m/${encodeURIComponent(symbol)}`);
     open(symbol);
   });
-  addEventListener("popstate", () => open(symbolOfPath()));
+  // Also a link to a part of the page fires it.
+  addEventListener("popstate", () => symbolOfPath() !== feed?.symbol && open(symbolOfPath()));
   open(symbolOfPath());
 }
 
@@ -72,7 +87,17 @@ async function open(symbol) {
   followed.on("ticker", () => showFigures(followed.ticker, market));
   followed.on("candles", () => candles.showLast());
   followed.on("reread", () => (candles.showAll(), candles.describe()));
+  form.begin(market, followed);
+  ladder.markOwn(own.resting(market.symbol));
   followed.begin();
+}
+
+function changeUser() {
+  showWho();
+  own.end();
+  socket.restart();
+  if (session.user) own.begin().catch(() => {});
+  panel.draw();
 }
 
 function showState() {
@@ -90,11 +115,38 @@ for (const interval of Object.keys(SECONDS)) {
   );
 }
 choices(byId("intervals"), "aria-pressed", (button) => feed?.choose(button.textContent));
+const DEEP = 200;
+const DEEP_MS = 2500;
+let deepTimer = 0;
+
+/** The stream tells the best levels; for the depth chart, while it is seen, more of them are read. */
+async function readDeep() {
+  clearTimeout(deepTimer);
+  if (byId("depth").hidden || !feed) return;
+  const { symbol } = feed;
+  const deep = document.hidden ? null : await get(`/orderbook/${symbol}`, { limit: DEEP }).catch(() => null);
+  if (deep && feed?.symbol === symbol) depth.showDeep(deep);
+  deepTimer = setTimeout(readDeep, DEEP_MS);
+}
+
 choices(byId("plots"), "aria-pressed", (button) => {
   const isDepth = button.dataset.plot === "depth";
   byId("depth").hidden = !isDepth;
   byId("candles").hidden = byId("legend").hidden = byId("intervals").hidden = isDepth;
   depth.draw();
+  readDeep();
 });
-choices(byId("places"), "aria-pressed", (button) => mark(byId("desk"), "data-place", button.dataset.place));
+const pickPlace = choices(byId("places"), "aria-pressed", (button) =>
+  mark(byId("desk"), "data-place", button.dataset.place),
+);
+
+/** On a phone one part is seen at a time. @param {string} place */
+function go(place) {
+  pickPlace(document.querySelector(`#places [data-place="${place}"]`));
+}
+
+for (const link of document.querySelectorAll(".skip")) {
+  link.addEventListener("click", () => go(/** @type {any} */ (link).hash.slice(1)));
+}
+own.on(() => feed && ladder.markOwn(own.resting(feed.symbol)));
 start();
