@@ -33,9 +33,11 @@ OF_CALLS = (
 Opened = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One for all tests. Playwright's loop runs in this thread, of which Django believes that it must not block."""
+    """One for all tests here. Until it is closed a loop runs in this thread, and Django is told that it may block all
+    the same. It ends with this package, because others run loops of their own.
+    """
     if CHROMIUM is None:
         warnings.warn("NO CHROMIUM HERE: the page is NOT TESTED (apt install chromium)", stacklevel=1)
         pytest.skip("NO CHROMIUM HERE: the page is NOT TESTED (apt install chromium)")

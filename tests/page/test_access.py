@@ -15,7 +15,7 @@ AXE = (ROOT / "tests" / "page" / "vendor" / "axe.js").read_text()
 FIRST_PICTURE_SECONDS = 1.0
 TRIES = 4
 # Of one core, for 50 updates of everything a second.
-BUSY_SHARE = 0.7
+BUSY_SHARE = 0.5
 UPDATES = 50
 SMALL = """(buttons) => [...document.querySelectorAll(buttons)]
   .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 24).map((each) => each.outerHTML)"""
@@ -185,7 +185,7 @@ def test_fifty_updates_a_second_leave_the_browser_idle(
     expect(page.locator("#state")).to_have_text("Live")
     page.wait_for_timeout(500)
     session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.evaluate("() => { window.frames_seen = 0; (function f() { frames_seen++; requestAnimationFrame(f) })() }")
     began, before, frames = time.monotonic(), busy_seconds(session), page.evaluate("frames_seen")
     for number in range(UPDATES * 2):
@@ -203,7 +203,7 @@ def test_fifty_updates_a_second_leave_the_browser_idle(
 
 
 def busy_seconds(session: Any) -> float:
-    """How long the page's thread has run scripts, styles, layout and painting."""
+    """Processor time of the page's thread, for scripts, styles, layout and painting."""
     figures = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     return float(figures["TaskDuration"])
 

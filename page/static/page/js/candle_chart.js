@@ -6,11 +6,13 @@ import { byId, write } from "./dom.js";
 import { colour, onTheme } from "./theme.js";
 
 const OLDER_FROM = 20;
+const DRAWN_MS = 100;
 
 export class CandleChart {
   /** @type {import("./market_feed.js").MarketFeed | null} */ #feed = null;
   #places = 2;
   #last = 0;
+  #timer = 0;
   #hovered = /** @type {any} */ (null);
 
   /** @param {HTMLElement} place */
@@ -69,8 +71,13 @@ export class CandleChart {
     this.#writeLegend();
   }
 
-  /** The last candles: what a trade changed. */
+  /** The last candles: what a trade changed. A whole canvas is drawn for it, so not at each frame. */
   showLast() {
+    this.#timer ||= setTimeout(() => this.#showLast(), DRAWN_MS);
+  }
+
+  #showLast() {
+    this.#timer = 0;
     for (const candle of this.#feed?.candles.slice(-2) ?? []) {
       // The chart takes what is at its end alone.
       if (candle.time < this.#last) continue;

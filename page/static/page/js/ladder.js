@@ -111,7 +111,7 @@ export class Ladder {
       exact += units(level.quantity) ?? 0n;
       const own = this.#own.get(`${side} ${level.price}`);
       row.dataset.price = level.price;
-      row.style.setProperty("--part", total ? (reached / total).toFixed(3) : "0");
+      row.lastChild.style.transform = `scaleX(${total ? (reached / total).toFixed(3) : 0})`;
       write(row.children[0], shown(level.price, this.#places.price));
       write(row.children[1], shown(level.quantity, this.#places.quantity));
       write(row.children[2], shown(exact, this.#places.quantity));
@@ -155,6 +155,7 @@ function rows(name) {
       make("span", { class: "price", role: "cell" }),
       make("span", { role: "cell" }),
       make("span", { class: "total", role: "cell" }),
+      make("span", { class: "bar-of", "aria-hidden": "true" }),
     ),
   );
 }

@@ -144,7 +144,8 @@ export class OrderForm {
       values: { ...this.fields.values, by: this.by },
       market,
       reference: last ?? (bid !== null && ask !== null ? (bid + ask) / 2n : null),
-      funds: session.user ? { base: own.available(market.base), quote: own.available(market.quote) } : null,
+      funds:
+        session.user && own.isKnown ? { base: own.available(market.base), quote: own.available(market.quote) } : null,
       fees: own.fees.get(market.symbol) ?? null,
     };
   }

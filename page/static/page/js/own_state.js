@@ -18,6 +18,8 @@ export class OwnState {
   /** @type {Map<string, { availableBalance: string, frozenBalance: string, totalBalance: string }>} */ balances =
     new Map();
   /** @type {Map<string, any>} Rates by market. */ fees = new Map();
+  /** Whether the balances were read. */
+  isKnown = false;
   /** How often something closed or traded: lists of the past are read again by it. */ changes = 0;
   /** @type {Record<string, number>} By market: the number of the event up to which all is known. */ #known = {};
   /** @type {Record<string, number>} */ #told = {};
@@ -45,6 +47,7 @@ export class OwnState {
   end() {
     this.#isOpen = false;
     this.socket.follow("orders", null);
+    this.isKnown = false;
     this.orders.clear();
     this.balances.clear();
     this.fees.clear();
@@ -135,6 +138,7 @@ export class OwnState {
 
   #takeBalances(/** @type {any[]} */ rows) {
     this.balances = new Map(rows.map((row) => [row.currency, row]));
+    this.isKnown = true;
   }
 
   #announce(/** @type {Order} */ order) {
