@@ -27,7 +27,7 @@ flower: venv ## watch the workers of the running demo: FLOWER_PORT=5555
 	@$(BIN)/python -m tools.demo.flower --port $(FLOWER_PORT)
 
 class: venv-demo ## a class: accounts with a sheet, a market, bots, a leaderboard: STUDENTS=30, SCENARIO=price-discovery, PORT=8000
-	@$(BIN)/python -m tools.classroom --students $(STUDENTS) --scenario $(SCENARIO) --host $(CLASS_HOST) --port $(PORT) --seconds $(SECONDS) $(ARGS)
+	@$(BIN)/python -m tools.classroom --students $(STUDENTS) --scenario "$(SCENARIO)" --host $(CLASS_HOST) --port $(PORT) --seconds $(SECONDS) $(ARGS)
 
 replay: venv ## play the file of a round again: FILE=round-1.zip, ARGS="--at 120" for the book after event 120
 	@$(BIN)/python -m tools.classroom.replay $(if $(FILE),"$(FILE)",--help) $(ARGS)

@@ -145,9 +145,10 @@ def reset_round(actor: Actor, seconds: float = QUIET_SECONDS) -> Round:
 
 
 def places_of(round_: Round) -> list[Place]:
-    """Who took part, with the money that each began with."""
+    """Who took part and still may, with the money that each began with."""
     money: dict[int, dict[str, Decimal]] = {}
     for row in StartingBalance.objects.filter(round=round_):
         money.setdefault(row.user_id, {})[row.currency_id] = row.amount
-    seats = Seat.objects.filter(round=round_).order_by("id")
+    # Who was deactivated since has no seat any more, and can be given nothing.
+    seats = Seat.objects.filter(round=round_, user__is_active=True).order_by("id")
     return [Place(each.user_id, each.name, each.team, money.get(each.user_id, {}), each.is_bot) for each in seats]

@@ -17,7 +17,7 @@ from classroom.exporting import export_round, file_name
 from classroom.history.archive import packed
 from classroom.models import MOST_STRENGTH, NEWS_LENGTH, Round
 from classroom.news import publish
-from classroom.representation import represent_class, rules_of
+from classroom.representation import find_class, represent_class, rules_of
 from classroom.rounds import RoundRefused
 from page.pages import POLICY, answer
 from users.acts import Actor, actor_of
@@ -34,7 +34,7 @@ _DIGITS = 4
 @require_safe
 def leaderboard(request: HttpRequest) -> HttpResponse:
     """The standing, the news and the rules. It is complete without scripts; one renews it."""
-    shown = represent_class()
+    shown = find_class()
     currency = shown["round"]["currency"] if shown["round"] else ""
     context = {"class": shown, "rules": rules_of(currency) if currency else []}
     return answer(request, "classroom/leaderboard.html", package="classroom", **context)

@@ -111,10 +111,15 @@ def cancel_open_orders(symbols: Sequence[str], actor: Actor) -> None:
         cancel_for(user_id, actor, symbol)
 
 
+def is_waiting(symbols: Sequence[str]) -> bool:
+    """Whether commands wait in the markets."""
+    return Command.objects.filter(market_id__in=symbols).exists()
+
+
 def is_quiet(symbols: Sequence[str]) -> bool:
     """Whether the markets are halted, no command waits in them, and no order is open."""
     # Commands first: what one of them makes of an order is stored by the transaction that deletes it.
-    if Command.objects.filter(market_id__in=symbols).exists():
+    if is_waiting(symbols):
         return False
     if OrderBook.objects.filter(market_id__in=symbols).exclude(status=MarketStatus.HALTED).exists():
         return False

@@ -9,7 +9,7 @@ from base.web.answers import answer
 from base.web.keys.scopes import PUBLIC
 from base.web.openapi.operations import Call
 from classroom import answers
-from classroom.representation import represent_class
+from classroom.representation import find_class
 
 
 class ClassView(APIView):
@@ -22,4 +22,4 @@ class ClassView(APIView):
         text="Of the round that is open, else of the last one. The page /leaderboard shows the same.",
     )
     def get(self, request: Request) -> Response:
-        return answer(represent_class())
+        return answer(find_class())

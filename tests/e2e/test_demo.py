@@ -69,6 +69,7 @@ def test_a_demo_for_others_has_secrets_and_a_staff_password_of_its_own(own_demo:
     own_demo.start("--no-traders", "--host", "0.0.0.0")
     own_demo.wait_until_ready()
     wait_until(lambda: "WARNING: whoever reaches this address may trade here" in own_demo.text(), 5)
+    assert "in this room: http://" in own_demo.text() or "is in no network" in own_demo.text()
     kept = dict(line.split("=", 1) for line in (own_demo.data / FILE).read_text().splitlines())
     assert not any(secret in own_demo.text() for secret in kept.values())
 

@@ -26,6 +26,7 @@ from orders.models import Order
 from tests.support.rounds import SYMBOL, Class
 from tests.support.tape import parse
 from tests.support.world import allow, fund, person
+from users.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
 
@@ -64,6 +65,7 @@ def test_profit_is_marked_at_the_last_trade_and_fees_are_paid(course: Class) -> 
 
 def test_a_reset_keeps_the_history_and_begins_anew(course: Class) -> None:
     first = course.begin()
+    User.objects.filter(pk=course.maker.user.pk).update(is_active=False)
     course.play(course.ann, "sell 10 @ 100")
     course.play(course.ben, "buy 4 @ 100")
     course.play(course.ben, "buy 1 @ 90")
@@ -79,6 +81,7 @@ def test_a_reset_keeps_the_history_and_begins_anew(course: Class) -> None:
     ben = course.ben.user.pk
     assert (given[f"round-2-{ben}-ACME"], given[f"round-2-{ben}-USD"]) == (-4, Decimal("400.4"))
     assert course.play(course.ann, "sell 1 @ 100").status_code == 202
+    assert not Seat.objects.filter(round=second, name="bot-maker-1").exists(), "who was deactivated has no seat"
 
 
 def test_a_pause_keeps_orders_and_stops_the_clock(course: Class) -> None:

@@ -1,5 +1,6 @@
 """A market's history as a file: whatever was traded, the core and the twin play it again to the same digest."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from django.utils import timezone
 
 from audit.checks import Report
 from audit.reference_data import load_reference_data
-from classroom.history.archive import Archive, Manifest, json_lines, read_archive, write_archive
+from classroom.history.archive import Archive, BrokenArchive, Manifest, json_lines, read_archive, write_archive
 from classroom.history.recording import History, record
-from classroom.history.replay import replay
+from classroom.history.replay import book_at, replay
 from core.types import MarketStatus
 from matching.models import OrderBook
 from tests.integration.test_properties import Drain, Engine
@@ -18,6 +19,7 @@ from tests.proof.test_all_kinds_stored import KINDS, Stored
 from tests.support import kinds
 from tests.support.commands import MARKETS
 from tests.support.sampling import PROVE, dice, sample
+from tests.support.world import World
 
 ENGINES = (Engine(500, 500), Engine(7, 2), Engine(3, 500, False))
 
@@ -54,3 +56,80 @@ def test_a_stream_of_all_kinds_is_played_again(engine: Engine, tmp_path: Path, s
     [verdict] = replay(read_archive(stored(tmp_path, history)))
     assert verdict.is_same, verdict
     assert verdict.twin == verdict.core
+
+
+@pytest.mark.django_db
+def test_the_book_at_a_number_and_files_that_are_wrong(world: World, tmp_path: Path) -> None:
+    for who, line in (
+        (world.bob, "sell 2 @ 100"),
+        (world.bob, "sell 3 @ 101 show 1"),
+        (world.alice, "buy 4 @ 101"),
+        (world.alice, "buy 1 @ 99"),
+    ):
+        world.play(who, line)
+    history = recorded(world.symbol)
+    path = stored(tmp_path, history)
+    archive = read_archive(path)
+    [market] = archive.manifest.markets
+    assert [book_at(archive, market, number).lines[1:] for number in (0, 1, 2)] == [
+        [],
+        ["                                     | 100            2              1"],
+        [
+            "                                     | 100            2              1",
+            "                                     | 101            1              1",
+        ],
+    ]
+    moment = book_at(archive, market, 5)
+    assert (moment.first, moment.last) == (3, market.events - 1), "a taker's fills belong to one command"
+    for number in (-1, market.events + 1, 10**30):
+        with pytest.raises(BrokenArchive, match="has no event"):
+            book_at(archive, market, number)
+    with pytest.raises(BrokenArchive, match="the round has no market X"):
+        archive.market("X")
+
+    def faulty(*commands: dict[str, Any], **changes: Any) -> str:
+        part = market.model_copy(update={"commands": len(commands), **changes})
+        with pytest.raises(BrokenArchive) as refused:
+            replay(read_archive(stored(tmp_path, History(part, list(commands), [], {}, []))))
+        return str(refused.value)
+
+    order = {"id": 1, "user": 1, "side": "BUY", "price": "1", "quantity": "1"}
+    assert "line 1: do is 'dance'" in faulty({"do": "dance"})
+    assert "line 1: cancel: 7 is missing, or no such order was placed" in faulty(
+        {"do": "cancel", "id": 7, "reason": "USER_CANCELLED"}
+    )
+    assert "price is 'NaN', which is no amount" in faulty({"do": "place", "order": {**order, "price": "NaN"}})
+    assert "side is 'HOLD'" in faulty({"do": "place", "order": {**order, "side": "HOLD"}})
+    assert "unknown fields: colour" in faulty({"do": "place", "order": {**order, "colour": 1}})
+    assert "a quantity or a quote quantity" in faulty({"do": "place", "order": {**order, "quantity": None}})
+    assert "cannot do this" in faulty(*[{"do": "place", "order": order}] * 2)
+    assert "has 1 commands, its manifest says 2" in faulty({"do": "place", "order": order}, commands=2)
+    shorter = market.model_copy(update={"commands": market.commands - 1})
+    [verdict] = replay(read_archive(stored(tmp_path, History(shorter, history.commands[:-1], [], {}, []))))
+    assert not verdict.is_same
+    assert verdict.core == verdict.twin
+
+
+def test_what_is_no_file_of_a_round(tmp_path: Path) -> None:
+    path = tmp_path / "round.zip"
+
+    def refused(**members: bytes) -> str:
+        with zipfile.ZipFile(path, "w") as zipped:
+            for name, content in members.items():
+                zipped.writestr(name.replace("_", "."), content)
+        with pytest.raises(BrokenArchive) as error:
+            read_archive(path)
+        return str(error.value)
+
+    assert "has no manifest.json" in refused(other_txt=b"x")
+    assert "is no JSON" in refused(manifest_json=b"{")
+    assert "says format None version None" in refused(manifest_json=b"[]")
+    assert "version 2; this program reads clearbell-round version 1" in refused(
+        manifest_json=b'{"format": "clearbell-round", "version": 2}'
+    )
+    assert "manifest.json, title: " in refused(manifest_json=b'{"format": "clearbell-round", "version": 1}')
+    path.write_bytes(b"PK\x03\x04" + b"x" * 100)
+    with pytest.raises(BrokenArchive, match="not the file of a round"):
+        read_archive(path)
+    with pytest.raises(BrokenArchive, match="cannot be read: No such file"):
+        read_archive(tmp_path / "nothing.zip")

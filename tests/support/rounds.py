@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from classroom import beginning, rounds
 from classroom.beginning import Place
 from classroom.models import Round
+from classroom.representation import find_class
 from classroom.scenario import Scenario, read_scenario
 from classroom.standing import find_standing
 from matching.drain import drain
@@ -39,6 +40,12 @@ def scenario(text: str = TEXT) -> Scenario:
     return read_scenario("test.yaml", text.encode())
 
 
+def forget() -> None:
+    """What a process remembers of a class for a second."""
+    find_standing.cache_clear()
+    find_class.cache_clear()
+
+
 @dataclass
 class Class:
     teacher: Person
@@ -48,7 +55,8 @@ class Class:
     plan: Scenario
 
     @classmethod
-    def make(cls) -> "Class":
+    def make(cls) -> Self:
+        forget()
         people = [person(name) for name in ("ann", "ben", "bot-maker-1")]
         return cls(person("teacher", is_staff=True, is_superuser=True), *people, scenario())
 
@@ -88,7 +96,7 @@ class Class:
         return rounds.finish_round(round_)
 
     def standing(self) -> dict[str, Decimal]:
-        find_standing.cache_clear()  # type: ignore[attr-defined]
+        forget()
         latest = rounds.latest_round()
         assert latest is not None
         return {line.name: line.profit for line in find_standing(latest).lines}

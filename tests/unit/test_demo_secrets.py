@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exchange.guards import weakness
-from tools.demo import environment
+from tools.demo import environment, room
 from tools.demo.environment import prepare
 from tools.demo.secrets import FILE, NAMES, STAFF_PASSWORD, own_secrets
 
@@ -68,3 +68,17 @@ def test_only_an_address_is_listened_on() -> None:
     assert environment.host("192.0.2.7") == "192.0.2.7"
     with pytest.raises(argparse.ArgumentTypeError, match="is not an address"):
         environment.host("example.com")
+
+
+def test_the_room_is_told_an_address_and_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "outward_address", lambda: "192.0.2.17")
+    url = room.room_url("0.0.0.0", 8000)
+    assert url == "http://192.0.2.17:8000/"
+    shown = "\n".join(room.room_lines(url))
+    assert shown.startswith("in this room: http://192.0.2.17:8000/")
+    assert len([line for line in shown.splitlines() if set(line) & set("█▀▄")]) > 10
+    assert room.room_url("192.0.2.5", 80) == "http://192.0.2.5:80/"
+    monkeypatch.setattr(room, "outward_address", lambda: None)
+    assert room.room_url("0.0.0.0", 8000) is None
+    assert room.room_lines(None) == ["this machine is in no network: nobody else can reach it now"]
+    assert room.room_url("127.0.0.1", 8000) is None

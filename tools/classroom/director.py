@@ -81,14 +81,22 @@ class Director:
                 rounds.close_round(self._actor)
         elif round_.state == RoundState.PAUSED:
             self._resume_when_due(round_)
-        elif rounds.is_quiet(rounds.symbols_of(round_)):
-            rounds.finish_round(round_)
+        else:
+            self._close(round_)
         moves: dict[str, list[Move]] = {}
         for item in News.objects.filter(round=round_):
             for symbol, fraction in item.moves.items():
                 moves.setdefault(symbol, []).append(Move(item.at_seconds, float(fraction)))
         is_running = round_.state == RoundState.RUNNING
         return Situation(round_.pk, scenario, round_.seed, second, round_.strength, is_running, moves)
+
+    def _close(self, round_: Round) -> None:
+        symbols = rounds.symbols_of(round_)
+        if rounds.is_quiet(symbols):
+            rounds.finish_round(round_)
+        elif not rounds.is_waiting(symbols):
+            # Of orders that were being stored when all others were cancelled.
+            rounds.cancel_open_orders(symbols, self._actor)
 
     def _publish(self, round_: Round, scenario: Scenario, second: float) -> None:
         published = set(News.objects.filter(round=round_, place__isnull=False).values_list("place", flat=True))
