@@ -14,18 +14,13 @@ import threading
 from collections.abc import Mapping, Sequence
 
 import httpx
+from rich.console import Console
+from rich.live import Live
 
 from marketdata.watch.account import Account, KeyAccount, PasswordAccount, RefusedError, TokenAccount
 from marketdata.watch.client import Watcher, connect
+from marketdata.watch.picture import draw
 from marketdata.watch.state import Watched
-
-try:
-    from rich.console import Console
-    from rich.live import Live
-
-    from marketdata.watch.picture import draw
-except ImportError as error:
-    raise SystemExit(f"{error.name} is missing: install what requirements.lock pins, `make venv` does so") from None
 
 DEMO = "http://127.0.0.1:8000"
 PICTURES_A_SECOND = 8
