@@ -1,6 +1,10 @@
 """A market in a terminal: what comes changes what is known, and that is drawn as lines."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +16,7 @@ from marketdata.watch.account import Account, KeyAccount, TokenAccount
 from marketdata.watch.client import Watcher
 from marketdata.watch.picture import draw
 from marketdata.watch.state import Watched
+from tools.rig.process import ROOT
 
 BOOK = {
     "sequence": 9,
@@ -137,3 +142,17 @@ def test_a_stream_that_breaks_is_opened_again_and_what_was_missed_is_read() -> N
     assert [each["sequence"] for each in watched.trades] == [2, 1]
     assert [path.split("/")[3] for path in asked] == ["stream", "trades", "stream", "stream"]
     assert watched.notes == {"market": "MARKET_NOT_FOUND: there is no such market"}
+
+
+def test_no_server_process_loads_what_draws(tmp_path: Path) -> None:
+    """rich is five megabytes. structlog, which every process has, loads it where it finds it."""
+    code = "import sys, exchange.asgi; loaded = 'rich' in sys.modules; import rich; print(loaded, rich.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "DEMO": "1", "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "rich"]

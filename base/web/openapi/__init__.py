@@ -6,7 +6,7 @@ A view's method declares its call; what goes in and comes out is derived from fo
 from typing import Any
 
 OPTIONS: dict[str, Any] = {
-    "TITLE": "The exchange",
+    "TITLE": "Clearbell",
     "DESCRIPTION": (
         "Orders over REST, matched by one worker per market, followed by server-sent events. Every JSON answer under"
         " `/api/v1` has the same envelope. A refusal's `error` names the rule; a 5xx means unknown, never failed:"
