@@ -4,7 +4,6 @@ import json
 import time
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.page.conftest import PHONE, Opened, place, sign_in
@@ -21,27 +20,35 @@ SMALL = """(buttons) => [...document.querySelectorAll(buttons)]
   .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 24).map((each) => each.outerHTML)"""
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: str = "") -> list[str]:
     """What axe-core finds wrong with the page as it is now."""
     # In a world of its own of the page's, which its policy does not concern.
     session = page.context.new_cdp_session(page)
     frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
     world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})["executionContextId"]
-    run = AXE + "; axe.run({resultTypes: ['violations']}).then((found) => JSON.stringify(found.violations))"
+    options = f"{{resultTypes: ['violations'] {rules}}}"
+    run = AXE + f"; axe.run({options}).then((found) => JSON.stringify(found.violations))"
     told = session.send("Runtime.evaluate", {"expression": run, "contextId": world, "awaitPromise": True})
     found: list[dict[str, Any]] = json.loads(told["result"]["value"])
     return [f"{each['id']}: {each['nodes'][0]['html'][:160]} {each['nodes'][0]['failureSummary']}" for each in found]
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_axe_finds_nothing(opened: Opened, symbol: str, name: str, bob: Trader, look: str) -> None:
+def check(page: Page, state: str) -> None:
+    """In light all of it, in dark the contrasts: nothing else differs."""
+    assert violations(page) == [], state
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, ", runOnly: ['color-contrast']") == [], f"{state}, in the dark"
+    page.emulate_media(color_scheme="light")
+
+
+def test_axe_finds_nothing_in_light_and_dark(opened: Opened, symbol: str, name: str, bob: Trader) -> None:
     bob.played(symbol, "sell 1 @ 100")
     bob.played(symbol, "buy 1 @ 90")
-    page = opened(f"/m/{symbol}", color_scheme=look)
+    page = opened(f"/m/{symbol}")
     expect(page.locator("#ladder .level[data-price='100']")).to_be_visible()
-    assert violations(page) == [], "nobody is signed in"
+    check(page, "nobody is signed in")
     page.click("#who >> text=Sign in")
-    assert violations(page) == [], "the dialog"
+    check(page, "the dialog")
     page.keyboard.press("Escape")
     sign_in(page, name)
     place(page, "BUY", "1", "95")
@@ -50,18 +57,18 @@ def test_axe_finds_nothing(opened: Opened, symbol: str, name: str, bob: Trader, 
     page.fill("#field-quantity", "1.00001")
     page.click("#market-button")
     expect(page.locator("#markets tbody tr")).not_to_have_count(0)
-    assert violations(page) == [], "an order is open, and another wrong"
+    check(page, "an order is open, and another wrong")
     page.keyboard.press("Escape")
     page.click("#own-body >> text=Amend")
-    assert violations(page) == [], "amending"
+    check(page, "amending")
     page.keyboard.press("Escape")
-    for tab in ("history", "balances", "positions", "statement"):
+    for tab in ("history", "positions", "statement"):
         page.click(f"#tab-{tab}")
         expect(page.locator("#own-body tbody tr")).not_to_have_count(0)
-        assert violations(page) == [], tab
+        check(page, tab)
     page.goto("/account")
     page.wait_for_selector("text=Make a key")
-    assert violations(page) == [], "the account"
+    check(page, "the account")
 
 
 def focused(page: Page) -> str:
@@ -188,17 +195,16 @@ def test_fifty_updates_a_second_leave_the_browser_idle(
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.evaluate("() => { window.frames_seen = 0; (function f() { frames_seen++; requestAnimationFrame(f) })() }")
     began, before, frames = time.monotonic(), busy_seconds(session), page.evaluate("frames_seen")
-    for number in range(UPDATES * 2):
+    for number in range(UPDATES):
         for message in messages(symbol, 10_000 + number):
             sockets[0].send(json.dumps(message))
         page.wait_for_timeout(max(0, 1000 * (began + (number + 1) / UPDATES - time.monotonic())))
     seconds = time.monotonic() - began
     share = (busy_seconds(session) - before) / seconds
     rate = (page.evaluate("frames_seen") - frames) / seconds
-    print(f"{share:.0%} of a core at {UPDATES * 2 / seconds:.0f} updates a second, {rate:.0f} frames a second")
-    last = f"{100 + (10_000 + UPDATES * 2 - 1) % 7}.00"
+    print(f"{share:.0%} of a core at {UPDATES / seconds:.0f} updates a second, {rate:.0f} frames a second")
+    last = f"{100 + (10_000 + UPDATES - 1) % 7}.00"
     expect(page.locator("#trades tbody tr").first).to_contain_text(last)
-    assert page.locator("#trades tbody tr").count() == 60
     assert share < BUSY_SHARE
 
 

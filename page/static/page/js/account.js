@@ -50,7 +50,7 @@ function about(me) {
     ...row("Id", String(me.userId)),
     ...row("Since", new Date(me.createdAt).toLocaleDateString("en-GB", { dateStyle: "long" })),
   ];
-  return part("You", make("dl", { class: "facts" }, ...rows));
+  return part("You", make("dl", { class: "pairs" }, ...rows));
 }
 
 function password() {

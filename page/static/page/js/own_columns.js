@@ -10,10 +10,16 @@ const instant = new Intl.DateTimeFormat("en-GB", {
   month: "short",
   hour: "2-digit",
   minute: "2-digit",
-  second: "2-digit",
 });
+const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-export const when = (/** @type {string | null} */ text) => (text ? instant.format(new Date(text)) : "–");
+/** The time alone of what is of today. @param {string | null} text */
+export function when(text) {
+  if (!text) return "–";
+  const date = new Date(text);
+  return date.toDateString() === new Date().toDateString() ? time.format(date) : instant.format(date);
+}
+
 const sideTone = (/** @type {any} */ row) => (row.side === "BUY" ? "buy" : "sell");
 const gainTone = (/** @type {string | null} */ amount) =>
   !amount || /^-?[0.]*$/.test(amount) ? "" : amount.startsWith("-") ? "sell" : "buy";
