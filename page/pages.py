@@ -1,5 +1,6 @@
 """How a page of the exchange is answered: a template with the files that it loads, and what its browser may do."""
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ POLICY = (
     " manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
+# What the trading page loads at once: all scripts but those of the account and those of the old kind.
+_MODULE = re.compile(r"(js/(?!account|early|first_paint)|vendor/)\w[\w-]*\.js")
 # Whoever comes back asks whether there is a new version of the page: it names the files of that version.
 KEPT = "no-cache"
 # Of a demo, whose accounts everybody knows; tools.demo.cast has the same.
@@ -30,11 +33,7 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
     context |= {
         "frame": files.address("page"),
         "files": files.address(package),
-        "modules": sorted(
-            name
-            for name in files.files_of(package).by_name
-            if name.startswith(("js/", "vendor/")) and name.endswith(".js")
-        ),
+        "modules": sorted(filter(_MODULE.fullmatch, files.files_of(package).by_name)),
         "demo_accounts": DEMO_ACCOUNTS if is_known else (),
         "demo_password": DEMO_PASSWORD if is_known else "",
     }

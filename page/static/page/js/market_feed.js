@@ -121,7 +121,7 @@ export class MarketFeed {
         this.#addTrades([...read].reverse());
       } else {
         // More was missed than was read: of the candles too.
-        if (this.candles.length && read.length) this.#readCandles().catch(() => this.#correctSoon(AGAIN_MS));
+        if (known && read.length) this.#readCandles().catch(() => this.#correctSoon(AGAIN_MS));
         this.trades = read;
       }
     } finally {

@@ -68,9 +68,9 @@ export const openOrders = (buttons) => [
   side,
   kind,
   number("Price", priceOf, null),
-  number("Stop", stopOf, null),
   number("Quantity", amountOf, null),
   number("Filled", (row) => quantity(row.symbol, row.filledQuantity), null),
+  number("Stop", stopOf, null),
   { title: "Status", value: (/** @type {any} */ row) => statusWords(row.status) },
   { title: "Actions", value: buttons, isUnseen: true },
 ];

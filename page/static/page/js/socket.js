@@ -4,6 +4,16 @@ const PAUSES_MS = [0, 500, 1000, 2000, 4000, 8000];
 const PING_MS = 15_000;
 const SILENCE_MS = 10_000;
 
+const ADDRESS = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/ws`;
+
+/** The connection that early.js began, once. @returns {WebSocket | null} */
+function begun() {
+  const { early } = /** @type {any} */ (window);
+  const socket = early?.socket;
+  if (early) early.socket = null;
+  return socket && socket.readyState <= WebSocket.OPEN ? socket : null;
+}
+
 /**
  * @typedef {(event: string, data: any) => void} Listener
  * @typedef {"connecting" | "live" | "waiting"} State
@@ -34,9 +44,10 @@ export class Socket extends EventTarget {
 
   connect() {
     this.#enter("connecting");
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/ws`);
+    const socket = begun() ?? new WebSocket(ADDRESS);
     this.#socket = socket;
-    socket.onopen = () => this.#greet(socket);
+    if (socket.readyState === WebSocket.OPEN) this.#greet(socket);
+    else socket.onopen = () => this.#greet(socket);
     socket.onmessage = (message) => this.#hear(JSON.parse(message.data));
     socket.onclose = () => socket === this.#socket && this.#lost();
   }

@@ -37,7 +37,7 @@ const depth = new DepthChart(byId("depth"));
 async function start() {
   showState();
   socket.addEventListener("state", showState);
-  const listed = get("/markets");
+  const listed = readMarkets();
   await session.resume().catch(() => {});
   showWho();
   if (session.user) own.begin().catch(() => {});
@@ -53,6 +53,12 @@ async function start() {
   // Also a link to a part of the page fires it.
   addEventListener("popstate", () => symbolOfPath() !== feed?.symbol && open(symbolOfPath()));
   open(symbolOfPath());
+}
+
+/** As early.js has begun to read them. */
+async function readMarkets() {
+  const early = await /** @type {any} */ (window).early?.markets;
+  return early?.data ?? get("/markets");
 }
 
 function symbolOfPath() {
