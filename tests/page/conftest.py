@@ -84,7 +84,7 @@ def bob(exchange: Live) -> Trader:
 
 
 @pytest.fixture
-def name(exchange: Live) -> str:
+def name(exchange: Live, symbol: str) -> str:
     """Somebody who can sign in by hand, with the demo's password."""
     name = f"page-{secrets.token_hex(4)}"
     register(exchange, name, USD="100000", BTC="10")

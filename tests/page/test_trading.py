@@ -1,5 +1,6 @@
 """Trading in a real browser against another user, who comes over REST. Nothing is reloaded."""
 
+import json
 import re
 import signal
 
@@ -123,6 +124,28 @@ def test_every_kind_is_taken_and_all_are_cancelled_at_once(
     expect(page.locator("#own-body tbody tr")).to_have_count(0)
 
 
+def test_another_market_is_chosen_without_leaving_the_page(
+    exchange: Live, opened: Opened, symbol: str, bob: Trader
+) -> None:
+    other = exchange.market()
+    bob.played(symbol, "sell 1 @ 100")
+    bob.played(other, "sell 2 @ 250")
+    page = opened(f"/m/{symbol}")
+    expect(level(page, "ask", "100")).to_be_visible()
+    page.evaluate("window.is_the_same = true")
+    page.click("#market-button")
+    page.click(f"#markets >> text={other}")
+    expect(level(page, "ask", "250")).to_be_visible()
+    expect(level(page, "ask", "100")).to_have_count(0)
+    bob.played(symbol, "sell 1 @ 101")
+    bob.played(other, "sell 1 @ 240")
+    expect(level(page, "ask", "240")).to_be_visible()
+    expect(level(page, "ask", "101")).to_have_count(0)
+    page.go_back()
+    expect(level(page, "ask", "101")).to_be_visible()
+    assert page.evaluate("window.is_the_same")
+
+
 def test_a_refusal_is_said_in_the_exchanges_own_words(opened: Opened, symbol: str, name: str, exchange: Live) -> None:
     page = opened(f"/m/{symbol}")
     sign_in(page, name)
@@ -183,3 +206,18 @@ def test_a_key_is_made_shown_once_and_revoked_and_a_password_changed(opened: Ope
     expect(page.locator("#who")).to_contain_text(name)
     page.click("#who >> text=Sign out")
     expect(page.locator("#account")).to_contain_text("Nobody is signed in")
+
+
+def test_a_tab_that_was_duplicated_does_not_sign_the_other_out(opened: Opened, name: str) -> None:
+    """Its copy of the refresh token is used up by whichever comes first, and the other takes the next one."""
+    page = opened("/account")
+    sign_in(page, name)
+    kept = json.dumps(page.evaluate("sessionStorage.session"))
+    copy = page.context.new_page()
+    copy.add_init_script(f"sessionStorage.session ??= {kept}")
+    copy.goto("/account")
+    for tab in (copy, page, copy, page):
+        expect(tab.locator("#who")).to_contain_text(name)
+        tab.reload()
+    expect(page.locator("#account")).to_contain_text("API keys")
+    assert page.evaluate("sessionStorage.session") != json.loads(kept)

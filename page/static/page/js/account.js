@@ -33,9 +33,13 @@ async function show() {
       part("Nobody is signed in", demoButtons(), make("div", {}, button)),
     );
   }
+  const { user } = session;
   const me = await get("/users/me").catch(() => null);
-  if (!me) return;
-  place.replaceChildren(make("h1", { text: "Account" }), about(me), await keysPart(), password(), sessions());
+  const keys = me && (await keysPart());
+  // Meanwhile somebody may have signed out.
+  if (keys && session.user?.userId === user.userId) {
+    place.replaceChildren(make("h1", { text: "Account" }), about(me), keys, password(), sessions());
+  }
 }
 
 /** @param {any} me */

@@ -85,7 +85,7 @@ class Session extends EventTarget {
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal;
       // Anything else, such as a server that is away, says nothing about the session.
-      if (OVER.includes(refusal.status) && this.#refresh === replaces) this.#forget();
+      if (OVER.includes(refusal.status) && this.#refresh === replaces) this.#forget(refusal.words);
       return this.#access !== null;
     }
   }
@@ -104,12 +104,13 @@ class Session extends EventTarget {
     this.dispatchEvent(new Event("token"));
   }
 
-  #forget() {
+  /** @param {string} [words] Why, where the user did not ask for it. */
+  #forget(words) {
     this.#access = null;
     this.#refresh = "";
     this.user = null;
     keep(null);
-    this.dispatchEvent(new Event("change"));
+    this.dispatchEvent(new CustomEvent("change", { detail: words }));
   }
 }
 

@@ -8,7 +8,7 @@ import { byId, choices, make, mark, write } from "./dom.js";
 import { Ladder } from "./ladder.js";
 import { MarketFeed, SECONDS } from "./market_feed.js";
 import { MarketsList, showFigures } from "./markets_list.js";
-import { speak } from "./notices.js";
+import { speak, tell } from "./notices.js";
 import { OrderForm } from "./order_form.js";
 import { OwnPanel } from "./own_panel.js";
 import { OwnState } from "./own_state.js";
@@ -98,7 +98,9 @@ async function open(symbol) {
   followed.begin();
 }
 
-function changeUser() {
+/** @param {any} event */
+function changeUser({ detail }) {
+  if (detail) tell("Signed out", detail, "bad");
   showWho();
   own.end();
   socket.restart();
