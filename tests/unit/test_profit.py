@@ -55,6 +55,9 @@ def test_makers_quote_around_their_value_and_value_traders_take_bargains() -> No
         [Decimal(each["price"]) for each in quotes.orders if each["side"] == side] for side in ("BUY", "SELL")
     )
     assert max(bids) < 105 < min(asks), "half of what it knows and half of the last price"
+    bought = wish(maker, market, View(99, 101, 100, 110, inventory=10), random.Random(1), 0)
+    first = next(Decimal(each["price"]) for each in bought.orders if each["side"] == "SELL")
+    assert first < min(asks), "who has bought asks less"
     assert all(price % market.tick == 0 for price in [*bids, *asks])
     value = maker.model_copy(update={"kind": "value"})
     [cheap] = wish(value, market, View(99, 101, 100, 110), dice, 0).orders
@@ -62,6 +65,19 @@ def test_makers_quote_around_their_value_and_value_traders_take_bargains() -> No
     [dear] = wish(value, market, View(99, 101, 100, 90), dice, 0).orders
     assert dear["side"] == "SELL"
     assert wish(value, market, View(99, 101, 100, 100), dice, 9).cancels_all
+
+
+def test_no_price_is_beyond_the_band_of_the_market() -> None:
+    """Who was willing to pay more than the band allows would be refused, and would do nothing in a crash."""
+    plan = scenario()
+    [market], [maker] = plan.markets, plan.bots
+    dice = random.Random(2)
+    for kind in ("maker", "noise", "value"):
+        bot = maker.model_copy(update={"kind": kind})
+        for value in (70, 100, 150):
+            for order in wish(bot, market, View(99, 101, 100, value), dice, 0).orders:
+                price = Decimal(order["price"])
+                assert price < 110 if order["side"] == "BUY" else price > 90, (kind, order)
 
 
 def test_a_fund_trades_its_quantity_in_slices_and_no_more() -> None:

@@ -16,18 +16,24 @@ LEVELS = 3
 # Of its value and the last price a maker quotes around a mixture, because it does not trust what it knows.
 TRUST = 0.5
 MOST_RESTING = 4
+# The furthest that a maker moves its quotes because of what it owns.
+MOST_SKEW = 0.25
+# How much of the price band an order uses: the last price may move until it comes.
+BAND_USED = 0.9
 # A slice of what a fund has to trade is sent each second.
 SLICE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class View:
-    """What a bot sees: the best prices, the last one, and what it takes the market to be worth."""
+    """What a bot sees: the best prices, the last one, what it takes the market to be worth, and what it has bought."""
 
     bid: float | None
     ask: float | None
     last: float | None
     value: float
+    # What it owns more of the base asset than at the start, in so many of its usual sizes.
+    inventory: float = 0.0
 
 
 @dataclass
@@ -64,11 +70,13 @@ def slice_of(step: TradePlan, market: MarketPlan, second: float, done: Decimal) 
 def _quotes(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) -> list[Order]:
     middle = view.value if view.last is None else TRUST * view.value + (1 - TRUST) * view.last
     half = float(bot.spread) / 2
+    # Who has bought much wants to sell: it asks and bids less, and so the price follows whoever goes on selling.
+    middle *= 1 - max(-MOST_SKEW, min(MOST_SKEW, view.inventory * half))
     orders = []
     for level in range(1, LEVELS + 1):
         for side, sign in (("BUY", -1), ("SELL", 1)):
             distance = half * (2 * level - 1) * dice.uniform(0.9, 1.1)
-            price = _price(middle * (1 + sign * distance), market, up=sign > 0)
+            price = _price(middle * (1 + sign * distance), market, view, side)
             orders.append(_limit(market, side, price, _size(bot, market, dice), "GTC"))
     return orders
 
@@ -80,9 +88,9 @@ def _noise(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) ->
     if dice.random() < 0.6:
         # As far as it must go, and not through the floor.
         far = near * (1.03 if side == "BUY" else 0.97)
-        return _limit(market, side, _price(far, market, up=side == "BUY"), size, "IOC")
+        return _limit(market, side, _price(far, market, view, side), size, "IOC")
     away = near * (1 + (-1 if side == "BUY" else 1) * abs(dice.gauss(0, 0.004)))
-    return _limit(market, side, _price(away, market, up=side == "SELL"), size, "GTC")
+    return _limit(market, side, _price(away, market, view, side), size, "GTC")
 
 
 def _bargains(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random, resting: int) -> Wish:
@@ -90,12 +98,12 @@ def _bargains(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random,
     low, high = view.value * (1 - edge), view.value * (1 + edge)
     size = _size(bot, market, dice)
     if view.ask is not None and view.ask < low:
-        return Wish([_limit(market, "BUY", _price(low, market, up=False), size, "IOC")])
+        return Wish([_limit(market, "BUY", _price(low, market, view, "BUY"), size, "IOC")])
     if view.bid is not None and view.bid > high:
-        return Wish([_limit(market, "SELL", _price(high, market, up=True), size, "IOC")])
+        return Wish([_limit(market, "SELL", _price(high, market, view, "SELL"), size, "IOC")])
     orders = [
-        _limit(market, "BUY", _price(low, market, up=False), size, "GTC"),
-        _limit(market, "SELL", _price(high, market, up=True), size, "GTC"),
+        _limit(market, "BUY", _price(low, market, view, "BUY"), size, "GTC"),
+        _limit(market, "SELL", _price(high, market, view, "SELL"), size, "GTC"),
     ]
     return Wish([dice.choice(orders)], cancels_all=resting >= MOST_RESTING)
 
@@ -109,10 +117,13 @@ def _size(bot: BotPlan, market: MarketPlan, dice: random.Random) -> Decimal:
     return max(market.lot, _steps(bot.size * Decimal(dice.lognormvariate(0, 0.5)), market.lot))
 
 
-def _price(value: float, market: MarketPlan, *, up: bool) -> Decimal:
-    """On the tick, away from the other side."""
+def _price(value: float, market: MarketPlan, view: View, side: str) -> Decimal:
+    """On the tick, away from the other side, and no further than an order of this side may be priced."""
+    if market.price_band is not None and view.last is not None:
+        reach = BAND_USED * float(market.price_band)
+        value = min(value, view.last * (1 + reach)) if side == "BUY" else max(value, view.last * (1 - reach))
     exact = Decimal(value) / market.tick
-    ticks = int(exact) + (1 if up and exact != int(exact) else 0)
+    ticks = int(exact) + (1 if side == "SELL" and exact != int(exact) else 0)
     return max(1, ticks) * market.tick
 
 

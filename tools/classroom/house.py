@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -82,8 +82,9 @@ class _Bot:
         self._plan_name = person.team
         self._resting = 0
         self._is_quiet = True
-        # Of each trade in the timetable how much is done.
+        # Of each trade in the timetable how much is done, and the second in which it was tried last.
         self._traded: dict[tuple[int, int], Decimal] = {}
+        self._tried: dict[tuple[int, int], int] = {}
 
     async def run(self) -> None:
         round_, worked, due = 0, 0.0, 0.0
@@ -112,9 +113,12 @@ class _Bot:
 
     async def _act(self, situation: Situation, bot: BotPlan, dice: random.Random) -> None:
         market = situation.scenario.market_of(bot)
-        wanted = wish(bot, market, self._house.view(situation, bot, market), dice, self._resting)
         self._is_quiet = False
         try:
+            view = self._house.view(situation, bot, market)
+            if bot.kind == "maker":
+                view = replace(view, inventory=await self._inventory(bot, market))
+            wanted = wish(bot, market, view, dice, self._resting)
             if wanted.cancels_all:
                 await self._cancel_all(market.symbol)
             if len(wanted.orders) == 1:
@@ -125,6 +129,12 @@ class _Bot:
         except RefusedError as refusal:
             # It has nothing left to pay with, or the market was halted this moment.
             logger.info("%s was refused: %s", self._name, refusal)
+
+    async def _inventory(self, bot: BotPlan, market: MarketPlan) -> float:
+        """What it owns more of the base asset than at the start, in usual sizes."""
+        held = {each["currency"]: Decimal(each["totalBalance"]) for each in await self._client.get("/balances")}
+        began = bot.money.get(market.base, Decimal(0))
+        return float((held.get(market.base, began) - began) / bot.size)
 
     async def _be_quiet(self) -> None:
         """Take everything back, once."""
@@ -144,14 +154,16 @@ class _Bot:
 
     async def _trade(self, situation: Situation, bot: BotPlan, place: int, step: TradePlan) -> None:
         key = (situation.round, place)
-        if situation.second > step.at + PATIENCE * step.seconds:
+        second = int(situation.second)
+        if situation.second > step.at + PATIENCE * step.seconds or self._tried.get(key) == second:
             return
         done = self._traded.get(key, Decimal(0))
         order = slice_of(step, situation.scenario.market_of(bot), situation.second, done)
         if order is None:
             return
+        self._tried[key] = second
         # The same in the same second, also of a process that was started again.
-        order["clientOrderId"] = f"round-{situation.round}-{place}-{int(situation.second)}"
+        order["clientOrderId"] = f"round-{situation.round}-{place}-{second}"
         try:
             placed = await self._client.request("POST", "/orders", body=order, params={"wait": "1000"})
         except RefusedError as refusal:

@@ -52,5 +52,6 @@ def as_page(students: Sequence[Person], address: str, title: str) -> str:
 
 def _card(student: Person, address: str, code: str) -> str:
     lines = {"address": address, "name": student.name, "password": student.password, "team": student.team}
+    lines["who leads"] = f"{address}leaderboard"
     rows = "".join(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in lines.items())
     return f"<article>{code}<dl>{rows}</dl></article>"
