@@ -31,6 +31,7 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
     """
     is_known = settings.DEMO and not settings.CLASSROOM
     context |= {
+        "is_class": settings.CLASSROOM,
         "frame": files.address("page"),
         "files": files.address(package),
         "modules": sorted(filter(_MODULE.fullmatch, files.files_of(package).by_name)),

@@ -83,7 +83,7 @@ def test_an_order_is_checked_previewed_amended_and_cancelled(
     expect(row(page, symbol)).to_have_count(0)
     told(page, "cancelled by you")
     page.click("#tab-history")
-    expect(row(page, symbol, "91.00")).to_contain_text("Cancelled: cancelled by you")
+    expect(row(page, symbol, "91.00")).to_contain_text("Cancelled by you")
 
 
 KINDS = {

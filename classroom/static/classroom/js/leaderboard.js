@@ -32,7 +32,7 @@ function line(row) {
 
 function item(news) {
   const made = document.createElement("li");
-  const time = cell("time", new Date(news.publishedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+  const time = cell("time", new Date(news.publishedAt).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = news.publishedAt;
   made.append(time, ` ${news.text}`);
   return made;
@@ -47,7 +47,8 @@ function show(data) {
   byId("round-state").dataset.state = round.state;
   say("currency", round.currency);
   say("students", String(data.students));
-  say("clock", round.secondsLeft === null ? `${minutes(round.secondsTraded)} traded` : `${minutes(round.secondsLeft)} left`);
+  const isOpen = round.secondsLeft !== null && round.state !== "CLOSED";
+  say("clock", !isOpen ? `${minutes(round.secondsTraded)} traded` : `${minutes(round.secondsLeft)} left`);
   say("marks", data.marks.map((mark) => `${mark.asset} ${mark.price} (${mark.source})`).join(", "));
   const now = JSON.stringify([data.standing, data.news]);
   if (now === seen) return;

@@ -59,7 +59,7 @@ function about(me) {
 
 function password() {
   const fields = {
-    currentPassword: { words: "Password of now", type: "password", autocomplete: "current-password" },
+    currentPassword: { words: "Current password", type: "password", autocomplete: "current-password" },
     newPassword: { words: "New password", type: "password", autocomplete: "new-password" },
   };
   return part(

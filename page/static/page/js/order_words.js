@@ -42,8 +42,14 @@ export const reasonWords = (reason) => (reason ? (REASONS[reason] ?? reason) : "
 /** @param {string} status */
 export const statusWords = (status) => (status.charAt(0) + status.slice(1).toLowerCase()).replaceAll("_", " ");
 
-/** How an order ended. @param {{ status: string, reason: string | null }} order */
+/** Where an order is, or how it ended. @param {{ status: string, reason: string | null }} order */
+export function stateWords({ status, reason }) {
+  if (reason === "USER_CANCELLED") return "Cancelled by you";
+  return reason ? `${statusWords(status)}: ${reasonWords(reason)}` : statusWords(status);
+}
+
+/** @param {{ status: string, reason: string | null }} order */
 export function endWords(order) {
-  const reason = reasonWords(order.reason);
-  return `Order ${statusWords(order.status).toLowerCase()}${reason ? `: ${reason}` : ""}`;
+  const words = stateWords(order);
+  return `Order ${words.charAt(0).toLowerCase()}${words.slice(1)}`;
 }

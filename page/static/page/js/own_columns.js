@@ -3,7 +3,7 @@
 import { shown } from "./decimal.js";
 import { signed } from "./markets_list.js";
 import { price, quantity } from "./places.js";
-import { kindWords, reasonWords, statusWords } from "./order_words.js";
+import { kindWords, stateWords, statusWords } from "./order_words.js";
 
 const instant = new Intl.DateTimeFormat("en-GB", {
   day: "2-digit",
@@ -86,7 +86,7 @@ export const pastOrders = [
   number("Filled", (row) => quantity(row.symbol, row.filledQuantity), null),
   {
     title: "Status",
-    value: (/** @type {any} */ row) => statusWords(row.status) + (row.reason ? `: ${reasonWords(row.reason)}` : ""),
+    value: stateWords,
   },
 ];
 
@@ -97,7 +97,7 @@ export const fills = [
   number("Price", (row) => price(row.symbol, row.price), null),
   number("Quantity", (row) => quantity(row.symbol, row.quantity), null),
   number("Fee", (row) => `${shown(row.fee)} ${row.feeCurrency}`, null),
-  { title: "As", value: (/** @type {any} */ row) => row.role.toLowerCase() },
+  { title: "Role", value: (/** @type {any} */ row) => row.role.toLowerCase() },
   { title: "Order", value: (/** @type {any} */ row) => String(row.orderId) },
 ];
 

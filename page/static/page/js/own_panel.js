@@ -18,6 +18,7 @@ const TABS = {
   statement: "Statement",
 };
 const AGAIN_MS = 1500;
+const NO_MONEY = "No money yet. The staff of this exchange credit an account; in a demo, alice, bob and carol have some.";
 
 export class OwnPanel {
   #tab = "open";
@@ -34,7 +35,7 @@ export class OwnPanel {
       (order) => order.orderId,
       "No open orders.",
     );
-    this.balances = new Table("Balances", columns.balances, (row) => row.currency, "No balances.");
+    this.balances = new Table("Balances", columns.balances, (row) => row.currency, NO_MONEY);
     this.positions = new Table("Positions", columns.positions, (row) => row.asset, "No positions.");
     this.history = new PastList(
       "Order history",
@@ -149,7 +150,9 @@ export class OwnPanel {
 
   #ledger() {
     const asset = this.asset.value;
-    return asset && this.session.user ? { path: `/balances/${this.session.user.userId}/${asset}/ledger` } : null;
+    return asset && this.session.user
+      ? { path: `/balances/${this.session.user.userId}/${asset}/ledger`, name: asset }
+      : null;
   }
 
   /** What is past is read again after something changed, though not for each of many fills. */

@@ -16,7 +16,7 @@ export class PastList {
    * @param {string} title
    * @param {any[]} columns
    * @param {(row: any) => any} idOf
-   * @param {() => { path: string, query?: any } | null} where
+   * @param {() => { path: string, query?: any, name?: string } | null} where
    * @param {boolean} [hasCsv]
    */
   constructor(title, columns, idOf, where, hasCsv = true) {
@@ -64,7 +64,7 @@ export class PastList {
     try {
       await download(
         `${asked.path}?${new URLSearchParams({ ...asked.query, format: "csv" })}`,
-        `${this.title.toLowerCase().replaceAll(" ", "-")}.csv`,
+        `${[this.title.toLowerCase(), asked.name].filter(Boolean).join("-").replaceAll(" ", "-")}.csv`,
       );
     } catch (/** @type {any} */ refusal) {
       tell("No CSV", refusal.words ?? refusal.message, "bad");
