@@ -16,8 +16,11 @@ POLICY = (
     " manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
-# What the trading page loads at once: all scripts but those of the account and those of the old kind.
-_MODULE = re.compile(r"(js/(?!account|early|first_paint)|vendor/)\w[\w-]*\.js")
+# What the trading page asks for at once: all scripts but those of the account and those of the old kind. The order is
+# that in which a browser asks: first what trading.js imports, which draws the first picture.
+_MODULE = re.compile(r"(?:js/(?!account|early|first_paint)|vendor/)(\w[\w-]*)\.js")
+FIRST = ("trading", "api", "decimal", "dom", "ladder", "market_feed", "markets_list", "notices", "places", "session")
+FIRST += ("socket", "tape", "theme")
 # Whoever comes back asks whether there is a new version of the page: it names the files of that version.
 KEPT = "no-cache"
 # Of a demo, whose accounts everybody knows; tools.demo.cast has the same.
@@ -34,7 +37,7 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
         "is_class": settings.CLASSROOM,
         "frame": files.address("page"),
         "files": files.address(package),
-        "modules": sorted(filter(_MODULE.fullmatch, files.files_of(package).by_name)),
+        "modules": sorted(filter(_MODULE.fullmatch, files.files_of(package).by_name), key=_turn),
         "demo_accounts": DEMO_ACCOUNTS if is_known else (),
         "demo_password": DEMO_PASSWORD if is_known else "",
     }
@@ -42,3 +45,8 @@ def answer(request: HttpRequest, template: str, package: str = "page", **context
     response["Content-Security-Policy"] = POLICY
     response["Cache-Control"] = KEPT
     return response
+
+
+def _turn(name: str) -> tuple[bool, str]:
+    found = _MODULE.fullmatch(name)
+    return found is None or found[1] not in FIRST, name

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client, override_settings
 
 from page.files import FOR_EVER, NOT_KEPT, address, files_of
-from page.pages import DEMO_ACCOUNTS, DEMO_PASSWORD
+from page.pages import DEMO_ACCOUNTS, DEMO_PASSWORD, FIRST
 from tools.demo.cast import HUMANS, PASSWORD
 from tools.rig.process import ROOT
 
@@ -51,6 +51,17 @@ def test_the_page_names_every_file_that_it_loads() -> None:
     for name in scripts():
         for module in imported.findall((FOLDER / name).read_text()):
             assert (FOLDER / "js" / module).exists() or (VENDORED / module).exists(), f"{name} imports {module}"
+
+
+def test_what_draws_the_first_picture_is_asked_for_first() -> None:
+    static = re.compile(r'^import .* from "\./(\w+)\.js"', re.M)
+    first, left = set(), {"trading"}
+    while left:
+        first |= left
+        left = {name for each in left for name in static.findall((FOLDER / "js" / f"{each}.js").read_text())} - first
+    assert first == set(FIRST)
+    asked = re.findall(r'modulepreload" href="\S+/js/(\w+)\.js"', Client().get("/").content.decode())
+    assert set(asked[: len(FIRST)]) == first
 
 
 def test_all_of_it_is_small() -> None:

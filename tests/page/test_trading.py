@@ -217,7 +217,7 @@ def test_a_tab_that_was_duplicated_does_not_sign_the_other_out(opened: Opened, n
     copy.add_init_script(f"sessionStorage.session ??= {kept}")
     copy.goto("/account")
     for tab in (copy, page, copy, page):
-        expect(tab.locator("#who")).to_contain_text(name)
+        expect(tab.locator("#account")).to_contain_text("API keys")
         tab.reload()
     expect(page.locator("#account")).to_contain_text("API keys")
     assert page.evaluate("sessionStorage.session") != json.loads(kept)
