@@ -28,7 +28,7 @@ from tests.support.tape import parse
 from tests.support.world import allow, fund, person
 from users.models import User
 
-pytestmark = [pytest.mark.django_db, pytest.mark.dialect]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_everybody_begins_with_the_same_money(course: Class) -> None:
     assert set(course.standing()) == {"ann", "ben"}, "bots are not ranked"
 
 
+@pytest.mark.dialect
 def test_profit_is_marked_at_the_last_trade_and_fees_are_paid(course: Class) -> None:
     course.begin()
     course.play(course.ann, "sell 10 @ 100")
@@ -63,6 +64,7 @@ def test_profit_is_marked_at_the_last_trade_and_fees_are_paid(course: Class) -> 
     assert course.standing()["ben"] == Decimal(49), "what is reserved is still owned"
 
 
+@pytest.mark.dialect
 def test_a_reset_keeps_the_history_and_begins_anew(course: Class) -> None:
     first = course.begin()
     User.objects.filter(pk=course.maker.user.pk).update(is_active=False)
