@@ -1,7 +1,7 @@
 """How a round begins: its markets, its people, and the money with which everybody starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
@@ -15,9 +15,11 @@ from classroom.models import Round, RoundMarket, Seat, StartingBalance
 from classroom.rounds import QUIET_SECONDS, RoundRefused, end_round, is_quiet, latest_round, open_round, set_status
 from classroom.scenario import Scenario
 from core.types import MarketStatus
+from markets.models import Market
 from markets.services import change_market, create_market, find_market, read_market
 from matching.models import OrderBook
 from users.acts import Actor
+from users.models import User
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,32 @@ def begin_round(scenario: Scenario, places: Sequence[Place], actor: Actor, seed:
     if open_round() is not None:
         raise RoundRefused("a round is open already: end it or reset it")
     symbols = [plan.symbol for plan in scenario.markets]
+    gone = Market.objects.filter(symbol__in=symbols, status=MarketStatus.DELISTED)
+    if gone:
+        raise RoundRefused(f"{gone[0].symbol} is delisted for good: start a class with another market")
     if not is_quiet(symbols):
         raise RoundRefused("orders are still open, or wait: try again in a moment")
     last = latest_round()
     number = 1 if last is None else last.pk + 1
-    for place in places:
+    seated = _seated(scenario, places)
+    for place in seated:
         _give(place, number, actor)
-    round_ = _store(number, scenario, places, actor, seed)
+    round_ = _store(number, scenario, seated, actor, seed)
     set_status(symbols, MarketStatus.TRADING, actor)
     return round_
+
+
+def _seated(scenario: Scenario, places: Sequence[Place]) -> list[Place]:
+    """Those who may take part, each with an amount of every asset.
+
+    Who was deactivated can be given nothing. Of what a team does not name it has nothing: it could be bought, and
+    would neither count nor be taken back otherwise.
+    """
+    active = set(
+        User.objects.filter(pk__in=[each.user_id for each in places], is_active=True).values_list("pk", flat=True)
+    )
+    nothing = dict.fromkeys(scenario.assets, Decimal(0))
+    return [replace(each, money={**nothing, **each.money}) for each in places if each.user_id in active]
 
 
 def _give(place: Place, number: int, actor: Actor) -> None:
@@ -145,10 +164,9 @@ def reset_round(actor: Actor, seconds: float = QUIET_SECONDS) -> Round:
 
 
 def places_of(round_: Round) -> list[Place]:
-    """Who took part and still may, with the money that each began with."""
+    """Who took part, with the money that each began with."""
     money: dict[int, dict[str, Decimal]] = {}
     for row in StartingBalance.objects.filter(round=round_):
         money.setdefault(row.user_id, {})[row.currency_id] = row.amount
-    # Who was deactivated since has no seat any more, and can be given nothing.
-    seats = Seat.objects.filter(round=round_, user__is_active=True).order_by("id")
+    seats = Seat.objects.filter(round=round_).order_by("id")
     return [Place(each.user_id, each.name, each.team, money.get(each.user_id, {}), each.is_bot) for each in seats]

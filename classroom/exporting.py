@@ -1,7 +1,8 @@
 """A round that is closed as one file, with all that was done in it and who did it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
 
@@ -9,6 +10,7 @@ from audit.checks import Report
 from audit.reference_data import load_reference_data
 from base.storage.snapshot import one_snapshot
 from base.web.errors import timestamp
+from base.web.exports import cell
 from classroom.history.archive import Archive, Manifest, csv_file, json_lines
 from classroom.history.core_player import CannotBeRecorded
 from classroom.history.recording import History, record
@@ -70,9 +72,9 @@ def _of_class(round_: Round) -> dict[str, bytes]:
     people = ([each.user_id, each.name, each.team, "bot" if each.is_bot else "student"] for each in seats)
     return {
         "scenario.json": json_lines([round_.plan]),
-        "people.csv": csv_file(("user", "name", "team", "kind"), people),
-        "standing.csv": csv_file(("rank", "name", "team", "profit"), lines),
-        "news.csv": csv_file(("second", "time", "text"), told),
+        "people.csv": _csv(("user", "name", "team", "kind"), people),
+        "standing.csv": _csv(("rank", "name", "team", "profit"), lines),
+        "news.csv": _csv(("second", "time", "text"), told),
     }
 
 
@@ -88,6 +90,11 @@ def _of_markets(round_: Round, histories: Iterable[History]) -> dict[str, bytes]
     return files
 
 
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A name or news that a spreadsheet would take for a formula is marked as a text."""
+    return csv_file(columns, ([cell(each) for each in row] for row in rows))
+
+
 def _orders(history: History, names: dict[int, str]) -> bytes:
     columns = ("order", "name", "side", "type", "price", "quantity", "filled", "status", "reason")
     rows = (
@@ -98,7 +105,7 @@ def _orders(history: History, names: dict[int, str]) -> bytes:
         ]
         for each in sorted(history.orders.values())
     )
-    return csv_file(columns, rows)
+    return _csv(columns, rows)
 
 
 def _events(history: History) -> bytes:
@@ -106,7 +113,7 @@ def _events(history: History) -> bytes:
         [each.sequence, each.order_id, each.status, each.reason, plain_units(each.filled_quantity), each.trade_sequence]
         for each in history.events
     )
-    return csv_file(("event", "order", "status", "reason", "filled", "trade"), rows)
+    return _csv(("event", "order", "status", "reason", "filled", "trade"), rows)
 
 
 def _trades(history: History, names: dict[int, str]) -> bytes:
@@ -119,4 +126,4 @@ def _trades(history: History, names: dict[int, str]) -> bytes:
         ]
         for each in history.trades
     )
-    return csv_file(columns, rows)
+    return _csv(columns, rows)

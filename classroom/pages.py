@@ -82,9 +82,13 @@ def download(request: HttpRequest, round_id: str) -> HttpResponse:
 def _act(request: HttpRequest) -> HttpResponse:
     """One button of the page. What is refused is said in words, and nothing else has changed."""
     do = _BUTTONS.get(request.POST.get("do", ""))
+    shown = rounds.latest_round()
     try:
         if do is None:
             raise RoundRefused("there is no such button")
+        if request.POST.get("round", "") != ("" if shown is None else str(shown.pk)):
+            # It was pressed twice, or by two teachers at once.
+            raise RoundRefused("there is another round than the page has shown: look at it first")
         messages.success(request, do(actor_of(request, "on the teacher's page"), request.POST))
     except RoundRefused as refusal:
         messages.error(request, str(refusal))

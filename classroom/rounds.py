@@ -29,6 +29,8 @@ from users.acts import Actor
 QUIET_SECONDS, LOOK_SECONDS = 10.0, 0.1
 # An order may be accepted for so long after the halt, by a process that has not noticed.
 STRAGGLER_SECONDS = REMEMBERED_SECONDS + 0.2
+# A market that was delisted while its round was open stays so.
+STANDING_STILL = (MarketStatus.HALTED, MarketStatus.DELISTED)
 
 
 class RoundRefused(Exception):
@@ -117,19 +119,26 @@ def is_waiting(symbols: Sequence[str]) -> bool:
 
 
 def is_quiet(symbols: Sequence[str]) -> bool:
-    """Whether the markets are halted, no command waits in them, and no order is open."""
+    """Whether the markets stand still, no command waits in them, and no order is open."""
     # Commands first: what one of them makes of an order is stored by the transaction that deletes it.
     if is_waiting(symbols):
         return False
-    if OrderBook.objects.filter(market_id__in=symbols).exclude(status=MarketStatus.HALTED).exists():
+    if OrderBook.objects.filter(market_id__in=symbols).exclude(status__in=STANDING_STILL).exists():
         return False
     return not Order.objects.filter(market_id__in=symbols, phase__in=ACTIVE_PHASES).exists()
 
 
-def wait_until_quiet(symbols: Sequence[str], actor: Actor, seconds: float = QUIET_SECONDS) -> None:
-    """Wait for the engine, outside of any transaction. Raises RoundRefused if it takes too long."""
+def wait_until_quiet(
+    symbols: Sequence[str], actor: Actor, seconds: float = QUIET_SECONDS, *, closing: Round | None = None
+) -> None:
+    """Wait for the engine, outside of any transaction. Raises RoundRefused if it takes too long.
+
+    Not where somebody else has closed the round meanwhile: the orders are those of the next one then.
+    """
     sleep(STRAGGLER_SECONDS)
     deadline = monotonic() + seconds
+    if closing is not None and not Round.objects.filter(pk=closing.pk, is_open=True).exists():
+        return
     # Of an order that was accepted after the first look.
     cancel_open_orders(symbols, actor)
     while not is_quiet(symbols):
@@ -163,7 +172,7 @@ def finish_round(closing: Round) -> Round:
 def end_round(actor: Actor, seconds: float = QUIET_SECONDS) -> Round:
     """Close the open round, and wait until it is closed. Raises RoundRefused."""
     round_ = close_round(actor)
-    wait_until_quiet(symbols_of(round_), actor, seconds)
+    wait_until_quiet(symbols_of(round_), actor, seconds, closing=round_)
     return finish_round(round_)
 
 
@@ -188,8 +197,8 @@ def symbols_of(round_: Round) -> list[str]:
 
 
 def set_status(symbols: Sequence[str], status: MarketStatus, actor: Actor) -> None:
-    """Set the trading status of those that have another one."""
+    """Set the trading status of those that have another one, and are not delisted."""
     for symbol in symbols:
         market = read_market(symbol)
-        if market.status != status:
+        if market.status not in (status, MarketStatus.DELISTED):
             change_market(market, actor, status=status.value)

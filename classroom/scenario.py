@@ -6,8 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from base.words import harmless, one_line
 from classroom.models import MOST_STRENGTH, NEWS_LENGTH, STRENGTH, TITLE_LENGTH
 from classroom.scenario_text import Lines, Place, ScenarioError, read_text
 from core.types import FeeCurrency
@@ -25,6 +26,7 @@ _Fraction = Annotated[Decimal, Field(gt=0, lt=1, decimal_places=8)]
 _Rate = Annotated[Decimal, Field(ge=0, lt=1, decimal_places=8)]
 _Move = Annotated[Decimal, Field(gt=-1, le=10, decimal_places=8)]
 _Second = Annotated[float, Field(ge=0, le=MOST_SECONDS)]
+_Line = AfterValidator(one_line)
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 _Code = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")]
 _Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}-[A-Z0-9]{1,16}$")]
@@ -100,7 +102,7 @@ class NewsPlan(_Part):
     """What is published, and how it moves the fair values, as fractions."""
 
     at: _Second
-    text: Annotated[str, Field(min_length=1, max_length=NEWS_LENGTH)]
+    text: Annotated[str, Field(min_length=1, max_length=NEWS_LENGTH), _Line]
     move: Annotated[dict[_Symbol, _Move], Field(max_length=8)] = {}
 
 
@@ -132,8 +134,8 @@ Step = Annotated[PausePlan | StrengthPlan | TradePlan, Field(discriminator="do")
 class Scenario(_Part):
     """The whole file. `seconds` is how long a round trades; 0: until the teacher ends it."""
 
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
-    about: Annotated[str, Field(max_length=2000)] = ""
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH), _Line]
+    about: Annotated[str, Field(max_length=2000), AfterValidator(harmless)] = ""
     seconds: _Second = 0
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     strength: _Strength = STRENGTH
@@ -147,6 +149,11 @@ class Scenario(_Part):
     def currency(self) -> str:
         """In which profit is counted."""
         return self.markets[0].quote
+
+    @property
+    def assets(self) -> list[str]:
+        """All that is traded or paid with."""
+        return sorted({asset for market in self.markets for asset in (market.base, market.quote)})
 
     def market_of(self, bot: BotPlan) -> MarketPlan:
         return next(each for each in self.markets if each.symbol == (bot.market or self.markets[0].symbol))
@@ -197,7 +204,7 @@ def _in_words(lines: Lines, error: Any) -> str:
         return lines.at(place, "is unknown here; see docs/class.md for the fields")
     given = error["input"]
     shown = f" (is {str(given)[:60]!r})" if isinstance(given, str | int | float | bool) or given is None else ""
-    message = str(error["msg"])
+    message = str(error["msg"]).removeprefix("Value error, ")
     return lines.at(place, message[:1].lower() + message[1:] + shown)
 
 
@@ -212,15 +219,14 @@ def _contradictions(scenario: Scenario) -> Iterator[tuple[Place, str]]:
 
 
 def _of_people(scenario: Scenario) -> Iterator[tuple[Place, str]]:
-    assets = {asset for market in scenario.markets for asset in (market.base, market.quote)}
     everybody: dict[str, Sequence[TeamPlan | BotPlan]] = {"teams": scenario.teams, "bots": scenario.bots}
     for kind, parts in everybody.items():
         names = Counter(part.name.lower() for part in parts)
         for place, part in enumerate(parts):
             if names[part.name.lower()] > 1:
                 yield (kind, place, "name"), f"the name {part.name} is there twice"
-            for asset in part.money.keys() - assets:
-                yield (kind, place, "money", asset), f"no market has {asset}; there are {', '.join(sorted(assets))}"
+            for asset in part.money.keys() - set(scenario.assets):
+                yield (kind, place, "money", asset), f"no market has {asset}; there are {', '.join(scenario.assets)}"
 
 
 def _of_bots(scenario: Scenario, symbols: set[str]) -> Iterator[tuple[Place, str]]:

@@ -5,13 +5,21 @@ from typing import Any
 
 import yaml
 
+from base.words import harmless
+
 MOST_BYTES, MOST_NODES, MOST_DEPTH = 65_536, 5_000, 8
+# Longer than any text; a number of more digits could not even be shown.
+MOST_CHARACTERS = 3_000
 # A field's place: names and numbers of a list, from the outside.
 Place = tuple[str | int, ...]
 
 
 class ScenarioError(Exception):
     """What is wrong with a scenario's file, a line for each fault."""
+
+    def __init__(self, words: str) -> None:
+        # It goes to a terminal, and quotes the file.
+        super().__init__(harmless(words))
 
 
 class Lines:
@@ -59,6 +67,11 @@ def _refuse_costly(name: str, text: str) -> None:
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ScenarioError(f"{name}, line {line}: anchors and aliases (& and *) are not taken here")
+        if getattr(event, "tag", None) is not None:
+            # Each has a way of its own to fail.
+            raise ScenarioError(f"{name}, line {line}: tags (!) are not taken here")
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_CHARACTERS:
+            raise ScenarioError(f"{name}, line {line}: more than {MOST_CHARACTERS:,} characters in one value")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

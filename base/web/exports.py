@@ -140,7 +140,7 @@ class _Lines(Iterator[bytes]):
             self._left -= len(rows)
             if self._left == 0:
                 self._cursor = None
-        return _written([_cell(row[name]) for name in self._columns] for row in rows)
+        return _written([cell(row[name]) for name in self._columns] for row in rows)
 
 
 class _Running:
@@ -176,7 +176,7 @@ def _written(rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """As in JSON, null being empty. A text that a spreadsheet would take for a formula is marked as a text.
 
     A hyphen at the beginning is left to numbers and to keys such as `-bot-1`: of letters, digits, `.`, `_`, `:` and

@@ -8,7 +8,9 @@ import csv
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,9 +28,11 @@ from core.types import MarketStatus, Rules
 FORMAT: Literal["clearbell-round"] = "clearbell-round"
 VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
-# Of one member, and of a line of it; a class of an hour needs a hundredth.
+# Of all members together, because they are held in memory, and of a line; a class of an hour needs a hundredth.
 MOST_BYTES, MOST_LINE, MOST_COMMANDS = 200_000_000, 10_000, 1_000_000
 MOST_MEMBERS = 50
+# What `packed` writes. The other methods of the format may ask for any amount of memory.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _Amount = Annotated[Decimal, Field(max_digits=20, decimal_places=8, gt=0)]
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -147,14 +151,16 @@ def read_archive(path: Path) -> Archive:
     try:
         with zipfile.ZipFile(path) as zipped:
             infos = {each.filename: each for each in zipped.infolist()}
-            if len(infos) > MOST_MEMBERS or any(each.file_size > MOST_BYTES for each in infos.values()):
+            if len(infos) > MOST_MEMBERS or sum(each.file_size for each in infos.values()) > MOST_BYTES:
                 raise BrokenArchive(f"{path.name} is larger than any round's file")
+            if any(each.compress_type not in METHODS for each in infos.values()):
+                raise BrokenArchive(f"{path.name} is compressed as no round's file is")
             if MANIFEST not in infos:
                 raise BrokenArchive(f"{path.name} has no {MANIFEST}: it is not the file of a round")
-            members = {name: _read(zipped, name) for name in infos}
+            members = _read_all(zipped, infos)
     except OSError as error:
         raise BrokenArchive(f"{path} cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, ArithmeticError, RuntimeError, EOFError) as error:
         raise BrokenArchive(f"{path.name} is not the file of a round, or is damaged: {error}") from error
     manifest = _manifest(path, members.pop(MANIFEST))
     if manifest.files.keys() != members.keys():
@@ -166,13 +172,16 @@ def read_archive(path: Path) -> Archive:
     return Archive(manifest, members)
 
 
-def _read(zipped: zipfile.ZipFile, name: str) -> bytes:
+def _read_all(zipped: zipfile.ZipFile, names: Iterable[str]) -> dict[str, bytes]:
     """What a member says of its size may be a lie."""
-    with zipped.open(name) as member:
-        content = member.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise BrokenArchive(f"{name} is larger than any round's file")
-    return content
+    members, room = {}, MOST_BYTES
+    for name in names:
+        with zipped.open(name) as member:
+            members[name] = member.read(room + 1)
+        room -= len(members[name])
+        if room < 0:
+            raise BrokenArchive(f"{name} is larger than any round's file")
+    return members
 
 
 def _manifest(path: Path, content: bytes) -> Manifest:

@@ -30,6 +30,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 _PLACED = ("id", "user", *_CHOICES, *_DECIMALS, "post_only", "fee_in_quote", "group")
 _DEFAULTS = {each.name: each.default for each in fields(NaiveOrder) if each.default is not MISSING}
 _LARGEST = Decimal(10) ** 20
+# A maker may be paid instead of paying; a buyer may have nothing to spend.
+_RATES, _LEAST = (
+    ("maker_rate", "taker_rate"),
+    {"maker_rate": Decimal(-1), "taker_rate": Decimal(0), "spend_limit": Decimal(0)},
+)
 
 
 class UnreadableCommand(ValueError):
@@ -180,6 +185,14 @@ def _decimal_or_none(name: str, value: Any) -> Decimal | None:
         number = Decimal(value) if isinstance(value, str) and len(value) <= 40 else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or abs(number) > _LARGEST or number.as_tuple().exponent < -8:  # type: ignore[operator]
+    if number is None or not _is_amount(name, number):
         raise UnreadableCommand(f"{name} is {value!r}, which is no amount")
     return number
+
+
+def _is_amount(name: str, number: Decimal) -> bool:
+    """Of nothing, or of less, a matcher could trade for ever."""
+    if not number.is_finite() or number.as_tuple().exponent < -8:  # type: ignore[operator]
+        return False
+    is_enough = number >= _LEAST[name] if name in _LEAST else number > 0
+    return is_enough and number <= (1 if name in _RATES else _LARGEST)

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from base.words import all_harmless
+
 API = "/api/v1"
 
 
@@ -72,11 +74,13 @@ class KeyAccount(Account):
 
 
 def answered(response: httpx.Response) -> Any:
-    """The body of an answer that is none of an error. Raises RefusedError."""
+    """The body of an answer that is none of an error, fit for a terminal. Raises RefusedError."""
     try:
-        body = response.json()
+        body = all_harmless(response.json())
     except ValueError:
         raise RefusedError(f"{response.status_code}, and no exchange's answer: is the address right?") from None
+    if not isinstance(body, dict):
+        raise RefusedError(f"{response.status_code}, and no exchange's answer: is the address right?")
     if response.is_error:
         raise RefusedError(f"{body.get('error')}: {body.get('message')}")
     return body

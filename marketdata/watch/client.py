@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from httpx_sse import SSEError, connect_sse
 
+from base.words import all_harmless
 from marketdata.watch.account import API, Account, RefusedError, answered
 from marketdata.watch.state import DEPTH, TICKER, Watched
 
@@ -114,7 +115,7 @@ class Watcher:
                 if self._stopped.is_set():
                     break
                 if event.data:
-                    take(event.event, json.loads(event.data))
+                    take(event.event, all_harmless(json.loads(event.data)))
         return True
 
     def _note(self, name: str, words: str) -> None:

@@ -10,6 +10,7 @@ from classroom import rounds
 from classroom.beginning import list_markets
 from classroom.models import News, Round, RoundState
 from commands.models import Command
+from core.types import MarketStatus
 from tests.support.rounds import SYMBOL, TEXT, Class, scenario
 from tools.classroom.director import Director
 from tools.classroom.plan import Person, Plan, read_plan, write_plan
@@ -116,6 +117,21 @@ def test_an_order_that_came_when_all_others_were_cancelled_is_cancelled_too(cour
     assert course.director.look() is not None
     assert Command.objects.filter(kind="CANCEL").count() == 1
     course.match()
+    course.director.look()
+    round_.refresh_from_db()
+    assert round_.state == RoundState.CLOSED
+
+
+def test_a_round_that_is_closing_is_closed_though_somebody_resumes_its_market(course: Directed) -> None:
+    """The halt of the second teacher comes between the two steps in which the first one resumes the round."""
+    course.start()
+    course.play(course.ann, "sell 1 @ 100")
+    round_ = rounds.close_round(course.actor)
+    rounds.set_status([SYMBOL], MarketStatus.TRADING, course.actor)
+    course.play(course.ann, "sell 1 @ 100")
+    for _ in range(2):
+        course.director.look()
+        course.match()
     course.director.look()
     round_.refresh_from_db()
     assert round_.state == RoundState.CLOSED

@@ -208,7 +208,7 @@ def test_the_teachers_page(course: Class) -> None:
     client.force_login(course.teacher.user)
 
     def press(do: str, **fields: str) -> str:
-        answer = client.post("/admin/class/", {"do": do, **fields}, follow=True)
+        answer = client.post("/admin/class/", {"do": do, "round": Round.objects.latest("id").pk, **fields}, follow=True)
         assert answer.status_code == 200
         course.match()
         return answer.content.decode()

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.checks import Report
 from audit.reference_data import load_reference_data
+from classroom.history import archive as history_archive
 from classroom.history.archive import Archive, BrokenArchive, Manifest, json_lines, read_archive, write_archive
 from classroom.history.recording import History, record
 from classroom.history.replay import book_at, replay
@@ -20,6 +21,7 @@ from tests.support import kinds
 from tests.support.commands import MARKETS
 from tests.support.sampling import PROVE, dice, sample
 from tests.support.world import World
+from tools.classroom.replay import main
 
 ENGINES = (Engine(500, 500), Engine(7, 2), Engine(3, 500, False))
 
@@ -102,6 +104,9 @@ def test_the_book_at_a_number_and_files_that_are_wrong(world: World, tmp_path: P
         {"do": "cancel", "id": 7, "reason": "USER_CANCELLED"}
     )
     assert "price is 'NaN', which is no amount" in faulty({"do": "place", "order": {**order, "price": "NaN"}})
+    for nothing in ("0", "-1", "1e-9"):
+        # The core would trade nothing for ever.
+        assert "which is no amount" in faulty({"do": "place", "order": {**order, "quantity": nothing}})
     assert "side is 'HOLD'" in faulty({"do": "place", "order": {**order, "side": "HOLD"}})
     assert "unknown fields: colour" in faulty({"do": "place", "order": {**order, "colour": 1}})
     assert "a quantity or a quote quantity" in faulty({"do": "place", "order": {**order, "quantity": None}})
@@ -136,3 +141,30 @@ def test_what_is_no_file_of_a_round(tmp_path: Path) -> None:
         read_archive(path)
     with pytest.raises(BrokenArchive, match="cannot be read: No such file"):
         read_archive(tmp_path / "nothing.zip")
+
+
+def test_a_file_that_would_fill_the_memory_or_command_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, manifest = tmp_path / "round.zip", Manifest.model_construct(title="\x1b[2J")
+    monkeypatch.setattr(history_archive, "MOST_BYTES", 10_000)
+    # Each alone is small enough.
+    write_archive(path, Archive(manifest, {f"{number}.csv": bytes(4_000) for number in range(3)}))
+    with pytest.raises(BrokenArchive, match="larger than any round's file"):
+        read_archive(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as zipped:
+        zipped.writestr("manifest.json", "{}")
+    with pytest.raises(BrokenArchive, match="compressed as no round's file is"):
+        read_archive(path)
+    write_archive(path, Archive(manifest, {"news.csv": b"abc" * 100}))
+    damaged = bytearray(path.read_bytes())
+    # Where the bytes of the manifest begin.
+    damaged[30 + len("manifest.json")] ^= 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(BrokenArchive, match="damaged"):
+        read_archive(path)
+    with zipfile.ZipFile(path, "w") as zipped:
+        zipped.writestr("manifest.json", '{"format": "clearbell-round", "version": 1, "\\u001b[2J": 1}')
+        zipped.writestr("\x1b[2J", "")
+    assert main([str(path)]) == 2
+    assert "\x1b" not in capsys.readouterr().err

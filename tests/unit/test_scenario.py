@@ -49,7 +49,13 @@ def test_three_are_shipped() -> None:
         ("about: Two students and a bot.", "title: again", "line 3: title is there twice"),
         ("about: Two students and a bot.", "about: [", "line 5: this is not YAML"),
         ("about: Two students and a bot.", "about: &a x", "line 3: anchors and aliases"),
-        ("about: Two students and a bot.", "about: !!python/name:os.system x", "line 3: this is not YAML"),
+        ("about: Two students and a bot.", "about: !!python/name:os.system x", "line 3: tags (!) are not taken here"),
+        ("seed: 7", 'seed: !!int ""', "line 5: tags (!) are not taken here"),
+        ("seed: 7", f"seed: 0x{'f' * 4000}", "line 5: more than 3,000 characters in one value"),
+        ("seed: 7", f"seed: 0x{'f' * 2900}", "line 5, seed: input should be less than 4294967296"),
+        ("title: A test", r'title: "\e[2J"', "line 2, title: must be words in one line"),
+        ("text: ACME wins an order.", 'text: "  "', "line 14, news[0].text: must be words in one line"),
+        ("title: A test", r'"ti\e[2Jtle": x', r"line 2, ti\x1b[2Jtle: is unknown here"),
     ],
 )
 def test_a_fault_is_named_with_its_line(written: str, instead: str, said: str) -> None:

@@ -1,5 +1,6 @@
 """A market in a terminal: what comes changes what is known, and that is drawn as lines."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from marketdata.watch.__main__ import account_of, main
-from marketdata.watch.account import Account, KeyAccount, TokenAccount
+from marketdata.watch.account import Account, KeyAccount, RefusedError, TokenAccount, answered
 from marketdata.watch.client import Watcher
 from marketdata.watch.picture import draw
 from marketdata.watch.state import Watched
@@ -156,3 +157,31 @@ def test_no_server_process_loads_what_draws(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["False", "rich"]
+
+
+def test_what_a_server_says_is_no_command_to_the_terminal() -> None:
+    """Whoever answers at --url could clear the screen, set its title, or write over what is above."""
+    evil = {"error": "NO\x1b[2J", "message": "\x9b31m and \u202etxet"}
+    for status, body, said in (
+        (400, evil, r"NO\x1b[2J: \x9b31m and \u202etxet"),
+        (400, [], "is the address right?"),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            answered(httpx.Response(status, json=body))
+        assert said in str(refused.value)
+    assert answered(httpx.Response(200, json={"data": [{"price": "1\x07"}]})) == {"data": [{"price": r"1\x07"}]}
+    told = json.dumps({**TICKER, "lastPrice": "\x1b[2J"})
+    answers = iter(
+        [
+            httpx.Response(200, text=f"event: ticker\ndata: {told}\n\n", headers={"Content-Type": "text/event-stream"}),
+            httpx.Response(200, json={"data": []}),
+            httpx.Response(404, json=evil),
+        ]
+    )
+    http = httpx.Client(transport=httpx.MockTransport(lambda _: next(answers)), base_url="http://here")
+    watcher = Watcher(http, Watched("BTC-USD"), Account())
+    watcher._stopped.wait = lambda seconds: None  # type: ignore[assignment, method-assign, misc]
+    watcher._follow_market()
+    drawn = "".join(lines(watcher.watched))
+    assert r"\x1b[2J" in drawn
+    assert all(each.isprintable() for each in drawn)

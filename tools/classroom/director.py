@@ -95,8 +95,8 @@ class Director:
         if rounds.is_quiet(symbols):
             rounds.finish_round(round_)
         elif not rounds.is_waiting(symbols):
-            # Of orders that were being stored when all others were cancelled.
-            rounds.cancel_open_orders(symbols, self._actor)
+            # Of orders that were being stored when all others were cancelled, and of a market that somebody resumed.
+            rounds.close_round(self._actor)
 
     def _publish(self, round_: Round, scenario: Scenario, second: float) -> None:
         published = set(News.objects.filter(round=round_, place__isnull=False).values_list("place", flat=True))

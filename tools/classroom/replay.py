@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from base.words import harmless
 from classroom.history.archive import Archive, BrokenArchive, read_archive
 from classroom.history.replay import Verdict, book_at, replay
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _print_book(archive, options.market, options.at)
         return _replay(archive, with_twin=not options.without_twin)
     except BrokenArchive as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         return BROKEN
     except KeyboardInterrupt:
         return BROKEN
@@ -39,9 +40,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _replay(archive: Archive, *, with_twin: bool) -> int:
     manifest = archive.manifest
-    print(
-        f"round {manifest.round}: {manifest.title}, {manifest.started_at} to {manifest.ended_at}, seed {manifest.seed}"
-    )
+    dates = f"{manifest.started_at} to {manifest.ended_at}"
+    print(harmless(f"round {manifest.round}: {manifest.title}, {dates}, seed {manifest.seed}"))
     verdicts = replay(archive, with_twin=with_twin, tell=lambda line: print(line, flush=True))
     for verdict in verdicts:
         print("\n".join(_in_words(verdict)))

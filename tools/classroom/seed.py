@@ -17,6 +17,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
 
 from base.web.errors import ExchangeError, SignInsBusy  # noqa: E402
 from classroom.beginning import list_markets  # noqa: E402
@@ -39,6 +40,8 @@ from tools.classroom.plan import (  # noqa: E402
 from tools.classroom.sheet import as_csv, as_page, known_passwords  # noqa: E402
 from tools.demo.secrets import STAFF_PASSWORD  # noqa: E402
 from users.acts import Actor  # noqa: E402
+from users.api_key import Ending  # noqa: E402
+from users.api_keys import end_keys  # noqa: E402
 from users.models import User  # noqa: E402
 from users.services import end_all_sessions, register  # noqa: E402
 
@@ -137,9 +140,12 @@ def _text(money: Mapping[str, Decimal]) -> dict[str, str]:
 
 
 def _set_password(user: User, password: str) -> None:
+    """Whoever had the account before, by its password or because its name was free, is out."""
     user.set_password(password)
-    user.save(update_fields=["password"])
-    end_all_sessions(user.pk)
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        end_all_sessions(user.pk)
+        end_keys(user.pk, Ending.OPERATOR)
 
 
 def _admitted(person: Person, is_known: bool, number: int, count: int) -> Person:

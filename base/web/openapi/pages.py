@@ -89,7 +89,8 @@ class SwaggerView(APIView):
 
     def get(self, request: Request) -> Response:
         policy = {"Content-Security-Policy": PAGE_POLICY}
-        return Response({"is_demo": settings.DEMO}, template_name="swagger.html", headers=policy)
+        is_demo = settings.DEMO and not settings.CLASSROOM
+        return Response({"is_demo": is_demo}, template_name="swagger.html", headers=policy)
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         # As JSON whatever is accepted, because only the page itself has a template.
