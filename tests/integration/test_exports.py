@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from base.web import exports
-from base.web.exports import _cell
+from base.web.exports import cell
 from orders import history
 from tests.integration.test_lists import traded  # noqa: F401
 from tests.support.world import Person, World
@@ -165,4 +165,4 @@ def test_an_export_that_takes_too_long_is_cut_off(traded, settings, monkeypatch)
     ],
 )
 def test_cells(value, cell):
-    assert _cell(value) == cell
+    assert cell(value) == cell
