@@ -59,7 +59,7 @@ def test_what_draws_the_first_picture_is_asked_for_first() -> None:
     while left:
         first |= left
         left = {name for each in left for name in static.findall((FOLDER / "js" / f"{each}.js").read_text())} - first
-    assert first == set(FIRST)
+    assert first == FIRST
     asked = re.findall(r'modulepreload" href="\S+/js/(\w+)\.js"', Client().get("/").content.decode())
     assert set(asked[: len(FIRST)]) == first
 
