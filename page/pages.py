@@ -20,8 +20,7 @@ POLICY = (
 # that in which a browser asks: first what trading.js imports, which draws the first picture.
 _MODULE = re.compile(r"(?:js/(?!account|early|first_paint)|vendor/)(\w[\w-]*)\.js")
 FIRST = frozenset(
-    ("trading", "api", "decimal", "dom", "ladder", "market_feed", "markets_list", "notices", "places", "session")
-    + ("socket", "tape", "theme")
+    "trading api decimal dom ladder market_feed markets_list notices places session socket tape theme".split()
 )
 # Whoever comes back asks whether there is a new version of the page: it names the files of that version.
 KEPT = "no-cache"
