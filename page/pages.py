@@ -19,9 +19,10 @@ POLICY = (
 # What the trading page asks for at once: all scripts but those of the account and those of the old kind. The order is
 # that in which a browser asks: first what trading.js imports, which draws the first picture.
 _MODULE = re.compile(r"(?:js/(?!account|early|first_paint)|vendor/)(\w[\w-]*)\.js")
-FIRST = frozenset(
-    "trading api decimal dom ladder market_feed markets_list notices places session socket tape theme".split()
-)
+FIRST = {
+    *("trading", "api", "decimal", "dom", "ladder", "market_feed", "markets_list", "notices", "places", "session"),
+    *("socket", "tape", "theme"),
+}
 # Whoever comes back asks whether there is a new version of the page: it names the files of that version.
 KEPT = "no-cache"
 # Of a demo, whose accounts everybody knows; tools.demo.cast has the same.
