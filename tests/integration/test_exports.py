@@ -149,7 +149,7 @@ def test_an_export_that_takes_too_long_is_cut_off(traded, settings, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("value", "cell"),
+    ("value", "written"),
     [
         ("=1+1", "'=1+1"),
         ("+1", "'+1"),
@@ -164,5 +164,5 @@ def test_an_export_that_takes_too_long_is_cut_off(traded, settings, monkeypatch)
         (7, "7"),
     ],
 )
-def test_cells(value, cell):
-    assert cell(value) == cell
+def test_cells(value, written):
+    assert cell(value) == written
