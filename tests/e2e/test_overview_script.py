@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "operations" / "static" / "operations" / "overview.js"
 ADDRESS = "http://exchange.invalid/"
 PAGE = (
-    '<button id="overview-pause" hidden>Pause</button><span id="overview-state"></span>'
+    '<button id="overview-pause" hidden>Stop refreshing</button><span id="overview-state"></span>'
     '<div id="overview" data-src="/overview"><a href="/elsewhere">0</a></div><script src="/overview.js"></script>'
 )
 
@@ -68,4 +68,4 @@ def test_the_figures_are_held_for_the_keyboard_alone(page: Page) -> None:
     page.mouse.click(300, 300)
     assert after_a_while(page) == ("3", "")
     page.click("#overview-pause")
-    assert after_a_while(page) == ("3", "Paused.")
+    assert after_a_while(page) == ("3", "Not refreshed.")

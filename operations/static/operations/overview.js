@@ -51,8 +51,8 @@
     button.addEventListener("click", () => {
         paused = !paused;
         button.setAttribute("aria-pressed", String(paused));
-        button.textContent = paused ? "Go on" : "Pause";
-        if (paused) { say("Paused."); }
+        button.textContent = paused ? "Refresh again" : "Stop refreshing";
+        if (paused) { say("Not refreshed."); }
         clearTimeout(timer);
         timer = null;
         if (!paused) { tick(); }
