@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 
 from base.web.admin import ReadOnlyAdmin, numbers, users_named
 from base.web.confirmation import Question, ReasonForm, ask_and_act
@@ -98,7 +99,7 @@ class StaffActAdmin(ReadOnlyAdmin):
 
         def act(filled: dict[str, Any]) -> str:
             cancelled = kill(user.pk, actor_of(request, filled["reason"]))
-            return f"{user} is blocked; {cancelled} cancels are stored."
+            return f"The account of {user} is blocked; {_stored(cancelled)}."
 
         return ask_and_act(request, _question(user, f"Kill switch for {user}", effect, "Cancel and block"), act)
 
@@ -107,7 +108,7 @@ class StaffActAdmin(ReadOnlyAdmin):
 
         def act(filled: dict[str, Any]) -> str:
             lift(user.pk, actor_of(request, filled["reason"]))
-            return f"{user} may place orders again."
+            return f"The account of {user} may place orders again."
 
         return ask_and_act(request, _question(user, f"Lift the block of {user}", "New orders are taken again."), act)
 
@@ -116,7 +117,7 @@ class StaffActAdmin(ReadOnlyAdmin):
 
         def act(filled: dict[str, Any]) -> str:
             lift_lockout(user, actor_of(request, filled["reason"]))
-            return f"{user} may sign in again, from everywhere."
+            return f"The account of {user} may sign in again, from everywhere."
 
         effect = "Wrong passwords that were given under this name are forgotten. An address that is locked stays so."
         return ask_and_act(request, _question(user, f"Lift the lock-out of {user}", effect, "Lift"), act)
@@ -126,7 +127,7 @@ class StaffActAdmin(ReadOnlyAdmin):
         effect = "All open orders are cancelled. New ones are still accepted."
 
         def act(filled: dict[str, Any]) -> str:
-            return f"{cancel_for(user.pk, actor_of(request, filled['reason']))} cancels are stored."
+            return f"{_stored(cancel_for(user.pk, actor_of(request, filled['reason'])))}."
 
         return ask_and_act(request, _question(user, f"Cancel all orders of {user}", effect, "Cancel all"), act)
 
@@ -185,6 +186,10 @@ def _acts_for(request: HttpRequest, user: User, is_blocked: bool) -> list[tuple[
         for name, words, is_grave, permission in pages
         if request.user.has_perm(permission)
     ]
+
+
+def _stored(cancels: int) -> str:
+    return ngettext("%d cancel is stored", "%d cancels are stored", cancels) % cancels
 
 
 def _user(request: HttpRequest, user_id: int, permission: str) -> User:

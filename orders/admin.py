@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
+from django.utils.translation import ngettext
 
 from base.web.admin import NOTHING, ReadOnlyAdmin, amount, numbered, numbers, users_named
 from base.web.confirmation import Question, ask_and_act
@@ -96,7 +97,8 @@ class OrderAdmin(OfMarketsAdmin):
 
         def act(filled: dict[str, Any]) -> str:
             number = cancel_orders_as_operator(chosen, actor_of(request, filled["reason"]))
-            return f"{number} cancels are stored; the engine applies them behind the commands that wait already."
+            stored = ngettext("%d cancel is stored", "%d cancels are stored", number) % number
+            return f"{stored}; the engine applies it behind the commands that wait already."
 
         return ask_and_act(request, question, act)
 

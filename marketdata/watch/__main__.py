@@ -91,13 +91,19 @@ def _keep_drawing(console: Console, watcher: Watcher) -> None:
 def account_of(http: httpx.Client, environment: Mapping[str, str], user: str, token: str) -> Account:
     """Who watches: what the command line says goes before the environment. Raises RefusedError."""
     if user:
-        password = environment.get("CLEARBELL_PASSWORD") or getpass.getpass(f"{user}'s password: ")
-        return PasswordAccount(http, user, password)
+        return PasswordAccount(http, user, environment.get("CLEARBELL_PASSWORD") or _asked(user))
     token = token or environment.get("CLEARBELL_TOKEN", "")
     if token:
         return TokenAccount(token)
     key_id, secret = environment.get("CLEARBELL_KEY_ID", ""), environment.get("CLEARBELL_KEY_SECRET", "")
     return KeyAccount(key_id, secret) if key_id and secret else Account()
+
+
+def _asked(user: str) -> str:
+    """The password. Raises RefusedError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise RefusedError(f"nobody is there to type the password of {user}: give it in CLEARBELL_PASSWORD")
+    return getpass.getpass(f"{user}'s password: ")
 
 
 def _symbol(text: str) -> str:

@@ -28,7 +28,7 @@ def test_the_kill_switch_asks_for_a_reason_and_is_lifted(world: World, operator:
     assert "All open orders are cancelled" in page(operator.get(url))
     assert "required" in page(operator.post(url, {"reason": " "}))
     assert not StaffAct.objects.exists()
-    assert "1 cancels are stored" in page(operator.post(url, {"reason": "by telephone"}, follow=True))
+    assert "1 cancel is stored" in page(operator.post(url, {"reason": "by telephone"}, follow=True))
     assert statuses(world) == ["CANCELLED"]
     assert world.place(world.alice, "buy 1 @ 90").body["error"] == "ACCOUNT_BLOCKED"
     shown = page(operator.get(reverse("admin:users_user_change", args=[world.alice.user.id])))
@@ -65,7 +65,7 @@ def test_chosen_orders_and_all_of_a_user_are_cancelled(world: World, operator: C
     url = f"{reverse('admin:orders_order_cancel')}?id={ids[0]}"
     own_page = reverse("admin:orders_order_change", args=[ids[0]])
     assert url in page(operator.get(own_page))
-    assert "1 cancels are stored" in page(operator.post(url, {"reason": "a mistake"}, follow=True))
+    assert "1 cancel is stored" in page(operator.post(url, {"reason": "a mistake"}, follow=True))
     assert statuses(world) == ["CANCELLED", "OPEN", "OPEN"]
     assert url not in page(operator.get(own_page)), "it is closed"
     assert operator.post(account(world, "cancel"), {"reason": "left"}).status_code == 302

@@ -154,7 +154,9 @@ def test_a_refusal_is_said_in_the_exchanges_own_words(opened: Opened, symbol: st
     # A process knows the status within a second.
     page.wait_for_timeout(1100)
     place(page, "BUY", "1", "100")
-    expect(page.locator("#order .note")).to_contain_text(f"{symbol} is HALTED")
+    expect(page.locator("#order .note[role=alert]")).to_contain_text(f"{symbol} is HALTED")
+    expect(page.locator("#market-status")).to_contain_text("Trading is halted", timeout=8000)
+    expect(page.locator("#ladder .middle")).to_contain_text("halted")
 
 
 def test_what_happened_while_the_connection_was_away_is_seen_after_it(

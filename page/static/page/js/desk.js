@@ -2,6 +2,7 @@
 
 import { Charts } from "./charts.js";
 import { byId } from "./dom.js";
+import { MarketStatus } from "./market_status.js";
 import { tell } from "./notices.js";
 import { OrderForm } from "./order_form.js";
 import { OwnPanel } from "./own_panel.js";
@@ -18,6 +19,7 @@ export class Desk {
     this.ladder = ladder;
     this.own = new OwnState(socket);
     this.charts = new Charts();
+    this.status = new MarketStatus(ladder);
     this.form = new OrderForm(byId("order-place"), this.own, session, openSignIn);
     this.panel = new OwnPanel(this.own, session);
     this.own.on(() => this.#markOwn());
@@ -32,6 +34,7 @@ export class Desk {
     this.#feed = feed;
     this.charts.begin(feed, places);
     this.form.begin(market, feed);
+    this.status.watch(market);
     this.#markOwn();
   }
 

@@ -8,6 +8,7 @@ const ROWS = 20;
 export class Ladder {
   /** @type {import("./market_feed.js").Depth | null} */ #depth = null;
   /** @type {Map<string, bigint>} Own open quantity by side and price. */ #own = new Map();
+  #status = "";
   #places = { price: 2, quantity: 4 };
   /** @type {Record<"asks" | "bids", any[]>} */ #rows;
 
@@ -81,6 +82,12 @@ export class Ladder {
     this.last.className = trade ? (trade.side === "BUY" ? "buy" : "sell") : "";
   }
 
+  /** @param {string} words Of a market that does not trade. */
+  showStatus(words) {
+    this.#status = words;
+    write(this.spread, this.#between());
+  }
+
   draw = () => {
     const { asks = [], bids = [] } = this.#depth ?? {};
     const total = Math.max(sum(asks), sum(bids));
@@ -90,6 +97,7 @@ export class Ladder {
   };
 
   #between() {
+    if (this.#status) return this.#status;
     const { spread, indicativePrice, indicativeQuantity } = this.#depth ?? {};
     if (indicativePrice) return `auction ${shown(indicativeQuantity)} at ${shown(indicativePrice, this.#places.price)}`;
     return spread ? `spread ${shown(spread, this.#places.price)}` : "";

@@ -6,11 +6,15 @@ import { byId, make, write } from "./dom.js";
 
 const EVERY_MS = 10_000;
 
-/** @param {any} ticker @param {any} market */
-export function showFigures(ticker, market) {
+/**
+ * @param {any} ticker
+ * @param {any} market
+ * @param {string | undefined} last The newest trade's price, which is known sooner than the ticker.
+ */
+export function showFigures(ticker, market, last) {
   const places = placesOf(market.tickSize);
   const figures = {
-    last: shown(ticker.lastPrice, places),
+    last: shown(last ?? ticker.lastPrice, places),
     change: `${signed(ticker.priceChange, places)}  ${percent(ticker.priceChangePercent)}`,
     high: shown(ticker.high, places),
     low: shown(ticker.low, places),
@@ -22,7 +26,8 @@ export function showFigures(ticker, market) {
     write(place, value);
     if (name === "change" || name === "last") place.className = tone(ticker.priceChange);
   }
-  document.title = `${figures.last} ${market.symbol} · Clearbell`;
+  const title = `${figures.last} ${market.symbol} · Clearbell`;
+  if (document.title !== title) document.title = title;
 }
 
 /** The menu of markets, which is read again while it is open. */

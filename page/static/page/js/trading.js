@@ -71,11 +71,13 @@ async function open(symbol) {
   ladder.begin(market, places);
   tape.begin(market, places);
   followed.on("depth", () => followed.depth && ladder.show(followed.depth));
+  const showTicker = () => followed.ticker && showFigures(followed.ticker, market, followed.trades[0]?.price);
   followed.on("trades", () => {
     tape.show(followed.trades);
+    showTicker();
     ladder.showLast(followed.trades[0] && { price: followed.trades[0].price, side: followed.trades[0].takerSide });
   });
-  followed.on("ticker", () => showFigures(followed.ticker, market));
+  followed.on("ticker", showTicker);
   opened = [market, followed, places];
   desk?.open(...opened);
   followed.begin();
