@@ -28,7 +28,7 @@ def rules_of(currency: str) -> list[str]:
     return [rule.format(currency=currency) for rule in RULES]
 
 
-@cached(TTLCache[Any, answers.Class](1, REMEMBERED_SECONDS), lock=threading.Lock())
+@cached(TTLCache[Any, answers.Class](1, REMEMBERED_SECONDS), condition=threading.Condition())
 def find_class() -> answers.Class:
     """The same as it was within the last second, for all who look at it."""
     return represent_class()

@@ -99,7 +99,10 @@ class Shown(NamedTuple):
 
 
 @cached(
-    TTLCache[Any, Shown](16, REMEMBERED_SECONDS), key=lambda round_: (round_.pk, round_.state), lock=threading.Lock()
+    TTLCache[Any, Shown](16, REMEMBERED_SECONDS),
+    key=lambda round_: (round_.pk, round_.state),
+    # Of those who look at the same moment one reads, and the others wait for it.
+    condition=threading.Condition(),
 )
 def find_standing(round_: Round) -> Shown:
     """The standing as it was within the last second, for all who look at it."""

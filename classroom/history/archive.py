@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -140,9 +141,11 @@ def packed(archive: Archive) -> bytes:
 
 def write_archive(path: Path, archive: Archive) -> None:
     """Written whole or not at all, for its owner alone."""
-    growing = path.with_name(f".{path.name}.growing")
-    growing.touch(mode=0o600)
-    growing.write_bytes(packed(archive))
+    content, growing = packed(archive), path.with_name(f".{path.name}.growing")
+    growing.unlink(missing_ok=True)
+    # A new file: in a folder of many, one that is there may be a link to another.
+    with open(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        new.write(content)
     growing.replace(path)
 
 

@@ -42,7 +42,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("symbol", type=_symbol, help="the market, such as BTC-USD")
     made.add_argument("--url", default=DEMO, help=f"the exchange; {DEMO} where nothing is said")
     made.add_argument("--user", default="", help="sign in as this user, for own orders")
-    made.add_argument("--token", default="", help="sign in by this access token")
+    made.add_argument("--token", default="", help="sign in by this access token, which `ps` shows to others")
     made.add_argument("--once", action="store_true", help="print one picture and end; so it is where nobody looks")
 
 

@@ -15,7 +15,8 @@ from classroom.rounds import RoundRefused
 from core.money import MAX_AMOUNT
 from core.types import MarketStatus
 from markets.services import change_market, read_market
-from tests.support.rounds import SYMBOL, TEXT, Class, scenario
+from page.pages import POLICY
+from tests.support.rounds import SYMBOL, TEXT, Class, forget, scenario
 from tests.support.world import person
 from tools.classroom.plan import Person
 from tools.classroom.seed import _admitted
@@ -137,5 +138,20 @@ def test_only_a_demo_tells_a_password(settings: Any) -> None:
         (False, True, False),
     ):
         settings.DEMO, settings.CLASSROOM = demo, classroom
+        forget()
         found = [b"exchange-demo" in Client().get(page, secure=True).content for page in pages]
         assert found == [known] * len(pages), (demo, classroom)
+
+
+def test_the_leaderboard_is_written_once_a_second_whoever_loads_it(
+    course: Class, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    round_ = course.begin()
+    forget()
+    first = Client().get("/leaderboard")
+    publish(round_, "later")
+    monkeypatch.setattr("classroom.pages.answer", None)
+    with django_assert_num_queries(0):
+        again = Client().get("/leaderboard")
+    assert again.content == first.content
+    assert again["Content-Security-Policy"] == first["Content-Security-Policy"] == POLICY

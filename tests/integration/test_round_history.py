@@ -21,6 +21,7 @@ from tests.support import kinds
 from tests.support.commands import MARKETS
 from tests.support.sampling import PROVE, dice, sample
 from tests.support.world import World
+from tools.classroom.plan import write_private
 from tools.classroom.replay import main
 
 ENGINES = (Engine(500, 500), Engine(7, 2), Engine(3, 500, False))
@@ -168,3 +169,19 @@ def test_a_file_that_would_fill_the_memory_or_command_the_terminal(
         zipped.writestr("\x1b[2J", "")
     assert main([str(path)]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_files_of_a_class_are_their_owners_alone_and_follow_no_link(tmp_path: Path) -> None:
+    """The folder of an export may be one in which others write."""
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    for name, write in (
+        ("round.zip", lambda path: write_archive(path, Archive(Manifest.model_construct(title="t")))),
+        ("students.csv", lambda path: write_private(path, "name,password")),
+    ):
+        path = tmp_path / name
+        path.touch(mode=0o644)
+        (tmp_path / f".{name}.growing").symlink_to(victim)
+        write(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert victim.read_text() == "untouched"

@@ -7,6 +7,7 @@ from typing import Any, Self
 from classroom import beginning, rounds
 from classroom.beginning import Place
 from classroom.models import Round
+from classroom.pages import find_leaderboard
 from classroom.representation import find_class
 from classroom.scenario import Scenario, read_scenario
 from classroom.standing import find_standing
@@ -44,6 +45,7 @@ def forget() -> None:
     """What a process remembers of a class for a second."""
     find_standing.cache_clear()
     find_class.cache_clear()
+    find_leaderboard.cache_clear()
 
 
 @dataclass
