@@ -82,6 +82,7 @@ def test_a_demo_for_others_has_secrets_and_a_staff_password_of_its_own(own_demo:
         assert status(address, "admin", kept[STAFF_PASSWORD]) == 200
         assert status(address, "alice", "exchange-demo") == 200
         assert status(address, "admin", "exchange-demo") == 401
+        assert status(address, "trader-1", "exchange-demo") == 401
     assert status("127.0.0.1", "alice", "exchange-demo", Host="elsewhere.example") == 400
     forged = jwt.encode({"sub": "1", "token_type": "access"}, DEMO_SECRETS["JWT_SIGNING_KEY"])
     headers = {"Authorization": f"Bearer {forged}"}

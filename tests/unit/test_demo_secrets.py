@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from exchange.guards import weakness
-from tools.demo import environment, room
+from tools.demo import environment, room, seed
+from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS
 from tools.demo.environment import prepare
-from tools.demo.secrets import FILE, NAMES, STAFF_PASSWORD, own_secrets
+from tools.demo.secrets import FILE, NAMES, STAFF_PASSWORD, TRADERS_PASSWORD, own_secrets
+from users.models import User
 
 
 @pytest.fixture
@@ -82,3 +84,20 @@ def test_the_room_is_told_an_address_and_its_code(monkeypatch: pytest.MonkeyPatc
     assert room.room_url("0.0.0.0", 8000) is None
     assert room.room_lines(None) == ["this machine is in no network: nobody else can reach it now"]
     assert room.room_url("127.0.0.1", 8000) is None
+
+
+@pytest.mark.django_db
+def test_others_know_no_password_of_staff_and_of_simulated_traders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo that ran on loopback before, when everybody on this machine knew all of them."""
+    for name in (STAFF_PASSWORD, TRADERS_PASSWORD):
+        monkeypatch.delenv(name, raising=False)
+    members = [HUMANS[0], HUMANS[-1], TRADERS[0]]
+    for _ in range(2):
+        for listing in LISTINGS:
+            seed._list(listing)
+        for member in members:
+            seed._admit(member)
+        monkeypatch.setenv(STAFF_PASSWORD, "of-staff-alone")
+        monkeypatch.setenv(TRADERS_PASSWORD, "of-traders-alone")
+    for member, password in zip(members, (PASSWORD, "of-staff-alone", "of-traders-alone"), strict=True):
+        assert User.objects.get(username=member.name).check_password(password), member.name

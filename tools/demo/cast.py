@@ -1,4 +1,6 @@
-"""Who and what the demo shows: its users, their funds and its markets. Everybody knows the password."""
+"""Who and what the demo shows: its users, their funds and its markets. Everybody knows the password of those who trade
+by hand; in a demo that others reach, that of the others is its own.
+"""
 
 from dataclasses import dataclass, field
 from decimal import Decimal

@@ -12,7 +12,8 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from base.telemetry.liveness import is_alive
-from tools.demo.secrets import STAFF_PASSWORD, has_secrets, own_addresses, own_secrets
+from tools.demo.cast import PASSWORD
+from tools.demo.secrets import STAFF_PASSWORD, TRADERS_PASSWORD, has_secrets, own_addresses, own_secrets
 from tools.rig.exchange import reached
 from tools.rig.process import HOST, ROOT
 from tools.rig.servers import free_port
@@ -46,6 +47,11 @@ class Environment:
     def has_own_secrets(self) -> bool:
         """Whether its secrets and the staff's password are its own, and not those that everybody knows."""
         return STAFF_PASSWORD in self.variables
+
+    @property
+    def traders_password(self) -> str:
+        """Of the simulated traders, whose accounts are no others' to trade in."""
+        return self.variables.get(TRADERS_PASSWORD, PASSWORD)
 
     @property
     def logs(self) -> Path:

@@ -10,8 +10,8 @@ from tools.demo.room import outward_address
 from tools.rig.exchange import ANY
 
 FILE = "secrets.env"
-STAFF_PASSWORD = "DEMO_STAFF_PASSWORD"  # noqa: S105
-NAMES = ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS", STAFF_PASSWORD)
+STAFF_PASSWORD, TRADERS_PASSWORD = "DEMO_STAFF_PASSWORD", "DEMO_TRADERS_PASSWORD"
+NAMES = ("SECRET_KEY", "JWT_SIGNING_KEY", "API_KEY_SECRETS", STAFF_PASSWORD, TRADERS_PASSWORD)
 WARNING = (
     "WARNING: whoever reaches this address may trade here as alice, bob or carol, whose password everybody knows, and\n"
     "without TLS whoever is on the way reads along. It is for a class or an office, for an evening;\n"

@@ -13,12 +13,15 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
 
 from balances.services import transfer  # noqa: E402
 from base.web.errors import SignInsBusy  # noqa: E402
 from markets.services import create_market, find_market  # noqa: E402
 from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
-from tools.demo.secrets import STAFF_PASSWORD  # noqa: E402
+from tools.demo.secrets import STAFF_PASSWORD, TRADERS_PASSWORD  # noqa: E402
+from users.api_key import Ending  # noqa: E402
+from users.api_keys import end_keys  # noqa: E402
 from users.models import User  # noqa: E402
 from users.services import end_all_sessions, register  # noqa: E402
 
@@ -60,17 +63,26 @@ def _registered(name: str, email: str, password: str) -> User:
     return register(username=name, email=email, password=password, by_operator=True)
 
 
+def _own_password(member: Member) -> str | None:
+    """That of who is none of those who trade by hand, in a demo that others reach: a trader has a thousand million."""
+    if member in HUMANS and not member.is_staff:
+        return None
+    return os.environ.get(STAFF_PASSWORD if member.is_staff else TRADERS_PASSWORD)
+
+
 def _admit(member: Member) -> None:
     user = User.objects.filter(username=member.name).first()
-    own = os.environ.get(STAFF_PASSWORD) if member.is_staff else None
+    own = _own_password(member)
     if user is None:
         email = f"{member.name}@example.com"
         user = _registered(member.name, email, own or PASSWORD)
     elif own and user.check_password(PASSWORD):
         # Others reach the demo from now on, and know the password that it had.
         user.set_password(own)
-        user.save(update_fields=["password"])
-        end_all_sessions(user.pk)
+        with transaction.atomic():
+            user.save(update_fields=["password"])
+            end_all_sessions(user.pk)
+            end_keys(user.pk, Ending.OPERATOR)
     if member.is_staff and not user.is_superuser:
         user.is_staff = user.is_superuser = True
         user.save(update_fields=["is_staff", "is_superuser"])

@@ -78,14 +78,15 @@ class _Show:
                 host = reached(self._environment.host)
                 while not await asyncio.to_thread(answers, self._environment.port, host=host):
                     await asyncio.sleep(0.2)
-                await wait_until_matching(self._environment.address)
+                await wait_until_matching(self._environment.address, self._environment.traders_password)
         except TimeoutError as error:
             logs = self._environment.logs
             raise CannotStartError(f"no order was matched within {READY_SECONDS} s; see the logs in {logs}") from error
 
     async def _trade(self, started: float) -> None:
         end = self._seconds or float("inf")
-        trading = asyncio.create_task(trade(self._environment.address, self._tally) if self._with_traders else _rest())
+        where = self._environment.address, self._environment.traders_password
+        trading = asyncio.create_task(trade(*where, self._tally) if self._with_traders else _rest())
         try:
             while not trading.done() and (passed := time.monotonic() - started) < end:
                 await asyncio.wait((trading,), timeout=min(LINE_SECONDS, end - passed))

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tools.demo.cast import LISTINGS, PASSWORD, TRADERS, Listing
+from tools.demo.cast import LISTINGS, TRADERS, Listing
 from tools.demo.client import Client, RefusedError, connect
 from tools.demo.environment import CannotStartError
 from tools.demo.strategy import CHANGES, Price, amendment, choose_action, new_oco, new_order
@@ -149,10 +149,10 @@ class Trader:
             self._resting.pop(order["orderId"], None)
 
 
-async def trade(address: str, tally: Tally) -> None:
+async def trade(address: str, password: str, tally: Tally) -> None:
     """Let all traders trade until this is cancelled. Raises CannotStartError if they may not even sign in."""
     async with connect(address) as http:
-        clients = [Client(http, member.name, PASSWORD, tally) for member in TRADERS]
+        clients = [Client(http, member.name, password, tally) for member in TRADERS]
         try:
             for client in clients:
                 await client.authorization()
@@ -164,10 +164,10 @@ async def trade(address: str, tally: Tally) -> None:
                 tasks.create_task(Trader(client, prices, tally).run())
 
 
-async def wait_until_matching(address: str) -> None:
+async def wait_until_matching(address: str, password: str) -> None:
     """Return once every market's orders are answered by the engine. Ours ask for next to nothing and do not stay."""
     async with connect(address) as http:
-        client = Client(http, TRADERS[0].name, PASSWORD, Tally())
+        client = Client(http, TRADERS[0].name, password, Tally())
         for listing in LISTINGS:
             # A market that an operator has halted is as ready as it will be.
             with contextlib.suppress(RefusedError):
