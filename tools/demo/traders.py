@@ -22,6 +22,8 @@ from tools.rig.events import OPEN, ORDER_STATUS, REFUSED, RESET, Event, EventStr
 RATE = 7.0
 # So many orders of one trader rest at most; older ones are cancelled.
 MOST_RESTING = 60
+# With so many quotes a trader begins, so that no market order meets a book that is nearly empty.
+FIRST_QUOTES = 8
 # If a trader asks for nothing for so long, all its orders are cancelled, unless it asks again.
 DEAD_MAN_SECONDS, ALIVE_SECONDS = 60, 15.0
 # An order that changed before the request to amend it came.
@@ -42,6 +44,7 @@ class Trader:
         self._resting: dict[int, Mapping[str, Any]] = {}
         self._sent_at: dict[str, float] = {}
         self._must_read = False
+        self._quotes_due = FIRST_QUOTES
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -62,7 +65,8 @@ class Trader:
             await asyncio.sleep(ALIVE_SECONDS)
 
     async def _act(self) -> None:
-        action = choose_action()
+        action = choose_action() if self._quotes_due <= 0 else "quote"
+        self._quotes_due -= 1
         try:
             if self._must_read:
                 await self._read_resting()
