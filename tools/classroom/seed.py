@@ -154,7 +154,7 @@ def _admitted(person: Person, is_known: bool, number: int, count: int) -> Person
     if user is None:
         user = _registered(person.name, person.password)
         if number % EVERY == 0 or number == count:
-            print(f"accounts: {number} of {count}", flush=True)
+            print(f"accounts: {number} of {count}, those of the bots among them", flush=True)
     elif not is_known:
         # The sheet of before is gone.
         _set_password(user, person.password)
