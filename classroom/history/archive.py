@@ -31,7 +31,7 @@ VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
 # Of all members together, because they are held in memory, and of a line; a class of an hour needs a hundredth.
 MOST_BYTES, MOST_LINE, MOST_COMMANDS = 200_000_000, 10_000, 1_000_000
-MOST_MEMBERS = 50
+MOST_MEMBERS, MOST_MANIFEST = 50, 1_000_000
 # What `packed` writes. The other methods of the format may ask for any amount of memory.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -59,9 +59,9 @@ class MarketPart(_Part):
     base_step: _Amount
     quote_step: _Amount
     status: MarketStatus
-    first_sequence: Annotated[int, Field(ge=1)]
-    events: Annotated[int, Field(ge=0)]
-    trades: Annotated[int, Field(ge=0)]
+    first_sequence: Annotated[int, Field(ge=1, lt=2**62)]
+    events: Annotated[int, Field(ge=0, lt=2**62)]
+    trades: Annotated[int, Field(ge=0, lt=2**62)]
     commands: Annotated[int, Field(ge=0, le=MOST_COMMANDS)]
     last_price: _Amount | None
     digest: _Hash
@@ -112,7 +112,12 @@ class Archive:
 
     def commands(self, market: MarketPart) -> list[Command]:
         """Raises BrokenArchive."""
-        lines = self.members.get(market.commands_name, b"").split(b"\n")[:-1]
+        content = self.members.get(market.commands_name, b"")
+        # Before they are told apart: a line of two bytes becomes an object of many.
+        found = content.count(b"\n")
+        if found != market.commands:
+            raise BrokenArchive(f"{market.symbol} has {found} commands, its manifest says {market.commands}")
+        lines = content.split(b"\n")[:-1]
         return [_command(market, number, line) for number, line in enumerate(lines, 1)]
 
 
@@ -165,6 +170,8 @@ def read_archive(path: Path) -> Archive:
         raise BrokenArchive(f"{path} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, ArithmeticError, RuntimeError, EOFError) as error:
         raise BrokenArchive(f"{path.name} is not the file of a round, or is damaged: {error}") from error
+    if len(members[MANIFEST]) > MOST_MANIFEST:
+        raise BrokenArchive(f"{path.name}: {MANIFEST} is larger than any round's")
     manifest = _manifest(path, members.pop(MANIFEST))
     if manifest.files.keys() != members.keys():
         differing = ", ".join(sorted(manifest.files.keys() ^ members.keys()))
