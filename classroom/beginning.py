@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -61,6 +62,10 @@ def begin_round(scenario: Scenario, places: Sequence[Place], actor: Actor, seed:
     The markets exist and are halted, and nobody has an order in them. Of two who begin at the same moment one finds
     the number of the round taken.
     """
+    if not settings.DEMO:
+        # Whoever may run rounds would make money, withdraw others' and cancel their orders, without the permissions
+        # and the second person that this takes.
+        raise RoundRefused("a round gives and takes play money: not on an exchange that trades")
     if open_round() is not None:
         raise RoundRefused("a round is open already: end it or reset it")
     symbols = [plan.symbol for plan in scenario.markets]

@@ -17,7 +17,7 @@ from core.types import MarketStatus
 from markets.services import change_market, read_market
 from page.pages import POLICY
 from tests.support.rounds import SYMBOL, TEXT, Class, forget, scenario
-from tests.support.world import person
+from tests.support.world import fund, person
 from tools.classroom.plan import Person
 from tools.classroom.seed import _admitted
 from users.api_keys import KeyTerms, keys_of, make_key
@@ -155,3 +155,13 @@ def test_the_leaderboard_is_written_once_a_second_whoever_loads_it(
         again = Client().get("/leaderboard")
     assert again.content == first.content
     assert again["Content-Security-Policy"] == first["Content-Security-Policy"] == POLICY
+
+
+def test_nobody_is_given_play_money_on_an_exchange_that_trades(course: Class, settings: Any) -> None:
+    """The permission to run rounds is none to move money."""
+    course.begin()
+    settings.DEMO = False
+    fund(course.ann.user, USD="1")
+    with pytest.raises(RoundRefused, match="play money"):
+        beginning.reset_round(course.actor)
+    assert course.ann.holds("USD") == "10001 0"
