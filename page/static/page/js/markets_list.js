@@ -5,6 +5,7 @@ import { placesOf, shown, units } from "./decimal.js";
 import { byId, make, write } from "./dom.js";
 
 const EVERY_MS = 10_000;
+const lastPlace = /** @type {any} */ (document.querySelector('[data-figure="last"]'));
 
 /**
  * @param {any} ticker
@@ -14,7 +15,6 @@ const EVERY_MS = 10_000;
 export function showFigures(ticker, market, last) {
   const places = placesOf(market.tickSize);
   const figures = {
-    last: shown(last ?? ticker.lastPrice, places),
     change: `${signed(ticker.priceChange, places)}  ${percent(ticker.priceChangePercent)}`,
     high: shown(ticker.high, places),
     low: shown(ticker.low, places),
@@ -24,9 +24,17 @@ export function showFigures(ticker, market, last) {
   for (const [name, value] of Object.entries(figures)) {
     const place = /** @type {any} */ (document.querySelector(`[data-figure="${name}"]`));
     write(place, value);
-    if (name === "change" || name === "last") place.className = tone(ticker.priceChange);
+    if (name === "change") place.className = tone(ticker.priceChange);
   }
-  const title = `${figures.last} ${market.symbol} · Clearbell`;
+  lastPlace.className = tone(ticker.priceChange);
+  showLastPrice(last ?? ticker.lastPrice, market);
+}
+
+/** Alone, because it changes with every trade. @param {string} price @param {any} market */
+export function showLastPrice(price, market) {
+  const text = shown(price, placesOf(market.tickSize));
+  write(lastPlace, text);
+  const title = `${text} ${market.symbol} · Clearbell`;
   if (document.title !== title) document.title = title;
 }
 

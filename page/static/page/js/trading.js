@@ -5,7 +5,7 @@ import { placesOf } from "./decimal.js";
 import { byId, choices, make, mark, write } from "./dom.js";
 import { Ladder } from "./ladder.js";
 import { MarketFeed } from "./market_feed.js";
-import { MarketsList, showFigures } from "./markets_list.js";
+import { MarketsList, showFigures, showLastPrice } from "./markets_list.js";
 import { speak } from "./notices.js";
 import { learn } from "./places.js";
 import { session } from "./session.js";
@@ -71,13 +71,12 @@ async function open(symbol) {
   ladder.begin(market, places);
   tape.begin(market, places);
   followed.on("depth", () => followed.depth && ladder.show(followed.depth));
-  const showTicker = () => followed.ticker && showFigures(followed.ticker, market, followed.trades[0]?.price);
   followed.on("trades", () => {
     tape.show(followed.trades);
-    showTicker();
+    if (followed.trades[0]) showLastPrice(followed.trades[0].price, market);
     ladder.showLast(followed.trades[0] && { price: followed.trades[0].price, side: followed.trades[0].takerSide });
   });
-  followed.on("ticker", showTicker);
+  followed.on("ticker", () => showFigures(followed.ticker, market, followed.trades[0]?.price));
   opened = [market, followed, places];
   desk?.open(...opened);
   followed.begin();
