@@ -15,6 +15,7 @@ from classroom.rounds import RoundRefused
 from core.money import MAX_AMOUNT
 from core.types import MarketStatus
 from markets.services import change_market, read_market
+from orders.models import Order
 from page.pages import POLICY
 from tests.support.rounds import SYMBOL, TEXT, Class, forget, scenario
 from tests.support.world import fund, person
@@ -88,17 +89,24 @@ def test_a_button_of_a_page_of_before_does_nothing(course: Class) -> None:
     assert Round.objects.count() == 2
 
 
-def test_a_round_that_is_closing_trades_no_more_whoever_resumes_it(course: Class) -> None:
-    """The second teacher's halt comes between the two steps of the first one's resuming."""
+def test_of_two_resets_at_once_the_second_leaves_the_new_round_alone(
+    course: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
     course.begin()
-    rounds.pause(course.actor)
+    course.play(course.ann, "sell 1 @ 100")
+
+    def meanwhile(_seconds: float) -> None:
+        """While the second one waits for the engine, the first one's round begins, and Ann trades in it."""
+        monkeypatch.setattr(rounds, "sleep", lambda _seconds: course.match())
+        beginning.reset_round(course.actor)
+        course.match()
+        course.play(course.ann, "sell 1 @ 101")
+
+    monkeypatch.setattr(rounds, "sleep", meanwhile)
+    with pytest.raises(RoundRefused, match="open already"):
+        beginning.reset_round(course.actor)
     course.match()
-    rounds.close_round(course.actor)
-    rounds.set_status([SYMBOL], MarketStatus.TRADING, course.actor)
-    course.match()
-    closing = rounds.open_round()
-    assert closing is not None
-    rounds.close_round(course.actor)
+    assert [each.status for each in Order.objects.order_by("id")] == ["CANCELLED", "OPEN"]
 
 
 def test_the_teachers_own_news_leave_room_for_those_of_the_scenario(course: Class) -> None:
