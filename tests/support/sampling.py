@@ -26,6 +26,12 @@ ORDER_KINDS = (
     *("cancels", "auction"),
 )
 
+# Files of many cases of one kind.
+FAMILIES = (
+    *("signed_requests", "admin_lists", "exposure", "queries", "malformed_entries", "lockout", "api_keys", "contract"),
+    *("exports", "audit", "overview"),
+)
+
 # Of files whose other tests are short.
 LONG_ONES = (
     "tests/integration/test_positions.py::test_any_history_adds_up",
@@ -38,7 +44,7 @@ LONG_ONES = (
 
 # What `make test` runs a part of, because it takes long: one test in so many of these files together.
 DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
-    (3, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
+    (4, tuple(f"tests/chaos/test_{part}.py" for part in ("bells", "kills", "laps", "outages", "siege"))),
     (3, tuple(f"tests/e2e/test_{part}.py" for part in ("demo", "recovery", "follow", "flower"))),
     (2, tuple(f"tests/e2e/test_commands.py::test_{name}" for name in ("a_", "the_", "one_", "api_keys_"))),
     (2, ("tests/page/test_trading.py", "tests/page/test_access.py")),
@@ -50,6 +56,8 @@ DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
     (2, ("tests/integration/test_properties.py",)),
     (2, ("tests/integration/test_bad_input.py",)),
     (2, tuple(f"tests/integration/test_{kind}.py" for kind in ORDER_KINDS)),
+    (2, tuple(f"tests/integration/test_{kind}.py" for kind in FAMILIES)),
+    (2, ("tests/integration/stream/test_",)),
     (2, ("tests/integration/test_breakers.py",)),
     (2, ("tests/bench/test_naive.py", *LONG_ONES)),
     (2, ("tests/unit/test_coherence.py",)),
