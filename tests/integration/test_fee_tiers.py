@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -217,15 +217,18 @@ def test_two_who_count_at_once_count_once(monkeypatch: pytest.MonkeyPatch) -> No
             both.wait(0.5)
         return read(*args)
 
-    def act(_: int) -> None:
+    def act(_: int) -> IntegrityError | None:
         try:
             count()
+        except IntegrityError as error:
+            return error
         finally:
             connection.close()
+        return None
 
     monkeypatch.setattr(volumes, "_trades_after", read_together)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(act, range(2)))
+        assert list(pool.map(act, range(2))) == [None, None], "both have made the same user's day"
     assert (volume(world.alice), volume(world.bob)) == (Decimal(100), Decimal(100))
 
 
