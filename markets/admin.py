@@ -119,17 +119,8 @@ class MarketForm(_MarketForm):
 class MarketAdmin(RatesAdmin, CodedAdmin):
     form = MarketForm
     list_display = (
-        *(
-            "symbol",
-            "base",
-            "quote",
-            "tick_size",
-            "lot_size",
-            "maker_fee_rate",
-            "taker_fee_rate",
-            "status",
-            "is_hidden",
-        ),
+        *("symbol", "base", "quote", "tick_size", "lot_size", "maker_fee_rate", "taker_fee_rate"),
+        *("status", "hidden"),
     )
     list_filter = ("status", "is_hidden", "quote")
     list_select_related = ("base", "quote")

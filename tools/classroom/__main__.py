@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -13,13 +11,12 @@ from collections.abc import Sequence
 import httpx
 
 from tools.classroom.plan import MOST_STUDENTS, SHEET, STUDENTS, TEACHER, TEACHER_FILE, read_plan
-from tools.demo.__main__ import last_event
 from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, host, port, prepare
 from tools.demo.room import qr_lines, room_url
+from tools.demo.starting import run_as_program, seed
 from tools.demo.supervision import Supervisor
 from tools.rig.exchange import ANY, Program, reached
-from tools.rig.packages import UnavailableError
-from tools.rig.process import HOST, ROOT, die_with_parent
+from tools.rig.process import HOST
 
 FOLDER = "class"
 REFUSED = 3
@@ -33,18 +30,7 @@ WARNING = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, signal.default_int_handler)
-    # Passwords, the database and the logs are their owner's alone.
-    os.umask(0o077)
-    try:
-        return _run(options)
-    except (CannotStartError, UnavailableError) as reason:
-        print(reason, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped before it was ready", file=sys.stderr)
-        return 1
+    return run_as_program(lambda: _run(options))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -93,16 +79,10 @@ def _run(options: argparse.Namespace) -> int:
 def _seeded(environment: Environment, options: argparse.Namespace) -> bool:
     """False for a scenario that is refused, which was said in words. Raises CannotStartError."""
     print(f"preparing {options.students} accounts, which takes some seconds the first time", flush=True)
-    command = [sys.executable, "-m", "tools.classroom.seed", "--students", str(options.students)]
+    command = ["tools.classroom.seed", "--students", str(options.students)]
     command += ["--scenario", options.scenario, "--address", address_of(environment)]
     command += ["--seed", str(options.seed)] if options.seed is not None else []
-    log = environment.logs / "seed.log"
-    with log.open("w") as errors:
-        variables = environment.variables | {"LOG_PROCESS": "seed"}
-        done = subprocess.run(command, cwd=ROOT, env=variables, stderr=errors, check=False, preexec_fn=die_with_parent)
-    if done.returncode not in (0, REFUSED):
-        raise CannotStartError(f"the class could not be prepared: {last_event(log)} ({log})")
-    return done.returncode == 0
+    return seed(environment, command, "the class", (0, REFUSED)) == 0
 
 
 def address_of(environment: Environment) -> str:

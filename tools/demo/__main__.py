@@ -1,36 +1,19 @@
 """Start the exchange on this machine, with simulated traders at work: python -m tools.demo [--port 8000]"""
 
 import argparse
-import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from tools.demo.environment import CannotStartError, Environment, begin, claim_data, claim_port, host, port, prepare
+from tools.demo.environment import begin, claim_data, claim_port, host, port, prepare
 from tools.demo.show import run
+from tools.demo.starting import run_as_program, seed
 from tools.demo.supervision import Supervisor
-from tools.rig.packages import UnavailableError
-from tools.rig.process import HOST, ROOT, die_with_parent
+from tools.rig.process import HOST
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
-    # However we are asked to stop, it is one and the same stop.
-    for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, signal.default_int_handler)
-    # What it keeps is its owner's alone: the database, the logs, the secrets.
-    os.umask(0o077)
-    try:
-        return _run(options)
-    except (CannotStartError, UnavailableError) as reason:
-        print(reason, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped before it was ready", file=sys.stderr)
-        return 1
+    return run_as_program(lambda: _run(options))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,7 +30,7 @@ def _run(options: argparse.Namespace) -> int:
     with claim_data(environment.data, environment.address) as lock:
         claim_port(options.port, host=options.host)
         begin(environment)
-        _seed(environment)
+        seed(environment, ["tools.demo.seed"], "the database")
         supervisor = Supervisor(environment, lock)
         try:
             print("starting " + " ".join(process.name for process in supervisor.processes), flush=True)
@@ -57,31 +40,6 @@ def _run(options: argparse.Namespace) -> int:
             return code
         finally:
             supervisor.stop()
-
-
-def _seed(environment: Environment) -> None:
-    """Raises CannotStartError with what went wrong; all of it is in the log."""
-    log = environment.logs / "seed.log"
-    with log.open("w") as errors:
-        done = subprocess.run(
-            [sys.executable, "-m", "tools.demo.seed"],
-            cwd=ROOT,
-            env=environment.variables | {"LOG_PROCESS": "seed"},
-            stderr=errors,
-            check=False,
-            preexec_fn=die_with_parent,
-        )
-    if done.returncode:
-        raise CannotStartError(f"the database could not be prepared: {last_event(log)} ({log})")
-
-
-def last_event(log: Path) -> str:
-    """The last line of its log, which is JSON unless it ended before its logging began."""
-    last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
-    try:
-        return str(json.loads(last_line)["event"])
-    except (ValueError, LookupError, TypeError):
-        return last_line
 
 
 if __name__ == "__main__":
