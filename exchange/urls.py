@@ -9,6 +9,7 @@ from balances import views as balances
 from base.web.openapi.pages import SchemaView, SwaggerView
 from classroom import pages as class_pages
 from classroom import views as classroom
+from marketdata import coingecko, udf
 from marketdata import views as marketdata
 from markets import views as markets
 from matching import views as matching
@@ -82,8 +83,24 @@ API = [
     path("ticker", marketdata.TickersView.as_view()),
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
 ]
+# Public market data in the formats of other systems.
+UDF = [
+    path("config", udf.ConfigView.as_view()),
+    path("symbols", udf.SymbolView.as_view()),
+    path("search", udf.SearchView.as_view()),
+    path("history", udf.HistoryView.as_view()),
+    path("time", udf.TimeView.as_view()),
+]
+COINGECKO = [
+    path("pairs", coingecko.PairsView.as_view()),
+    path("tickers", coingecko.TickersView.as_view()),
+    path("orderbook", coingecko.OrderBookView.as_view()),
+    path("historical_trades", coingecko.TradesView.as_view()),
+]
 urlpatterns = [
     path("api/v1/", include(API)),
+    path("udf/", include(UDF)),
+    path("coingecko/", include(COINGECKO)),
     # Somebody who types the bare address is a person.
     path("", page.trading),
     path("m/<str:symbol>", page.trading),

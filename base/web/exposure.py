@@ -19,7 +19,8 @@ from rest_framework.settings import api_settings
 
 from base.web.errors import ExchangeError
 
-API = "/api/"
+# The formats of other systems (marketdata.formats) are as public as the calls that they translate.
+API = ("/api/", "/udf/", "/coingecko/")
 NO_STORE = "no-store"
 PREFLIGHT_STATUS = 204
 _READING = ("GET", "HEAD")

@@ -68,7 +68,7 @@ class Form(BaseModel):
 @functools.cache
 def _fields(form: type[Form]) -> dict[str, tuple[str, Rule]]:
     """The name and the rule of each field, by the name under which it is sent."""
-    return {camel(name): (name, field.metadata[0]) for name, field in form.model_fields.items()}
+    return {field.alias or name: (name, field.metadata[0]) for name, field in form.model_fields.items()}
 
 
 def _unknown(name: str) -> InvalidField:

@@ -26,7 +26,7 @@ HEADERS = {
 }
 RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 # What may be kept: files of pages. A call of the API says itself what may be.
-_KEPT = ("/static/", "/api/", "/swagger-ui.html", "/v3/")
+_KEPT = ("/static/", "/api/", "/udf/", "/coingecko/", "/swagger-ui.html", "/v3/")
 
 
 class Hardening:

@@ -22,7 +22,7 @@ from base.web.ratelimit.meter import Meter, credential_sent
 # Where a request keeps its meter; no header of a client's can have such a name.
 _METER = "exchange.meter"
 # An API request signs in by its token; whoever asks for the exchange's health or description does not sign in at all.
-WITHOUT_SESSION = ("/api/", "/health/", "/metrics", "/swagger-ui.html", "/actuator/", "/v3/")
+WITHOUT_SESSION = ("/api/", "/udf/", "/coingecko/", "/health/", "/metrics", "/swagger-ui.html", "/actuator/", "/v3/")
 
 
 class RateLimit:

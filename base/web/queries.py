@@ -63,10 +63,10 @@ class Query:
 class Parameters:
     """Reads the query strings of one call."""
 
-    def __init__(self, queries: Sequence[Query]) -> None:
+    def __init__(self, queries: Sequence[Query], base: type[Form] = Form) -> None:
         self._known = [query.name for query in queries]
         fields: dict[str, Any] = {_snake(query.name): (Annotated[Any, query.rule], query.default) for query in queries}
-        self._form = create_model("Parameters", __base__=Form, **fields)
+        self._form = create_model("Parameters", __base__=base, **fields)
 
     def read(self, query: QueryDict) -> Mapping[str, Any]:
         """The values of all that is declared, by name in snake_case. Raises InvalidField or ValidationFailed."""

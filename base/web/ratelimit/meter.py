@@ -15,6 +15,8 @@ from base.web.ratelimit.waits import Waits
 from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
+# What is counted: the same in the formats of other systems too.
+COUNTED = (API, "/udf", "/coingecko")
 ORDERS = "/api/v1/orders"
 # What cancels orders beside DELETE.
 CANCELS = (f"{ORDERS}/batch-cancel", f"{ORDERS}/cancel-all-after")
@@ -68,7 +70,7 @@ class Meter:
         limit: int | None = settings.ACCOUNT_LIMITS.get(self._bucket, settings.RATE_LIMIT)
         self._limit = limit
         # Whether it is still to be counted.
-        self.is_due = limit is not None and _is_under(API, path)
+        self.is_due = limit is not None and any(_is_under(root, path) for root in COUNTED)
         self.is_emergency = bool(KILL_SWITCH.fullmatch(path) or (method == "PATCH" and ONE_MARKET.fullmatch(path)))
         self.origin = peer, forwarded_for
         self._path = path
