@@ -26,9 +26,10 @@ from base.servers.connections import allow_open_files  # noqa: E402
 from base.servers.last_resort import LastResort  # noqa: E402
 from base.servers.waiting import BeforeThreads  # noqa: E402
 from base.storage.checks import log_servers_away  # noqa: E402
+from base.streams import frames as native_frames  # noqa: E402
 from base.streams.application import StreamApplication  # noqa: E402
 from base.streams.cross_origin import CrossOrigin  # noqa: E402
-from base.streams.handshake import SocketApplication, refuse_handshake  # noqa: E402
+from base.streams.handshake import SocketApplication, SocketPlaces, refuse_handshake  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from base.web.errors import NotFound  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
@@ -55,7 +56,10 @@ rest = BeforeThreads(WholeBodies(WSGIMiddleware(wsgi, workers=REST_THREADS)))  #
 waiting = WaitingRequests(rest)
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
-sockets = SocketApplication(hub, partial(OrderSession, SocketUsers(wsgi)))
+places = SocketPlaces()
+sockets = SocketApplication(
+    hub, partial(OrderSession, SocketUsers(wsgi)), places, frames=native_frames, counted_as=SOCKET_PATH
+)
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 
@@ -100,7 +104,7 @@ async def _live(receive: Receive, send: Send) -> None:
     log_servers_away()
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
-    await sockets.finished()
+    await places.finished()
     await hub.stop()
     await send({"type": "lifespan.shutdown.complete"})
 

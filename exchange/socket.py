@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from base.streams.frames import ChannelWriter
 from base.streams.open_stream import lifetime
 from base.streams.signin import Permit, sign_in
 from base.streams.socket import MOST_CHANNELS, REFUSED, Socket
@@ -69,6 +70,16 @@ class OrderSession:
             "cancel-on-disconnect": (DisconnectForm, self._cancel_on_disconnect),
             "ping": (NothingForm, self._ping),
         }
+
+    @property
+    def is_following(self) -> bool:
+        return bool(self._socket.followed)
+
+    async def begin(self) -> None:
+        pass
+
+    def answered(self) -> None:
+        pass
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Envelope:
         if op in PLACES:
@@ -155,12 +166,13 @@ class OrderSession:
             caller = self._signed_in()
             caller.admit(READ)
             feed = OrderFeed(caller.id, last_event_id, Permit(caller.credential))
-            return partial(self._socket.follow, name, feed, None)
+            return partial(self._socket.follow, name, feed, ChannelWriter(name))
         kind, _, symbol = name.partition(":")
         if kind not in (DEPTH, TRADES, TICKER) or not symbol:
             known = ", ".join((ORDERS, *(f"{kind}:SYMBOL" for kind in (DEPTH, TRADES, TICKER))))
             raise InvalidField("channels", "CHANNEL_UNKNOWN", f"there is no channel {printable(name)}, but {known}")
-        return partial(self._socket.follow, name, await in_thread(open_market, symbol), (kind,))
+        market = await in_thread(open_market, symbol)
+        return partial(self._socket.follow, name, market, ChannelWriter(name, (kind,)))
 
     async def _unsubscribe(self, form: UnsubscribeForm) -> Envelope:
         self._count_here()

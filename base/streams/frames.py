@@ -1,13 +1,14 @@
 """What crosses a WebSocket: requests as they are read, answers and messages as they are written."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
+from base.streams.messages import RESET
 from base.streams.open_stream import Outgoing
-from base.web.answers import parse_object
-from base.web.errors import ExchangeError, InvalidField, error_body
+from base.web.answers import as_refusal, parse_object
+from base.web.errors import InvalidField, error_body
 
 LONGEST_ID = 64
 # Of what a client may send as the id of a request.
@@ -38,8 +39,24 @@ def answer_frame(asked_id: int | str | None, body: Mapping[str, Any]) -> str:
     return json.dumps({"id": asked_id, **body}, separators=(",", ":"))
 
 
-def error_frame(asked_id: int | str | None, refusal: ExchangeError) -> str:
-    return answer_frame(asked_id, error_body(refusal))
+def error_frame(asked_id: int | str | None, error: Exception) -> str | None:
+    """The refusal in the envelope; None for what is a defect."""
+    refusal = as_refusal(error)
+    return None if refusal is None else answer_frame(asked_id, error_body(refusal))
+
+
+class ChannelWriter:
+    """Writes the messages of one channel: those of these types, or all of them."""
+
+    def __init__(self, name: str, types: Collection[str] | None = None) -> None:
+        self._name = name
+        self._types = types
+
+    async def frames(self, messages: list[Outgoing]) -> list[str]:
+        return [push_frame(self._name, each) for each in messages if self._is_followed(each.type)]
+
+    def _is_followed(self, kind: str) -> bool:
+        return self._types is None or kind in self._types or kind == RESET
 
 
 def push_frame(channel: str, outgoing: Outgoing) -> str:

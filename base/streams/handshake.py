@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -13,68 +16,27 @@ from base.servers.asgi import HANDSHAKE, Receive, Scope, Send, encoded, send_ref
 from base.streams.hub import Hub
 from base.streams.open_stream import lifetime
 from base.streams.request import StreamRequest
-from base.streams.socket import Session, Socket
+from base.streams.socket import Frames, Session, Socket
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.telemetry.metrics import SOCKETS
 from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
 from base.web.queries import refuse_unknown
+from base.web.ratelimit.meter import Meter
 
 logger = structlog.get_logger(__name__)
 
 STOP_SECONDS = 5.0
 
 
-class SocketApplication:
-    """`open_session` makes what answers on a socket. Used from one event loop.
+class SocketPlaces:
+    """How many sockets each address has open, whatever they speak, and what is still done for those that are gone."""
 
-    Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here.
-    """
-
-    def __init__(self, hub: Hub, open_session: Callable[[Socket], Session]) -> None:
-        self._hub = hub
-        self._open_session = open_session
+    def __init__(self) -> None:
         self._addresses: Counter[str] = Counter()
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = StreamRequest.from_scope(scope)
-        request_id = request_id_for(request.headers.get(HEADER.lower()))
-        started = time.perf_counter()
-        with bound_contextvars(requestId=request_id, userId=None, error=None):
-            status = await self._take(scope, request, receive, send)
-            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
-            log = logger.debug if status == TooManyConnections.status else logger.info
-            log(ANSWERED, **asked, durationMs=duration_ms(started))
-
-    async def finished(self) -> None:
-        """Wait until what is done for sockets that are gone is done, or for a moment."""
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=STOP_SECONDS)
-
-    async def _take(self, scope: Scope, request: StreamRequest, receive: Receive, send: Send) -> int:
-        address = request.address
-        try:
-            # Before anything is read, so that a flood costs little; and again, because others came meanwhile.
-            self._refuse_too_many(address)
-            await in_thread(_admit, request)
-            if scope["type"] != "websocket":
-                raise UpgradeRequired("connect with a WebSocket")
-            self._refuse_too_many(address)
-        except ExchangeError as refusal:
-            return await refuse_handshake(scope, receive, send, refusal, encoded(request.meter.headers))
-        self._addresses[address] += 1
-        SOCKETS.inc()
-        try:
-            await self._serve(request, receive, send)
-        finally:
-            SOCKETS.dec()
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
-        return 101
-
-    def _refuse_too_many(self, address: str) -> None:
+    def refuse_too_many(self, address: str) -> None:
         """Raises TooManyConnections."""
         counts = {
             "address": (self._addresses[address], settings.SOCKET_MAX_PER_ADDRESS),
@@ -84,24 +46,97 @@ class SocketApplication:
             if count >= limit:
                 raise TooManyConnections(f"{limit} WebSockets are open already ({scope})", limit=limit, scope=scope)
 
+    @contextmanager
+    def taken(self, address: str) -> Iterator[None]:
+        self._addresses[address] += 1
+        SOCKETS.inc()
+        try:
+            yield
+        finally:
+            SOCKETS.dec()
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """In a task of its own, because the server may cancel that of the connection."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def finished(self) -> None:
+        """Wait until what is done for sockets that are gone is done, or for a moment."""
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=STOP_SECONDS)
+
+
+class SocketApplication:
+    """`open_session` makes what answers on a socket. Used from one event loop.
+
+    Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here. `counted_as`: the
+    path under whose limit a handshake is counted. `check` may refuse one, and reads the database.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        open_session: Callable[[Socket], Session],
+        places: SocketPlaces,
+        *,
+        frames: Frames,
+        counted_as: str,
+        parameters: Sequence[str] = (),
+        check: Callable[[StreamRequest], None] | None = None,
+    ) -> None:
+        self._hub = hub
+        self._open_session = open_session
+        self._places = places
+        self._frames = frames
+        self._counted_as = counted_as
+        self._parameters = parameters
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = StreamRequest.from_scope(scope)
+        request = replace(request, meter=Meter(request.method, self._counted_as, *request.meter.origin))
+        request_id = request_id_for(request.headers.get(HEADER.lower()))
+        started = time.perf_counter()
+        with bound_contextvars(requestId=request_id, userId=None, error=None):
+            status = await self._take(scope, request, receive, send)
+            asked = {"method": request.method, "path": scope["path"][:LONGEST_PATH], "status": status}
+            log = logger.debug if status == TooManyConnections.status else logger.info
+            log(ANSWERED, **asked, durationMs=duration_ms(started))
+
+    async def _take(self, scope: Scope, request: StreamRequest, receive: Receive, send: Send) -> int:
+        try:
+            # Before anything is read, so that a flood costs little; and again, because others came meanwhile.
+            self._places.refuse_too_many(request.address)
+            await in_thread(self._admit, request)
+            if scope["type"] != "websocket":
+                raise UpgradeRequired("connect with a WebSocket")
+            self._places.refuse_too_many(request.address)
+        except ExchangeError as refusal:
+            return await refuse_handshake(scope, receive, send, refusal, encoded(request.meter.headers))
+        with self._places.taken(request.address):
+            await self._serve(request, receive, send)
+        return 101
+
+    def _admit(self, request: StreamRequest) -> None:
+        """Raises TooManyRequests, InvalidField and what the check raises."""
+        request.meter.count(None)
+        refuse_unknown(request.names, self._parameters)
+        if self._check is not None:
+            self._check(request)
+
     async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept", "headers": encoded(request.meter.headers)})
-        socket = Socket(self._hub, request, receive, send, seconds=lifetime())
+        socket = Socket(self._hub, request, self._frames, receive, send, seconds=lifetime())
         session = self._open_session(socket)
         try:
             await socket.serve(session)
         finally:
-            # In a task of its own, because the server may cancel this one.
-            leaving = asyncio.get_running_loop().create_task(session.leave())
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
-
-
-def _admit(request: StreamRequest) -> None:
-    """Raises TooManyRequests, InvalidField."""
-    request.meter.count(None)
-    refuse_unknown(request.names, ())
+            self._places.finish(session.leave())
 
 
 async def refuse_handshake(

@@ -1,6 +1,7 @@
 """One WebSocket: it answers requests one after the other, and sends the messages of the channels that it follows.
 
-It knows no operation: a `Session` answers. What a channel sends is what the same stream sends over server-sent events.
+It knows no operation and no format: a `Session` answers, `Frames` read and write, and the `Writer` of a channel makes
+frames of the messages that the same stream sends over server-sent events.
 """
 
 import asyncio
@@ -12,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from base.servers.asgi import Receive, Send
-from base.streams.frames import answer_frame, error_frame, push_frame, read_frame, read_operation
 from base.streams.hub import Feed, Hub
-from base.streams.messages import RESET, Message
+from base.streams.messages import Message
 from base.streams.open_stream import OpenStream, Outgoing
 from base.streams.request import StreamRequest
 from base.streams.threads import in_thread
-from base.web.answers import MAX_BYTES, as_refusal
+from base.web.answers import MAX_BYTES
 from base.web.errors import ExchangeError
 from base.web.ratelimit.windows import LocalWindow
 
@@ -41,11 +41,51 @@ MOST_CHANNELS = 50
 IDLE, BINARY, REFUSED, TOO_LARGE, COME_AGAIN = 1000, 1003, 1008, 1009, 1012
 
 
+AskedId = int | str | None
+_BROKEN = ExchangeError("something broke: the outcome is unknown")
+
+
+class Frames(Protocol):
+    """How requests are read and their answers written, on one kind of socket. A module is one."""
+
+    def read_frame(self, text: str, /) -> tuple[AskedId, dict[str, Any]]:
+        """The id and the other fields of a request. Raises ExchangeError."""
+
+    def read_operation(self, fields: dict[str, Any], /) -> str:
+        """Which operation is asked for; the others stay. Raises ExchangeError."""
+
+    def answer_frame(self, asked_id: AskedId, body: Mapping[str, Any], /) -> str: ...
+
+    def error_frame(self, asked_id: AskedId, error: Exception, /) -> str | None:
+        """The refusal; None for what is a defect."""
+
+
+class Writer(Protocol):
+    """How the messages of one channel are written."""
+
+    async def frames(self, messages: list[Outgoing]) -> list[str]:
+        """Raises MustComeAgain where the client cannot go on."""
+
+
+class MustComeAgain(Exception):
+    """The client cannot be sent what it missed: it reads REST and connects again."""
+
+
 class Session(Protocol):
     """What the operations of one socket do."""
 
+    @property
+    def is_following(self) -> bool:
+        """Whether something is sent that was not asked for one by one, so that a silent client is not idle."""
+
+    async def begin(self) -> None:
+        """Before the first request."""
+
     async def answer(self, op: str, fields: dict[str, Any]) -> Mapping[str, Any]:
-        """The envelope of the answer. Raises ExchangeError."""
+        """The body of the answer. Raises ExchangeError."""
+
+    def answered(self) -> None:
+        """The answer, or the refusal, was sent."""
 
     async def leave(self) -> None:
         """The socket is gone."""
@@ -53,21 +93,23 @@ class Session(Protocol):
 
 @dataclass
 class _Channel:
-    """A channel that is followed. Of its stream only these types are sent; None for all of them."""
+    """A channel that is followed."""
 
-    name: str
     stream: OpenStream
     opening: list[Message]
-    types: Collection[str] | None
+    writer: Writer
     task: "asyncio.Task[None] | None" = None
 
 
 class Socket:
     """The connection. Used from one event loop."""
 
-    def __init__(self, hub: Hub, request: StreamRequest, receive: Receive, send: Send, *, seconds: float) -> None:
+    def __init__(
+        self, hub: Hub, request: StreamRequest, frames: Frames, receive: Receive, send: Send, *, seconds: float
+    ) -> None:
         self.request = request
         self._hub = hub
+        self._frames = frames
         self._receive, self._send = receive, send
         self._sending = asyncio.Lock()
         self._channels: dict[str, _Channel] = {}
@@ -88,11 +130,11 @@ class Socket:
     def followed(self) -> Collection[str]:
         return self._channels.keys()
 
-    async def follow(self, name: str, feed: Feed, types: Collection[str] | None) -> None:
+    async def follow(self, name: str, feed: Feed, writer: Writer) -> None:
         """Follow a channel, whose messages come after the answer. Raises TooManyStreams."""
         listener = self._hub.join(feed, self.request.address)
         stream = OpenStream(self._hub, feed, listener, seconds=float("inf"))
-        channel = self._channels[name] = _Channel(name, stream, [], types)
+        channel = self._channels[name] = _Channel(stream, [], writer)
         await self._hub.settled()
         try:
             channel.opening = await in_thread(feed.opening, time.monotonic())
@@ -110,10 +152,12 @@ class Socket:
         """Answer until the client is gone, or the socket is closed from this side."""
         asked = asyncio.ensure_future(self._receive())
         try:
+            await session.begin()
+            self._start_channels()
             while not self._closing.done():
                 last_asked = time.monotonic()
                 while not asked.done() and not self._closing.done():
-                    seconds = self._seconds_left(last_asked)
+                    seconds = self._seconds_left(last_asked, session.is_following)
                     awaited: set[asyncio.Future[Any]] = {asked, self._closing}
                     await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 if asked.done():
@@ -132,14 +176,14 @@ class Socket:
             for name in list(self._channels):
                 self.leave_channel(name)
 
-    def _seconds_left(self, last_asked: float) -> float:
+    def _seconds_left(self, last_asked: float, is_following: bool) -> float:
         """How long nothing may happen; where that is over, the socket closes."""
         now = time.monotonic()
         if now >= self._ends_at:
             self.close(COME_AGAIN, "the time of this connection is over, come again")
-        if not self._channels and now >= last_asked + IDLE_SECONDS:
+        if not is_following and now >= last_asked + IDLE_SECONDS:
             self.close(IDLE, "idle")
-        ends_at = self._ends_at if self._channels else min(self._ends_at, last_asked + IDLE_SECONDS)
+        ends_at = self._ends_at if is_following else min(self._ends_at, last_asked + IDLE_SECONDS)
         return max(0.0, ends_at - now)
 
     async def _handle(self, session: Session, message: Mapping[str, Any]) -> None:
@@ -152,23 +196,26 @@ class Socket:
             await self._wait_for_turn(len(text) // LARGE)
             await self.send(await self._answer(session, text))
             self._start_channels()
+            session.answered()
 
     async def _wait_for_turn(self, cost: int) -> None:
         while cost and not (verdict := _large_frames.hit(self.request.address, ADDRESS_LARGE, cost)).is_let_in:
             await asyncio.sleep(verdict.wait_seconds)
 
     async def _answer(self, session: Session, text: str) -> str:
-        asked_id: int | str | None = None
+        asked_id: AskedId = None
         try:
-            asked_id, fields = read_frame(text)
-            return answer_frame(asked_id, await session.answer(read_operation(fields), fields))
+            asked_id, fields = self._frames.read_frame(text)
+            op = self._frames.read_operation(fields)
+            return self._frames.answer_frame(asked_id, await session.answer(op, fields))
         except Exception as error:
             self._count_error()
-            refusal = as_refusal(error)
-            if refusal is None:
+            text_of_refusal = self._frames.error_frame(asked_id, error)
+            if text_of_refusal is None:
                 logger.exception("a request over a WebSocket could not be answered")
-                refusal = ExchangeError("something broke: the outcome is unknown")
-            return error_frame(asked_id, refusal)
+                text_of_refusal = self._frames.error_frame(asked_id, _BROKEN)
+            assert text_of_refusal is not None, "this is no defect"
+            return text_of_refusal
 
     def _count_error(self) -> None:
         now = time.monotonic()
@@ -199,14 +246,15 @@ class Socket:
                     await self._push(channel, await stream.next())
         except (TimeoutError, OSError):
             self.close(REFUSED, "takes nothing")
+        except MustComeAgain as reason:
+            self.close(COME_AGAIN, str(reason))
         except Exception:
             logger.exception("a channel of a WebSocket could not be sent to")
             self.close(COME_AGAIN, "come again")
 
     async def _push(self, channel: _Channel, messages: list[Outgoing]) -> None:
-        for outgoing in messages:
-            if channel.types is None or outgoing.type in channel.types or outgoing.type == RESET:
-                await self.send(push_frame(channel.name, outgoing))
+        for text in await channel.writer.frames(messages):
+            await self.send(text)
         channel.stream.delivery_log.taken()
 
     async def send(self, text: str) -> None:
