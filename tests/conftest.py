@@ -19,6 +19,7 @@ from base.telemetry import logs
 from base.web.accounts import known_account
 from base.web.keys.known import known_key
 from base.web.keys.use import forget_uses
+from binance_api.symbols import names
 from commands.queue import find_backlog
 from marketdata.depth_cache import shared_depths
 from marketdata.shared_answers import shared_candles, shared_trades
@@ -123,6 +124,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
         check_exchange()
     books._markets.clear()
     known_market.cache_clear()
+    names.cache_clear()
     asset_code.cache_clear()
     main_markets.cache_clear()
     known_tiers.cache_clear()

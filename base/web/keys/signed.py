@@ -46,7 +46,8 @@ class Algorithm(StrEnum):
 class SignedRequest:
     """What a request says of itself. `timestamp` is the text that was signed, `address` where it comes from.
 
-    `opens_socket`: it signs in a WebSocket, over which the key then does whatever it may.
+    `opens_socket`: it signs in a WebSocket, over which the key then does whatever it may. `may_repeat`: its signature
+    may have been used before, because it only reads.
     """
 
     key_id: str
@@ -58,6 +59,7 @@ class SignedRequest:
     body: bytes
     address: str
     opens_socket: bool = False
+    may_repeat: bool = False
 
     @classmethod
     def read(cls, headers: Mapping[str, str], method: str, target: bytes, body: bytes, address: str) -> "SignedRequest":

@@ -11,6 +11,7 @@ from django.db import Error
 from django.db.models import Q
 
 from base.web.errors import TooManyRequests, Unavailable
+from base.web.keys.errors import SignatureReplayed
 from base.web.keys.known import KnownKey, is_remembered, known_key
 from base.web.keys.once import use_once
 from base.web.keys.secrets import Unreadable
@@ -38,25 +39,43 @@ def key_of(signed: SignedRequest, clock: Callable[[], datetime] = lambda: dateti
     TooManyRequests and Unavailable.
     """
     now = clock()
-    _limit_lookups(signed)
-    try:
-        key = known_key(signed.key_id)
-    except Unreadable as error:
-        logger.error("the key %s signs nothing: %s", signed.key_id, error)
-        raise Unavailable("the key cannot be read now: nothing was done") from error
+    key = _known(signed.key_id, signed.address)
     signed.check_time(now.timestamp())
     signed.check_signature(key.algorithm, key.secret)
     key.check_use(signed.address, now)
-    use_once(signed, key, now)
+    try:
+        use_once(signed, key, now)
+    except SignatureReplayed:
+        if not signed.may_repeat:
+            raise
     _store_use(key, now)
     return key
 
 
-def _limit_lookups(signed: SignedRequest) -> None:
+def named_key(key_id: str, address: str) -> KnownKey:
+    """The key of that name, where it may be used from there. That proves no more than that its name is known.
+
+    Raises KeyUnknown, KeyExpired, AddressNotAllowed, TooManyRequests and Unavailable.
+    """
+    key = _known(key_id, address)
+    key.check_use(address, datetime.now(UTC))
+    return key
+
+
+def _known(key_id: str, address: str) -> KnownKey:
+    _limit_lookups(key_id, address)
+    try:
+        return known_key(key_id)
+    except Unreadable as error:
+        logger.error("the key %s signs nothing: %s", key_id, error)
+        raise Unavailable("the key cannot be read now: nothing was done") from error
+
+
+def _limit_lookups(key_id: str, address: str) -> None:
     """Whoever invents keys is counted only after the query for each. Raises TooManyRequests."""
-    if is_remembered(signed.key_id):
+    if is_remembered(key_id):
         return
-    if not _lookups.hit(network_of(signed.address), MOST_LOOKUPS).is_let_in:
+    if not _lookups.hit(network_of(address), MOST_LOOKUPS).is_let_in:
         raise TooManyRequests("too many keys from this address that are not in use: try again", limit=MOST_LOOKUPS)
 
 
