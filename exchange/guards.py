@@ -95,6 +95,15 @@ def refuse_a_demo_that_others_reach(hosts: Iterable[str], environment: Mapping[s
         )
 
 
+def read_sandbox(is_wanted: bool, *, is_demo: bool, is_class: bool) -> bool:
+    """A sandbox loses answers and fills orders that nobody would fill: nothing for what is real, nor for a contest."""
+    if is_wanted and not is_demo:
+        raise ImproperlyConfigured("SANDBOX=1 is for a demo alone (DEMO=1): it loses answers and invents fills")
+    if is_wanted and is_class:
+        raise ImproperlyConfigured("SANDBOX=1 is not for a class (CLASSROOM=1): students would order their own fills")
+    return is_wanted
+
+
 def listening_addresses(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Where this process listens by its command line, without the ports: by gunicorn, uvicorn, Flower or runserver."""
     found, server = [], "".join(arguments[:1])

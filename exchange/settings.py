@@ -20,7 +20,7 @@ from base.telemetry import logs
 from base.web.openapi import OPTIONS
 from exchange.databases import database
 from exchange.environment import between, choice, env, parse_amounts, parse_origins, read_address, read_link
-from exchange.guards import allowed_hosts, parse_secrets, refuse_a_demo_that_others_reach, secret
+from exchange.guards import allowed_hosts, parse_secrets, read_sandbox, refuse_a_demo_that_others_reach, secret
 
 # First of all, because a wrong setting is a line of the log too.
 logs.begin()
@@ -43,6 +43,9 @@ CLASSROOM = choice("CLASSROOM", "off", _ON + _OFF) in _ON
 # A demo that others reach, on this address, has secrets of its own: `make demo HOST=` makes them.
 DEMO_HOST = env.str("DEMO_HOST", default="")
 _KNOWN = DEMO and not DEMO_HOST
+# Faults that bots order for themselves, and orders with an ordered fate: in a demo alone, and in no class.
+SANDBOX = read_sandbox(choice("SANDBOX", "off", _ON + _OFF) in _ON, is_demo=DEMO, is_class=CLASSROOM)
+STREAM_FAULTS = "sandbox.streams.StreamFaults" if SANDBOX else None
 SECRET_KEY = secret("SECRET_KEY", may_be_known=_KNOWN)
 JWT_SIGNING_KEY = secret("JWT_SIGNING_KEY", may_be_known=_KNOWN)
 if SECRET_KEY == JWT_SIGNING_KEY:
@@ -62,7 +65,7 @@ INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
     *("users", "markets", "balances", "positions", "commands"),
-    *("orders", "marketdata", "matching", "audit", "operations", "page", "classroom"),
+    *("orders", "marketdata", "matching", "audit", "operations", "page", "classroom", "sandbox"),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -75,6 +78,7 @@ MIDDLEWARE = [
     "base.web.exposure.Exposure",
     # Before what may refuse, because every answer has the headers of the rate limit.
     "base.web.middleware.RateLimit",
+    "sandbox.middleware.Faults",
     "base.web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "base.web.middleware.Csrf",
@@ -253,10 +257,9 @@ APPROVAL_ABOVE = parse_amounts("APPROVAL_ABOVE", env.list("APPROVAL_ABOVE", defa
 TRUSTED_PROXIES = between("TRUSTED_PROXIES", 0, 0)
 from exchange.limit_settings import *  # noqa: E402, F403
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE, TIME_ZONE = "en", "UTC"
 USE_I18N = False
 USE_TZ = True
-TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True

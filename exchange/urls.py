@@ -24,6 +24,7 @@ from orders import views as orders
 from page import files as page_files
 from page import views as page
 from positions import views as positions
+from sandbox import views as sandbox
 from users import key_views as keys
 from users import pages
 from users import views as users
@@ -80,6 +81,8 @@ API = [
     path("feed/trades/<str:symbol>", feed.TradeFeedView.as_view()),
     path("cache/stats", operations.CacheStatsView.as_view()),
     path("class", classroom.ClassView.as_view()),
+    path("sandbox/faults", sandbox.OwnFaultsView.as_view()),
+    path("sandbox/faults/<str:user_id>", sandbox.FaultsView.as_view()),
     path("ticker", marketdata.TickersView.as_view()),
     path("ticker/<str:symbol>", marketdata.TickerView.as_view()),
 ]

@@ -26,3 +26,10 @@ class NotInAuction(Conflict):
     """An auction collects orders that can rest, and takes no others."""
 
     code = "NOT_IN_AUCTION"
+
+
+class SandboxReject(ExchangeError):
+    """An order that the sandbox refuses because its owner wanted that. Nothing was stored."""
+
+    code = "SANDBOX_REJECT"
+    status = 400

@@ -30,6 +30,7 @@ from markets.services import asset_code, known_market
 from matching import books
 from orders.ids import order_ids
 from orders.share import count_waiting
+from sandbox.services import known_faults
 from tests.integration.stream.client import StreamClient
 from tests.support.audits import audited_exchange
 from tests.support.contract import check_answer
@@ -131,6 +132,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     known_tier.cache_clear()
     known_account.cache_clear()
     known_key.cache_clear()
+    known_faults.cache_clear()
     forget_uses()
     find_backlog.cache_clear()
     count_waiting.cache_clear()

@@ -10,9 +10,10 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 from django_eventstream import views
 from django_eventstream.event import Event
 from django_eventstream.views import Listener, ListenerManager
@@ -75,6 +76,15 @@ class Feed(Protocol):
         """By what the stream stays open; None for one that is public."""
 
 
+class Faults(Protocol):
+    """What the sandbox does to one stream. `Outgoing` messages go in, and those that are sent come out."""
+
+    def headers(self) -> dict[str, str]:
+        """What the opening says. Reads the database in a thread."""
+
+    async def tamper(self, outgoing: list[Any]) -> list[Any]: ...
+
+
 class Hub(ListenerManager):  # type: ignore[misc]
     """The open streams of this process. Used from one event loop."""
 
@@ -85,6 +95,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._addresses: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._event_log = event_log
+        self._faults = import_string(settings.STREAM_FAULTS) if settings.STREAM_FAULTS else None
         self._conflator = conflator or Conflator({}, _no_summary)
         self.redis_listener = self._subscription = Subscription(self._receive, self._subscribed)
         # So that the parent never starts a listener of its own.
@@ -145,6 +156,13 @@ class Hub(ListenerManager):  # type: ignore[misc]
         limit = settings.STREAM_MAX_PER_ADDRESS
         if self._addresses[address] >= limit:
             raise _too_many(limit, "address")
+
+    def faults_of(self, feed: Feed, listener: Listener) -> Faults | None:
+        """What the sandbox does to this stream; None where there is no sandbox, and for what is public."""
+        if self._faults is None or feed.permit is None:
+            return None
+        faults: Faults = self._faults(feed, lambda: self.end([listener]))
+        return faults
 
     async def settled(self) -> None:
         """Wait until this process is subscribed to Redis, or knows that it cannot be."""

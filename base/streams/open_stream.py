@@ -49,6 +49,8 @@ class OpenStream:
         self._confirmed = hub.checkpoint
         # While something that was missed could not be read, the position of the feed must not move on.
         self._is_behind = False
+        # What the sandbox does to it; None without a sandbox.
+        self._faults = hub.faults_of(feed, listener)
         self._ends_at = time.monotonic() + (lifetime() if seconds is None else seconds)
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
@@ -74,7 +76,16 @@ class OpenStream:
             return False
         return True
 
+    async def told(self) -> dict[str, str]:
+        """The headers with which its opening says that it is tampered with."""
+        return {} if self._faults is None else await in_thread(self._faults.headers)
+
     async def next(self) -> list[Outgoing]:
+        """What is sent now."""
+        outgoing = await self._next()
+        return outgoing if self._faults is None else await self._faults.tamper(outgoing)
+
+    async def _next(self) -> list[Outgoing]:
         """What was received since the last time, and what the event log holds if something may have been missed."""
         queued, must_catch_up = self._hub.take(self.listener)
         if not must_catch_up:

@@ -29,7 +29,7 @@ _HEADERS = "Content-Type, Last-Event-ID, X-Request-ID"
 _SIGNING_IN = "Authorization, X-API-Key, X-Timestamp, X-Recv-Window, X-Signature"
 _SHOWN = (
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-ID, Idempotent-Replayed,"
-    " Content-Disposition"
+    " Content-Disposition, X-Sandbox-Fault, X-Sandbox-Request"
 )
 # Browsers ask again after this time, and not before each request.
 _REMEMBERED_SECONDS = "600"

@@ -67,6 +67,16 @@ def test_the_session_with_curl(running: Shell) -> None:
     check_session(running.paste(section("README.md", "A session with curl")))
 
 
+def test_the_session_of_the_sandbox(running: Shell) -> None:
+    """Each lost answer is repeated until one comes; the order is stored once, whichever it was."""
+    printed = running.paste(section("docs/sandbox.md", "Faults")).lower()
+    lost, told = printed.count("x-sandbox-fault: lost-answer"), printed.count("x-sandbox-request:")
+    assert told == 8
+    assert 0 < lost < 8
+    assert (printed.count(" 503"), printed.count(" 202")) == (lost, 8 - lost)
+    assert printed.count("idempotent-replayed: true") >= 8 - lost - 1
+
+
 @pytest.mark.long
 def test_the_session_with_curl_ten_times_in_a_row(running: Shell) -> None:
     """Bob's OPEN was lost in one of four sessions: his stream opened after his order."""

@@ -17,7 +17,7 @@ from tests.support.world import World
 STREAM = re.compile(r"GET /api/v1/(stream/(order-status|market)|ws)(?!/stats)")
 
 
-@override_settings(ACTUATOR_PATHS=True)
+@override_settings(ACTUATOR_PATHS=True, SANDBOX=True)
 def test_each_caller_gets_what_the_table_says(world: World) -> None:
     """`make test` draws a quarter of the routes, and looks that each has a row."""
     names, callers, found = _named(world), Callers(world), {}

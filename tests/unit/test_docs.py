@@ -30,6 +30,7 @@ PACKAGES = (
     "operations",
     "page",
     "classroom",
+    "sandbox",
     "exchange",
     "tools",
 )

@@ -74,11 +74,11 @@ def test_what_concerns_the_account_takes_no_key():
     own = {"account", "fees", "fills", "positions", "balances", "orders", "users/me", "users/{userId}"}
     own |= {"balances/{userId}", "balances/{userId}/{currency}", "balances/{userId}/{currency}/ledger"}
     own |= {"orders/{orderId}", "orders/{orderId}/trades", "orders/{orderId}/events", "stream/order-status"}
-    own |= {"orders/client/{clientOrderId}", "orders/{orderId}/queue"}
+    own |= {"orders/client/{clientOrderId}", "orders/{orderId}/queue", "sandbox/faults"}
     previews = {("POST", "/api/v1/orders/preview", "read")}
     reads = previews | {("GET", f"/api/v1/{path}", "read") for path in own}
     trades = {("POST", "orders"), ("POST", "orders/batch"), ("POST", "orders/batch-cancel")}
-    trades |= {("POST", "orders/cancel-all-after")}
+    trades |= {("POST", "orders/cancel-all-after"), ("PUT", "sandbox/faults"), ("DELETE", "sandbox/faults")}
     trades |= {("PATCH", "orders/{orderId}"), ("POST", "orders/{orderId}/replace"), ("POST", "orders/oco")}
     trades |= {("DELETE", f"orders{which}") for which in ("", "/{orderId}", "/client/{clientOrderId}")}
     assert open_to == reads | {(method, f"/api/v1/{path}", "trade") for method, path in trades}

@@ -27,6 +27,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     environment = prepare(options.port, options.host)
+    # What it loses is play money.
+    environment.variables.setdefault("SANDBOX", "on")
     with claim_data(environment.data, environment.address) as lock:
         claim_port(options.port, host=options.host)
         begin(environment)

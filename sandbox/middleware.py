@@ -1,0 +1,135 @@
+"""The faults of requests. Each answer that was tampered with says so in a header.
+
+A delay keeps a thread, so a few of them at a time are all that a process has; a further one is left out.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+
+from base.web.answers import refusal_headers
+from base.web.authentication import SIGNED_IN, caller_of
+from base.web.errors import ExchangeError, TooManyRequests, Unavailable, error_body
+from base.web.keys.known import known_key
+from orders.errors import SandboxReject
+from orders.models import Order
+from orders.oco import LIMIT_SUFFIX, STOP_SUFFIX
+from sandbox import services
+from sandbox.faults import RequestFaults, of_request
+from sandbox.models import OF_THE_ACCOUNT
+
+NATIVE, BINANCE = "/api/v1/", "/api/v3/"
+# Whoever has ordered faults must be able to end them.
+OWN_CALLS = "/api/v1/sandbox/"
+FAULT, NUMBER = "X-Sandbox-Fault", "X-Sandbox-Request"
+DELAYS_AT_ONCE = 2
+# What places one order.
+PLACES = re.compile(
+    r"/api/v1/orders(/oco|/[0-9]+/replace)?|/api/v3/(order|order/oco|order/cancelReplace|orderList/oco)"
+)
+_KEYS = ("clientOrderId", "newClientOrderId", "listClientOrderId")
+_READING = ("GET", "HEAD", "OPTIONS")
+# Binance's own code for each, which its clients know.
+_BINANCE_CODES: dict[type[ExchangeError], int] = {TooManyRequests: -1003, SandboxReject: -2010, Unavailable: -1007}
+
+_delays = threading.BoundedSemaphore(DELAYS_AT_ONCE)
+
+
+class Faults:
+    """Tampers with what callers ask who ordered it. Not there at all where SANDBOX is off."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not settings.SANDBOX:
+            raise MiddlewareNotUsed("SANDBOX is off")
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        path = request.path_info
+        if not path.startswith((NATIVE, BINANCE)) or path.startswith(OWN_CALLS):
+            return self._get_response(request)
+        caller = _caller(request)
+        ordered = None if caller is None else services.known_faults(*caller)
+        number = None if ordered is None else services.next_number(ordered.run)
+        if caller is None or ordered is None or number is None:
+            return self._get_response(request)
+        response, told = self._tampered(request, caller[0], of_request(ordered.plan, number))
+        response[NUMBER] = str(number)
+        if told:
+            response[FAULT] = ", ".join(told)
+        return response
+
+    def _tampered(
+        self, request: HttpRequest, user_id: int, faults: RequestFaults
+    ) -> tuple[HttpResponseBase, list[str]]:
+        told = [f"delay={faults.delay_ms}"] if faults.delay_ms and _delayed(faults.delay_ms) else []
+        if faults.is_too_many:
+            refusal: ExchangeError = TooManyRequests("the sandbox refuses this request: nothing was done, wait")
+            return _refused(request, refusal), [*told, "too-many"]
+        if faults.is_rejected and _places_anew(request, user_id):
+            refusal = SandboxReject("the sandbox refuses this order: nothing was stored")
+            return _refused(request, refusal), [*told, "reject"]
+        response = self._get_response(request)
+        if faults.is_answer_lost and request.method not in _READING:
+            refusal = Unavailable("the outcome is unknown: repeat the request with the same key")
+            return _refused(request, refusal), [*told, "lost-answer"]
+        return response, told
+
+
+def _caller(request: HttpRequest) -> tuple[int, int] | None:
+    """The user and the key that signed. The routes of Binance ask for the signature later: here the key is enough."""
+    try:
+        if request.path_info.startswith(BINANCE):
+            key = known_key(request.META.get("HTTP_X_MBX_APIKEY", ""))
+            return key.user_id, key.id
+        signed_in: Any = request.META.get(SIGNED_IN)
+        caller = caller_of(request) if SIGNED_IN not in request.META else signed_in and signed_in[0]
+    except Exception:
+        # The view says what is wrong with it.
+        return None
+    return None if caller is None else (caller.id, caller.credential.key_id or OF_THE_ACCOUNT)
+
+
+def _delayed(milliseconds: int) -> bool:
+    if not _delays.acquire(blocking=False):
+        return False
+    try:
+        time.sleep(milliseconds / 1000)
+    finally:
+        _delays.release()
+    return True
+
+
+def _places_anew(request: HttpRequest, user_id: int) -> bool:
+    """Whether it places an order, and not one that is stored already: a repetition has its first answer."""
+    if request.method != "POST" or not PLACES.fullmatch(request.path_info):
+        return False
+    read = _field if request.path_info.startswith(NATIVE) else _parameter
+    names = [read(request, name) for name in _KEYS]
+    keys = [name + suffix for name in names if isinstance(name, str) for suffix in ("", LIMIT_SUFFIX, STOP_SUFFIX)]
+    return not (keys and Order.objects.filter(user_id=user_id, client_order_id__in=keys).exists())
+
+
+def _parameter(request: HttpRequest, name: str) -> str | None:
+    return request.GET.get(name) or request.POST.get(name)
+
+
+def _field(request: HttpRequest, name: str) -> Any:
+    try:
+        return json.loads(request.body).get(name)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _refused(request: HttpRequest, refusal: ExchangeError) -> JsonResponse:
+    body = error_body(refusal)
+    if request.path_info.startswith(BINANCE):
+        body = {"code": _BINANCE_CODES[type(refusal)], "msg": refusal.message}
+    return JsonResponse(body, status=refusal.status, headers=refusal_headers(refusal))

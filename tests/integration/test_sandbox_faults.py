@@ -1,0 +1,113 @@
+"""Faults that an account orders for itself: the same seed, the same run; each is told; what was lost is stored once."""
+
+import time
+from typing import Any
+
+import pytest
+
+from orders.models import Order
+from sandbox.middleware import DELAYS_AT_ONCE, _delays
+from tests.support.signing import Signer
+from tests.support.tape import parse
+from tests.support.world import World, stored_rows
+from users.models import StaffAct
+
+
+@pytest.fixture
+def sandbox(settings: Any, db: None) -> World:
+    settings.SANDBOX = True
+    return World.make()
+
+
+def order_faults(world: World, **plan: int) -> None:
+    assert world.alice.call("PUT", "/sandbox/faults", {"seed": 7, **plan}).status_code == 200
+
+
+def run_of(world: World, number: int = 12) -> list[tuple[int, str]]:
+    answers = [world.alice.call("DELETE", "/orders/1") for _ in range(number)]
+    assert [answer["X-Sandbox-Request"] for answer in answers] == [str(each + 1) for each in range(number)]
+    return [(answer.status_code, answer.headers.get("X-Sandbox-Fault", "")) for answer in answers]
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_another(sandbox: World) -> None:
+    plan = {"tooManyPercent": 30, "lostAnswerPercent": 30, "delayPercent": 30, "delayMs": 1}
+    runs = []
+    for seed in (7, 7, 8):
+        order_faults(sandbox, **{**plan, "seed": seed})
+        runs.append(run_of(sandbox))
+    assert runs[0] == runs[1] != runs[2]
+    assert {(429, "too-many"), (503, "lost-answer"), (404, "")} <= set(runs[0])
+    assert sandbox.alice.get("/sandbox/faults") == {
+        "seed": 8, "delayMs": 1, "delayPercent": 30, "tooManyPercent": 30, "lostAnswerPercent": 30, "rejectPercent": 0,
+        "cutPercent": 0, "duplicatePercent": 0, "lateMs": 0, "latePercent": 0,
+    }  # fmt: skip
+
+
+def test_a_lost_answer_is_of_an_order_that_is_stored_once(sandbox: World) -> None:
+    order_faults(sandbox, lostAnswerPercent=100, rejectPercent=0)
+    lost = [sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="mine") for _ in range(3)]
+    assert {(each.status_code, each.body["error"], each["X-Sandbox-Fault"]) for each in lost} == {
+        (503, "UNAVAILABLE", "lost-answer")
+    }
+    assert Order.objects.count() == 1
+    # Of a repetition the sandbox does not say that nothing was stored.
+    order_faults(sandbox, rejectPercent=100)
+    repeated = sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="mine")
+    assert (repeated.status_code, repeated["Idempotent-Replayed"]) == (202, "true")
+    assert sandbox.alice.holds("USD") == "9900 100"
+
+
+def test_a_refusal_stores_nothing_and_reading_is_not_lost(sandbox: World) -> None:
+    order_faults(sandbox, rejectPercent=100, lostAnswerPercent=100)
+    before = stored_rows()
+    refused = sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="mine")
+    assert (refused.status_code, refused.body["error"], refused["X-Sandbox-Fault"]) == (400, "SANDBOX_REJECT", "reject")
+    assert stored_rows() == before
+    order_faults(sandbox, tooManyPercent=100)
+    refused = sandbox.place(sandbox.alice, "buy 1 @ 100")
+    assert (refused.status_code, refused["Retry-After"]) == (429, "1")
+    assert stored_rows() == before
+    # Others are left alone, and so is who ends it.
+    assert sandbox.place(sandbox.bob, "sell 1 @ 100").status_code == 202
+    assert sandbox.alice.call("DELETE", "/sandbox/faults").status_code == 204
+    assert sandbox.place(sandbox.alice, "buy 1 @ 100").status_code == 202
+
+
+def test_a_key_has_faults_of_its_own_and_staff_order_them_for_others(sandbox: World) -> None:
+    bot = Signer.of(sandbox.alice, "read", "trade")
+    assert bot.call("PUT", "/sandbox/faults", {"seed": 1, "tooManyPercent": 100}).status_code == 200
+    assert bot.call("GET", "/orders").status_code == 429
+    assert sandbox.alice.call("GET", "/orders").status_code == 200
+    bobs = f"/sandbox/faults/{sandbox.bob.user.id}"
+    assert sandbox.alice.call("PUT", bobs, {"seed": 1}).status_code == 403
+    clerk = sandbox.clerk("sandbox.set_faults")
+    assert clerk.call("PUT", bobs, {"seed": 1, "tooManyPercent": 100}).status_code == 200
+    assert sandbox.bob.call("GET", "/orders").status_code == 429
+    act = StaffAct.objects.get(kind="FAULTS_CHANGED")
+    assert (act.user_id, act.after["too_many_percent"]) == (sandbox.bob.user.id, 100)
+
+
+def test_a_delay_is_bounded_and_few_wait_at_once(sandbox: World) -> None:
+    refused = sandbox.alice.call("PUT", "/sandbox/faults", {"seed": 1, "delayMs": 2001})
+    assert (refused.status_code, refused.body["error"]) == (400, "OUT_OF_RANGE")
+    order_faults(sandbox, delayMs=150, delayPercent=100)
+    started = time.perf_counter()
+    assert sandbox.alice.call("GET", "/orders")["X-Sandbox-Fault"] == "delay=150"
+    assert time.perf_counter() - started > 0.15
+    for _ in range(DELAYS_AT_ONCE):
+        _delays.acquire()
+    try:
+        assert "X-Sandbox-Fault" not in sandbox.alice.call("GET", "/orders").headers
+    finally:
+        for _ in range(DELAYS_AT_ONCE):
+            _delays.release()
+
+
+def test_without_a_sandbox_nothing_is_there(world: World, settings: Any) -> None:
+    settings.SANDBOX = False
+    answers: list[Any] = [world.alice.call(method, "/sandbox/faults", {}) for method in ("GET", "PUT", "DELETE")]
+    answers.append(world.staff.call("PUT", f"/sandbox/faults/{world.bob.user.id}", {"seed": 1}))
+    assert [each.status_code for each in answers] == [404] * 4
+    placed = world.alice.call("POST", "/orders", parse("buy 1 @ 100").body(world.symbol))
+    assert placed.status_code == 202
+    assert "X-Sandbox-Request" not in placed.headers
