@@ -45,7 +45,9 @@ def functions() -> Iterator[tuple[Path, ast.FunctionDef]]:
 
 def test_the_import_contract_names_every_package():
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    clients = {path.parent for path in ROOT.glob("clients/*/*/__init__.py")}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    packages |= {".".join(path.relative_to(ROOT).parts) for path in clients}
     assert set(contract["root_packages"]) == set(contract["contracts"][0]["layers"]) == packages
 
 

@@ -1,0 +1,76 @@
+"""The requests of a WebSocket that wait for their answers."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..calls.call import Call, Reply, T
+from ..conversation import refusal_of
+from ..errors import NoAnswer, NotUnderstood
+
+# A connection that follows no channel and asks for nothing is closed after 60 s.
+PING_SECONDS = 25.0
+
+
+class Waiting(Protocol):
+    """A future, of asyncio or of threads."""
+
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: Any, /) -> None: ...
+    def done(self) -> bool: ...
+
+
+F = TypeVar("F", bound=Waiting)
+
+
+class Switchboard(Generic[F]):
+    """Gives each request a number, and each answer to whoever waits for it."""
+
+    def __init__(self, make: Callable[[], F]) -> None:
+        self._make = make
+        self._waiting: dict[int, tuple[str, F]] = {}
+        self._count = 0
+        self._closed: str | None = None
+
+    def ask(self, call: Call[Any]) -> tuple[str, F]:
+        """The text to be sent, and what will be given the Reply."""
+        self._count += 1
+        waiting = self._make()
+        if self._closed is not None:
+            waiting.set_exception(NoAnswer(call.path, self._closed, 1))
+        else:
+            self._waiting[self._count] = call.path, waiting
+        return json.dumps({"op": call.path, "id": self._count, **(call.body or {})}), waiting
+
+    def hear(self, text: str) -> Mapping[str, Any] | None:
+        """A message of a channel; an answer is given to whoever waits for it."""
+        try:
+            heard = json.loads(text)
+        except ValueError:
+            raise NotUnderstood(text[:200]) from None
+        if "channel" in heard:
+            message: Mapping[str, Any] = heard
+            return message
+        _, waiting = self._waiting.pop(heard.get("id"), ("", None))
+        # Whoever asked may have gone meanwhile.
+        if waiting is not None and not waiting.done():
+            waiting.set_result(Reply(heard["code"], {}, text.encode()))
+        return None
+
+    def close(self, cause: str) -> None:
+        """No answer comes any more."""
+        self._closed = self._closed or cause
+        left, self._waiting = self._waiting, {}
+        for op, waiting in left.values():
+            if not waiting.done():
+                waiting.set_exception(NoAnswer(op, cause, 1))
+
+
+def outcome(call: Call[T], reply: Reply) -> T:
+    """What the answer says. Raises Refused; after an error of the server the outcome is unknown: NoAnswer."""
+    refusal = refusal_of(reply)
+    if refusal is None:
+        return call.read(reply)
+    if refusal.status >= 500 and not refusal.is_known:
+        raise NoAnswer(call.path, str(refusal), 1) from refusal
+    raise refusal
