@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from base.storage.breakers import ServerAway, breaker_of
 from base.storage.redis import redis_client
 from base.storage.shared_readings import SharedReadings
+from base.storage.snapshot import one_snapshot
 from base.telemetry.malformed import DEPTH, drop_malformed
 from base.telemetry.metrics import CACHE_READS
 from marketdata import answers
@@ -109,6 +110,30 @@ def find_depth(symbol: str, limit: int) -> answers.OrderBook:
             return _missed(symbol, limit, "old")
         CACHE_READS.labels(CACHE, "hit").inc()
     return represent_depth(symbol, depth)
+
+
+def read_exact(symbol: str, limit: int) -> Depth:
+    """The best levels exactly as they are after the event that is named: at the row's present token, or of one snapshot.
+
+    `find_depth` may answer a reading that met commits, which is no basis for differences.
+    """
+    kept = _kept_of_now(symbol) if settings.DEPTH_CACHE_LEVELS else None
+    depth = kept.depth(limit) if kept is not None else None
+    if depth is not None:
+        return depth
+    with one_snapshot():
+        state = read_state(symbol)
+        return Depth(0, (), ()) if state is None else Depth(state.next_sequence - 1, *read_levels(symbol, limit))
+
+
+def _kept_of_now(symbol: str) -> Kept | None:
+    """What Redis has, if it is of the book's present row."""
+    try:
+        kept = read_kept(symbol)
+    except (ServerAway, RedisError):
+        return None
+    state = None if kept is None else read_state(symbol)
+    return kept if state is not None and kept is not None and state.token == kept.token else None
 
 
 def write_after_commit(symbol: str, depth: Depth, token: str) -> tuple[Any, ...]:

@@ -122,6 +122,10 @@ class Hub(ListenerManager):  # type: ignore[misc]
         Raises TooManyStreams.
         """
         self._refuse_too_many(feed, address)
+        return self.enter(feed, address)
+
+    def enter(self, feed: Feed, address: str = "") -> Listener:
+        """Register a stream of the process itself, of which there are few: it is not refused."""
         self._keep_running()
         listener = Listener()
         listener.user_id = feed.user_id
