@@ -32,6 +32,7 @@ from base.streams.cross_origin import CrossOrigin  # noqa: E402
 from base.streams.handshake import SocketApplication, SocketPlaces, refuse_handshake  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from base.web.errors import NotFound  # noqa: E402
+from binance_api.streams.application import BinanceSockets, is_socket_path  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
 from exchange.socket import OrderSession  # noqa: E402
 from exchange.socket_calls import SocketUsers  # noqa: E402
@@ -60,6 +61,7 @@ places = SocketPlaces()
 sockets = SocketApplication(
     hub, partial(OrderSession, SocketUsers(wsgi)), places, frames=native_frames, counted_as=SOCKET_PATH
 )
+binance_sockets = BinanceSockets(hub, places)
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 
@@ -74,6 +76,8 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         await CrossOrigin(market, is_public=True)(scope, receive, send)
     elif scope["type"] in ("http", "websocket") and scope["path"] == SOCKET_PATH:
         await sockets(scope, receive, send)
+    elif scope["type"] in ("http", "websocket") and is_socket_path(scope["path"]):
+        await binance_sockets(scope, receive, send)
     elif scope["type"] == "http" and _may_wait(scope):
         await waiting(_clean(scope), receive, send)
     elif scope["type"] == "http":

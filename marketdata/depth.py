@@ -8,6 +8,7 @@ from django.db.models import Count, OuterRef, QuerySet
 
 from base.storage.fields import AmountSum
 from base.storage.indexes import first_along
+from base.storage.snapshot import one_snapshot
 from core.auction import Equilibrium, indicative
 from core.book import Book
 from core.money import plain_units, plain_units_or_none, to_units
@@ -35,15 +36,16 @@ def read_depth(symbol: str, limit: int) -> answers.OrderBook:
     """The best levels of both sides from the stored resting orders, and the sequence of the market at that moment.
 
     The sides are read one after the other, without the book's lock. If a batch was committed in between, they are read
-    again, so that both are of one moment. After a few attempts the last reading is returned as it is.
+    again, so that both are of one moment: after a few attempts in one snapshot, which costs some statements more.
     """
     sequence = _newest_sequence(symbol)
     for _ in range(CONSISTENT_ATTEMPTS):
         bids, asks = read_levels(symbol, limit)
         before, sequence = sequence, _newest_sequence(symbol)
         if sequence == before:
-            break
-    return represent_depth(symbol, Depth(sequence, bids, asks))
+            return represent_depth(symbol, Depth(sequence, bids, asks))
+    with one_snapshot():
+        return represent_depth(symbol, Depth(_newest_sequence(symbol), *read_levels(symbol, limit)))
 
 
 def read_levels(symbol: str, limit: int) -> tuple[list[Level], list[Level]]:

@@ -113,10 +113,7 @@ def find_depth(symbol: str, limit: int) -> answers.OrderBook:
 
 
 def read_exact(symbol: str, limit: int) -> Depth:
-    """The best levels exactly as they are after the event that is named: at the row's present token, or of one snapshot.
-
-    `find_depth` may answer a reading that met commits, which is no basis for differences.
-    """
+    """The best levels exactly as they are after the event that is named, however many: nothing is shared or counted."""
     kept = _kept_of_now(symbol) if settings.DEPTH_CACHE_LEVELS else None
     depth = kept.depth(limit) if kept is not None else None
     if depth is not None:

@@ -34,7 +34,9 @@ def reading(sequence: int, bids: Iterable[tuple[int, int, int]], asks: Iterable[
     return Reading(sequence, {price: quantity for price, quantity, _ in bids}, {price: left for price, left, _ in asks})
 
 
-def update(first: int, before: Reading, now: Reading, touched: tuple[Collection[int], Collection[int]]) -> Update | None:
+def update(
+    first: int, before: Reading, now: Reading, touched: tuple[Collection[int], Collection[int]]
+) -> Update | None:
     """What is told after the reading `before`; None where nothing is. `touched` are the prices of bids and of asks.
 
     A level that is not among the best any more is told as taken away, so that a client has the levels of our reading.

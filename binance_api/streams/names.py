@@ -13,12 +13,17 @@ KLINE = "kline_"
 # How many of the best levels a stream of them may have.
 PARTIAL = {"depth5": 5, "depth10": 10, "depth20": 20}
 # Of one market.
-KINDS = frozenset({TRADE, AGGREGATE, DEPTH, TICKER, MINI_TICKER, BOOK_TICKER, *PARTIAL, *(KLINE + name for name in SPANS)})
+KLINES = [KLINE + name for name in SPANS]
+KINDS = frozenset([TRADE, AGGREGATE, DEPTH, TICKER, MINI_TICKER, BOOK_TICKER, *PARTIAL, *KLINES])
 # Of all markets.
 ALL_TICKERS, ALL_MINI_TICKERS = "!ticker@arr", "!miniTicker@arr"
 LONGEST = 64
 # At the end of a name, how often the client wants it: this exchange sends at the pace of its markets.
 _PACE = re.compile(r"@(100|1000|3000)ms")
+
+
+# Binance's code of a listen key that does not exist.
+NO_LISTEN_KEY = -1125
 
 
 class Stream(NamedTuple):

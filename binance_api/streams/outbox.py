@@ -23,8 +23,10 @@ class _Waiting:
 
 
 class Outbox:
-    """Frames in their order, sent by a task of their own. A socket that takes them too slowly is closed, because what it
-    missed is nowhere kept for it: its client connects again and reads REST.
+    """Frames in their order, sent by a task of their own.
+
+    A socket that takes them too slowly is closed, because what it missed is nowhere kept for it: its client connects
+    again and reads REST.
     """
 
     def __init__(self, socket: Socket) -> None:
@@ -36,18 +38,26 @@ class Outbox:
         self._may_send.set()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, text: str, *, replaces: str = "") -> None:
-        """Send a frame, in the place of the one with the same name that still waits."""
-        if replaces and (older := self._newest.get(replaces)) is not None:
-            older.text = text
-            return
+    def put(self, text: str) -> None:
+        """Send a frame after all that waits."""
+        self._append(_Waiting("", text))
+
+    def show(self, key: str, text: str, *, is_final: bool = False) -> None:
+        """Send a frame in the place of the one with the key that still waits. Nothing takes that of a final one."""
+        frame = self._newest.get(key)
+        if frame is None:
+            self._newest[key] = frame = _Waiting(key, text)
+            self._append(frame)
+        frame.text = text
+        if is_final:
+            frame.key = ""
+            del self._newest[key]
+
+    def _append(self, frame: _Waiting) -> None:
         if len(self._frames) >= settings.STREAM_MAX_PENDING:
             self._socket.close(REFUSED, TOO_SLOW)
             return
-        frame = _Waiting(replaces, text)
         self._frames.append(frame)
-        if replaces:
-            self._newest[replaces] = frame
         self._is_woken.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())

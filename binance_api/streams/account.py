@@ -1,0 +1,58 @@
+"""The events of an account over a WebSocket: its order updates as reports, and after them the balances that changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from balances.cache import read_balances
+from base.streams.messages import RESET, data_text
+from base.streams.open_stream import Outgoing
+from base.streams.signin import Permit
+from base.streams.socket import MustComeAgain, Socket
+from base.streams.threads import in_thread
+from base.web.authentication import Caller
+from base.web.keys.scopes import READ
+from binance_api.streams.reports import account_position, execution_reports
+from binance_api.streams.source import MAY_HAVE_MISSED
+from orders.feed import OrderFeed
+from orders.models import Order
+from orders.representation import ORDER_STATUS_UPDATE
+
+
+class AccountWriter:
+    """`wrap` makes a frame of an event's text. `_told` are the balances that the client may know, by asset."""
+
+    def __init__(self, user_id: int, wrap: Callable[[str], str]) -> None:
+        self._user_id = user_id
+        self._wrap = wrap
+        self._told: dict[str, tuple[Any, Any]] | None = None
+
+    async def frames(self, messages: list[Outgoing]) -> list[str]:
+        """Raises MustComeAgain after a gap that is too long to be filled: the client reads REST."""
+        if any(message.type == RESET for message in messages):
+            raise MustComeAgain(MAY_HAVE_MISSED)
+        updates = [orjson.loads(message.data) for message in messages if message.type == ORDER_STATUS_UPDATE]
+        return [self._wrap(data_text(event)) for event in await in_thread(self._events, updates)]
+
+    def _events(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The reports, and then what the account owns now: all that the reports tell was committed before."""
+        if self._told is not None and not updates:
+            return []
+        ids = {update["orderId"] for update in updates}
+        modes = dict(Order.objects.filter(pk__in=ids).values_list("pk", "self_trade_prevention")) if ids else {}
+        reports = [report for each in updates for report in execution_reports(each, modes[each["orderId"]])]
+        owned = {row.currency_id: row for row in read_balances(self._user_id)}
+        before, self._told = self._told, {code: (row.available, row.frozen) for code, row in owned.items()}
+        if before is None:
+            # What the account owned when it connected is read over REST.
+            return reports
+        moved = [owned[code] for code, amounts in self._told.items() if before.get(code) != amounts]
+        return [*reports, account_position(moved)] if moved else reports
+
+
+async def follow_account(socket: Socket, name: str, caller: Caller, wrap: Callable[[str], str]) -> None:
+    """Raises ScopeRequired, TooManyStreams."""
+    caller.admit(READ)
+    feed = OrderFeed(caller.id, None, Permit(caller.credential))
+    await socket.follow(name, feed, AccountWriter(caller.id, wrap))

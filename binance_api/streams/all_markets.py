@@ -1,0 +1,76 @@
+"""The streams of all markets: once a second those tickers that have changed."""
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from base.streams.messages import data_text
+from base.streams.threads import in_thread
+from binance_api.streams import events, names
+from binance_api.streams.source import Follower
+from binance_api.streams.tickers import Ticker, with_more
+from marketdata import answers
+from marketdata.tickers import find_tickers
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+_WRITERS = {names.ALL_TICKERS: events.ticker, names.ALL_MINI_TICKERS: events.mini_ticker}
+
+
+class AllMarketsSource:
+    """One task of the process, which reads while somebody follows. Used from one event loop."""
+
+    def __init__(self) -> None:
+        self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
+        # As they were told last, by symbol.
+        self._told: dict[str, answers.Ticker] = {}
+        self._task = asyncio.get_running_loop().create_task(self._live())
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._task.done() and self._task.get_loop() is asyncio.get_running_loop()
+
+    @property
+    def is_followed(self) -> bool:
+        return any(self._followers.values())
+
+    async def join(self, kind: str, follower: Follower) -> None:
+        """Follow a stream. All tickers are sent at once."""
+        self._followers[kind].add(follower)
+        shown = await in_thread(lambda: with_more(find_tickers()))
+        if shown:
+            follower.tell(_text(kind, shown))
+
+    def leave(self, kind: str, follower: Follower) -> None:
+        self._followers[kind].discard(follower)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _live(self) -> None:
+        is_failing = False
+        while True:
+            await asyncio.sleep(PAUSE_SECONDS)
+            try:
+                changed = await in_thread(self._changed)
+                is_failing = False
+            except Exception as error:
+                if not is_failing:
+                    logger.warning("the tickers of all markets cannot be read: %r", error)
+                is_failing = True
+                continue
+            for kind, followers in self._followers.items():
+                if followers and changed:
+                    text = _text(kind, changed)
+                    for follower in followers:
+                        follower.tell(text)
+
+    def _changed(self) -> list[Ticker]:
+        days = [day for day in find_tickers() if self._told.get(day["symbol"]) != day]
+        self._told.update({day["symbol"]: day for day in days})
+        return with_more(days) if days else []
+
+
+def _text(kind: str, shown: list[Ticker]) -> str:
+    return data_text([_WRITERS[kind](each) for each in shown])

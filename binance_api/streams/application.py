@@ -1,0 +1,75 @@
+"""The ASGI application of Binance's WebSockets: `/ws`, `/stream` and `/ws-api/v3`."""
+
+from functools import partial
+from urllib.parse import parse_qsl
+
+from base.servers.asgi import Receive, Scope, Send
+from base.streams.handshake import SocketApplication, SocketPlaces
+from base.streams.hub import Hub
+from base.streams.request import StreamRequest
+from base.web.errors import InvalidField, NotAuthenticated
+from binance_api.errors import Refused
+from binance_api.streams import stream_frames
+from binance_api.streams.names import NO_LISTEN_KEY
+from binance_api.streams.session import COUNTED_AS, MOST_STREAMS, Named, StreamSession, read_named
+from binance_api.streams.sources import Sources
+
+RAW, COMBINED, REQUESTS = "/ws", "/stream", "/ws-api/v3"
+# That times are in milliseconds, which they always are, may be said.
+TIME_UNIT, STREAMS = "timeUnit", "streams"
+
+
+def is_socket_path(path: str) -> bool:
+    return path in (RAW, COMBINED, REQUESTS) or path.startswith((RAW + "/", COMBINED + "/"))
+
+
+class BinanceSockets:
+    """Used from one event loop."""
+
+    def __init__(self, hub: Hub, places: SocketPlaces) -> None:
+        self._hub = hub
+        self._places = places
+        self._sources = Sources(hub)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_combined = scope["path"].startswith(COMBINED)
+        wanted = _Wanted(_names(scope))
+        application = SocketApplication(
+            self._hub,
+            partial(StreamSession, self._sources, wanted.found, is_combined),
+            self._places,
+            frames=stream_frames,
+            counted_as=COUNTED_AS,
+            parameters=(STREAMS, TIME_UNIT) if is_combined else (TIME_UNIT,),
+            check=wanted.read,
+        )
+        await application(scope, receive, send)
+
+
+class _Wanted:
+    """The streams that an address names."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self.found: list[Named] = []
+
+    def read(self, _request: StreamRequest) -> None:
+        """Raises InvalidField, and NotAuthenticated for a listen key that is none."""
+        if len(self._names) > MOST_STREAMS:
+            raise InvalidField(STREAMS, "LIST_TOO_LONG", f"at most {MOST_STREAMS} streams of one connection")
+        try:
+            self.found += [read_named(name) for name in dict.fromkeys(self._names)]
+        except Refused as refusal:
+            if refusal.number == NO_LISTEN_KEY:
+                raise NotAuthenticated(refusal.words) from refusal
+            raise InvalidField(STREAMS, "STREAM_UNKNOWN", refusal.words) from refusal
+
+
+def _names(scope: Scope) -> list[str]:
+    """What the path or the query names. A number is a name that clients give to a connection of their own (ccxt)."""
+    if scope["path"].startswith(COMBINED):
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        named = query.get(STREAMS, "")
+    else:
+        named = scope["path"].removeprefix(RAW)
+    return [name for name in named.split("/") if name and not name.isdecimal()]

@@ -1,0 +1,105 @@
+"""Binance's market streams: what a stock client follows, over the same hub as our own streams."""
+
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from base.web.keys.known import known_key
+from binance_api.listen_keys import open_listen_key
+from tests.integration.stream.binance import LocalBook, binance_socket, read_snapshot
+from tests.support.signing import Signer
+from tests.support.world import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    return World.make()
+
+
+def test_streams_are_named_by_the_address_or_subscribed_to(world: World, port: int) -> None:
+    with (
+        binance_socket(port, "/ws/btcusd@trade") as raw,
+        binance_socket(port, "/stream?streams=btcusd@aggTrade/btc-usd@bookTicker") as combined,
+        binance_socket(port, "/ws/0") as asking,
+    ):
+        assert asking.ask("SUBSCRIBE", ["btcusd@kline_1m", "btcusd@miniTicker"])["result"] is None
+        assert asking.ask("LIST_SUBSCRIPTIONS")["result"] == ["btcusd@kline_1m", "btcusd@miniTicker"]
+        assert asking.ask("UNSUBSCRIBE", ["btcusd@miniTicker"])["result"] is None
+        assert combined.next()["stream"] == "btc-usd@bookTicker"
+        world.play(world.bob, "sell 1 @ 100")
+        world.play(world.alice, "buy 0.5 @ 100")
+        trade = raw.next("trade")
+        assert (trade["s"], trade["p"], trade["q"], trade["m"]) == ("BTCUSD", "100.00000000", "0.50000000", False)
+        told = [combined.next() for _ in range(3)]
+        aggregate = next(each["data"] for each in told if each["stream"] == "btcusd@aggTrade")
+        assert (aggregate["a"], aggregate["T"]) == (trade["t"], trade["T"])
+        kline = asking.next("kline")["k"]
+        assert (kline["i"], kline["o"], kline["v"], kline["n"], kline["x"]) == ("1m", trade["p"], trade["q"], 1, False)
+
+
+def test_what_is_no_request_is_told_in_binances_words(world: World, port: int) -> None:
+    with binance_socket(port) as carol:
+        assert carol.ask("SUBSCRIBE", ["btcusd@nope"])["error"]["code"] == 2
+        assert carol.ask("SUBSCRIBE", ["nope@trade"])["error"] == {"code": -1121, "msg": "Invalid symbol."}
+        assert carol.ask("SUBSCRIBE", [])["error"]["code"] == 2
+        assert carol.ask("SHOUT", ["btcusd@trade"])["error"]["code"] == 2
+        carol.connection.send("{")
+        assert carol.next()["error"]["code"] == 3
+        assert carol.ask("LIST_SUBSCRIPTIONS")["result"] == []
+    for path in ("/ws/btcusd@nope", "/stream?streams=nope@trade", f"/ws/{'a' * 64}", "/ws?nope=1"):
+        with pytest.raises(InvalidStatus) as refused, binance_socket(port, path):
+            pass
+        assert refused.value.response.status_code in (400, 401)
+
+
+def test_a_book_goes_on_from_the_snapshot_and_differences_are_read_once_for_all(world: World, port: int) -> None:
+    with binance_socket(port, "/ws/btcusd@depth@100ms") as one, binance_socket(port) as other:
+        other.ask("SUBSCRIBE", ["btcusd@depth"])
+        books = []
+        for price in range(90, 100):
+            world.play(world.alice, f"buy 1 @ {price}")
+            if price in (92, 97):
+                books.append(LocalBook(read_snapshot(world.symbol)))
+        told: list[list[dict[str, Any]]] = [[], []]
+        for socket, found in zip((one, other), told, strict=True):
+            while not found or found[-1]["u"] < 10:
+                found.append(socket.next("depthUpdate"))
+        assert told[0] == told[1]
+        for book in books:
+            for event in told[0]:
+                book.apply(event)
+            assert book.sides == LocalBook(read_snapshot(world.symbol)).sides
+
+
+def test_an_account_is_followed_by_a_listen_key(world: World, port: int) -> None:
+    key = open_listen_key(known_key(Signer.of(world.alice, "read").key_id))
+    with binance_socket(port, f"/stream?streams={key}/btcusd@trade") as alice:
+        world.play(world.bob, "sell 1 @ 100")
+        order_id = world.play(world.alice, "buy 3 @ 100", clientOrderId="mine")["orderId"]
+        world.play(world.alice, "buy 1 @ 50 ioc")
+        world.alice.call("DELETE", f"/orders/{order_id}")
+        world.match()
+        told = [alice.next()]
+        while told[-1]["data"].get("x") != "CANCELED":
+            told.append(alice.next())
+        told = [event for event in (*told, alice.next()) if event["stream"] == key]
+    reports = [each["data"] for each in told if each["data"]["e"] == "executionReport"]
+    assert [(each["x"], each["X"], each["z"]) for each in reports] == [
+        ("NEW", "NEW", "0.00000000"),
+        ("TRADE", "PARTIALLY_FILLED", "1.00000000"),
+        ("NEW", "NEW", "0.00000000"),
+        ("EXPIRED", "EXPIRED", "0.00000000"),
+        ("CANCELED", "CANCELED", "1.00000000"),
+    ]
+    fill, cancel = reports[1], reports[-1]
+    assert (fill["s"], fill["c"], fill["i"], fill["l"], fill["L"], fill["Y"]) == (
+        *("BTCUSD", "mine", order_id),
+        *("1.00000000", "100.00000000", "100.00000000"),
+    )
+    assert (fill["n"], fill["N"], fill["m"], fill["V"]) == ("0.00000000", "BTC", False, "EXPIRE_TAKER")
+    assert (cancel["C"], cancel["r"], cancel["t"]) == ("mine", "NONE", -1)
+    owned = {row["a"]: (row["f"], row["l"]) for each in told for row in each["data"].get("B", [])}
+    assert owned == {"BTC": ("1.00000000", "0.00000000"), "USD": ("9900.00000000", "0.00000000")}

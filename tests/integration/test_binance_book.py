@@ -1,0 +1,71 @@
+"""The differences of the book: a client that begins anywhere keeps the book that the server has, at every step."""
+
+import json
+import random
+from decimal import Decimal
+
+import pytest
+
+from binance_api.streams.changes import Reading, update
+from binance_api.streams.events import depth_event
+from binance_api.streams.readings import read_book, read_changed_book
+from tests.integration.stream.binance import LocalBook, read_snapshot
+from tests.support.sampling import TIMES, dice
+from tests.support.world import World, fund
+
+pytestmark = pytest.mark.django_db
+
+ACTIONS = 60
+
+
+def test_a_client_that_begins_anywhere_keeps_the_book(db: None) -> None:
+    """The source reads now and then, and clients begin between its readings, where orders came and went."""
+    for number in range(TIMES):
+        _play(dice("binance book", number), World.make())
+
+
+def _play(chance: random.Random, world: World) -> None:
+    fund(world.alice.user, BTC="1000", USD="1000000")
+    fund(world.bob.user, BTC="1000", USD="1000000")
+    books: dict[int, Reading] = {}
+    told, before = 0, read_book(world.symbol)
+    clients: list[LocalBook] = []
+    for _ in range(ACTIONS):
+        _act(chance, world)
+        now = read_book(world.symbol)
+        books[now.sequence] = now
+        if chance.random() < 0.3:
+            clients.append(LocalBook(read_snapshot(world.symbol)))
+        if chance.random() < 0.3:
+            now, touched = read_changed_book(world.symbol, before.sequence)
+            changes, before = update(told + 1, before, now, touched), now
+            if changes is not None:
+                told = changes.last
+                event = json.loads(depth_event("BTCUSD", changes))
+                for client in clients:
+                    client.apply(event)
+                    assert client.sides == _sides(books[client.last]), (client.last, event)
+    assert clients
+    assert told
+
+
+def _act(chance: random.Random, world: World) -> None:
+    who, mine = chance.choice((world.alice, world.bob)), None
+    kind = chance.choices(("place", "cancel", "amend"), (6, 2, 2))[0]
+    if kind != "place":
+        mine = who.get("/orders?active=true")
+    if not mine:
+        side, price = chance.choice(("buy", "sell")), chance.randint(97, 103)
+        more = chance.choice(("", "", "", " ioc", " post-only", " show 1", " decrement", " expire-maker"))
+        world.play(who, f"{side} {chance.randint(2, 6)} @ {price}{more}")
+        return
+    order_id = chance.choice(mine)["orderId"]
+    if kind == "cancel":
+        who.call("DELETE", f"/orders/{order_id}")
+    else:
+        who.call("PATCH", f"/orders/{order_id}", {"price": str(chance.randint(97, 103)), "quantity": "7"})
+    world.match()
+
+
+def _sides(book: Reading) -> tuple[dict[Decimal, Decimal], ...]:
+    return tuple({Decimal(p) / 10**8: Decimal(q) / 10**8 for p, q in side.items()} for side in (book.bids, book.asks))
