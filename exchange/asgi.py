@@ -58,10 +58,9 @@ waiting = WaitingRequests(rest)
 # One hub, and so one subscription to Redis, for all streams of the process.
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
 places = SocketPlaces()
-sockets = SocketApplication(
-    hub, partial(OrderSession, SocketUsers(wsgi)), places, frames=native_frames, counted_as=SOCKET_PATH
-)
-binance_sockets = BinanceSockets(hub, places)
+users = SocketUsers(wsgi)
+sockets = SocketApplication(hub, partial(OrderSession, users), places, frames=native_frames, counted_as=SOCKET_PATH)
+binance_sockets = BinanceSockets(hub, places, users)
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 

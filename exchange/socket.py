@@ -9,7 +9,7 @@ from typing import Any
 
 from base.streams.frames import ChannelWriter
 from base.streams.open_stream import lifetime
-from base.streams.signin import Permit, sign_in
+from base.streams.signin import Permit, as_now, sign_in
 from base.streams.socket import MOST_CHANNELS, REFUSED, Socket
 from base.streams.threads import in_thread
 from base.web.authentication import Caller
@@ -26,7 +26,7 @@ from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
 from base.web.values import parse_id
-from exchange.socket_calls import Envelope, SocketUsers, as_now
+from exchange.socket_calls import Envelope, SocketUsers
 from exchange.socket_forms import AuthForm, CancelForm, DisconnectForm, NothingForm, SubscribeForm, UnsubscribeForm
 from marketdata.feed import DEPTH, TICKER, TRADES, open_market
 from orders.accounts import cancel_named_for

@@ -11,13 +11,10 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import close_old_connections, connections
-from rest_framework_simplejwt.exceptions import InvalidToken
 
 from base.streams.socket import Socket
-from base.web.accounts import account_that
 from base.web.authentication import SIGNED_IN, Caller
-from base.web.errors import NotAuthenticated, TooManyConnections
-from base.web.keys.known import key_as_now
+from base.web.errors import TooManyConnections
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
@@ -88,16 +85,3 @@ def _outside_requests(function: Callable[..., T], *arguments: Any) -> T:
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(settings.SOCKET_THREADS, thread_name_prefix="socket-request")
-
-
-def as_now(caller: Caller) -> Caller:
-    """The caller with the rate limit of now.
-
-    Raises NotAuthenticated if the account was deactivated or signed out, or the key is good no more.
-    """
-    key = None if caller.key is None else key_as_now(caller.key)
-    try:
-        account = account_that(caller.id, lambda known: known.takes(caller.credential))
-    except InvalidToken as error:
-        raise NotAuthenticated("the session is over, or the account is not active") from error
-    return Caller(caller.credential, account.rate_limit, key)

@@ -11,15 +11,15 @@ from django.contrib.auth import get_user, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
-from rest_framework_simplejwt.exceptions import AuthenticationFailed, TokenError
+from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken, TokenError
 
 from base.streams.request import StreamRequest
 from base.streams.tickets import Redeemed, redeem_ticket
-from base.web.accounts import Account, Credential, find_accounts
+from base.web.accounts import Account, Credential, account_that, find_accounts
 from base.web.answers import SCHEME
 from base.web.authentication import Caller, TokenAuthentication, refused_token, signer
 from base.web.errors import NotAuthenticated, NotYourAccount, PermissionRequired, UserNotFound
-from base.web.keys.known import good_keys
+from base.web.keys.known import good_keys, key_as_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,19 @@ def sign_in(request: StreamRequest) -> tuple[Caller, Permit]:
         raise NotAuthenticated("sign in with a token, a session or a ticket")
     credential = Credential(guest.pk, guest.stamp)
     return Caller(credential, guest.rate_limit), Permit(credential, key)
+
+
+def as_now(caller: Caller) -> Caller:
+    """The caller with the rate limit of now.
+
+    Raises NotAuthenticated if the account was deactivated or signed out, or the key is good no more.
+    """
+    key = None if caller.key is None else key_as_now(caller.key)
+    try:
+        account = account_that(caller.id, lambda known: known.takes(caller.credential))
+    except InvalidToken as error:
+        raise NotAuthenticated("the session is over, or the account is not active") from error
+    return Caller(caller.credential, account.rate_limit, key)
 
 
 def barred(permits: Collection[Permit]) -> set[Permit]:

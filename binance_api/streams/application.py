@@ -9,7 +9,8 @@ from base.streams.hub import Hub
 from base.streams.request import StreamRequest
 from base.web.errors import InvalidField, NotAuthenticated
 from binance_api.errors import Refused
-from binance_api.streams import stream_frames
+from binance_api.streams import api_frames, stream_frames
+from binance_api.streams.api_session import LIMITS_WANTED, RequestSession, Users
 from binance_api.streams.names import NO_LISTEN_KEY
 from binance_api.streams.session import COUNTED_AS, MOST_STREAMS, Named, StreamSession, read_named
 from binance_api.streams.sources import Sources
@@ -26,12 +27,23 @@ def is_socket_path(path: str) -> bool:
 class BinanceSockets:
     """Used from one event loop."""
 
-    def __init__(self, hub: Hub, places: SocketPlaces) -> None:
+    def __init__(self, hub: Hub, places: SocketPlaces, users: Users) -> None:
         self._hub = hub
         self._places = places
         self._sources = Sources(hub)
+        self._requests = SocketApplication(
+            hub,
+            partial(RequestSession, users),
+            places,
+            frames=api_frames,
+            counted_as=COUNTED_AS,
+            parameters=(TIME_UNIT, LIMITS_WANTED),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == REQUESTS:
+            await self._requests(scope, receive, send)
+            return
         is_combined = scope["path"].startswith(COMBINED)
         wanted = _Wanted(_names(scope))
         application = SocketApplication(

@@ -16,14 +16,13 @@ from rest_framework.test import APIClient
 
 from base.streams import signin
 from base.streams.request import StreamRequest
-from base.streams.signin import Permit, barred
+from base.streams.signin import Permit, as_now, barred
 from base.web.accounts import Credential, find_accounts, forget_account
 from base.web.authentication import Caller
 from base.web.errors import NotAuthenticated
 from base.web.ratelimit.meter import Meter
 from base.web.tokens import AccessToken, RefreshToken
 from exchange.celery import app
-from exchange.socket_calls import as_now
 from matching.worker.tasks import delete_expired_sessions
 from orders import accounts
 from tests.support.world import Person, World

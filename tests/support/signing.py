@@ -45,7 +45,9 @@ class Signer:
         return cls(made.body["data"]["keyId"], made.body["data"]["secret"] or "", private)
 
     def sign(self, timestamp: str, method: str, target: str, body: bytes = b"") -> str:
-        signed = f"{timestamp}{method}{target}".encode() + body
+        return self.sign_text(f"{timestamp}{method}{target}".encode() + body)
+
+    def sign_text(self, signed: bytes) -> str:
         if self.private is not None:
             return base64.b64encode(self.private.sign(signed)).decode()
         return hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest()

@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidStatus
 from base.web.keys.known import known_key
 from binance_api.listen_keys import open_listen_key
 from tests.integration.stream.binance import LocalBook, binance_socket, read_snapshot
-from tests.support.signing import Signer
+from tests.support.signing import Signer, now_ms
 from tests.support.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,3 +103,34 @@ def test_an_account_is_followed_by_a_listen_key(world: World, port: int) -> None
     assert (cancel["C"], cancel["r"], cancel["t"]) == ("mine", "NONE", -1)
     owned = {row["a"]: (row["f"], row["l"]) for each in told for row in each["data"].get("B", [])}
     assert owned == {"BTC": ("1.00000000", "0.00000000"), "USD": ("9900.00000000", "0.00000000")}
+
+
+@pytest.mark.parametrize("algorithm", ["HMAC", "ED25519"])
+def test_an_account_is_followed_by_a_signature_or_a_session(world: World, port: int, algorithm: str) -> None:
+    key = Signer.of(world.alice, "read", algorithm=algorithm)
+    with binance_socket(port, "/ws-api/v3") as alice:
+        assert alice.ask("ping") == {"id": 1, "status": 200, "result": {}}
+        assert alice.ask("userDataStream.subscribe")["status"] == 401
+        assert alice.ask("session.logon", signed(key))["result"]["apiKey"] == key.key_id
+        assert alice.ask("userDataStream.subscribe")["result"] == {"subscriptionId": 0}
+        assert alice.ask("userDataStream.subscribe.signature", signed(key))["result"] == {"subscriptionId": 1}
+        world.play(world.alice, "buy 1 @ 90")
+        told = [alice.next() for _ in range(4)]
+        assert sorted((each["subscriptionId"], each["event"]["e"]) for each in told) == [
+            *((0, "executionReport"), (0, "outboundAccountPosition")),
+            *((1, "executionReport"), (1, "outboundAccountPosition")),
+        ]
+        assert alice.ask("userDataStream.unsubscribe", {"subscriptionId": 1})["result"] == {}
+        assert alice.ask("session.logout")["result"]["userDataStream"] is False
+        assert alice.ask("userDataStream.subscribe")["error"]["code"] == -2015
+        wrong = {**signed(key), "signature": "00" * 32}
+        assert alice.ask("session.logon", wrong)["error"]["code"] == -1022
+        listen_key = alice.ask("userDataStream.start", {"apiKey": key.key_id})["result"]["listenKey"]
+        assert alice.ask("userDataStream.ping", {"apiKey": key.key_id, "listenKey": listen_key})["result"] == {}
+        assert alice.ask("no.such.method")["error"]["code"] == -1020
+
+
+def signed(key: Signer, **params: Any) -> dict[str, Any]:
+    sent = {"apiKey": key.key_id, "timestamp": int(now_ms()), **params}
+    text = "&".join(f"{name}={sent[name]}" for name in sorted(sent)).encode()
+    return {**sent, "signature": key.sign_text(text)}
