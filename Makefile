@@ -15,7 +15,7 @@ CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo class replay flower run watch follow test prove check bench chaos siege drill compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo class replay flower run watch follow test prove check bench chaos siege drill clients compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,9 @@ chaos: venv-dev ## kill, freeze and cut off everything while it trades, for thre
 siege: venv-dev ## hostile clients in turn while a polite one trades: ten minutes; ARGS="--only slow-bodies --seconds 5"
 	@$(BIN)/python -m tools.siege $(ARGS)
 
+clients: venv-dev ## the clients that bots run, unmodified, against a demo: a quarter of an hour; ARGS="--only ccxt freqtrade"
+	@$(BIN)/python -m tools.clients $(ARGS)
+
 drill: venv-dev ## back up while it trades, restore, audit the copy and go on from it: a minute; ARGS="--seconds 60"
 	@$(BIN)/python -m tools.chaos.drill $(ARGS)
 
@@ -91,7 +94,7 @@ lock: venv-dev ## write the lock files from pyproject.toml: ARGS=--upgrade
 	@sh tools/scripts/lock.sh $(ARGS)
 
 clean: ## remove .venv and all caches in this folder
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-clients .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:
