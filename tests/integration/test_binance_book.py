@@ -2,13 +2,15 @@
 
 import json
 import random
+import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from binance_api.streams.changes import Reading, update
 from binance_api.streams.events import depth_event
-from binance_api.streams.readings import read_book, read_changed_book
+from binance_api.streams.readings import SourceFeed, read_book, read_changed_book
 from tests.integration.stream.binance import LocalBook, read_snapshot
 from tests.support.sampling import TIMES, dice
 from tests.support.world import World, fund
@@ -69,3 +71,31 @@ def _act(chance: random.Random, world: World) -> None:
 
 def _sides(book: Reading) -> tuple[dict[Decimal, Decimal], ...]:
     return tuple({Decimal(p) / 10**8: Decimal(q) / 10**8 for p, q in side.items()} for side in (book.bids, book.asks))
+
+
+def test_trades_that_were_missed_are_given_once_and_in_their_order(db: None) -> None:
+    world = World.make()
+    feed = SourceFeed(world.symbol)
+    feed.opening(time.monotonic())
+    heard, lost, late, newest = [_trade(world) for _ in range(4)]
+    assert feed.new_trades([heard]) == [heard]
+    # Both others were committed, and one of them is still under way.
+    assert _missed(feed) == {"missed-trades": [lost, late, newest]}
+    assert feed.new_trades([late, newest]) == []
+    lost, heard = _trade(world), _trade(world)
+    assert feed.new_trades([heard]) == [heard]
+    assert _missed(feed) == {"stream-reset": {"reason": "MAY_HAVE_MISSED"}}
+    assert feed.new_trades([lost]) == []
+    assert _missed(feed) == {}
+
+
+def _trade(world: World) -> Any:
+    world.play(world.bob, "sell 0.1 @ 100")
+    world.play(world.alice, "buy 0.1 @ 100")
+    return world.carol.get(f"/trades/{world.symbol}?limit=1")[0]
+
+
+def _missed(feed: SourceFeed) -> dict[str, Any]:
+    """What a look at the database brings, but for the state that follows a gap."""
+    found = {message.type: message.data for message in feed.missed(time.monotonic())}
+    return {kind: data for kind, data in found.items() if kind not in ("depth", "ticker")}
