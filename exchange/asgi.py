@@ -59,7 +59,7 @@ waiting = WaitingRequests(rest)
 hub = install_hub(ExchangeEventLog(), CONFLATOR)
 places = SocketPlaces()
 users = SocketUsers(wsgi)
-sockets = SocketApplication(hub, partial(OrderSession, users), places, frames=native_frames, counted_as=SOCKET_PATH)
+sockets = SocketApplication(hub, partial(OrderSession, users), places, frames=native_frames)
 binance_sockets = BinanceSockets(hub, places, users)
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -22,7 +21,6 @@ from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, r
 from base.telemetry.metrics import SOCKETS
 from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
 from base.web.queries import refuse_unknown
-from base.web.ratelimit.meter import Meter
 
 logger = structlog.get_logger(__name__)
 
@@ -73,8 +71,8 @@ class SocketPlaces:
 class SocketApplication:
     """`open_session` makes what answers on a socket. Used from one event loop.
 
-    Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here. `counted_as`: the
-    path under whose limit a handshake is counted. `check` may refuse one, and reads the database.
+    Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here. `check` may
+    refuse a handshake, and reads the database. `counts`: whether one is a request of its address under the rate limit.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class SocketApplication:
         places: SocketPlaces,
         *,
         frames: Frames,
-        counted_as: str,
+        counts: bool = True,
         parameters: Sequence[str] = (),
         check: Callable[[StreamRequest], None] | None = None,
     ) -> None:
@@ -92,13 +90,12 @@ class SocketApplication:
         self._open_session = open_session
         self._places = places
         self._frames = frames
-        self._counted_as = counted_as
+        self._counts = counts
         self._parameters = parameters
         self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StreamRequest.from_scope(scope)
-        request = replace(request, meter=Meter(request.method, self._counted_as, *request.meter.origin))
         request_id = request_id_for(request.headers.get(HEADER.lower()))
         started = time.perf_counter()
         with bound_contextvars(requestId=request_id, userId=None, error=None):
@@ -123,7 +120,8 @@ class SocketApplication:
 
     def _admit(self, request: StreamRequest) -> None:
         """Raises TooManyRequests, InvalidField and what the check raises."""
-        request.meter.count(None)
+        if self._counts:
+            request.meter.count(None)
         refuse_unknown(request.names, self._parameters)
         if self._check is not None:
             self._check(request)

@@ -19,11 +19,13 @@ from binance_api.listen_keys import close_listen_key, open_listen_key, renew_lis
 from binance_api.signing import API_KEY, read_signed, sign_in, socket_payload
 from binance_api.streams.account import follow_account
 from binance_api.streams.events import now_ms
-from binance_api.streams.session import COUNTED_AS, REQUESTS_PER_SECOND
+from binance_api.streams.session import REQUESTS_PER_SECOND
 
 T = TypeVar("T")
 Params = dict[str, Any]
 LISTEN_KEY, SUBSCRIPTION, LIMITS_WANTED = "listenKey", "subscriptionId", "returnRateLimits"
+# As which a sign-in is counted.
+COUNTED_AS = "/api/v1/ws"
 # Of one socket.
 MOST_SUBSCRIPTIONS = 20
 NOT_SIGNED_IN = "Invalid API-key, IP, or permissions for action."

@@ -12,7 +12,7 @@ from binance_api.errors import Refused
 from binance_api.streams import api_frames, stream_frames
 from binance_api.streams.api_session import LIMITS_WANTED, RequestSession, Users
 from binance_api.streams.names import NO_LISTEN_KEY
-from binance_api.streams.session import COUNTED_AS, MOST_STREAMS, Named, StreamSession, read_named
+from binance_api.streams.session import MOST_STREAMS, Named, StreamSession, count_of_address, read_named
 from binance_api.streams.sources import Sources
 
 RAW, COMBINED, REQUESTS = "/ws", "/stream", "/ws-api/v3"
@@ -36,8 +36,9 @@ class BinanceSockets:
             partial(RequestSession, users),
             places,
             frames=api_frames,
-            counted_as=COUNTED_AS,
+            counts=False,
             parameters=(TIME_UNIT, LIMITS_WANTED),
+            check=_count,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +52,7 @@ class BinanceSockets:
             partial(StreamSession, self._sources, wanted.found, is_combined),
             self._places,
             frames=stream_frames,
-            counted_as=COUNTED_AS,
+            counts=False,
             parameters=(STREAMS, TIME_UNIT) if is_combined else (TIME_UNIT,),
             check=wanted.read,
         )
@@ -65,8 +66,9 @@ class _Wanted:
         self._names = names
         self.found: list[Named] = []
 
-    def read(self, _request: StreamRequest) -> None:
-        """Raises InvalidField, and NotAuthenticated for a listen key that is none."""
+    def read(self, request: StreamRequest) -> None:
+        """Raises TooManyRequests, InvalidField, and NotAuthenticated for a listen key that is none."""
+        _count(request)
         if len(self._names) > MOST_STREAMS:
             raise InvalidField(STREAMS, "LIST_TOO_LONG", f"at most {MOST_STREAMS} streams of one connection")
         try:
@@ -75,6 +77,10 @@ class _Wanted:
             if refusal.number == NO_LISTEN_KEY:
                 raise NotAuthenticated(refusal.words) from refusal
             raise InvalidField(STREAMS, "STREAM_UNKNOWN", refusal.words) from refusal
+
+
+def _count(request: StreamRequest) -> None:
+    count_of_address(request.address)
 
 
 def _names(scope: Scope) -> list[str]:

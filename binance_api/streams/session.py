@@ -11,7 +11,6 @@ from base.streams.socket import COME_AGAIN, Socket
 from base.streams.threads import in_thread
 from base.web.authentication import Caller
 from base.web.errors import TooManyRequests
-from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
 from binance_api.errors import Refused
 from binance_api.listen_keys import LENGTH, user_of_listen_key
@@ -28,12 +27,23 @@ logger = logging.getLogger(__name__)
 # Streams of one socket, and names in one request.
 MOST_STREAMS = 200
 REQUESTS_PER_SECOND = 10
-# As which its requests are counted that read the database.
-COUNTED_AS = "/api/v1/ws"
+# Connections and requests of one address that read the database, in each process: clients open a connection for each
+# stream, all at once when they start.
+ADDRESS_PER_SECOND = 30
 
 
 # A listen key that is over is noticed after so long.
 KEY_SECONDS = 60.0
+
+
+_addresses = LocalWindow()
+
+
+def count_of_address(address: str) -> None:
+    """Raises TooManyRequests."""
+    if not _addresses.hit(address, ADDRESS_PER_SECOND).is_let_in:
+        limit = ADDRESS_PER_SECOND
+        raise TooManyRequests(f"Too many requests: at most {limit} a second of one address", limit=limit)
 
 
 class Account(NamedTuple):
@@ -165,7 +175,7 @@ class StreamSession:
 
     def _read_names(self, names: list[str]) -> list[Named]:
         """Raises Refused, TooManyRequests."""
-        Meter("GET", COUNTED_AS, *self.socket.request.meter.origin).count(None)
+        count_of_address(self.socket.request.address)
         return [read_named(name) for name in names]
 
     async def _unsubscribe(self, params: list[Any]) -> None:
