@@ -11,11 +11,13 @@ DB ?= mysql
 SYMBOL ?= BTC-USD
 DIST ?= dist
 ARGS =
+# Whose orders and key; make itself means its assembler by this name.
+AS =
 CHECK = --check
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo class replay flower run watch follow test prove check bench chaos siege drill clients compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
+.PHONY: help demo class replay flower run watch key follow test prove check bench chaos siege drill clients compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +39,9 @@ run: venv-demo ## the exchange without traders: PORT=8000, HOST=0.0.0.0
 
 watch: venv ## a market in this terminal: SYMBOL=BTC-USD, AS=alice for own orders, ARGS="--once --url http://127.0.0.1:9000"
 	@$(BIN)/python -m marketdata.watch $(SYMBOL) $(if $(AS),--user "$(AS)") $(ARGS)
+
+key: venv ## an API key of a user of the demo, for bots: eval "$$(make -s key)"; AS=alice, ARGS="--url http://127.0.0.1:9000"
+	@$(BIN)/python -m tools.demo.key $(if $(AS),--user "$(AS)") $(ARGS)
 
 follow: venv ## one order through all logs: ID=its correlationId
 	@$(BIN)/python -m tools.scripts.follow $(if $(ID),"$(ID)",--help)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clients.python.clearbell import Client, HmacKey
 from tests.e2e.documents import OWN_SERVERS, command_lines, name_of, named_commands, section
 from tests.e2e.shell import RUN, Shell, runs
 from tools.demo.cast import PASSWORD
@@ -32,6 +33,7 @@ EXCEPTIONS = {
     "sh": DOCKER,
     "install": "needs root: a certificate for nginx",
     "make compose-check": "builds images and takes a quarter of an hour, on Docker or as root of a Debian",
+    "make clients": "installs packages from the package index; tests/clients/test_stock.py has a part of it",
     "make audit-deps": "asks the package index; tests/unit/test_dependencies.py has what it answers",
     "make lock": "asks the package index",
     "tools.scripts.dependencies": "asks the package index, as `make audit-deps`",
@@ -96,6 +98,22 @@ def check_session(printed: str) -> None:
     assert '"filledQuantity":"1.5"' in answers
     assert '"openOrders":0' in answers
     assert '"amount":"500"' in heard
+
+
+@runs("make key")
+def test_a_key_for_a_bot(running: Shell) -> None:
+    """What it prints is a shell's; the key reads and trades, and nobody needs the password any more."""
+    address = f"http://127.0.0.1:{running.port}"
+    names = {
+        name: value.strip("'")
+        for name, value in re.findall(r"^export (\w+)=(.+)$", running.run(f'make -s key ARGS="--url {address}"'), re.M)
+    }
+    assert names["CLEARBELL_URL"] == address
+    assert names["FREQTRADE__EXCHANGE__KEY"] == names["CLEARBELL_KEY"]
+    with Client(address, HmacKey(names["CLEARBELL_KEY"], names["CLEARBELL_SECRET"]), trust_env=False) as bot:
+        assert {each.currency for each in bot.balances()} >= {"USD", "BTC"}
+    with pytest.raises(AssertionError, match="INVALID_CREDENTIALS"):
+        running.run(f'make -s key AS=nobody ARGS="--url {address}"')
 
 
 @runs("make follow", "grep", "make flower", "celery flower")
