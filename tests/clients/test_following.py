@@ -1,6 +1,19 @@
 """Streams without a network: what is cut, sent twice, missed and reset."""
 
-from clients.python.clearbell import DepthUpdate, Gap, Interrupted, Opened, OrderBook, OrderUpdate, TradesUpdate
+import pytest
+
+from clients.python.clearbell import (
+    DepthUpdate,
+    Forbidden,
+    Gap,
+    Interrupted,
+    NotSignedIn,
+    Opened,
+    OrderBook,
+    OrderUpdate,
+    Password,
+    TradesUpdate,
+)
 from clients.python.clearbell.answers.market import Depth
 from clients.python.clearbell.answers.reading import read_as
 from clients.python.clearbell.conversation import Conversations
@@ -89,6 +102,12 @@ def test_trades_that_a_market_stream_missed_are_read_by_rest():
 def test_a_stream_that_is_refused_for_good_ends_and_one_of_too_many_comes_again():
     fake = followed(OwnOrders(TALK), refused(429, "TOO_MANY_STREAMS"), None, NO_ORDERS)
     assert [type(event) for event in fake.told] == [Interrupted, Opened]
+    with pytest.raises(Forbidden):
+        followed(OwnOrders(TALK), refused(403, "SCOPE_REQUIRED", scope="read"))
+    # A wrong password is wrong the next time too.
+    alice = Conversations(Password("alice", "wrong"), Retry())
+    with pytest.raises(NotSignedIn):
+        Fake(refused(401, "INVALID_CREDENTIALS")).run(Following(alice, OwnOrders(alice), "events").steps())
 
 
 def depth(sequence, *bids, asks=("101",)):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from clients.python.clearbell.terms import body_of
 from core.kinds import KINDS
 from orders.terms import OrderForm, missing_errors, shape_errors
 from tools.chaos import terms
@@ -40,7 +41,7 @@ def test_the_clients_of_chaos_make_every_call():
 
 def test_the_traders_of_the_demo_draw_orders_of_every_kind():
     price = strategy.Price("BTC-USD", 60_000.0, Decimal("0.01"), Decimal("0.0001"), Decimal("0.05"))
-    drawn = [dict(strategy.new_order(action, price)) for action in strategy.ACTIONS for _ in range(30)]
+    drawn = [body_of(strategy.new_order(action, price)) for action in strategy.ACTIONS for _ in range(30)]
     assert [(body, errors) for body in drawn if (errors := errors_of(body))] == []
     assert {body["type"] for body in drawn} >= {"LIMIT", "MARKET", "STOP", "TAKE_PROFIT_LIMIT", "TRAILING_STOP"}
     assert any("displayQuantity" in body for body in drawn)

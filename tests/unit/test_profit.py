@@ -51,19 +51,17 @@ def test_makers_quote_around_their_value_and_value_traders_take_bargains() -> No
     dice = random.Random(1)
     quotes = wish(maker, market, View(99, 101, 100, 110), dice, 0)
     assert quotes.cancels_all
-    bids, asks = (
-        [Decimal(each["price"]) for each in quotes.orders if each["side"] == side] for side in ("BUY", "SELL")
-    )
+    bids, asks = ([each.price for each in quotes.orders if each.side == side] for side in ("BUY", "SELL"))
     assert max(bids) < 105 < min(asks), "half of what it knows and half of the last price"
     bought = wish(maker, market, View(99, 101, 100, 110, inventory=10), random.Random(1), 0)
-    first = next(Decimal(each["price"]) for each in bought.orders if each["side"] == "SELL")
+    first = next(each.price for each in bought.orders if each.side == "SELL")
     assert first < min(asks), "who has bought asks less"
     assert all(price % market.tick == 0 for price in [*bids, *asks])
     value = maker.model_copy(update={"kind": "value"})
     [cheap] = wish(value, market, View(99, 101, 100, 110), dice, 0).orders
-    assert (cheap["side"], cheap["timeInForce"]) == ("BUY", "IOC")
+    assert (cheap.side, cheap.time_in_force) == ("BUY", "IOC")
     [dear] = wish(value, market, View(99, 101, 100, 90), dice, 0).orders
-    assert dear["side"] == "SELL"
+    assert dear.side == "SELL"
     assert wish(value, market, View(99, 101, 100, 100), dice, 9).cancels_all
 
 
@@ -76,8 +74,8 @@ def test_no_price_is_beyond_the_band_of_the_market() -> None:
         bot = maker.model_copy(update={"kind": kind})
         for value in (70, 100, 150):
             for order in wish(bot, market, View(99, 101, 100, value), dice, 0).orders:
-                price = Decimal(order["price"])
-                assert price < 110 if order["side"] == "BUY" else price > 90, (kind, order)
+                price = order.price
+                assert price < 110 if order.side == "BUY" else price > 90, (kind, order)
 
 
 def test_a_fund_trades_its_quantity_in_slices_and_no_more() -> None:
@@ -90,7 +88,7 @@ def test_a_fund_trades_its_quantity_in_slices_and_no_more() -> None:
     done = Decimal(0)
     for second in range(5, 40):
         order = slice_of(step, market, second, done)
-        done += Decimal(order["quantity"]) if order else 0
+        done += order.quantity if order else 0
         assert done <= min(100, (second - 4) * 10)
     assert done == 100
 

@@ -7,11 +7,12 @@ trader takes what is too cheap or too dear; a fund does what the timetable says.
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from classroom.scenario import BotPlan, MarketPlan, TradePlan
+from clients.python.clearbell import NewOrder, limit
+from clients.python.clearbell import market as at_market
+from clients.python.clearbell.terms import SIDES, Side, TimeInForce
 
-Order = dict[str, Any]
 LEVELS = 3
 # Of its value and the last price a maker quotes around a mixture, because it does not trust what it knows.
 TRUST = 0.5
@@ -40,7 +41,7 @@ class View:
 class Wish:
     """Orders to place, after all of one's own were cancelled, or not."""
 
-    orders: list[Order] = field(default_factory=list)
+    orders: list[NewOrder] = field(default_factory=list)
     cancels_all: bool = False
 
 
@@ -55,7 +56,7 @@ def wish(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random, rest
     return Wish()
 
 
-def slice_of(step: TradePlan, market: MarketPlan, second: float, done: Decimal) -> Order | None:
+def slice_of(step: TradePlan, market: MarketPlan, second: float, done: Decimal) -> NewOrder | None:
     """The next market order of a fund: what it should have traded by now, less what it has."""
     if second < step.at:
         return None
@@ -64,25 +65,25 @@ def slice_of(step: TradePlan, market: MarketPlan, second: float, done: Decimal) 
     missing = wanted - done
     if missing < market.lot:
         return None
-    return {"symbol": market.symbol, "side": step.do.upper(), "type": "MARKET", "quantity": str(missing)}
+    return at_market(market.symbol, "BUY" if step.do == "buy" else "SELL", missing)
 
 
-def _quotes(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) -> list[Order]:
+def _quotes(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) -> list[NewOrder]:
     middle = view.value if view.last is None else TRUST * view.value + (1 - TRUST) * view.last
     half = float(bot.spread) / 2
     # Who has bought much wants to sell: it asks and bids less, and so the price follows whoever goes on selling.
     middle *= 1 - max(-MOST_SKEW, min(MOST_SKEW, view.inventory * half))
     orders = []
     for level in range(1, LEVELS + 1):
-        for side, sign in (("BUY", -1), ("SELL", 1)):
+        for side, sign in zip(SIDES, (-1, 1), strict=True):
             distance = half * (2 * level - 1) * dice.uniform(0.9, 1.1)
             price = _price(middle * (1 + sign * distance), market, view, side)
             orders.append(_limit(market, side, price, _size(bot, market, dice), "GTC"))
     return orders
 
 
-def _noise(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) -> Order:
-    side = dice.choice(("BUY", "SELL"))
+def _noise(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random) -> NewOrder:
+    side = dice.choice(SIDES)
     size = _size(bot, market, dice)
     near = view.last or view.value
     if dice.random() < 0.6:
@@ -108,9 +109,8 @@ def _bargains(bot: BotPlan, market: MarketPlan, view: View, dice: random.Random,
     return Wish([dice.choice(orders)], cancels_all=resting >= MOST_RESTING)
 
 
-def _limit(market: MarketPlan, side: str, price: Decimal, quantity: Decimal, time_in_force: str) -> Order:
-    order = {"symbol": market.symbol, "side": side, "type": "LIMIT", "timeInForce": time_in_force}
-    return {**order, "price": f"{price:f}", "quantity": f"{quantity:f}"}
+def _limit(market: MarketPlan, side: Side, price: Decimal, quantity: Decimal, time_in_force: TimeInForce) -> NewOrder:
+    return limit(market.symbol, side, quantity, price, time_in_force=time_in_force)
 
 
 def _size(bot: BotPlan, market: MarketPlan, dice: random.Random) -> Decimal:

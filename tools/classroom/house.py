@@ -7,15 +7,15 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 import httpx
 
 from classroom.scenario import BotPlan, MarketPlan, Scenario, TradePlan
+from clients.python.clearbell import AsyncClient, NoAnswer, Refused, Ticker
 from tools.classroom.bots import View, slice_of, wish
 from tools.classroom.fair_value import FairValue, Move
 from tools.classroom.plan import Person
-from tools.demo.client import Client, RefusedError, connect
+from tools.demo.client import connect, user
 from tools.demo.tally import Tally
 
 logger = logging.getLogger("classroom.house")
@@ -45,14 +45,14 @@ class House:
     def __init__(self, address: str, people: Sequence[Person]) -> None:
         self.situation: Situation | None = None
         self._address, self._people = address, people
-        self._prices: dict[str, Mapping[str, Any]] = {}
+        self._prices: dict[str, Ticker] = {}
         self._values: dict[tuple[int, str], FairValue] = {}
 
     async def run(self) -> None:
-        async with connect(self._address) as http, asyncio.TaskGroup() as tasks:
+        async with connect() as http, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_prices(http))
             for person in self._people:
-                client = Client(http, person.name, person.password, Tally())
+                client = user(http, self._address, person.name, person.password, Tally())
                 tasks.create_task(_Bot(self, person, client).run())
 
     def view(self, situation: Situation, bot: BotPlan, market: MarketPlan) -> View:
@@ -62,22 +62,22 @@ class House:
             seed = f"{situation.seed} {market.symbol}"
             self._values[key] = FairValue(seed, float(market.fair_value), market.wander)
         moves = [Move(move.at + bot.knows, move.fraction) for move in situation.moves.get(market.symbol, ())]
-        shown = self._prices.get(market.symbol, {})
-        bid, ask, last = (_number(shown.get(name)) for name in ("bestBid", "bestAsk", "lastPrice"))
+        shown = self._prices.get(market.symbol)
+        prices = (shown.best_bid, shown.best_ask, shown.last_price) if shown else (None, None, None)
+        bid, ask, last = (None if price is None else float(price) for price in prices)
         return View(bid, ask, last, self._values[key].at(situation.second, moves))
 
     async def _read_prices(self, http: httpx.AsyncClient) -> None:
         """The tickers of all markets, by one request that needs no account."""
+        client = AsyncClient(self._address, http=http)
         while True:
-            with contextlib.suppress(httpx.TransportError, ValueError, LookupError):
-                answer = await http.get("/api/v1/ticker")
-                if answer.is_success:
-                    self._prices = {each["symbol"]: each for each in answer.json()["data"]}
+            with contextlib.suppress(NoAnswer, Refused):
+                self._prices = {each.symbol: each for each in await client.tickers()}
             await asyncio.sleep(LOOK_SECONDS)
 
 
 class _Bot:
-    def __init__(self, house: House, person: Person, client: Client) -> None:
+    def __init__(self, house: House, person: Person, client: AsyncClient) -> None:
         self._house, self._name, self._client = house, person.name, client
         self._plan_name = person.team
         self._resting = 0
@@ -122,29 +122,29 @@ class _Bot:
             if wanted.cancels_all:
                 await self._cancel_all(market.symbol)
             if len(wanted.orders) == 1:
-                await self._client.request("POST", "/orders", body=wanted.orders[0])
+                await self._client.place(wanted.orders[0])
             elif wanted.orders:
-                await self._client.request("POST", "/orders/batch", body={"orders": wanted.orders})
+                await self._client.place_many(wanted.orders)
             self._resting += len(wanted.orders)
-        except RefusedError as refusal:
+        except Refused as refusal:
             # It has nothing left to pay with, or the market was halted this moment.
             logger.info("%s was refused: %s", self._name, refusal)
 
     async def _inventory(self, bot: BotPlan, market: MarketPlan) -> float:
         """What it owns more of the base asset than at the start, in usual sizes."""
-        held = {each["currency"]: Decimal(each["totalBalance"]) for each in await self._client.get("/balances")}
+        held = {each.currency: each.total_balance for each in await self._client.balances()}
         began = bot.money.get(market.base, Decimal(0))
         return float((held.get(market.base, began) - began) / bot.size)
 
     async def _be_quiet(self) -> None:
         """Take everything back, once."""
         if not self._is_quiet:
-            with contextlib.suppress(RefusedError):
-                await self._client.request("DELETE", "/orders")
+            with contextlib.suppress(Refused):
+                await self._client.cancel_all()
                 self._resting, self._is_quiet = 0, True
 
     async def _cancel_all(self, symbol: str) -> None:
-        await self._client.request("DELETE", "/orders", params={"symbol": symbol})
+        await self._client.cancel_all(symbol=symbol)
         self._resting = 0
 
     async def _follow_timetable(self, situation: Situation, bot: BotPlan) -> None:
@@ -163,15 +163,11 @@ class _Bot:
             return
         self._tried[key] = second
         # The same in the same second, also of a process that was started again.
-        order["clientOrderId"] = f"round-{situation.round}-{place}-{second}"
+        order = replace(order, client_order_id=f"round-{situation.round}-{place}-{second}")
         try:
-            placed = await self._client.request("POST", "/orders", body=order, params={"wait": "1000"})
-        except RefusedError as refusal:
+            placed = await self._client.place(order, wait=1000)
+        except Refused as refusal:
             logger.info("%s was refused: %s", self._name, refusal)
             return
-        filled = placed.get("filledQuantity", order["quantity"]) if placed["status"] != "PENDING" else order["quantity"]
-        self._traded[key] = done + Decimal(filled)
-
-
-def _number(text: Any) -> float | None:
-    return None if text is None else float(text)
+        filled = order.quantity if placed.order is None else placed.order.filled_quantity
+        self._traded[key] = done + Decimal(filled or 0)

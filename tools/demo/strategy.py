@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from clients.python.clearbell import NewOco, NewOrder, Order
+from clients.python.clearbell.terms import SIDES, Amount, SelfTradePrevention, TimeInForce
+
 # One step of the price, relative: about 1 % an hour at the usual rate.
 STEP = 0.0002
 # How strongly the price is drawn back to where it began.
@@ -52,9 +55,9 @@ class Price:
     def wander(self) -> None:
         self.mid *= 1 + random.gauss(0, STEP) + PULL * (self.anchor / self.mid - 1)
 
-    def near(self, distance: float) -> str:
+    def near(self, distance: float) -> Decimal:
         """The price so far above the mid, relative, on the tick."""
-        return str(_steps(Decimal(self.mid * (1 + distance)), self.tick_size))
+        return _steps(Decimal(self.mid * (1 + distance)), self.tick_size)
 
     def quantity(self) -> Decimal:
         return _steps(self.usual_quantity * Decimal(random.lognormvariate(0, 0.8)), self.lot_size)
@@ -64,83 +67,89 @@ def choose_action() -> str:
     return random.choices(list(ACTIONS), weights=list(ACTIONS.values()))[0]
 
 
-def new_order(action: str, price: Price) -> Mapping[str, Any]:
-    """The body of an order, without its clientOrderId."""
+def new_order(action: str, price: Price) -> NewOrder:
+    """An order of that kind, with a key of its own."""
     price.wander()
-    side = random.choice(("BUY", "SELL"))
+    side = random.choice(SIDES)
     quantity = price.quantity()
-    order: dict[str, Any] = {"symbol": price.symbol, "side": side, "quantity": str(quantity)}
+    order: dict[str, Any] = {"symbol": price.symbol, "side": side, "quantity": quantity}
     away = -1 if side == "BUY" else 1
     if action == "market":
-        return _market_order(order, price, quantity)
+        return NewOrder(**_market_order(order, price, quantity))
     if action in _STOPS:
-        return order | _STOPS[action](price, away)
+        return NewOrder(**order, **_STOPS[action](price, away))
     if action in ("quote", "iceberg", "gtd"):
         # Rests beside the mid; what is far away waits for the price to come.
         distance = away * random.expovariate(1 / SPREAD)
-        quoted = {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": "GTC"}
-        return quoted | (_iceberg(price, quantity) if action == "iceberg" else _gtd() if action == "gtd" else {})
+        quoted = {**order, "type": "LIMIT", "price": price.near(distance), "time_in_force": "GTC"}
+        more = _iceberg(price, quantity) if action == "iceberg" else _gtd() if action == "gtd" else {}
+        return NewOrder(**(quoted | more))
     # Takes what others quoted: with "sweep" only what is there, with "take" the rest is quoted.
     distance = -away * SPREAD
-    kind = random.choice(("IOC", "IOC", "FOK")) if action == "sweep" else "GTC"
-    prevention = {"selfTradePrevention": "DECREMENT"} if random.random() < 0.2 else {}
-    return {**order, "type": "LIMIT", "price": price.near(distance), "timeInForce": kind, **prevention}
+    swept: tuple[TimeInForce, ...] = ("IOC", "IOC", "FOK")
+    kind = random.choice(swept) if action == "sweep" else "GTC"
+    prevention: SelfTradePrevention | None = "DECREMENT" if random.random() < 0.2 else None
+    return NewOrder(**order, price=price.near(distance), time_in_force=kind, self_trade_prevention=prevention)
 
 
-def new_oco(price: Price) -> Mapping[str, Any]:
+def new_oco(price: Price) -> NewOco:
     """A target on one side of the price, and a stop on the other."""
-    side = random.choice(("BUY", "SELL"))
+    side = random.choice(SIDES)
     away = (-1 if side == "BUY" else 1) * STOP_DISTANCE
-    stop = {"stopPrice": price.near(-away), "stopLimitPrice": price.near(-2 * away)}
-    return {"symbol": price.symbol, "side": side, "quantity": str(price.quantity()), "price": price.near(away), **stop}
-
-
-def amendment(order: Mapping[str, Any], price: Price) -> Mapping[str, Any]:
-    """What to change of an order that waits or rests: its stop price, its price, or its quantity, which shrinks."""
-    away = -1 if order["side"] == "BUY" else 1
-    if order["status"] == "WAITING":
-        return {"stopPrice": price.near(-away * STOP_DISTANCE)} if order["type"] != "TRAILING_STOP" else {}
-    if random.random() < 0.5 or order["groupId"] is not None:
-        return {"price": price.near(away * random.expovariate(1 / SPREAD))}
-    left = Decimal(order["remainingQuantity"])
-    return (
-        {"quantity": str(Decimal(order["quantity"]) - _steps(left / 2, price.lot_size))}
-        if left > price.lot_size
-        else {}
+    return NewOco(
+        symbol=price.symbol,
+        side=side,
+        quantity=price.quantity(),
+        price=price.near(away),
+        stop_price=price.near(-away),
+        stop_limit_price=price.near(-2 * away),
     )
+
+
+def amendment(order: Order, price: Price) -> Mapping[str, Amount]:
+    """What to change of an order that waits or rests: its stop price, its price, or its quantity, which shrinks."""
+    away = -1 if order.side == "BUY" else 1
+    if order.status == "WAITING":
+        return {"stop_price": price.near(-away * STOP_DISTANCE)} if order.type != "TRAILING_STOP" else {}
+    if random.random() < 0.5 or order.group_id is not None:
+        return {"price": price.near(away * random.expovariate(1 / SPREAD))}
+    # Of a MARKET BUY by budget there is no quantity; none of them waits or rests.
+    assert order.quantity is not None and order.remaining_quantity is not None
+    left = order.remaining_quantity
+    return {"quantity": order.quantity - _steps(left / 2, price.lot_size)} if left > price.lot_size else {}
 
 
 # A stop is on the other side of the price than its order would rest.
 _STOPS: dict[str, Callable[[Price, int], dict[str, Any]]] = {
-    "stop": lambda price, away: {"type": "STOP", "stopPrice": price.near(-away * STOP_DISTANCE)},
+    "stop": lambda price, away: {"type": "STOP", "stop_price": price.near(-away * STOP_DISTANCE)},
     "take-profit": lambda price, away: {
         "type": "TAKE_PROFIT_LIMIT",
-        "stopPrice": price.near(away * STOP_DISTANCE),
+        "stop_price": price.near(away * STOP_DISTANCE),
         "price": price.near(away * STOP_DISTANCE / 2),
     },
     "trailing": lambda price, away: {
         "type": "TRAILING_STOP",
-        "trailingOffset": str(_steps(Decimal(price.mid * STOP_DISTANCE), price.tick_size)),
+        "trailing_offset": _steps(Decimal(price.mid * STOP_DISTANCE), price.tick_size),
     },
 }
 
 
 def _iceberg(price: Price, quantity: Decimal) -> dict[str, Any]:
     tip = _steps(quantity / 4, price.lot_size)
-    return {"displayQuantity": str(tip)} if tip < quantity else {}
+    return {"display_quantity": tip} if tip < quantity else {}
 
 
 def _gtd() -> dict[str, Any]:
     expires_at = datetime.now(UTC) + timedelta(seconds=random.uniform(*GTD_SECONDS))
-    return {"timeInForce": "GTD", "expiresAt": expires_at.isoformat()}
+    return {"time_in_force": "GTD", "expires_at": expires_at}
 
 
-def _market_order(order: dict[str, Any], price: Price, quantity: Decimal) -> Mapping[str, Any]:
+def _market_order(order: dict[str, Any], price: Price, quantity: Decimal) -> dict[str, Any]:
     order["type"] = "MARKET"
     if order["side"] == "BUY" and random.random() < 0.5:
         # A budget in quote instead of a quantity.
         del order["quantity"]
-        order["quoteQuantity"] = str(_steps(quantity * Decimal(price.mid), Decimal("0.01")))
+        order["quote_quantity"] = _steps(quantity * Decimal(price.mid), Decimal("0.01"))
     return order
 
 

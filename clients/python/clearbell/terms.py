@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 Amount = Decimal | str | int
 Side = Literal["BUY", "SELL"]
+SIDES: tuple[Side, Side] = ("BUY", "SELL")
 OrderType = Literal["LIMIT", "MARKET", "STOP", "TAKE_PROFIT", "STOP_LIMIT", "TAKE_PROFIT_LIMIT", "TRAILING_STOP"]
 TimeInForce = Literal["GTC", "GTD", "IOC", "FOK"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]

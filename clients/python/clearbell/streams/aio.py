@@ -56,7 +56,9 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             try:
                 self._answer = await self._perform(step)
             except Cut as cut:
-                await self._open.aclose()
+                # A call beside the stream may be cut off, and the stream goes on.
+                if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
+                    await self._open.aclose()
                 self._cut = cut
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..calls.call import Call, raw
 from ..conversation import Conversations, refusal_of
 from ..credentials import SOCKET_TARGET
-from ..errors import NotSignedIn, NotUnderstood, Refused
+from ..errors import NoAnswer, NotSignedIn, NotUnderstood, Refused
 from ..retry import Cut, uneven
 from ..steps import Hear, OpenEvents, OpenSocket, Pause, Request, Say, Steps, Tell
 from .events import Interrupted
@@ -30,14 +30,16 @@ class Following:
         # What the exchange asked for.
         self._wanted: float | None = None
         self._refused = 0
+        self._may_sign_anew = False
 
     def steps(self) -> Steps[None]:
         """Ends never; raises Refused where the exchange will not open it."""
         read = self._read_events if self._over == "events" else self._read_socket
         while True:
+            self._may_sign_anew = False
             try:
                 yield from read()
-            except Cut as cut:
+            except (Cut, NoAnswer) as cut:
                 yield Tell(Interrupted(str(cut) or type(cut).__name__))
             except Refused as refusal:
                 self._judge(refusal)
@@ -100,13 +102,13 @@ class Following:
             raise NotUnderstood("the answer is no stream of events")
         if isinstance(refusal, NotSignedIn):
             own = {name: value for name, value in headers.items() if name in ("Authorization", "X-API-Key")}
-            self._refused += 1 if self._talk.credentials.was_refused(refusal, own) else SIGNED_ANEW
+            self._refused += 1
+            self._may_sign_anew = self._talk.credentials.was_refused(refusal, own) and self._refused < SIGNED_ANEW
         return refusal
 
     def _judge(self, refusal: Refused) -> None:
         """Raises the refusal where to come again is of no use."""
-        is_signed_anew = isinstance(refusal, NotSignedIn) and self._refused < SIGNED_ANEW
-        if not (is_signed_anew or refusal.status == 429 or refusal.status >= 500):
+        if not (self._may_sign_anew or refusal.status == 429 or refusal.status >= 500):
             raise refusal
         self._wanted = refusal.retry_after
 

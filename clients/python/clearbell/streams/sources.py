@@ -10,7 +10,7 @@ from ..answers.reading import read_as
 from ..calls import market, orders
 from ..calls.call import PREFIX, Call, Page, T, following_page, part
 from ..conversation import Conversations
-from ..errors import NoAnswer, NotFound
+from ..errors import NoAnswer, NotFound, TooMany, Unavailable
 from ..retry import uneven
 from ..steps import Pause, Steps, Tell
 from .events import DepthUpdate, Gap, MarketReset, Opened, OrderUpdate, TickerUpdate, TradesUpdate
@@ -180,7 +180,7 @@ def until_answered(talk: Conversations, call: Call[T]) -> Steps[T]:
     while True:
         try:
             return (yield from talk.answer(call))
-        except NoAnswer:
+        except (NoAnswer, TooMany, Unavailable):
             yield Pause(uneven(REREAD_SECONDS))
 
 

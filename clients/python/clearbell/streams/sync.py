@@ -62,7 +62,9 @@ class Stream(Generic[T], Iterator[T]):
             try:
                 self._answer = self._perform(step)
             except Cut as cut:
-                self._open.close()
+                # A call beside the stream may be cut off, and the stream goes on.
+                if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
+                    self._open.close()
                 self._cut = cut
         raise StopIteration
 
