@@ -50,7 +50,6 @@ def _of_dataclass(kind: type) -> Read:
         (camel(each.name), reader(hints[each.name]), each.default is MISSING and each.default_factory is MISSING)
         for each in fields(kind)
     ]
-    names = tuple(each.name for each in fields(kind))
     defaults = {camel(each.name): each.default for each in fields(kind) if each.default is not MISSING}
 
     def read(value: Any) -> Any:
@@ -63,7 +62,7 @@ def _of_dataclass(kind: type) -> Read:
                 raise KeyError(name)
             else:
                 made.append(defaults[name])
-        return kind(**dict(zip(names, made, strict=True)))
+        return kind(*made)
 
     return read
 
