@@ -32,6 +32,7 @@ from base.streams.cross_origin import CrossOrigin  # noqa: E402
 from base.streams.handshake import SocketApplication, SocketPlaces, refuse_handshake  # noqa: E402
 from base.streams.hub import install_hub  # noqa: E402
 from base.web.errors import NotFound  # noqa: E402
+from binance_api.calls import MAY_WAIT  # noqa: E402
 from binance_api.streams.application import BinanceSockets, is_socket_path  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
 from exchange.socket import OrderSession  # noqa: E402
@@ -92,7 +93,8 @@ def _followed(path: str) -> str | None:
 
 
 def _may_wait(scope: Scope) -> bool:
-    return scope["method"] == "POST" and scope["path"] == ORDERS_PATH and b"wait=" in scope["query_string"]
+    asks = scope["method"] == "POST" and scope["path"] == ORDERS_PATH and b"wait=" in scope["query_string"]
+    return asks or (scope["method"], scope["path"]) in MAY_WAIT
 
 
 def _clean(scope: Scope) -> dict[str, Any]:

@@ -65,7 +65,7 @@ INSTALLED_APPS = [
     *(f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions", "messages", "staticfiles")),
     *("rest_framework", "drf_spectacular", "drf_spectacular_sidecar", "django_prometheus", "django_eventstream"),
     *("users", "markets", "balances", "positions", "commands"),
-    *("orders", "marketdata", "matching", "audit", "operations", "page", "classroom", "sandbox"),
+    *("orders", "marketdata", "matching", "audit", "operations", "page", "classroom", "sandbox", "binance_api"),
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",

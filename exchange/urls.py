@@ -102,6 +102,7 @@ COINGECKO = [
 ]
 urlpatterns = [
     path("api/v1/", include(API)),
+    path("api/v3/", include("binance_api.urls")),
     path("udf/", include(UDF)),
     path("coingecko/", include(COINGECKO)),
     # Somebody who types the bare address is a person.

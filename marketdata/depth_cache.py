@@ -58,7 +58,8 @@ return 1
 _STATE = "SELECT token, next_sequence FROM order_books WHERE market_id = %s"
 _STATES = "SELECT market_id, token, next_sequence FROM order_books"
 # Of depths that are read from MySQL as many levels are read as one of these, so that all who ask share few readings.
-_SIZES = (100, 500)
+MOST_LEVELS = 1_000
+_SIZES = (100, 500, MOST_LEVELS)
 _READINGS_KEPT = 64
 
 

@@ -18,7 +18,7 @@ from marketdata.tape import represent_trade
 from markets.models import Trade
 from markets.services import known_market
 
-# A list of candles or trades is at most 500 long, so these are some tens of megabytes at the most.
+# A list of candles is at most 1,000 long, one of trades 500, so these are some tens of megabytes at the most.
 LISTS_KEPT = 64
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from balances.services import freeze_one
 from base.storage.outages import again_on_deadlock
-from base.web.errors import InvalidField, refuse
+from base.web.errors import ClientOrderIdReused, InvalidField, refuse
 from base.web.forms import Form
 from base.web.rules import POSITIVE, one_of, text
 from commands.queue import refuse_when_busy, submit_with_data
@@ -62,8 +62,12 @@ class Group:
     is_repeated: bool
 
 
-def place_oco(user_id: int, form: OcoForm) -> Group:
-    """Store both legs with their reserved funds and their command.
+# What the legs are called, the limit leg first.
+Keys = tuple[str, str]
+
+
+def place_oco(user_id: int, form: OcoForm, keys: Keys | None = None) -> Group:
+    """Store both legs with their reserved funds and their command. They are called by `keys`, else after the group.
 
     Raises MarketNotTrading, NotInAuction, InvalidField, ValidationFailed, ClientOrderIdReused, InsufficientFunds,
     TooManyOpenOrders, AccountBlocked, LimitExceeded, MarketBusy, TooManyWaiting; nothing is stored then. Raises
@@ -74,16 +78,16 @@ def place_oco(user_id: int, form: OcoForm) -> Group:
         raise InvalidField("symbol", "MARKET_NOT_FOUND", f"there is no market {form.symbol}")
     if form.side == Side.BUY and form.stop_limit_price is None:
         raise InvalidField(STOP_LIMIT_PRICE, "FIELD_REQUIRED", f"{STOP_LIMIT_PRICE} is required for a BUY")
-    group: Group = until_stored(lambda: _place(user_id, market, form))
+    group: Group = until_stored(lambda: _place(user_id, market, form, keys))
     for leg in (group.limit, group.stop):
         count_result(market.symbol, Accepted(leg, group.is_repeated))
     return group
 
 
 @again_on_deadlock
-def _place(user_id: int, market: Market, form: OcoForm) -> Group:
+def _place(user_id: int, market: Market, form: OcoForm, keys: Keys | None) -> Group:
     with transaction.atomic():
-        limit, stop = _drafts(user_id, market, form)
+        limit, stop = _drafts(user_id, market, form, keys)
         if (earlier := _stored(limit, stop)) is not None:
             return earlier
         _refuse_by_market(user_id, market, form)
@@ -100,14 +104,15 @@ def _place(user_id: int, market: Market, form: OcoForm) -> Group:
     return Group(limit, stop, is_repeated=False)
 
 
-def _drafts(user_id: int, market: Market, form: OcoForm) -> tuple[Order, Order]:
+def _drafts(user_id: int, market: Market, form: OcoForm, keys: Keys | None) -> tuple[Order, Order]:
     """The rows of the limit leg and of the stop leg. Their fingerprints are of the whole request."""
     key, shared = form.client_order_id, dict[str, Any](side=form.side, quantity=form.quantity)
+    limit_key, stop_key = keys or (key and key + LIMIT_SUFFIX, key and key + STOP_SUFFIX)
     kind = OrderType.STOP if form.stop_limit_price is None else OrderType.STOP_LIMIT
     stop_fields: dict[str, Any] = {"type": kind, "price": form.stop_limit_price, "stop_price": form.stop_price}
     terms = (
-        OrderTerms(**shared, type=OrderType.LIMIT, price=form.price, client_order_id=key and key + LIMIT_SUFFIX),
-        OrderTerms(**shared, **stop_fields, client_order_id=key and key + STOP_SUFFIX),
+        OrderTerms(**shared, type=OrderType.LIMIT, price=form.price, client_order_id=limit_key),
+        OrderTerms(**shared, **stop_fields, client_order_id=stop_key),
     )
     now = timezone.now()
     limit, stop = (draft_order(user_id, market, each, now) for each in terms)
@@ -127,6 +132,9 @@ def _stored(limit: Order, stop: Order) -> Group | None:
     }
     if not found:
         return None
+    if len(found) < len(keys):
+        [order] = found.values()
+        raise ClientOrderIdReused(f"clientOrderId {order.client_order_id} belongs to another order", orderId=order.id)
     return Group(found[limit.client_order_id], found[stop.client_order_id], is_repeated=True)
 
 

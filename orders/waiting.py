@@ -9,9 +9,9 @@ scope, as gunicorn, the order is answered at once.
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from pydantic_core import PydanticCustomError, core_schema
@@ -60,52 +60,66 @@ WAIT = Query(
 )
 
 
+class Shown(NamedTuple):
+    """An answer: its status, and what its body is in JSON."""
+
+    status: int
+    body: Any
+
+
+# The answer of an order, as it is now and with `newest_event`; None while its client goes on waiting.
+Show = Callable[[Order], Shown | None]
+
+
 @dataclass
 class _Place:
-    """What the view notes: the order whose outcome its client waits for, and for how long."""
+    """What the view notes: the order whose outcome its client waits for, how it is shown, and for how long to wait."""
 
     order_id: int | None = None
+    show: Show | None = None
     seconds: float = 0.0
 
 
-def wait_for(request: Request, order: Order, milliseconds: int) -> None:
+def wait_for(request: Request, order: Order, milliseconds: int, show: Show | None = None) -> None:
     """Have the answer wait for the order's outcome, as far as the server can do that."""
     place: _Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
     if place is not None and milliseconds:
-        place.order_id, place.seconds = order.id, milliseconds / 1000
+        place.order_id, place.seconds, place.show = order.id, milliseconds / 1000, show or settled_answer
 
 
-def settled_answer(order: Order) -> dict[str, Any]:
+def settled_answer(order: Order) -> Shown | None:
     """The envelope of an order whose outcome is known."""
-    return {**envelope(show_order(order), "OK", 200), "asOf": as_of_order(order)}
+    if order.status == Status.PENDING:
+        return None
+    return Shown(200, {**envelope(show_order(order), "OK", 200), "asOf": as_of_order(order)})
 
 
-Found = dict[str, Any]
+_Outcome = asyncio.Future[Shown]
 
 
 class Outcomes:
     """The orders that requests of this process wait for. Used from one event loop."""
 
     def __init__(self) -> None:
-        self._awaited: dict[int, set[asyncio.Future[Found]]] = {}
+        self._awaited: dict[int, dict[_Outcome, Show]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
     def has_room(self) -> bool:
         return sum(map(len, self._awaited.values())) < settings.WAIT_MAX
 
-    def expect(self, order_id: int) -> "asyncio.Future[Found]":
-        """The answer of the order once it is not PENDING. Whoever waits no more calls `forget`."""
+    def expect(self, order_id: int, show: Show) -> _Outcome:
+        """The answer of the order once it is known. Whoever waits no more calls `forget`."""
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Found] = loop.create_future()
-        self._awaited.setdefault(order_id, set()).add(outcome)
+        outcome: _Outcome = loop.create_future()
+        self._awaited.setdefault(order_id, {})[outcome] = show
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._task = loop.create_task(self._look())
         return outcome
 
-    def forget(self, order_id: int, outcome: "asyncio.Future[Found]") -> None:
-        awaited = self._awaited.get(order_id, set())
-        awaited.discard(outcome)
+    def forget(self, order_id: int, outcome: _Outcome) -> None:
+        awaited = self._awaited.get(order_id, {})
+        awaited.pop(outcome, None)
         if not awaited:
             self._awaited.pop(order_id, None)
 
@@ -113,25 +127,26 @@ class Outcomes:
         """As long as somebody waits."""
         is_failing = False
         while self._awaited:
+            wanted = [(order_id, *each) for order_id, awaited in self._awaited.items() for each in awaited.items()]
             try:
-                found = await in_thread(_settled, list(self._awaited))
+                found = await in_thread(_settled, wanted)
             except Exception as error:
                 if not is_failing:
                     logger.warning("the outcomes of orders cannot be read, those who wait are answered 202: %r", error)
-                found, is_failing = {}, True
+                found, is_failing = [], True
             else:
                 is_failing = False
-            for order_id, answer in found.items():
-                for outcome in self._awaited.get(order_id, ()):
-                    if not outcome.done():
-                        outcome.set_result(answer)
+            for outcome, answer in found:
+                if not outcome.done():
+                    outcome.set_result(answer)
             await asyncio.sleep(FAILED_PAUSE_SECONDS if is_failing else PAUSE_SECONDS)
 
 
-def _settled(order_ids: Sequence[int]) -> dict[int, Found]:
+def _settled(wanted: Sequence[tuple[int, _Outcome, Show]]) -> list[tuple[_Outcome, Shown]]:
     """The answers of those of the orders whose outcome is known."""
-    orders = orders_as_of().filter(id__in=order_ids).exclude(status=Status.PENDING)
-    return {order.id: settled_answer(order) for order in orders}
+    orders = {order.id: order for order in orders_as_of().filter(id__in={each[0] for each in wanted})}
+    shown = ((outcome, show(orders[order_id])) for order_id, outcome, show in wanted if order_id in orders)
+    return [(outcome, answer) for outcome, answer in shown if answer is not None]
 
 
 @dataclass
@@ -143,13 +158,13 @@ class _KeptBack:
     async def send(self, message: Message) -> None:
         self.messages.append(message)
 
-    def instead(self, answer: Found) -> list[Message]:
+    def instead(self, answer: Shown) -> list[Message]:
         """Another answer with the headers of this one."""
-        body = json.dumps(answer, separators=(",", ":")).encode()
+        body = json.dumps(answer.body, separators=(",", ":")).encode()
         headers = [(name, value) for name, value in self.messages[0]["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         return [
-            {"type": "http.response.start", "status": answer["code"], "headers": headers},
+            {"type": "http.response.start", "status": answer.status, "headers": headers},
             {"type": "http.response.body", "body": body},
         ]
 
@@ -166,15 +181,15 @@ class WaitingRequests:
         place, kept = _Place(), _KeptBack()
         await self._rest({**scope, _PLACE: place}, receive, kept.send)
         messages = kept.messages
-        if place.order_id is not None and self._outcomes.has_room:
-            answer = await self._outcome(place.order_id, began_at + place.seconds, receive)
+        if place.order_id is not None and place.show is not None and self._outcomes.has_room:
+            answer = await self._outcome(place.order_id, place.show, began_at + place.seconds, receive)
             messages = messages if answer is None else kept.instead(answer)
         for message in messages:
             await send(message)
 
-    async def _outcome(self, order_id: int, until: float, receive: Receive) -> Found | None:
+    async def _outcome(self, order_id: int, show: Show, until: float, receive: Receive) -> Shown | None:
         """None where it is not known in time, or where the client has gone."""
-        outcome = self._outcomes.expect(order_id)
+        outcome = self._outcomes.expect(order_id, show)
         gone = asyncio.ensure_future(_until_gone(receive))
         waiting: set[asyncio.Future[Any]] = {outcome, gone}
         try:

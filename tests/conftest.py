@@ -20,6 +20,7 @@ from base.web.accounts import known_account
 from base.web.keys.known import known_key
 from base.web.keys.use import forget_uses
 from binance_api.symbols import names
+from binance_api.tickers import shared_tops
 from commands.queue import find_backlog
 from marketdata.depth_cache import shared_depths
 from marketdata.shared_answers import shared_candles, shared_trades
@@ -136,7 +137,7 @@ def money_is_counted(request: pytest.FixtureRequest) -> Iterator[None]:
     forget_uses()
     find_backlog.cache_clear()
     count_waiting.cache_clear()
-    for shared in (shared_tickers, shared_candles, shared_trades, shared_depths):
+    for shared in (shared_tops, shared_tickers, shared_candles, shared_trades, shared_depths):
         shared.forget()
     order_ids.highest.forget()
     user_ids.highest.forget()

@@ -10,12 +10,13 @@ from urllib.parse import unquote
 
 from base.servers.asgi import Application, Receive, Scope, Send, encoded, send_refusal
 from base.telemetry.access import HEADER, request_id_for
+from base.web.dialects import in_words_of
 from base.web.errors import TooManyRequests
 from base.web.exposure import exposing_headers
 from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter, credential_sent
 
-_WANTED = ("authorization", "x-api-key", "x-forwarded-for", "x-request-id", "origin", "connection")
+_WANTED = ("authorization", "x-api-key", "x-mbx-apikey", "x-forwarded-for", "x-request-id", "origin", "connection")
 _CLOSING = (b"connection", b"close")
 
 
@@ -55,6 +56,7 @@ def refusal_of(head: Head, peer: str) -> Refusal | None:
         meter.recall(_credential(head))
     except TooManyRequests as error:
         exposing = exposing_headers(head.path, head.method, head.fields.get("origin"))
+        in_words_of(head.path, error)
         return Refusal(error, {**meter.headers, **exposing, HEADER: request_id_for(head.fields.get("x-request-id"))})
     return None
 
@@ -70,7 +72,7 @@ def sender_of(head: Head | None, peer: str) -> str:
 
 
 def _credential(head: Head) -> str:
-    return credential_sent(head.fields.get("x-api-key"), head.fields.get("authorization"))
+    return credential_sent(*map(head.fields.get, ("x-api-key", "x-mbx-apikey", "authorization")))
 
 
 def _wanted(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from base.telemetry.access import bind_log_fields
 from base.web import errors
+from base.web.dialects import in_words_of
 from base.web.errors import BodyTooLarge, ExchangeError, MalformedBody, error_body, timestamp
 from base.web.values import AsOf
 
@@ -131,24 +132,28 @@ def body(request: Request) -> dict[str, Any]:
     return request.data
 
 
-def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A request that Django does not let in."""
     if isinstance(exception, DisallowedHost):
         refusal = errors.MalformedRequest("this server does not answer to that host name: see ALLOWED_HOSTS")
     else:
         refusal = errors.MalformedRequest("the request cannot be taken: it has too many parameters")
     bind_log_fields(error=refusal.error)
-    return JsonResponse(error_body(refusal), status=refusal.status)
+    return _refused(request, refusal)
 
 
-def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """No such path."""
-    return JsonResponse(error_body(errors.NotFound("nothing is here")), status=404)
+    return _refused(request, errors.NotFound("nothing is here"))
 
 
-def server_error(_request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """A defect. The log has its traceback; the client learns only that the outcome is unknown."""
-    return JsonResponse(error_body(ExchangeError("something broke: the outcome is unknown")), status=500)
+    return _refused(request, ExchangeError("something broke: the outcome is unknown"))
+
+
+def _refused(request: HttpRequest, refusal: ExchangeError) -> HttpResponse:
+    return JsonResponse(error_body(in_words_of(request.path_info, refusal)), status=refusal.status)
 
 
 MAX_BYTES = 65_536

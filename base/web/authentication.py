@@ -20,6 +20,7 @@ from base.telemetry.access import bind_log_fields
 from base.web import errors
 from base.web.accounts import Credential, account_that, known_account
 from base.web.answers import SCHEME, SIGN_IN_FIRST
+from base.web.dialects import dialect_of
 from base.web.keys.known import KnownKey
 from base.web.keys.scopes import Needed, admit
 from base.web.keys.signed import HEADERS, SignedRequest, request_target
@@ -74,7 +75,9 @@ class Caller:
 
 # Where a request keeps what came of signing in; no header of a client's can have such a name.
 SIGNED_IN = "exchange.signed_in"
-KEY_HEADER = "HTTP_X_API_KEY"
+KEY_HEADER, TOKEN_HEADER = "HTTP_X_API_KEY", "HTTP_AUTHORIZATION"
+# That of a key in the requests of another API.
+OTHER_KEY_HEADER = "HTTP_X_MBX_APIKEY"
 _HEADERS = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in HEADERS}
 
 
@@ -130,11 +133,11 @@ def refused_token(error: Exception) -> errors.NotAuthenticated:
 def _signer(request: HttpRequest) -> Caller:
     """Who signed the request, by a key. Raises NotAuthenticated and its kinds, AddressNotAllowed, BodyTooLarge."""
     meta = request.META
-    if "HTTP_AUTHORIZATION" in meta:
+    if TOKEN_HEADER in meta:
         raise errors.NotAuthenticated("sign in by a token or by a key, not by both")
     headers = {name: meta[header] for name, header in _HEADERS.items() if header in meta}
     address = client_address(*origin_of(meta))
-    return signer(SignedRequest.read(headers, request.method or "", request_target(meta), _body(request), address))
+    return signer(SignedRequest.read(headers, request.method or "", request_target(meta), sent_body(request), address))
 
 
 def signer(signed: SignedRequest) -> Caller:
@@ -144,7 +147,8 @@ def signer(signed: SignedRequest) -> Caller:
     return caller
 
 
-def _body(request: HttpRequest) -> bytes:
+def sent_body(request: HttpRequest) -> bytes:
+    """The bytes of the body. Raises BodyTooLarge and MalformedBody."""
     try:
         return request.body
     except RequestDataTooBig as error:
@@ -161,7 +165,9 @@ def caller_of(request: HttpRequest) -> Caller | None:
     """
     known: Any
     try:
-        known = TokenAuthentication().authenticate(cast(Request, request))
+        dialect = dialect_of(request.path_info)
+        sign_in = dialect.sign_in if dialect is not None else TokenAuthentication().authenticate
+        known = sign_in(cast(Request, request))
     except Exception as error:
         known = error
     request.META[SIGNED_IN] = known

@@ -26,10 +26,11 @@ PREFLIGHT_STATUS = 204
 _READING = ("GET", "HEAD")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "Content-Type, Last-Event-ID, X-Request-ID"
-_SIGNING_IN = "Authorization, X-API-Key, X-Timestamp, X-Recv-Window, X-Signature"
+_SIGNING_IN = "Authorization, X-API-Key, X-Timestamp, X-Recv-Window, X-Signature, X-MBX-APIKEY"
 _SHOWN = (
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-ID, Idempotent-Replayed,"
-    " Content-Disposition, X-Sandbox-Fault, X-Sandbox-Request"
+    " Content-Disposition, X-Sandbox-Fault, X-Sandbox-Request,"
+    " X-MBX-USED-WEIGHT-1M, X-MBX-ORDER-COUNT-10S, X-MBX-ORDER-COUNT-1D"
 )
 # Browsers ask again after this time, and not before each request.
 _REMEMBERED_SECONDS = "600"

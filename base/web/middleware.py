@@ -14,7 +14,8 @@ from rest_framework.request import Request
 
 from base.telemetry.processes import count_garbage
 from base.web.answers import refusal_headers
-from base.web.authentication import KEY_HEADER, Caller, caller_of, is_known_staff
+from base.web.authentication import KEY_HEADER, OTHER_KEY_HEADER, TOKEN_HEADER, Caller, caller_of, is_known_staff
+from base.web.dialects import in_words_of
 from base.web.errors import ExchangeError, TooManyRequests, error_body
 from base.web.ratelimit.addresses import begin_request, origin_of
 from base.web.ratelimit.meter import Meter, credential_sent
@@ -41,12 +42,12 @@ class RateLimit:
             request.META[_METER] = meter
             response = self._get_response(request)
         except TooManyRequests as refusal:
-            response = _refuse(refusal)
+            response = _refuse(in_words_of(request.path_info, refusal))
         if response.status_code == TooManyRequests.status:
             # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill
             # the log.
             response._has_been_logged = True  # type: ignore[attr-defined]
-            meter.remember(credential_sent(request.META.get(KEY_HEADER), request.META.get("HTTP_AUTHORIZATION")))
+            meter.remember(credential_sent(*map(request.META.get, (KEY_HEADER, OTHER_KEY_HEADER, TOKEN_HEADER))))
         for name, value in meter.headers.items():
             response[name] = value
         return response

@@ -1,6 +1,7 @@
 """The API's description: complete, valid, and served without anything behind it."""
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,10 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from base.web.errors import Conflict, ExchangeError, InvalidField, KeyReused
+from base.web.keys.scopes import PUBLIC
 from base.web.openapi.pages import SchemaView, _rendered, document, rendered, write_ahead
+from binance_api.calls import KeyView, SignedView
+from binance_api.errors import TABLE
 from exchange.asgi import MARKET_PATH, ORDER_STATUS_PATH, SOCKET_PATH
 from tests.support.contract import check_answer, check_event, operations
 from tests.support.routes import served
@@ -32,7 +36,7 @@ ADMIN = ("/admin", "/admin/")
 PAGES = ("/m/", "/account", "/static/", "/leaderboard")
 ALIASES = ("/actuator/", "/v3/api-docs")
 # In the formats of other systems, which describe them.
-FORMATS = ("/udf/", "/coingecko/")
+FORMATS = ("/api/v3/", "/udf/", "/coingecko/")
 NOT_DESCRIBED = ADMIN + PAGES + ALIASES + FORMATS
 
 
@@ -61,6 +65,28 @@ def test_every_route_says_what_a_key_needs_there():
         if each.path.startswith("/api/v1/") and getattr(getattr(each.handler, "call", None), "scope", None) is None
     ]
     assert silent == []
+
+
+def test_every_route_of_another_dialect_says_what_a_key_needs_there():
+    """`/api/v3` is described by Binance, and what differs by docs/binance.md."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "binance.md").read_text()
+    routes = [each for each in served() if each.path.startswith("/api/v3/")]
+    assert len(routes) > 30
+    for each in routes:
+        endpoint = each.handler.endpoint
+        assert f"`{each.method} {each.path.removeprefix('/api/v3/')}`" in text, each
+        assert (endpoint.scope is PUBLIC) is not issubclass(_view(each.handler), SignedView | KeyView), each
+
+
+def test_the_table_of_refusals_is_the_documents():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "binance.md").read_text()
+    rows = [f"| `{name}` | {row.number} | {row.status} | {row.words or 'its own'} |" for name, row in TABLE.items()]
+    assert [row for row in rows if row not in text] == []
+    assert TABLE.keys() <= set(words(document()))
+
+
+def _view(handler: Any) -> type:
+    return getattr(sys.modules[handler.__module__], handler.__qualname__.partition(".")[0])
 
 
 def test_what_concerns_the_account_takes_no_key():

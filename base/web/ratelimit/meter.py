@@ -16,10 +16,14 @@ from base.web.ratelimit.windows import SharedWindow, Verdict
 
 API = "/api/v1"
 # What is counted: the same in the formats of other systems too.
-COUNTED = (API, "/udf", "/coingecko")
+BINANCE = "/api/v3"
+COUNTED = (API, BINANCE, "/udf", "/coingecko")
 ORDERS = "/api/v1/orders"
 # What cancels orders beside DELETE.
 CANCELS = (f"{ORDERS}/batch-cancel", f"{ORDERS}/cancel-all-after")
+# What is cancelled by DELETE, and what cancels all orders that it may.
+CANCELLED = (ORDERS, f"{BINANCE}/order", f"{BINANCE}/openOrders", f"{BINANCE}/orderList")
+CANCEL_ALL = (ORDERS, f"{BINANCE}/openOrders")
 # What staff do in an emergency, a halt among it, is not counted at all.
 KILL_SWITCH = re.compile(r"/api/v1/users/[^/]+/kill")
 ONE_MARKET = re.compile(r"/api/v1/markets/[^/]+")
@@ -64,8 +68,9 @@ class Meter:
     """Counts one request, once. `peer` and `forwarded_for` are its origin, as `client_network` takes them."""
 
     def __init__(self, method: str, path: str, peer: str, forwarded_for: str) -> None:
-        self.is_cancel = (method == "DELETE" and _is_under(ORDERS, path)) or (method == "POST" and path in CANCELS)
-        self._is_cancel_all = self.is_cancel and path == ORDERS
+        is_deleted = method == "DELETE" and any(_is_under(root, path) for root in CANCELLED)
+        self.is_cancel = is_deleted or (method == "POST" and path in CANCELS)
+        self._is_cancel_all = self.is_cancel and path in CANCEL_ALL
         self._bucket = Bucket.CANCELS if self.is_cancel else OF_ADDRESSES.get((method, path), Bucket.REQUESTS)
         limit: int | None = settings.ACCOUNT_LIMITS.get(self._bucket, settings.RATE_LIMIT)
         self._limit = limit
@@ -162,9 +167,9 @@ class Meter:
         }
 
 
-def credential_sent(key: str | None, authorization: str | None) -> str:
-    """What a request would sign in by, unread: its key's name, or its token."""
-    return key or authorization or ""
+def credential_sent(key: str | None, other_key: str | None, authorization: str | None) -> str:
+    """What a request would sign in by, unread: its key's name, in either header, or its token."""
+    return key or other_key or authorization or ""
 
 
 def count_for_address(bucket: Bucket) -> None:

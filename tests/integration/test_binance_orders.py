@@ -1,0 +1,226 @@
+"""Orders of `/api/v3` where nobody waits for their outcome: what is stored, and how it is read."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from core.money import plain
+from orders.models import Order
+from tests.support.binance import Bot, order
+from tests.support.world import World, fund
+
+STOP = {"symbol": "BTCUSD", "side": "SELL", "quantity": "1", "stopPrice": "90"}
+
+
+@pytest.fixture
+def bot(world: World) -> Bot:
+    """Alice's, who holds both; the last price is 100."""
+    world.play(world.bob, "sell 5 @ 100")
+    world.play(world.alice, "buy 5 @ 100")
+    return Bot.of(world.alice)
+
+
+def stored() -> Order:
+    return Order.objects.latest("id")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fields"),
+    [
+        (order("buy 1 @ 99 ioc"), {"type": "LIMIT", "time_in_force": "IOC", "post_only": False}),
+        (order("buy 1 @ 99 fok"), {"type": "LIMIT", "time_in_force": "FOK"}),
+        (order("buy 1 @ 99 maker"), {"type": "LIMIT", "time_in_force": "GTC", "post_only": True}),
+        (order("sell 1 market"), {"type": "MARKET", "price": None}),
+        ({**order("buy 1 market"), "quantity": None, "quoteOrderQty": "50"}, {"type": "MARKET", "quantity": None}),
+        ({**STOP, "type": "STOP_LOSS"}, {"type": "STOP", "stop_price": "90"}),
+        (
+            {**STOP, "type": "STOP_LOSS_LIMIT", "price": "89", "timeInForce": "GTC"},
+            {"type": "STOP_LIMIT", "price": "89", "stop_price": "90"},
+        ),
+        ({**STOP, "type": "TAKE_PROFIT", "stopPrice": "110"}, {"type": "TAKE_PROFIT"}),
+        (
+            {**STOP, "type": "TAKE_PROFIT_LIMIT", "stopPrice": "110", "price": "111", "timeInForce": "GTC"},
+            {"type": "TAKE_PROFIT_LIMIT", "price": "111"},
+        ),
+        (
+            {**order("buy 1 @ 99"), "icebergQty": "0.1"},
+            {"type": "LIMIT", "display_quantity": "0.1"},
+        ),
+        ({**order("buy 1 @ 99"), "icebergQty": "0"}, {"display_quantity": None}),
+        ({**order("buy 1 @ 99"), "selfTradePreventionMode": "DECREMENT"}, {"self_trade_prevention": "DECREMENT"}),
+    ],
+    ids=str,
+)
+def test_each_kind_is_stored_as_ours(
+    world: World, bot: Bot, parameters: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    sent = {name: value for name, value in parameters.items() if value is not None}
+    answer = bot.call("POST", "order", **sent)
+    assert answer.status_code == 200, answer.body
+    made = stored()
+    for name, value in fields.items():
+        found = getattr(made, name)
+        assert (plain(found) if isinstance(found, Decimal) else found) == value, name
+    world.match()
+    shown = bot.get("order", symbol="BTCUSD", orderId=made.id)
+    assert shown["type"] == sent["type"]
+    assert shown["side"] == sent["side"]
+
+
+def test_the_answer_is_of_the_kind_that_was_asked_for(world: World, bot: Bot) -> None:
+    acknowledged = bot.place("buy 1 @ 90", newOrderRespType="ACK", newClientOrderId="mine").body
+    assert acknowledged.keys() == {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}
+    assert acknowledged["clientOrderId"] == "mine"
+    assert "fills" not in bot.place("buy 1 @ 90", newOrderRespType="RESULT").body
+    assert bot.place("buy 1 @ 90").body["fills"] == []
+    assert bot.place("buy 1 @ 90").body["status"] == "NEW", "nobody has matched it yet"
+    assert bot.call("POST", "order", **STOP, type="STOP_LOSS").body.keys() == acknowledged.keys()
+
+
+def test_the_same_order_again_has_the_state_of_the_first(world: World, bot: Bot) -> None:
+    first = bot.place("sell 1 @ 110", newClientOrderId="once")
+    world.match()
+    again = bot.place("sell 1 @ 110", newClientOrderId="once")
+    assert (again.status_code, again.body["orderId"]) == (200, first.body["orderId"])
+    assert "X-MBX-ORDER-COUNT-10S" in first.headers
+    assert "X-MBX-ORDER-COUNT-10S" not in again.headers, "nothing was placed"
+    assert Order.objects.filter(client_order_id="once").count() == 1
+    other = bot.place("sell 2 @ 110", newClientOrderId="once")
+    assert other.body == {"code": -2010, "msg": "Duplicate order sent."}
+
+
+def test_an_order_without_a_name_is_found_by_the_one_that_is_shown(world: World, bot: Bot) -> None:
+    shown = bot.place("sell 1 @ 110").body
+    assert shown["clientOrderId"] == f"id-{shown['orderId']}"
+    assert bot.get("order", symbol="BTCUSD", origClientOrderId=shown["clientOrderId"])["orderId"] == shown["orderId"]
+    both = {"symbol": "BTCUSD", "orderId": shown["orderId"]}
+    assert bot.get("order", **both, origClientOrderId=shown["clientOrderId"])["orderId"] == shown["orderId"]
+    assert bot.call("GET", "order", **both, origClientOrderId="other").body["code"] == -2013
+
+
+def test_a_cancel_that_waits_is_told_as_such(world: World, bot: Bot) -> None:
+    made = bot.place("sell 1 @ 110").body["orderId"]
+    world.match()
+    cancelled = bot.call("DELETE", "order", symbol="BTCUSD", orderId=made).body
+    assert cancelled["status"] == "PENDING_CANCEL"
+    world.match()
+    assert bot.get("order", symbol="BTCUSD", orderId=made)["status"] == "CANCELED"
+
+
+def test_lists_of_orders(world: World, bot: Bot) -> None:
+    made = [bot.place(f"sell 1 @ {price}").body["orderId"] for price in (110, 111, 112)]
+    world.match()
+    other = world.play(world.bob, "sell 1 @ 120")["orderId"]
+    assert [each["orderId"] for each in bot.get("openOrders")] == made
+    assert [each["orderId"] for each in bot.get("openOrders", symbol="BTCUSD")] == made
+    assert bot.get("openOrders", symbol="BTCUSD")[0]["status"] == "NEW"
+    everything = [each["orderId"] for each in bot.get("allOrders", symbol="BTCUSD")]
+    assert everything[-3:] == made
+    assert other not in everything
+    assert [each["orderId"] for each in bot.get("allOrders", symbol="BTCUSD", limit=2)] == made[1:]
+    assert [each["orderId"] for each in bot.get("allOrders", symbol="BTCUSD", orderId=made[1])] == made[1:]
+    later = int((timezone.now() + timedelta(minutes=1)).timestamp() * 1000)
+    assert bot.get("allOrders", symbol="BTCUSD", startTime=later) == []
+    assert len(bot.get("allOrders", symbol="BTCUSD", startTime=0, endTime=later)) == 4
+
+
+def test_own_trades(world: World, bot: Bot) -> None:
+    fund(world.alice.user, BTC="5")
+    for price in (101, 102):
+        world.play(world.alice, f"sell 1 @ {price}")
+        world.play(world.bob, "buy 0.5 @ market")
+    # With oneself: two fills of one trade.
+    world.play(world.alice, "buy 0.5 @ 101", selfTradePrevention="NONE")
+    trades = bot.get("myTrades", symbol="BTCUSD")
+    assert [(each["price"], each["isBuyer"], each["isMaker"]) for each in trades] == [
+        ("100.00000000", True, False),
+        ("101.00000000", False, True),
+        ("101.00000000", False, True),
+        ("101.00000000", False, True),
+        ("101.00000000", True, False),
+    ][: len(trades)]
+    ids = [each["id"] for each in trades]
+    assert ids == sorted(ids)
+    assert [each["id"] for each in bot.get("myTrades", symbol="BTCUSD", limit=2)] == ids[-2:]
+    assert [each["id"] for each in bot.get("myTrades", symbol="BTCUSD", fromId=ids[1])] == ids[1:]
+    assert [each["id"] for each in bot.get("myTrades", symbol="BTCUSD", fromId=0, limit=3)] == ids[:3]
+    assert len(bot.get("myTrades", symbol="BTCUSD", startTime=0)) == len(ids)
+    of_one = bot.get("myTrades", symbol="BTCUSD", orderId=trades[0]["orderId"])
+    assert [each["id"] for each in of_one] == ids[:1]
+    assert bot.get("myTrades", symbol="BTCUSD", orderId=999_999) == []
+
+
+def test_the_account(world: World, bot: Bot) -> None:
+    bot.place("buy 1 @ 90")
+    account = bot.get("account")
+    assert {each["asset"]: (each["free"], each["locked"]) for each in account["balances"]} == {
+        "BTC": ("5.00000000", "0.00000000"),
+        "USD": ("9410.00000000", "90.00000000"),
+    }
+    assert (account["uid"], account["accountType"], account["canTrade"]) == (world.alice.user.id, "SPOT", True)
+    assert bot.get("account/commission", symbol="BTCUSD")["standardCommission"]["taker"] == "0.00000000"
+
+
+def test_an_order_that_is_tried_is_not_stored(world: World, bot: Bot) -> None:
+    before = Order.objects.count()
+    assert bot.call("POST", "order/test", **order("buy 1 @ 90")).body == {}
+    rates = bot.call("POST", "order/test", **order("buy 1 @ 90"), computeCommissionRates="true").body
+    assert rates == {"standardCommissionForOrder": {"maker": "0.00000000", "taker": "0.00000000"}}
+    assert Order.objects.count() == before
+
+
+def test_what_fails_to_be_replaced_is_placed_where_that_is_allowed(world: World, bot: Bot) -> None:
+    new = {**order("sell 1 @ 110"), "cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": 999_999}
+    answer = bot.call("POST", "order/cancelReplace", **new)
+    data = answer.body["data"]
+    assert (answer.status_code, answer.body["code"]) == (409, -2021)
+    assert (data["cancelResult"], data["newOrderResult"]) == ("FAILURE", "SUCCESS")
+    assert data["cancelResponse"] == {"code": -2011, "msg": "Unknown order sent."}
+    assert data["newOrderResponse"]["orderId"] == stored().id
+    poor = {**new, "quantity": "100"}
+    data = bot.call("POST", "order/cancelReplace", **poor).body["data"]
+    assert (data["cancelResult"], data["newOrderResult"]) == ("FAILURE", "FAILURE")
+    assert data["newOrderResponse"]["code"] == -2010
+
+
+def test_a_group_by_the_newer_call(world: World, bot: Bot) -> None:
+    fields = {
+        "symbol": "BTCUSD",
+        "side": "SELL",
+        "quantity": "1",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": "110",
+        "aboveClientOrderId": "target",
+        "belowType": "STOP_LOSS_LIMIT",
+        "belowStopPrice": "90",
+        "belowPrice": "89",
+        "belowTimeInForce": "GTC",
+        "belowClientOrderId": "guard",
+    }
+    group = bot.call("POST", "orderList/oco", **fields).body
+    assert [leg["clientOrderId"] for leg in group["orders"]] == ["target", "guard"]
+    assert bot.call("POST", "orderList/oco", **fields).body["orderListId"] == group["orderListId"], "a repeat"
+    assert bot.call("POST", "orderList/oco", **{**fields, "belowClientOrderId": "x"}).body["code"] == -2010
+    world.match()
+    assert bot.get("orderList", orderListId=group["orderListId"])["listOrderStatus"] == "EXECUTING"
+    assert bot.get("orderList", origClientOrderId="target")["orderListId"] == group["orderListId"]
+    [listed] = bot.get("openOrderList")
+    assert listed["orders"] == group["orders"]
+    assert {each["orderListId"] for each in bot.get("openOrders")} == {group["orderListId"]}
+    assert len(bot.get("openOrders")) == 2
+
+
+def test_a_bots_whole_day_is_counted(world: World, bot: Bot) -> None:
+    first, answer = bot.place("sell 1 @ 110"), bot.place("sell 1 @ 111")
+    day = int(answer["X-MBX-ORDER-COUNT-1D"])
+    assert day == int(first["X-MBX-ORDER-COUNT-1D"]) + 1
+    assert 1 <= int(answer["X-MBX-ORDER-COUNT-10S"]) <= day
+    assert int(answer["X-MBX-USED-WEIGHT-1M"]) >= 1
+    world.alice.user.rate_limit = 50
+    world.alice.user.save()
+    fresh = Bot.of(world.alice)
+    of_ten_seconds, of_day = fresh.get("rateLimit/order")
+    assert (of_ten_seconds["limit"], of_ten_seconds["intervalNum"], of_day["count"]) == (500, 10, day)
