@@ -110,6 +110,7 @@ def test_a_cancel_that_waits_is_told_as_such(world: World, bot: Bot) -> None:
     assert bot.get("order", symbol="BTCUSD", orderId=made)["status"] == "CANCELED"
 
 
+@pytest.mark.dialect
 def test_lists_of_orders(world: World, bot: Bot) -> None:
     made = [bot.place(f"sell 1 @ {price}").body["orderId"] for price in (110, 111, 112)]
     world.match()
@@ -127,6 +128,7 @@ def test_lists_of_orders(world: World, bot: Bot) -> None:
     assert len(bot.get("allOrders", symbol="BTCUSD", startTime=0, endTime=later)) == 4
 
 
+@pytest.mark.dialect
 def test_own_trades(world: World, bot: Bot) -> None:
     fund(world.alice.user, BTC="5")
     for price in (101, 102):
@@ -186,6 +188,7 @@ def test_what_fails_to_be_replaced_is_placed_where_that_is_allowed(world: World,
     assert data["newOrderResponse"]["code"] == -2010
 
 
+@pytest.mark.dialect
 def test_a_group_by_the_newer_call(world: World, bot: Bot) -> None:
     fields = {
         "symbol": "BTCUSD",
