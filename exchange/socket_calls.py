@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import close_old_connections, connections
@@ -46,6 +46,12 @@ class SocketUsers:
     def call(self, caller: Caller, socket: Socket, method: str, path: str, body: Mapping[str, Any] | None) -> Envelope:
         """The answer of REST, as if the caller had sent this request over HTTP."""
         text = b"" if body is None else json.dumps(body).encode()
+        answer = self.request(socket, method, path, text, {SIGNED_IN: (caller, None)})
+        is_repeat = bool(answer.headers.get("Idempotent-Replayed"))
+        return {**answer.body, "replayed": True} if is_repeat else answer.body
+
+    def request(self, socket: Socket, method: str, path: str, body: bytes, more: Mapping[str, Any]) -> "Answer":
+        """What REST answers. `more` stands in the environment of the request."""
         peer, forwarded_for = socket.request.meter.origin
         environ = {
             "REQUEST_METHOD": method,
@@ -55,21 +61,29 @@ class SocketUsers:
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(text)),
+            "CONTENT_LENGTH": str(len(body)),
             "REMOTE_ADDR": peer,
             "HTTP_HOST": socket.request.headers.get("host", ""),
             "HTTP_X_FORWARDED_FOR": forwarded_for,
             "HTTP_X_FORWARDED_PROTO": socket.request.headers.get("x-forwarded-proto", ""),
-            "wsgi.input": io.BytesIO(text),
+            "wsgi.input": io.BytesIO(body),
             "wsgi.errors": io.StringIO(),
             "wsgi.url_scheme": "http",
-            SIGNED_IN: (caller, None),
+            **more,
         }
-        headers: dict[str, str] = {}
-        chunks = self._wsgi(environ, lambda _status, fields, *_: headers.update(fields))
-        answer: dict[str, Any] = json.loads(b"".join(chunks))
+        head: list[Any] = []
+        chunks = self._wsgi(environ, lambda status, fields, *_: head.extend((status, dict(fields))))
+        text = b"".join(chunks)
         getattr(chunks, "close", lambda: None)()
-        return {**answer, "replayed": True} if headers.get("Idempotent-Replayed") else answer
+        return Answer(int(head[0].partition(" ")[0]), head[1], json.loads(text))
+
+
+class Answer(NamedTuple):
+    """What REST answered; the body is parsed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
 
 
 def _outside_requests(function: Callable[..., T], *arguments: Any) -> T:

@@ -73,6 +73,7 @@ class SocketApplication:
 
     Cookies are not looked at, so a page of another origin signs nobody in by opening a socket here. `check` may
     refuse a handshake, and reads the database. `counts`: whether one is a request of its address under the rate limit.
+    `longest`: how many seconds a socket may live, if not as long as our own streams.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class SocketApplication:
         *,
         frames: Frames,
         counts: bool = True,
+        longest: float | None = None,
         parameters: Sequence[str] = (),
         check: Callable[[StreamRequest], None] | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class SocketApplication:
         self._places = places
         self._frames = frames
         self._counts = counts
+        self._longest = longest
         self._parameters = parameters
         self._check = check
 
@@ -129,7 +132,7 @@ class SocketApplication:
     async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept", "headers": encoded(request.meter.headers)})
-        socket = Socket(self._hub, request, self._frames, receive, send, seconds=lifetime())
+        socket = Socket(self._hub, request, self._frames, receive, send, seconds=lifetime(self._longest))
         session = self._open_session(socket)
         try:
             await socket.serve(session)

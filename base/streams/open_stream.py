@@ -149,9 +149,9 @@ class OpenStream:
         return Outgoing(kind, data, bookmark)
 
 
-def lifetime() -> float:
+def lifetime(longest: float | None = None) -> float:
     """How long a connection may live: spread, so that clients that came together do not all come again together."""
-    return settings.STREAM_MAX_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311
+    return (settings.STREAM_MAX_SECONDS if longest is None else longest) * random.uniform(0.9, 1.0)  # noqa: S311
 
 
 def _has_all(_log: str, _after: int, _last: int) -> bool:

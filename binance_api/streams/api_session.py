@@ -1,5 +1,6 @@
 """A socket of requests: who is signed in on it, whose events it follows, and calls of REST."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -17,7 +18,9 @@ from base.web.ratelimit.windows import LocalWindow
 from binance_api.errors import Refused, missing
 from binance_api.listen_keys import close_listen_key, open_listen_key, renew_listen_key
 from binance_api.signing import API_KEY, read_signed, sign_in, socket_payload
+from binance_api.signing import OF_SIGNING
 from binance_api.streams.account import follow_account
+from binance_api.streams.calls import API, CALLS, Answer, Call, Rest, socket_body
 from binance_api.streams.events import now_ms
 from binance_api.streams.session import REQUESTS_PER_SECOND
 
@@ -28,6 +31,8 @@ LISTEN_KEY, SUBSCRIPTION, LIMITS_WANTED = "listenKey", "subscriptionId", "return
 COUNTED_AS = "/api/v1/ws"
 # Of one socket.
 MOST_SUBSCRIPTIONS = 20
+# What a request over a socket has beside the parameters of its call.
+_OF_SOCKET = (*OF_SIGNING, API_KEY, LIMITS_WANTED)
 NOT_SIGNED_IN = "Invalid API-key, IP, or permissions for action."
 
 
@@ -43,8 +48,9 @@ class Users(Protocol):
 class RequestSession:
     """What is asked for over one socket."""
 
-    def __init__(self, users: Users, socket: Socket) -> None:
+    def __init__(self, rest: Rest, users: Users, socket: Socket) -> None:
         self._socket = socket
+        self._rest = rest
         self._users = users
         self._caller: Caller | None = None
         self._opened_at, self._signed_in_at = now_ms(), 0
@@ -81,14 +87,31 @@ class RequestSession:
             self._users.leave(self._caller.id)
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Mapping[str, Any]:
-        operation = self._operations.get(op)
-        if operation is None:
-            raise Refused(-1020, "This operation is not supported.")
         params = fields.pop("params", {})
         if fields or not isinstance(params, dict):
             raise Refused(-1135, "Invalid JSON Request")
+        if op in CALLS:
+            # Not broken off with the connection, because an order may be stored already.
+            answer = await asyncio.shield(asyncio.ensure_future(self._call(CALLS[op], _texts(params))))
+            return socket_body(answer)
+        operation = self._operations.get(op)
+        if operation is None:
+            raise Refused(-1020, "This operation is not supported.")
         params.pop(LIMITS_WANTED, None)
         return {"status": 200, "result": await operation(params)}
+
+    async def _call(self, call: Call, texts: dict[str, str]) -> Answer:
+        """A call of REST, by whoever signed it, or else by the session's key."""
+        path = API + call.path
+        caller = None
+        if call.is_signed:
+            caller = await in_thread(self._caller_of, texts, call.verb, path)
+        query = {name: text for name, text in texts.items() if name not in _OF_SOCKET}
+        return await self._rest.ask(caller, self._socket, call.verb, path, query)
+
+    def _caller_of(self, texts: dict[str, str], verb: str, path: str) -> Caller:
+        """Raises Refused, and what the keys refuse. REST counts the request."""
+        return self._signer(texts, verb, path) if SIGNATURE in texts else self._session_caller()
 
     async def _ping(self, params: Params) -> dict[str, Any]:
         self._count_here()
@@ -101,7 +124,7 @@ class RequestSession:
         return {"serverTime": now_ms()}
 
     async def _log_on(self, params: Params) -> dict[str, Any]:
-        caller = await in_thread(self._signer, params, opens_socket=True)
+        caller = await in_thread(self._counted_signer, params, opens_socket=True)
         if self._caller is None:
             self._users.enter(caller.id)
         elif self._caller.id != caller.id:
@@ -144,7 +167,7 @@ class RequestSession:
         return {SUBSCRIPTION: number}
 
     async def _subscribe_signed(self, params: Params) -> dict[str, int]:
-        return {SUBSCRIPTION: await self._follow(await in_thread(self._signer, params, opens_socket=False))}
+        return {SUBSCRIPTION: await self._follow(await in_thread(self._counted_signer, params, opens_socket=False))}
 
     async def _follow(self, caller: Caller) -> int:
         if len(self._socket.followed) >= MOST_SUBSCRIPTIONS:
@@ -190,35 +213,36 @@ class RequestSession:
         _refuse_others(texts)
         return do(key, listen_key)
 
-    def _signer(self, params: Params, *, opens_socket: bool) -> Caller:
-        """Who signed the parameters. Raises Refused, and what the keys refuse."""
+    def _counted_signer(self, params: Params, *, opens_socket: bool) -> Caller:
+        """Who signed the parameters, counted as one request. Raises Refused, TooManyRequests, what the keys refuse."""
         meter = Meter("GET", COUNTED_AS, *self._socket.request.meter.origin)
         try:
-            texts = _texts(params)
-            signed = read_signed(
-                texts.get(API_KEY, ""),
-                texts,
-                socket_payload(texts),
-                client_address(*self._socket.request.meter.origin),
-                path=COUNTED_AS,
-                opens_socket=opens_socket,
-            )
-            caller = sign_in(signed)
+            caller = self._signer(_texts(params), "GET", COUNTED_AS, opens_socket=opens_socket)
             meter.count(caller)
             return caller
         finally:
             meter.count(None)
 
+    def _signer(self, texts: dict[str, str], verb: str, path: str, *, opens_socket: bool = False) -> Caller:
+        payload, address = socket_payload(texts), client_address(*self._socket.request.meter.origin)
+        key_id = texts.get(API_KEY, "")
+        signed = read_signed(key_id, texts, payload, address, method=verb, path=path, opens_socket=opens_socket)
+        return sign_in(signed)
+
     def _signed_in(self) -> Caller:
-        """Who is signed in, as the account and the key are now; the request is counted. Raises Refused."""
+        """Who is signed in; the request is counted. Raises Refused, TooManyRequests."""
+        caller = self._session_caller()
+        self._count(caller)
+        return caller
+
+    def _session_caller(self) -> Caller:
+        """Who is signed in, as the account and the key are now. Raises Refused."""
         if self._caller is None:
             raise Refused(-2015, NOT_SIGNED_IN, 401)
         try:
-            caller = as_now(self._caller)
+            return as_now(self._caller)
         except NotAuthenticated as error:
             raise Refused(-2015, NOT_SIGNED_IN, 401) from error
-        self._count(caller)
-        return caller
 
     def _count(self, caller: Caller | None) -> None:
         Meter("GET", COUNTED_AS, *self._socket.request.meter.origin).count(caller)
@@ -257,6 +281,8 @@ def _texts(params: Params) -> dict[str, str]:
             texts[name] = str(value)
         else:
             raise missing(name)
+        if not (name + texts[name]).isascii():
+            raise missing(name) if name.isascii() else Refused(-1130, "Names of parameters are ASCII.")
     return texts
 
 

@@ -11,11 +11,14 @@ from base.web.errors import InvalidField, NotAuthenticated
 from binance_api.errors import Refused
 from binance_api.streams import api_frames, stream_frames
 from binance_api.streams.api_session import LIMITS_WANTED, RequestSession, Users
+from binance_api.streams.calls import Rest
 from binance_api.streams.names import NO_LISTEN_KEY
 from binance_api.streams.session import MOST_STREAMS, Named, StreamSession, count_of_address, read_named
 from binance_api.streams.sources import Sources
 
 RAW, COMBINED, REQUESTS = "/ws", "/stream", "/ws-api/v3"
+# As on Binance: some clients do not subscribe anew to their account's events when they have connected again.
+LONGEST_SECONDS = 86_400
 # That times are in milliseconds, which they always are, may be said.
 TIME_UNIT, STREAMS = "timeUnit", "streams"
 
@@ -27,16 +30,17 @@ def is_socket_path(path: str) -> bool:
 class BinanceSockets:
     """Used from one event loop."""
 
-    def __init__(self, hub: Hub, places: SocketPlaces, users: Users) -> None:
+    def __init__(self, hub: Hub, places: SocketPlaces, rest: Rest, users: Users) -> None:
         self._hub = hub
         self._places = places
         self._sources = Sources(hub)
         self._requests = SocketApplication(
             hub,
-            partial(RequestSession, users),
+            partial(RequestSession, rest, users),
             places,
             frames=api_frames,
             counts=False,
+            longest=LONGEST_SECONDS,
             parameters=(TIME_UNIT, LIMITS_WANTED),
             check=_count,
         )
@@ -53,6 +57,7 @@ class BinanceSockets:
             self._places,
             frames=stream_frames,
             counts=False,
+            longest=LONGEST_SECONDS,
             parameters=(STREAMS, TIME_UNIT) if is_combined else (TIME_UNIT,),
             check=wanted.read,
         )
