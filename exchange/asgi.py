@@ -34,6 +34,7 @@ from base.streams.hub import install_hub  # noqa: E402
 from base.web.errors import NotFound  # noqa: E402
 from binance_api.calls import MAY_WAIT  # noqa: E402
 from binance_api.streams.application import BinanceSockets, is_socket_path  # noqa: E402
+from exchange.binance_calls import BinanceRest  # noqa: E402
 from exchange.socket import PATH as SOCKET_PATH  # noqa: E402
 from exchange.socket import OrderSession  # noqa: E402
 from exchange.socket_calls import SocketUsers  # noqa: E402
@@ -61,7 +62,7 @@ hub = install_hub(ExchangeEventLog(), CONFLATOR)
 places = SocketPlaces()
 users = SocketUsers(wsgi)
 sockets = SocketApplication(hub, partial(OrderSession, users), places, frames=native_frames)
-binance_sockets = BinanceSockets(hub, places, users)
+binance_sockets = BinanceSockets(hub, places, BinanceRest(users, waiting), users)
 order_status = CrossOrigin(StreamApplication(hub, open_order_feed, PARAMETERS), is_public=False)
 
 

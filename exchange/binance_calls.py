@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+from base.servers.asgi import Message
 from base.streams.socket import Socket
 from base.web.authentication import SIGNED_IN, Caller
 from binance_api.streams.calls import Answer
@@ -25,10 +26,16 @@ class BinanceRest:
     ) -> Answer:
         place, began_at = Place(), asyncio.get_running_loop().time()
         text = urlencode(query)
-        scope = {"path": path, "query_string": text.encode(), **place.in_scope()}
+        scope = {"path": path, "query_string": text.encode(), **place.scope()}
         more: dict[str, Any] = {"QUERY_STRING": text, "asgi.scope": scope}
         if caller is not None:
             more[SIGNED_IN] = caller, None
         answer = await self._users.in_thread(partial(self._users.request, socket, verb, path, b"", more))
-        shown = await self._waiting.outcome(place, began_at)
+        shown = await self._waiting.outcome(place, began_at, _never)
         return Answer(answer.status, answer.body) if shown is None else Answer(shown.status, shown.body)
+
+
+async def _never() -> Message:
+    """Whether the client is gone is not asked meanwhile: the next message of the socket may be its next request."""
+    gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    return await gone

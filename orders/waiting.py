@@ -72,17 +72,21 @@ Show = Callable[[Order], Shown | None]
 
 
 @dataclass
-class _Place:
+class Place:
     """What the view notes: the order whose outcome its client waits for, how it is shown, and for how long to wait."""
 
     order_id: int | None = None
     show: Show | None = None
     seconds: float = 0.0
 
+    def scope(self) -> dict[str, Any]:
+        """The part of a scope in which the view finds it."""
+        return {_PLACE: self}
+
 
 def wait_for(request: Request, order: Order, milliseconds: int, show: Show | None = None) -> None:
     """Have the answer wait for the order's outcome, as far as the server can do that."""
-    place: _Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
+    place: Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
     if place is not None and milliseconds:
         place.order_id, place.seconds, place.show = order.id, milliseconds / 1000, show or settled_answer
 
@@ -178,14 +182,21 @@ class WaitingRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began_at = asyncio.get_running_loop().time()
-        place, kept = _Place(), _KeptBack()
-        await self._rest({**scope, _PLACE: place}, receive, kept.send)
+        place, kept = Place(), _KeptBack()
+        await self._rest({**scope, **place.scope()}, receive, kept.send)
         messages = kept.messages
-        if place.order_id is not None and place.show is not None and self._outcomes.has_room:
-            answer = await self._outcome(place.order_id, place.show, began_at + place.seconds, receive)
-            messages = messages if answer is None else kept.instead(answer)
-        for message in messages:
+        answer = await self.outcome(place, began_at, receive)
+        for message in messages if answer is None else kept.instead(answer):
             await send(message)
+
+    async def outcome(self, place: Place, began_at: float, receive: Receive) -> Shown | None:
+        """What is answered in the place of what the view said, of a request that began at this instant of the loop.
+
+        None where nothing is waited for or there is no room, and as below.
+        """
+        if place.order_id is None or place.show is None or not self._outcomes.has_room:
+            return None
+        return await self._outcome(place.order_id, place.show, began_at + place.seconds, receive)
 
     async def _outcome(self, order_id: int, show: Show, until: float, receive: Receive) -> Shown | None:
         """None where it is not known in time, or where the client has gone."""

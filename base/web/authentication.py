@@ -166,7 +166,9 @@ def caller_of(request: HttpRequest) -> Caller | None:
     known: Any
     try:
         dialect = dialect_of(request.path_info)
-        sign_in = dialect.sign_in if dialect is not None else TokenAuthentication().authenticate
+        # Over a WebSocket it is known already.
+        theirs = dialect if SIGNED_IN not in request.META else None
+        sign_in = theirs.sign_in if theirs is not None else TokenAuthentication().authenticate
         known = sign_in(cast(Request, request))
     except Exception as error:
         known = error

@@ -17,8 +17,7 @@ from base.web.ratelimit.meter import Meter
 from base.web.ratelimit.windows import LocalWindow
 from binance_api.errors import Refused, missing
 from binance_api.listen_keys import close_listen_key, open_listen_key, renew_listen_key
-from binance_api.signing import API_KEY, read_signed, sign_in, socket_payload
-from binance_api.signing import OF_SIGNING
+from binance_api.signing import API_KEY, OF_SIGNING, SIGNATURE, read_signed, sign_in, socket_payload
 from binance_api.streams.account import follow_account
 from binance_api.streams.calls import API, CALLS, Answer, Call, Rest, socket_body
 from binance_api.streams.events import now_ms

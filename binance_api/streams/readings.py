@@ -19,9 +19,9 @@ from markets.services import known_market
 from orders.models import OrderEvent
 from orders.terms_text import parse_terms
 
-# The most levels of a side that differences are told of. REST answers half of them, so that a level which comes and
-# goes at the end of what is read here is none that a client has.
-LEVELS = 1_000
+# The most levels of a side that differences are told of. REST answers fewer, so that a level which comes and goes at
+# the end of what is read here is none that a client has.
+LEVELS = 1_200
 # The most events between two readings; more are many seconds of a busy market, in which nothing could be read.
 MOST_EVENTS = 20_000
 # The most trades that are read after a gap.

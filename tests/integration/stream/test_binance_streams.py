@@ -1,12 +1,17 @@
 """Binance's market streams: what a stock client follows, over the same hub as our own streams."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from websockets.exceptions import InvalidStatus
 
 from base.web.keys.known import known_key
 from binance_api.listen_keys import open_listen_key
+from commands.models import Command
 from tests.integration.stream.binance import LocalBook, binance_socket, read_snapshot
 from tests.support.signing import Signer, now_ms
 from tests.support.world import World
@@ -132,5 +137,47 @@ def test_an_account_is_followed_by_a_signature_or_a_session(world: World, port: 
 
 def signed(key: Signer, **params: Any) -> dict[str, Any]:
     sent = {"apiKey": key.key_id, "timestamp": int(now_ms()), **params}
-    text = "&".join(f"{name}={sent[name]}" for name in sorted(sent)).encode()
+    written = {name: str(value).lower() if isinstance(value, bool) else value for name, value in sent.items()}
+    text = "&".join(f"{name}={written[name]}" for name in sorted(written)).encode()
     return {**sent, "signature": key.sign_text(text)}
+
+
+def test_orders_are_placed_and_cancelled_by_a_signature_or_a_session(world: World, port: int) -> None:
+    key = Signer.of(world.alice, "read", "trade")
+    wanted = {"symbol": "BTCUSD", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "90"}
+    with binance_socket(port, "/ws-api/v3") as alice, working(world):
+        assert alice.ask("order.place", wanted)["status"] == 401
+        placed = alice.ask("order.place", signed(key, **wanted, newClientOrderId="mine", returnRateLimits=False))
+        assert (placed["status"], placed["result"]["status"], placed["result"]["fills"]) == (200, "NEW", [])
+        alice.ask("session.logon", signed(key))
+        found = alice.ask("order.status", {"symbol": "BTCUSD", "origClientOrderId": "mine"})["result"]
+        assert (found["orderId"], found["price"]) == (placed["result"]["orderId"], "90.00000000")
+        gone = alice.ask("order.cancel", {"symbol": "BTCUSD", "orderId": found["orderId"]})["result"]
+        assert (gone["status"], gone["origClientOrderId"]) == ("CANCELED", "mine")
+        alice.ask("order.place", wanted)
+        assert len(alice.ask("openOrders.status", {"symbol": "BTCUSD"})["result"]) == 1
+        assert len(alice.ask("openOrders.cancelAll", {"symbol": "BTCUSD"})["result"]) == 1
+        refused = alice.ask("order.place", {**wanted, "price": "1000000"})
+        assert (refused["status"], refused["error"]["code"]) == (400, -2010)
+        assert alice.ask("depth", {"symbol": "BTCUSD"})["result"]["bids"] == []
+        assert alice.ask("order.place", {**wanted, "quantity": ["1"]})["error"]["code"] == -1102
+
+
+@contextlib.contextmanager
+def working(world: World) -> Iterator[None]:
+    """A worker that matches what comes."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.02):
+            if Command.objects.exists():
+                world.match()
+        connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
