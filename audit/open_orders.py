@@ -26,7 +26,7 @@ _PHASES = {
     Status.PARTIALLY_FILLED.value: Phase.RESTING,
 }
 # The commands that end a PENDING order's waiting.
-_BRINGING = (CommandKind.NEW.value, CommandKind.REPLACE.value, CommandKind.OCO.value)
+_BRINGING = (CommandKind.NEW.value, CommandKind.REPLACE.value, CommandKind.OCO.value, CommandKind.REFUSE.value)
 # The amounts that active orders have frozen, by user id and currency.
 Reserved = defaultdict[tuple[int, str], int]
 
@@ -198,6 +198,8 @@ def _check_numbers(report: Report, scope: Scope) -> None:
 def _check_commands(report: Report, scope: Scope) -> None:
     market = scope.market
     bringing = Counter(order_id for command in market.commands for order_id in _brought(command))
+    # One that the sandbox holds will bring it.
+    bringing.update(market.held)
     pending = 0
     for order in scope.orders.values():
         if order.status in (Status.PENDING, Status.TRIGGERED) and order.active:

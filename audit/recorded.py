@@ -37,7 +37,7 @@ _STOPS = {
 }
 # By these reasons an order is closed that the engine had accepted before.
 _CANCELS = (Reason.USER_CANCELLED, Reason.DEAD_MAN_SWITCH)
-_REFUSALS = (Reason.NOTHING_TO_REPLACE, Reason.INSUFFICIENT_FUNDS)
+_REFUSALS = (Reason.NOTHING_TO_REPLACE, Reason.INSUFFICIENT_FUNDS, Reason.SIMULATED)
 
 
 class Unexplained(Exception):
@@ -192,13 +192,13 @@ class Recorded:
         assert accepted, "the twin's users can pay for everything"
 
     def _is_refused(self, order: OrderRow) -> bool:
-        """Whether it was to replace another one, and could not.
+        """Whether it was to replace another one, and could not, or the sandbox was asked to reject it.
 
         What is matched without a price has a spend limit. A quote quantity always is one: if it was too small for the
         book, it was rejected too, and by the same event.
         """
         reason = self.refused.get(order.id)
-        if reason is None or reason == Reason.NOTHING_TO_REPLACE:
+        if reason != Reason.INSUFFICIENT_FUNDS:
             return reason is not None
         return order.spend_limit is None or (order.quote_quantity is not None and order.id in self.follow_a_cancel)
 
@@ -230,6 +230,7 @@ class Recorded:
             trailing_offset=decimal_or_none(order.trailing_offset),
             display=decimal_or_none(display),
             group=order.group_id,
+            meets=order.meets_id,
         )
 
 

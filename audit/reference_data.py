@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 from audit.checks import Check, Report
 from audit.rows import CommandRow, batched_keys, fetch_plain, read
 from balances.models import HouseAccount
+from commands.models import HeldCommand
 from core.money import DIGITS, stored_units
 from core.types import CommandKind, MarketStatus
 from markets.models import Asset, Candle, Market, Trade
@@ -68,6 +69,8 @@ class MarketState:
     book: BookState | None = None
     changes: list[Change] = field(default_factory=list)
     commands: list[CommandRow] = field(default_factory=list)
+    # The orders whose commands the sandbox holds.
+    held: list[int] = field(default_factory=list)
     # Whether the large tables have a row of this market.
     is_used: bool = False
 
@@ -170,6 +173,8 @@ def load_reference_data(report: Report, now: datetime) -> ReferenceData:
             markets[command.market_id].commands.append(command)
         else:
             report.add(Check.ROWS, f"there is no market {command.market_id}", [f"command {command.id}"])
+    for symbol, order_id in _all(HeldCommand, "market_id", "id"):
+        markets[symbol].held.append(order_id)
     _find_used_markets(data)
     return data
 

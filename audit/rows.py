@@ -67,6 +67,7 @@ class OrderRow(NamedTuple):
     # What it was placed with, of an order that was plain until it was amended: its events before that have no terms.
     placed_price: int | None = None
     placed_quantity: int | None = None
+    meets_id: int | None = None
 
     @property
     def name(self) -> str:

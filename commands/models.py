@@ -33,3 +33,18 @@ class Command(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.order_id or self.market_id}"
+
+
+class HeldCommand(models.Model):
+    """A NEW command that the sandbox keeps out of the inbox until it is due; it has its order's id. See
+    `commands.held`.
+    """
+
+    id = models.PositiveBigIntegerField(primary_key=True)
+    market = models.ForeignKey(
+        "markets.Market", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    due_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "held_commands"

@@ -29,6 +29,7 @@ from base.storage.literals import dialect
 from base.storage.redis import TIMEOUT_SECONDS
 from base.storage.statements import execute
 from base.web.errors import MarketBusy
+from commands.held import let_go_first
 from commands.models import Command
 from core.types import TRADING_STATUS_AFTER, CommandKind
 
@@ -39,14 +40,14 @@ DEAD_LETTER_TASK = "matching.dead_letter"
 QUEUE_PREFIX = "orders."
 # Symbols are in upper case: no market's queue has this name.
 DEAD_LETTER_QUEUE = "orders.dlq"
-BELL_SECONDS = 1
-BELL_EXPIRES_SECONDS = 30
+BELL_SECONDS, BELL_EXPIRES_SECONDS = 1, 30
 STALE_SECONDS = 1.0
 CANCELS_AT_ONCE = 500
 
 
 def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
     """Store commands for pairs of symbol and order id in the caller's transaction. Each market is rung once."""
+    let_go_first(kind, [order_id for _, order_id in orders])
     now = timezone.now()
     rows = [(symbol, kind.value, order_id, now) for symbol, order_id in orders]
     execute(write_inserts(dialect(), Command, ("market", "kind", "order_id", "created_at"), rows))
@@ -56,6 +57,7 @@ def submit(kind: CommandKind, orders: Sequence[tuple[str, int]]) -> None:
 
 def submit_change(kind: CommandKind, symbol: str, order_id: int, data: Mapping[str, Any], reserved: Decimal) -> None:
     """The same of a command that says more, and for which the caller freezes funds."""
+    let_go_first(kind, [order_id, data.get("replaces")])
     row = {"kind": kind.value, "order_id": order_id, "data": dict(data), "reserved": reserved}
     Command.objects.create(market_id=symbol, created_at=timezone.now(), **row)
     ring(symbol)
@@ -63,6 +65,7 @@ def submit_change(kind: CommandKind, symbol: str, order_id: int, data: Mapping[s
 
 def submit_with_data(kind: CommandKind, orders: Sequence[tuple[str, int, Mapping[str, Any]]]) -> None:
     """The same with what else each command says: (symbol, order id, data)."""
+    let_go_first(kind, [order_id for _, order_id, _ in orders])
     each = {"kind": kind.value, "created_at": timezone.now()}
     rows = [{"market_id": symbol, "order_id": order_id, "data": dict(data)} for symbol, order_id, data in orders]
     Command.objects.bulk_create(Command(**row, **each) for row in rows)
@@ -231,10 +234,9 @@ def _send(task: str, argument: Any, queue: str, **options: Any) -> None:
 
 
 # The commands of orders that users place or change.
-_ASKED = (CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO)
+_ASKED = (CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO, CommandKind.REFUSE)
 # How long a process goes by what it last read; what all processes take in meanwhile may go beyond the limit.
-REMEMBERED_SECONDS = 0.5
-REMEMBERED = 10_000
+REMEMBERED_SECONDS, REMEMBERED = 0.5, 10_000
 
 
 @dataclass(frozen=True, slots=True)

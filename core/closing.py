@@ -4,9 +4,17 @@ from core.book import Book
 from core.outcome import Outcome
 from core.types import CommandKind, PendingCommand, Reason, Status
 
+# The commands with which a new order may come that ends before it was taken up.
+ENDS = (CommandKind.EXPIRE, CommandKind.REFUSE)
+
 
 def close_by(book: Book, command: PendingCommand) -> Outcome:
-    """Apply a CANCEL or an EXPIRE. A new order comes with an EXPIRE if its time was over before it was taken up."""
+    """Apply a CANCEL, an EXPIRE or a REFUSE. A new order comes with an EXPIRE if its time was over before it was taken
+    up, and with a REFUSE if the sandbox was asked to reject it.
+    """
+    if command.kind == CommandKind.REFUSE:
+        assert command.order is not None, command
+        return book.refuse(command.order, Status.REJECTED, Reason.SIMULATED)
     if command.kind != CommandKind.EXPIRE:
         return book.cancel(command.order_id, Reason(command.data["reason"]) if command.data else Reason.USER_CANCELLED)
     if command.order is not None:

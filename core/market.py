@@ -12,7 +12,7 @@ from core.auction import uncross
 from core.batch import Account, Batch
 from core.book import Book
 from core.cascade import cascade, wait
-from core.closing import close_by
+from core.closing import ENDS, close_by
 from core.fees import spent
 from core.kinds import KINDS, asset_given, owed, spends_available
 from core.outcome import Outcome
@@ -167,7 +167,7 @@ class Market:
         if command.kind in TRADING_STATUS_AFTER:
             return self._set_trading_status(command, batch, steps)
         order = command.order
-        if order is None or command.kind == CommandKind.EXPIRE:
+        if order is None or command.kind in ENDS:
             return close_by(self.book, command)
         if command.kind == _NEW or command.goes_on or command.kind == _TRIGGER:
             return self._take(order, batch, spendable, steps)

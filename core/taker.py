@@ -6,6 +6,7 @@ Contract
 - The taker's self-trade prevention decides what happens when it meets an order of its own user (`prevention`).
 - Of an iceberg it meets the tip, and the next tip once it has met all others at that price.
 - A taker with a price band stops before an order beyond it. The furthest price is fixed when the taker begins.
+- A taker that names an order meets that one alone (`named`).
 - A taker that would meet more than `max_steps` resting orders stops there, unfinished. The caller must place it again
   before any other command, and it goes on where it stopped. The book does not change in between, so the checks that
   were made when the taker began still hold.
@@ -18,6 +19,7 @@ from core.fees import charge, most_notional, released_by_fill
 from core.kinds import KINDS
 from core.ladder import hidden, visible
 from core.money import fee, notional
+from core.named import NamedOrder
 from core.outcome import Event, Outcome, Trade
 from core.prevention import decrement
 from core.types import Order, Phase, Reason, SelfTradePrevention, Side, Status, TimeInForce
@@ -55,7 +57,8 @@ class Taker:
         self.book = book
         self.taker = taker
         self.steps_left = max_steps
-        self.opposite = book.opposite[taker.side]
+        side = book.opposite[taker.side]
+        self.opposite = side if taker.meets is None else NamedOrder(book, side, taker.meets)
         self.events: list[Event] = []
         self.trades: list[Trade] = []
         # Why the taker stops before its quantity is filled; None while it may go on or rest.

@@ -119,6 +119,7 @@ class CommandKind(StrEnum):
     REPLACE = "REPLACE"
     OCO = "OCO"
     TRIGGER = "TRIGGER"
+    REFUSE = "REFUSE"
     RESUME = "RESUME"
     CANCEL_ONLY = "CANCEL_ONLY"
     HALT = "HALT"
@@ -127,7 +128,10 @@ class CommandKind(StrEnum):
 
 
 # The commands that bring an order along, which their worker reads with them.
-WITH_ORDER = (CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO, CommandKind.TRIGGER)
+WITH_ORDER = (
+    *(CommandKind.NEW, CommandKind.AMEND, CommandKind.REPLACE, CommandKind.OCO, CommandKind.TRIGGER),
+    CommandKind.REFUSE,
+)
 
 
 # The commands that set the market's trading status, with the status that they set. The others concern an order.
@@ -159,6 +163,7 @@ class Reason(StrEnum):
     MARKET_HALTED = "MARKET_HALTED"
     MARKET_DELISTED = "MARKET_DELISTED"
     PRICE_PROTECTION = "PRICE_PROTECTION"
+    SIMULATED = "SIMULATED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
@@ -236,6 +241,8 @@ class Order:
     prevented: int = 0
     prevented_notional: int = 0
     priority: int | None = None
+    # The one resting order that it meets as a taker; None: all that it crosses.
+    meets: int | None = None
     placed: tuple[int, int] | None = None
     # The caller's instant. Of an order that is closed already when its command is read.
     closed_at: object = None

@@ -83,6 +83,10 @@ class Market(Answer):
     ]
     self_trade_prevention: Annotated[str, one_of(SelfTradePrevention)]
     status: Annotated[str, one_of(MarketStatus)]
+    simulated_fates: Annotated[
+        bool,
+        described("In a sandbox: whether a clientOrderId may order the fate of its order: sim-fill, sim-reject..."),
+    ]
 
 
 class ServerTime(TypedDict):

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
@@ -93,6 +94,8 @@ class Market(models.Model):
     status = models.CharField(max_length=16, choices=choices_of(MarketStatus), default=MarketStatus.TRADING.value)
     # Left out of the public lists. Who knows its name reads it and trades in it as in any other.
     is_hidden = models.BooleanField("hidden", default=False, db_default=False)
+    # The account of the sandbox that fills orders with an ordered fate here; null: there are none.
+    counterparty_id = models.PositiveBigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -112,6 +115,11 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return str(self.symbol)
+
+    @property
+    def simulated_fates(self) -> bool:
+        """Whether a clientOrderId may order its order's fate here. What a sandbox of before left says nothing."""
+        return settings.SANDBOX and self.counterparty_id is not None
 
     def pays_with(self, side: str) -> str:
         """The asset that an order of this side pays with, and therefore reserves."""

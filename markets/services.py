@@ -21,6 +21,7 @@ from commands.queue import submit_trading_status
 from core.money import to_units
 from core.types import MarketStatus
 from markets import answers
+from markets.counterparty import COUNTERPARTY, with_counterparty
 from markets.marks import main_markets
 from markets.models import Asset, Market, market_errors
 from users.acts import Actor, record
@@ -93,6 +94,7 @@ def create_market(*, base: str, quote: str, actor: Actor | None = None, **fields
     The market's worker makes the book for the first order. Raises SymbolTaken and InvalidField. `actor` is the
     operator who does it, of whom a row is kept.
     """
+    fields = with_counterparty(fields)
     try:
         with transaction.atomic():
             market = Market(base=_asset(base), quote=_asset(quote), **fields)
@@ -125,9 +127,10 @@ def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> 
     if locked.status == MarketStatus.DELISTED != fields.get("status", MarketStatus.DELISTED):
         raise MarketDelisted(f"{locked.symbol} is delisted for good", symbol=locked.symbol)
     before = _shown(locked)
+    fields = with_counterparty(fields)
     for name, value in fields.items():
         setattr(locked, name, value)
-    if fields.keys() - {"status", "is_hidden"}:
+    if fields.keys() - {"status", "is_hidden", COUNTERPARTY}:
         _refuse_broken(locked)
     locked.save(update_fields=list(fields))
     _forget_now_and_when_committed()
@@ -142,7 +145,7 @@ def change_market(market: Market, actor: Actor | None = None, **fields: Any) -> 
 
 def _shown(market: Market) -> dict[str, Any]:
     """A market as acts keep it: as clients see it, and whether they see it in lists."""
-    return {**answers.Market.of(market), "isHidden": market.is_hidden}
+    return {**answers.Market.of(market), "isHidden": market.is_hidden, camel(COUNTERPARTY): market.counterparty_id}
 
 
 def _uncrossing(market: Market) -> dict[str, int] | None:

@@ -14,7 +14,7 @@ from base.web.errors import MarketDelisted, SymbolTaken, timestamp
 from base.web.forms import Form
 from base.web.keys.scopes import OWNER, PUBLIC, READ
 from base.web.openapi.operations import Call
-from base.web.rules import ANY_NUMBER, NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
+from base.web.rules import ANY_NUMBER, FLAG, NOT_NEGATIVE, POSITIVE, line, one_of, or_null, text, whole
 from core.types import FeeCurrency, MarketStatus, SelfTradePrevention
 from markets import answers, fees, services
 from markets.models import ASSET_PATTERN, MOST_OPEN_ORDERS, SYMBOL_PATTERN, Asset
@@ -38,6 +38,7 @@ class MarketChangeForm(Form):
     fee_currency: Annotated[str | None, one_of(FeeCurrency)] = None
     self_trade_prevention: Annotated[str | None, one_of(SelfTradePrevention)] = None
     status: Annotated[str | None, one_of(MarketStatus)] = None
+    simulated_fates: Annotated[bool | None, FLAG] = None
     # Kept with the act.
     reason: Annotated[str, line(REASON_LENGTH)] = ""
 
@@ -86,7 +87,7 @@ class MarketsView(APIView):
         status=201,
         body=NewMarketForm,
         examples={"a market": _EXAMPLE},
-        refusals=("INVALID_MARKET", SymbolTaken),
+        refusals=("INVALID_MARKET", "FIELD_NOT_ALLOWED", SymbolTaken),
     )
     def post(self, request: Request) -> Response:
         fields = NewMarketForm.read(body(request)).sent()
@@ -108,7 +109,7 @@ class MarketView(APIView):
         text="A status is a command in the market's own sequence: what was accepted before it is still matched.",
         body=MarketChangeForm,
         examples={"halt": {"status": "HALTED"}},
-        refusals=("INVALID_MARKET", MarketDelisted),
+        refusals=("INVALID_MARKET", "FIELD_NOT_ALLOWED", MarketDelisted),
     )
     def patch(self, request: Request, symbol: str) -> Response:
         changes = MarketChangeForm.read(body(request)).sent()

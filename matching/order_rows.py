@@ -27,6 +27,7 @@ EXTENDED_COLUMNS = (
     "placed_price",
     "placed_quantity",
     "closed_at",
+    "meets_id",
 )
 _PLAIN = (None,) * len(EXTENDED_COLUMNS)
 CORE_COLUMNS = (
@@ -136,7 +137,7 @@ def _extend(order: CoreOrder, extended: Sequence[Any]) -> None:
     priority, stop_price, offset, triggered_at, display, tip, expires_at, group_id, prevented, notional, *rest = (
         extended
     )
-    placed_price, placed_quantity, closed_at = rest
+    placed_price, placed_quantity, closed_at, order.meets = rest
     order.is_extended = True
     order.priority, order.group_id = priority, group_id
     order.stop_price, order.trailing_offset = units_or_none(stop_price), units_or_none(offset)

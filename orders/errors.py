@@ -28,6 +28,13 @@ class NotInAuction(Conflict):
     code = "NOT_IN_AUCTION"
 
 
+class FateImpossible(ExchangeError):
+    """The client order id orders a fate from the sandbox that this order cannot have."""
+
+    code = "SANDBOX_FATE_IMPOSSIBLE"
+    status = 400
+
+
 class SandboxReject(ExchangeError):
     """An order that the sandbox refuses because its owner wanted that. Nothing was stored."""
 

@@ -80,6 +80,8 @@ class Order(models.Model):
     prevented_notional = TurnoverField(null=True)
     placed_price = AmountField(null=True)
     placed_quantity = AmountField(null=True)
+    # The one resting order that it meets, of an order of the sandbox.
+    meets_id = models.PositiveBigIntegerField(null=True)
     correlation_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

@@ -24,11 +24,10 @@ from base.storage.outages import again_on_deadlock
 from base.storage.statements import GuardFailed
 from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, ORDERS_REJECTED
 from base.web.errors import ExchangeError, Unavailable
-from commands.queue import submit
-from core.types import CommandKind
 from markets.models import Market
 from orders import open_orders
 from orders.exposure import Exposure, lock_exposures
+from orders.fates import Fated, fated, submit_new
 from orders.ids import order_ids
 from orders.market_rules import Reference
 from orders.models import Order
@@ -62,6 +61,7 @@ class Draft:
     account: Account
     refusal: ExchangeError | None
     actor: Actor | None
+    fated: Fated | None = None
 
     @property
     def key(self) -> Key:
@@ -71,6 +71,13 @@ class Draft:
     def spends_available(self) -> bool:
         """Whether it reserves nothing, and will spend what is available when it is matched."""
         return not self.order.frozen
+
+    @property
+    def counter(self) -> "list[Draft]":
+        """That of the sandbox's account which brings its fate about, if one does."""
+        if self.fated is None or (order := self.fated.counter) is None:
+            return []
+        return [Draft(order, self.market, (order.user_id, self.market.pays_with(order.side)), None, None)]
 
     @property
     def place(self) -> open_orders.Key:
@@ -87,8 +94,7 @@ class Limits:
     opened: dict[open_orders.Key, int]
 
     def copy(self) -> "Limits":
-        users = {user_id: exposure.copy() for user_id, exposure in self.users.items()}
-        return Limits(users, dict(self.funds), dict(self.opened))
+        return Limits({user: each.copy() for user, each in self.users.items()}, dict(self.funds), dict(self.opened))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,7 @@ def place_order(
 
     Raises ClientOrderIdReused, MarketNotTrading, MarketBusy, TooManyWaiting, InvalidField, ValidationFailed,
     InsufficientFunds, TooManyOpenOrders, AccountBlocked, LimitExceeded; nothing is stored then. A repeat has its first
-    answer, whatever is refused now, because the rules may have changed since. Raises Unavailable where the outcome is
-    unknown.
+    answer, whatever is refused now: the rules may have changed since. Raises Unavailable for an unknown outcome.
     """
     [result] = place_orders([OrderRequest(user_id, market, terms, correlation_id, actor)])
     if isinstance(result, ExchangeError):
@@ -123,8 +128,7 @@ def place_order(
 def place_orders(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | ExchangeError]:
     """Store the orders that can be accepted, with their reserved funds and commands, and ring each market once.
 
-    Returns one result for each request, in the same order; an error among the requests is its own result. Raises
-    Unavailable.
+    Returns a result for each request, in their order; an error among them is its own result. Raises Unavailable.
     """
     results = _place(requests)
     for request, result in zip(requests, results, strict=True):
@@ -140,7 +144,6 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
     for _ in range(ATTEMPTS):
         # New drafts for each attempt, because the drafts of a rolled back transaction still have ids.
         now = timezone.now()
-        # One reading of a market's reference price for all of them.
         reference = cache(reference_price)
         drafts = [each if isinstance(each, ExchangeError) else draft_of(each, now, reference) for each in requests]
         try:
@@ -160,16 +163,17 @@ def _place(requests: Sequence[OrderRequest | ExchangeError]) -> list[Accepted | 
 
 
 def draft_of(request: OrderRequest, now: datetime, reference: Reference) -> Draft:
-    market, terms, refusal = request.market, request.terms, None
+    market, terms, refusal, fate = request.market, request.terms, None, None
     order = draft_order(request.user_id, market, terms, now, request.correlation_id)
     order.placed_by_id = None if request.actor is None else request.actor.user_id
     try:
         refuse_by_market(request.user_id, market, terms, reference)
         order.frozen = reserved(order, market)
+        fate = fated(order, market, now, reference)
     except ExchangeError as error:
         refusal = error
     account = (request.user_id, market.pays_with(terms.side))
-    return Draft(order, market, account, refusal, request.actor)
+    return Draft(order, market, account, refusal, request.actor, fate)
 
 
 def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | None) -> list[_Decision]:
@@ -249,11 +253,11 @@ def _stored_under_their_keys(drafts: _Drafts) -> dict[Key, Order]:
 def _store(drafts: Sequence[Draft], *, decided: bool) -> None:
     """Orders, then commands, then balances and the numbers of open orders.
 
-    `decided`: the users and the funds were looked at, and are locked. Raises IntegrityError, CheckFailed and
-    GuardFailed.
+    `decided`: the users and the funds were looked at, and are locked. Raises IntegrityError, CheckFailed, GuardFailed.
     """
     if not drafts:
         return
+    asked, drafts = drafts, [*drafts, *(counter for draft in drafts for counter in draft.counter)]
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:
         if not draft.spends_available:
@@ -262,7 +266,7 @@ def _store(drafts: Sequence[Draft], *, decided: bool) -> None:
         require_more({each.account: amounts.get(each.account, Decimal(0)) for each in drafts if each.spends_available})
     insert_orders([draft.order for draft in drafts], checks_users=not decided)
     order_ids.issued([draft.order.id for draft in drafts])
-    submit(CommandKind.NEW, [(draft.order.market_id, draft.order.id) for draft in drafts])
+    submit_new([(draft.order, draft.fated) for draft in asked])
     record_placed((draft.order, draft.actor) for draft in drafts)
     freeze_all(amounts)
     open_orders.count_opened(*_opened(drafts))

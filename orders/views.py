@@ -37,7 +37,7 @@ from markets.models import Market
 from markets.newest import newest_events_of
 from orders import answers, log, services
 from orders.cancelling import cancel_all, cancel_by_key
-from orders.errors import NotInAuction, SandboxReject
+from orders.errors import FateImpossible, NotInAuction, SandboxReject
 from orders.long_requests import batch_of
 from orders.models import Order
 from orders.placing import OrderRequest, place_order, place_orders
@@ -67,7 +67,7 @@ ORDERS_PER_REQUEST = 10
 # Why an order is not accepted.
 PLACING = (
     *("FIELD_NOT_ALLOWED", "MARKET_NOT_FOUND", "PRICE_OFF_TICK", "PRICE_TOO_LARGE", "QUANTITY_OFF_LOT"),
-    *("PRICE_OUT_OF_BAND", SandboxReject),
+    *("PRICE_OUT_OF_BAND", SandboxReject, FateImpossible),
     *("QUANTITY_TOO_SMALL", "QUANTITY_TOO_LARGE", "NOTIONAL_TOO_SMALL", "NOTIONAL_TOO_LARGE"),
     *("DISPLAY_QUANTITY_TOO_SMALL", "DISPLAY_QUANTITY_TOO_LARGE"),
     *("QUOTE_QUANTITY_OFF_SCALE", "EXPIRY_TOO_SOON"),

@@ -22,6 +22,8 @@ _RESERVED = frozenset(
             *("staff", "operator", "operators", "treasurer", "treasurers", "auditor", "auditors", "moderator"),
             *("support", "help", "helpdesk", "security", "abuse", "postmaster", "webmaster", "hostmaster", "info"),
             *("exchange", "official", "fees", "treasury", "anonymous", "everybody", "nobody", "null", "undefined"),
+            # Whose orders fill those with an ordered fate.
+            "sandbox",
         ),
     )
 )

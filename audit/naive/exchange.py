@@ -55,7 +55,7 @@ class NaiveExchange(Amending):
     # What the engine does, and what it did in a replay.
 
     def place_refused(self, order: NaiveOrder, reason: str) -> bool:
-        """An order that was to replace another one, and could not."""
+        """An order that was to replace another one, and could not; or that the sandbox was asked to reject."""
         return self._store([order]) and self._queue(partial(self.close, order, "REJECTED", reason))
 
     def refuse_amend(self, order_id: int) -> None:

@@ -28,6 +28,8 @@ class Matching(Book):
         """The orders that the taker crosses, in the order in which it meets them."""
         sign = 1 if taker.is_buy else -1
         others = [maker for maker in self.resting if maker.side != taker.side]
+        if taker.meets is not None:
+            others = [maker for maker in others if maker.id == taker.meets]
         if taker.price is not None:
             others = [maker for maker in others if maker.limit * sign <= taker.price * sign]
         return by_price_and_time(others)

@@ -57,6 +57,7 @@ class NaiveOrder:
     stop_price: Decimal | None = None
     trailing_offset: Decimal | None = None
     display: Decimal | None = None  # of an iceberg
+    meets: int | None = None  # the one order that it trades with, if it is there
     group: int | None = None  # both legs of an OCO have the same
 
     filled: Decimal = ZERO

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from django.db import close_old_connections, connection
 
-from orders import dead_man, expiry
+from commands.held import MOST_DUE as MOST_HELD
+from orders import dead_man, expiry, fates
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,7 @@ STOP_SECONDS = 5.0
 LOOKS: tuple[tuple[Callable[[], int], int], ...] = (
     (expiry.expire_due, expiry.MOST_DUE),
     (dead_man.fire_due, dead_man.MOST_DUE),
+    (fates.let_hanging_go, MOST_HELD),
 )
 
 

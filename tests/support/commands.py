@@ -46,6 +46,8 @@ class Place(NamedTuple):
     taker_rate: str = "0"
     # Of a buy alone.
     fee_in_quote: bool = False
+    # Which of the resting orders it meets alone, by its place among them; None: all that it crosses.
+    meets: int | None = None
 
 
 class Cancel(NamedTuple):

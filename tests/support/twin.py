@@ -158,6 +158,8 @@ class CoreAndTwin:
     def _place(self, command: Place) -> None:
         self.placed += 1
         naive = naive_order(command, self.market, self.placed)
+        if command.meets is not None and self.twin.resting:
+            naive.meets = self.twin.resting[command.meets % len(self.twin.resting)].id
         accepted = self.twin.place(naive)
         self.twin.drain()
         assert self.core.place(_core_order(naive, self.core.rules.quote_step)) == accepted
@@ -241,6 +243,7 @@ def _core_order(naive: NaiveOrder, step: int) -> Order:
         spend_limit=quote_quantity,
         price_band=None if naive.price_band is None else to_units(naive.price_band),
         frozen=reserve(Side(naive.side), price, quantity, quote_quantity),
+        meets=naive.meets,
     )
     if quantity is not None:
         order.frozen += fee_reserved(order, quantity, step)

@@ -49,6 +49,9 @@ HUMANS = (
 # They send seven requests a second on the average, and at times many more: an operator would raise their limit too.
 TRADERS = tuple(Member(f"trader-{number}", "simulated", TO_TRADE, rate_limit=50) for number in range(1, 5))
 
+# What the sandbox's account owns, which fills orders whose name asks for it.
+COUNTERPARTY = TO_TRADE
+
 LISTINGS = (
     Listing(
         symbol="BTC-USD",

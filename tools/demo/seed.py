@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 
@@ -17,8 +18,9 @@ from django.db import transaction  # noqa: E402
 
 from balances.services import transfer  # noqa: E402
 from base.web.errors import SignInsBusy  # noqa: E402
-from markets.services import create_market, find_market  # noqa: E402
-from tools.demo.cast import HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
+from markets.counterparty import sandbox_account  # noqa: E402
+from markets.services import change_market, create_market, find_market, read_market  # noqa: E402
+from tools.demo.cast import COUNTERPARTY, HUMANS, LISTINGS, PASSWORD, TRADERS, Listing, Member  # noqa: E402
 from tools.demo.secrets import STAFF_PASSWORD, TRADERS_PASSWORD  # noqa: E402
 from users.api_key import Ending  # noqa: E402
 from users.api_keys import end_keys  # noqa: E402
@@ -39,7 +41,18 @@ def main() -> int:
         _list(listing)
     for member in (*HUMANS, *TRADERS):
         _admit(member)
+    if settings.SANDBOX:
+        _let_fates_be_ordered()
     return 0
+
+
+def _let_fates_be_ordered() -> None:
+    """In all of the demo's markets, and the sandbox's account can pay for them."""
+    for listing in LISTINGS:
+        market = read_market(listing.symbol)
+        if not market.simulated_fates:
+            change_market(market, simulated_fates=True)
+    _deposit(sandbox_account(), COUNTERPARTY, "sandbox")
 
 
 def _list(listing: Listing) -> None:
@@ -89,14 +102,18 @@ def _admit(member: Member) -> None:
     if member.rate_limit is not None and user.rate_limit is None:
         user.rate_limit = member.rate_limit
         user.save(update_fields=["rate_limit"])
-    for currency, amount in member.funds.items():
+    _deposit(user, member.funds, member.name)
+
+
+def _deposit(user: User, funds: Mapping[str, int], name: str) -> None:
+    for currency, amount in funds.items():
         transfer(
             user_id=user.id,
             currency=currency,
             amount=Decimal(amount),
             reason="demo funds",
             # The same reference moves money once, however often the demo starts.
-            reference=f"demo-{member.name}-{currency}",
+            reference=f"demo-{name}-{currency}",
             operator_id=None,
         )
 

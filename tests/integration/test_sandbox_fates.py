@@ -1,0 +1,182 @@
+"""Orders whose fate is in their name: rejected, filled, filled by half, or hanging; with real money, which is counted.
+
+After each test the audit counts and plays the market again (`money_is_counted`); here it also replays all of it.
+"""
+
+from typing import Any
+
+import pytest
+
+from balances.models import Balance
+from commands.held import let_due_go
+from commands.models import Command, HeldCommand
+from markets.counterparty import sandbox_account
+from markets.models import Trade
+from orders import fates
+from orders.models import Order
+from tests.support.orders import all_findings, checks, full, replay
+from tests.support.tape import parse
+from tests.support.world import Person, World, fund, outcome, stored_rows
+
+pytestmark = pytest.mark.dialect
+
+
+@pytest.fixture
+def sandbox(settings: Any, db: None) -> World:
+    settings.SANDBOX = True
+    world = World.make()
+    assert world.staff.call("PATCH", f"/markets/{world.symbol}", {"simulatedFates": True}).status_code == 200
+    fund(sandbox_account(), USD="100000", BTC="100")
+    return world
+
+
+def play(world: World, who: Person, line: str, name: str) -> str:
+    return outcome(world.play(who, line, clientOrderId=name))
+
+
+def replayed(world: World) -> None:
+    reports = full(), replay(world.symbol)
+    assert checks(*reports) == set(), all_findings(reports)
+
+
+def owned() -> dict[str, str]:
+    rows = Balance.objects.filter(user=sandbox_account()).order_by("currency_id")
+    return {row.currency_id: f"{row.available.normalize():f} {row.frozen.normalize():f}" for row in rows}
+
+
+def test_reject(sandbox: World) -> None:
+    assert play(sandbox, sandbox.alice, "buy 1 @ 100", "sim-reject-1") == "1 rejected simulated"
+    assert play(sandbox, sandbox.alice, "buy 1 @ market", "sim-reject-2") == "1 rejected simulated"
+    assert sandbox.alice.holds("USD") == "10000 0"
+    replayed(sandbox)
+
+
+def test_fill_whoever_else_is_in_the_book(sandbox: World) -> None:
+    sandbox.play(sandbox.bob, "sell 1 @ 103")
+    assert sandbox.play(sandbox.bob, "sell 1 @ 100")["active"]
+    # Better bids than Alice's, and an older one at her price: nobody of these is met.
+    for line in ("buy 1 @ 99", "buy 1 @ 98"):
+        sandbox.play(sandbox.alice, line)
+    assert play(sandbox, sandbox.alice, "buy 2 @ 98", "sim-fill-1") == "0 filled"
+    assert sandbox.depth() == "1@99 1@98 | 1@100 1@103"
+    assert sandbox.alice.holds("BTC") == "2 0"
+    assert owned() == {"BTC": "98 0", "USD": "100196 0"}
+    # Of what others fill before, nothing is left to the sandbox's order.
+    assert play(sandbox, sandbox.alice, "buy 1.5 @ 100", "sim-fill-2") == "0 filled"
+    assert owned()["BTC"] == "97.5 0"
+    assert sandbox.depth() == "1@99 1@98 | 1@103"
+    replayed(sandbox)
+
+
+def test_fill_at_the_reference_price(sandbox: World) -> None:
+    assert play(sandbox, sandbox.bob, "sell 1 @ 100", "sim-fill-1") == "0 filled"
+    sandbox.play(sandbox.bob, "sell 1 @ 90")
+    assert play(sandbox, sandbox.alice, "buy 2 @ market", "sim-fill-2") == "0 filled"
+    assert play(sandbox, sandbox.bob, "sell 3 @ market", "sim-partial-3") == "1.5 partially_filled no_liquidity"
+    assert [str(each.price.normalize()) for each in trades(sandbox)] == ["1E+2", "1E+2", "89.99"]
+    assert Order.objects.filter(user=sandbox_account(), phase="RESTING").count() == 0
+    replayed(sandbox)
+
+
+def test_half_is_filled_and_the_rest_stays_open(sandbox: World) -> None:
+    assert play(sandbox, sandbox.alice, "buy 0.0003 @ 100", "sim-partial-1") == "0.0002 partially_filled +"
+    assert sandbox.depth() == "0.0002@100 |"
+    sandbox.play(sandbox.bob, "sell 0.0002 @ 100")
+    assert sandbox.alice.holds("BTC") == "0.0003 0"
+    replayed(sandbox)
+
+
+def test_hang_and_go_on_or_be_cancelled(sandbox: World) -> None:
+    sandbox.play(sandbox.bob, "sell 1 @ 100")
+    assert play(sandbox, sandbox.alice, "buy 1 @ 100", "sim-hang-1") == "1 pending +"
+    replayed(sandbox)
+    assert let_due_go() == []
+    HeldCommand.objects.update(due_at="2026-01-01T00:00:00Z")
+    assert let_due_go() == [sandbox.symbol]
+    assert let_due_go() == []
+    sandbox.match()
+    assert sandbox.alice.holds("BTC") == "1 0"
+    # A cancel lets it go first, so the engine knows what it cancels.
+    hanging = sandbox.place(sandbox.alice, "buy 1 @ 90", clientOrderId="sim-hang-2").body["data"]["orderId"]
+    assert sandbox.alice.call("DELETE", f"/orders/{hanging}").status_code == 202
+    assert list(Command.objects.order_by("id").values_list("kind", flat=True)) == ["NEW", "CANCEL"]
+    sandbox.match()
+    assert outcome(sandbox.alice.get(f"/orders/{hanging}")) == "1 cancelled user_cancelled"
+    replayed(sandbox)
+
+
+def test_no_hanging_order_outlives_the_kill_switch(sandbox: World) -> None:
+    placed = sandbox.place(sandbox.alice, "buy 1 @ 90", clientOrderId="sim-hang-1").body["data"]["orderId"]
+    killed = sandbox.staff.call("POST", f"/users/{sandbox.alice.user.id}/kill", {"reason": "test"})
+    assert killed.body["data"]["cancelled"] == 1
+    sandbox.match()
+    assert Order.objects.get(id=placed).status == "CANCELLED"
+    assert not HeldCommand.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "word"),
+    [
+        ("buy 1 @ 106", "sim-fill-1", "further than 0.05 from 100"),
+        ("buy 1 @ 100 ioc", "sim-fill-1", "LIMIT order that rests"),
+        ("buy market 10 quote", "sim-fill-1", "MARKET order by quantity"),
+        ("buy 0.0001 @ 100", "sim-partial-1", "no whole lot"),
+        ("sell 2000 @ 100", "sim-fill-1", "too little USD"),
+    ],
+)
+def test_what_cannot_have_its_fate_is_refused(sandbox: World, line: str, name: str, word: str) -> None:
+    sandbox.play(sandbox.bob, "sell 1 @ 100")
+    sandbox.play(sandbox.alice, "buy 1 @ 100")
+    fund(sandbox.bob.user, BTC="5000")
+    who = sandbox.bob if line.startswith("sell") else sandbox.alice
+    before = stored_rows()
+    refused = sandbox.place(who, line, clientOrderId=name)
+    assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
+    assert word in refused.body["message"]
+    assert stored_rows() == before
+
+
+def test_a_repetition_is_one_order_with_one_fate(sandbox: World) -> None:
+    assert play(sandbox, sandbox.alice, "buy 1 @ 100", "sim-fill-1") == "0 filled"
+    again = sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="sim-fill-1")
+    assert again["Idempotent-Replayed"] == "true"
+    assert Order.objects.count() == 2
+
+
+def test_a_name_means_nothing_without_a_sandbox(sandbox: World, settings: Any) -> None:
+    """In a market that a sandbox of before has left, too."""
+    settings.SANDBOX = False
+    assert sandbox.alice.get(f"/markets/{sandbox.symbol}")["simulatedFates"] is False
+    for fate in ("fill", "partial", "reject", "hang"):
+        assert play(sandbox, sandbox.alice, "buy 1 @ 100", f"sim-{fate}") == "1 open +"
+    refused = sandbox.staff.call("PATCH", f"/markets/{sandbox.symbol}", {"simulatedFates": True})
+    assert (refused.status_code, refused.body["error"]) == (400, "FIELD_NOT_ALLOWED")
+    pretender = {"username": "s.andbox", "email": "pretender@example.com", "password": "correct horse"}
+    assert sandbox.alice.call("POST", "/users", pretender).body["error"] == "USERNAME_RESERVED"
+
+
+def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any) -> None:
+    assert play(sandbox, sandbox.alice, "buy 1 @ 100", "sim-hang") == "1 pending +"
+    fates._has_looked.clear()
+    assert fates.let_hanging_go() == 0
+    settings.SANDBOX = False
+    assert [fates.let_hanging_go() for _ in range(2)] == [1, 0]
+    sandbox.match()
+    assert sandbox.depth() == "1@100 |"
+
+
+def test_a_batch_keeps_the_order_of_its_orders(sandbox: World) -> None:
+    orders = [
+        parse(line).body(sandbox.symbol, clientOrderId=name)
+        for line, name in (("buy 1 @ 100", "sim-fill"), ("buy 1 @ 100", "plain"), ("buy 2 @ 100", "sim-partial"))
+    ]
+    results = sandbox.alice.call("POST", "/orders/batch", {"orders": orders}).body["data"]["results"]
+    assert [each["code"] for each in results] == [202] * 3
+    sandbox.match()
+    found = [sandbox.alice.get(f"/orders/{each['orderId']}") for each in results]
+    assert [outcome(each) for each in found] == ["0 filled", "1 open +", "1 partially_filled +"]
+    replayed(sandbox)
+
+
+def trades(world: World) -> list[Any]:
+    return list(Trade.objects.filter(market=world.symbol).order_by("sequence"))
