@@ -44,7 +44,7 @@ _BY_REASON = {
         (Status.REJECTED, reason): REJECTED
         for reason in (
             *(Reason.WOULD_TAKE, Reason.INSUFFICIENT_FUNDS, Reason.NOTHING_TO_REPLACE, Reason.NOT_IN_AUCTION),
-            *(Reason.MARKET_HALTED, Reason.MARKET_DELISTED),
+            *(Reason.MARKET_HALTED, Reason.MARKET_DELISTED, Reason.SIMULATED),
         )
     },
 }
