@@ -87,6 +87,8 @@ TABLE: dict[str, Row] = {
     "CLIENT_ORDER_ID_REUSED": Row(-2010, DUPLICATE),
     "OCO_PRICES_CROSS": Row(-2010, CROSSING),
     "LIMIT_EXCEEDED": Row(-2010),
+    "SANDBOX_REJECT": Row(-2010),
+    "SANDBOX_FATE_IMPOSSIBLE": Row(-2010),
     "FIELD_NOT_ALLOWED": Row(-1128),
     "FIELD_REQUIRED": Row(-1102),
     # Orders that are there.

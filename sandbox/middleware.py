@@ -17,8 +17,8 @@ from django.http.response import HttpResponseBase
 
 from base.web.answers import refusal_headers
 from base.web.authentication import SIGNED_IN, caller_of
+from base.web.dialects import in_words_of
 from base.web.errors import ExchangeError, TooManyRequests, Unavailable, error_body
-from base.web.keys.known import known_key
 from orders.errors import SandboxReject
 from orders.models import Order
 from orders.oco import LIMIT_SUFFIX, STOP_SUFFIX
@@ -37,8 +37,6 @@ PLACES = re.compile(
 )
 _KEYS = ("clientOrderId", "newClientOrderId", "listClientOrderId")
 _READING = ("GET", "HEAD", "OPTIONS")
-# Binance's own code for each, which its clients know.
-_BINANCE_CODES: dict[type[ExchangeError], int] = {TooManyRequests: -1003, SandboxReject: -2010, Unavailable: -1007}
 
 _delays = threading.BoundedSemaphore(DELAYS_AT_ONCE)
 
@@ -84,17 +82,13 @@ class Faults:
 
 
 def _caller(request: HttpRequest) -> tuple[int, int] | None:
-    """The user and the key that signed. The routes of Binance ask for the signature later: here the key is enough."""
-    try:
-        if request.path_info.startswith(BINANCE):
-            key = known_key(request.META.get("HTTP_X_MBX_APIKEY", ""))
-            return key.user_id, key.id
-        signed_in: Any = request.META.get(SIGNED_IN)
-        caller = caller_of(request) if SIGNED_IN not in request.META else signed_in and signed_in[0]
-    except Exception:
-        # The view says what is wrong with it.
-        return None
-    return None if caller is None else (caller.id, caller.credential.key_id or OF_THE_ACCOUNT)
+    """The user, and the key that signed; as the rate limit has found out, or here where there is none."""
+    if SIGNED_IN not in request.META:
+        caller_of(request)
+    known: Any = request.META[SIGNED_IN]
+    # Of whoever is not let in the view says why.
+    credential = known[0].credential if isinstance(known, tuple) else None
+    return None if credential is None else (credential.user_id, credential.key_id or OF_THE_ACCOUNT)
 
 
 def _delayed(milliseconds: int) -> bool:
@@ -129,7 +123,5 @@ def _field(request: HttpRequest, name: str) -> Any:
 
 
 def _refused(request: HttpRequest, refusal: ExchangeError) -> JsonResponse:
-    body = error_body(refusal)
-    if request.path_info.startswith(BINANCE):
-        body = {"code": _BINANCE_CODES[type(refusal)], "msg": refusal.message}
-    return JsonResponse(body, status=refusal.status, headers=refusal_headers(refusal))
+    told = error_body(in_words_of(request.path_info, refusal))
+    return JsonResponse(told, status=refusal.status, headers=refusal_headers(refusal))

@@ -7,6 +7,7 @@ import pytest
 
 from orders.models import Order
 from sandbox.middleware import DELAYS_AT_ONCE, _delays
+from tests.support.binance import Bot, said
 from tests.support.signing import Signer
 from tests.support.tape import parse
 from tests.support.world import World, stored_rows
@@ -85,6 +86,21 @@ def test_a_key_has_faults_of_its_own_and_staff_order_them_for_others(sandbox: Wo
     assert sandbox.bob.call("GET", "/orders").status_code == 429
     act = StaffAct.objects.get(kind="FAULTS_CHANGED")
     assert (act.user_id, act.after["too_many_percent"]) == (sandbox.bob.user.id, 100)
+
+
+def test_clients_of_binance_are_told_in_their_words(sandbox: World) -> None:
+    bot = Bot.of(sandbox.alice)
+    order_faults(sandbox, lostAnswerPercent=100)
+    placed = {"newClientOrderId": "mine", "newOrderRespType": "ACK"}
+    lost = bot.place("buy 1 @ 100", **placed)
+    assert (said(lost)[:9], lost["X-Sandbox-Fault"]) == ("503 -1007", "lost-answer")
+    assert Order.objects.get().client_order_id == "mine"
+    order_faults(sandbox, rejectPercent=100)
+    assert bot.place("buy 1 @ 100", **placed).status_code == 200
+    assert said(bot.place("buy 1 @ 100", newOrderRespType="ACK"))[:9] == "400 -2010"
+    order_faults(sandbox, tooManyPercent=100)
+    assert said(bot.call("GET", "account"))[:9] == "429 -1003"
+    assert Order.objects.count() == 1
 
 
 def test_a_delay_is_bounded_and_few_wait_at_once(sandbox: World) -> None:
