@@ -1,5 +1,6 @@
 """Each rule of `/api/v3` and what it says: Binance's own code and message. The table is that of docs/binance.md."""
 
+import random
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,12 +9,16 @@ from typing import Any, NamedTuple
 import pytest
 from django.test import Client, override_settings
 
+from base.servers.waiting import Head, refusal_of
+from base.storage.breakers import forget_breakers
+from base.web.errors import error_body
 from base.web.ratelimit import meter
 from base.web.ratelimit.windows import LocalWindow
 from commands.queue import find_backlog
 from markets.services import change_market, known_market, read_market
 from orders.models import Order
 from tests.support.binance import API, Bot, now_ms, order, read, said
+from tests.support.routes import served
 from tests.support.world import World, stored_rows
 
 MARKET = {"symbol": "BTCUSD", "side": "BUY", "type": "MARKET", "quantity": "1"}
@@ -383,7 +388,7 @@ def test_a_market_that_is_closed(world: World, bot: Bot, status: str, expected: 
     assert said(bot.place(line)) == "400 -1121 Invalid symbol."
 
 
-def test_an_account_that_is_blocked(world: World, bot: Bot) -> None:
+def test_a_key_that_was_revoked(world: World, bot: Bot) -> None:
     world.alice.call("DELETE", f"/keys/{bot.key.key_id}")
     assert said(bot.place("buy 1 @ 60")) == "401 -2015 Invalid API-key, IP, or permissions for action."
 
@@ -398,8 +403,48 @@ def test_whoever_asks_too_often(world: World, bot: Bot, monkeypatch: pytest.Monk
     assert bot.call("DELETE", "order", symbol="BTCUSD", origClientOrderId="mine").status_code == 200, "its own bucket"
     used = int(answers[2]["X-MBX-USED-WEIGHT-1M"])
     assert used >= 60 or time.time() % 60 < 5, "twenty for each, within a minute"
+    # Nor has it a thread again before the second is over.
+    head = Head("GET", f"{API}/account", {"x-mbx-apikey": bot.key.key_id})
+    refusal = refusal_of(head, "127.0.0.1")
+    assert refusal is not None
+    assert error_body(refusal.error)["code"] == -1003
+    assert refusal_of(Head("GET", f"{API}/account", {"x-mbx-apikey": "another"}), "127.0.0.1") is None
     limits = read("exchangeInfo").body["rateLimits"]
     assert limits == [{"rateLimitType": "RAW_REQUESTS", "interval": "SECOND", "intervalNum": 1, "limit": 3}]
+
+
+def test_without_redis_a_bot_reads_and_cancels_and_places_nothing(world: World, bot: Bot) -> None:
+    forget_breakers()
+    before = Order.objects.count()
+    with override_settings(REDIS_URL="redis://127.0.0.1:1/1"):
+        assert said(bot.place("buy 1 @ 60")).startswith("503 -1007 ")
+        assert bot.call("GET", "account").status_code == 200
+        assert bot.call("DELETE", "order", symbol="BTCUSD", origClientOrderId="mine").status_code == 200
+        assert "X-MBX-USED-WEIGHT-1M" not in read("ping").headers
+    forget_breakers()
+    assert Order.objects.count() == before
+
+
+# What a slip of the pen, a fuzzer or an attacker may send for any parameter.
+NASTY = (
+    *("", "0", "-1", "1e5", "NaN", "9" * 19, "9" * 400, "0.00000001", "0.000000001", "999999999999.99999999"),
+    *("\x00", "\u00e9", "BTCUSD\n", "[]", "[" * 5000, "[1]", '{"a":1}', "\u0661\u0662", " 1", "%00", "x" * 64),
+    *("BTCUSD", "BUY", "SELL", "LIMIT", "MARKET", "STOP_LOSS_LIMIT", "GTC", "FULL", "true", "1", "100", "99.99", "1m"),
+    *("ALLOW_FAILURE", "id-1", "id-99999999999999999999", "-limit", "1795976503836"),
+)
+
+
+def test_nothing_that_is_sent_breaks_anything(world: World, bot: Bot) -> None:
+    seed = random.randrange(10**6)
+    drawn, ours = random.Random(seed), {"symbol": "BTCUSD", "quantity": "1", "price": "60", "timeInForce": "GTC"}
+    for each in (each for each in served() if each.path.startswith(f"{API}/")):
+        for _ in range(4):
+            names = [parameter.name for parameter in each.handler.endpoint.parameters if drawn.random() < 0.8]
+            sent = {name: drawn.choice(NASTY) for name in names}
+            sent |= {name: value for name, value in ours.items() if name in names and drawn.random() < 0.7}
+            answer = bot.call(each.method, each.path.removeprefix(f"{API}/"), **sent)
+            assert answer.status_code < 500, (seed, each, sent, answer.body)
+    world.match()
 
 
 def test_bodies_that_are_none(bot: Bot) -> None:
