@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections import defaultdict
+from typing import Any
 
 from base.streams.messages import data_text
 from base.streams.threads import in_thread
 from binance_api.streams import events, names
 from binance_api.streams.source import Follower
-from binance_api.streams.tickers import Ticker, with_more
+from binance_api.tickers import full_tickers, read_tickers
 from marketdata import answers
-from marketdata.tickers import find_tickers
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class AllMarketsSource:
     async def join(self, kind: str, follower: Follower) -> None:
         """Follow a stream. All tickers are sent at once."""
         self._followers[kind].add(follower)
-        shown = await in_thread(lambda: with_more(find_tickers()))
+        shown = await in_thread(lambda: full_tickers(read_tickers(None)))
         if shown:
             follower.tell(_text(kind, shown))
 
@@ -66,11 +66,11 @@ class AllMarketsSource:
                     for follower in followers:
                         follower.tell(text)
 
-    def _changed(self) -> list[Ticker]:
-        days = [day for day in find_tickers() if self._told.get(day["symbol"]) != day]
+    def _changed(self) -> list[dict[str, Any]]:
+        days = [day for day in read_tickers(None) if self._told.get(day["symbol"]) != day]
         self._told.update({day["symbol"]: day for day in days})
-        return with_more(days) if days else []
+        return full_tickers(days) if days else []
 
 
-def _text(kind: str, shown: list[Ticker]) -> str:
+def _text(kind: str, shown: list[dict[str, Any]]) -> str:
     return data_text([_WRITERS[kind](each) for each in shown])

@@ -1,21 +1,43 @@
 """The events of market streams as text, of what our own streams and answers show. Pure but for the time of sending."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from base.streams.messages import data_text
 from binance_api.representation import aggregate_trade, amount, milliseconds
 from binance_api.streams.changes import Update
-from binance_api.streams.tickers import Ticker
 from core.money import UNIT
 from marketdata.answers import Level, Trade
 from marketdata.candles import Figures, Span
 
 # Price and quantity of the best bid and the best ask.
 Best = tuple[list[str], list[str]]
-_DAY_MS = 86_400_000
+# How the fields of REST are called in a stream.
+_TICKER = {
+    "p": "priceChange",
+    "P": "priceChangePercent",
+    "w": "weightedAvgPrice",
+    "x": "prevClosePrice",
+    "c": "lastPrice",
+    "Q": "lastQty",
+    "b": "bidPrice",
+    "B": "bidQty",
+    "a": "askPrice",
+    "A": "askQty",
+    "o": "openPrice",
+    "h": "highPrice",
+    "l": "lowPrice",
+    "v": "volume",
+    "q": "quoteVolume",
+    "O": "openTime",
+    "C": "closeTime",
+    "F": "firstId",
+    "L": "lastId",
+    "n": "count",
+}
+_MINI_TICKER = ("c", "o", "h", "l", "v", "q")
 
 
 def now_ms() -> int:
@@ -61,44 +83,13 @@ def book_ticker(name: str, sequence: int, best: Best) -> str:
     return data_text({"u": sequence, "s": name, "b": bid, "B": bid_quantity, "a": ask, "A": ask_quantity})
 
 
-def ticker(shown: Ticker) -> dict[str, Any]:
-    """The number of the first trade of the 24 hours is not kept."""
-    day, last, now = shown.day, shown.last, now_ms()
-    (bid, bid_quantity), (ask, ask_quantity) = best_prices(shown.depth["bids"], shown.depth["asks"])
-    return {
-        **_head("24hrTicker", shown.name),
-        "p": amount(day["priceChange"]),
-        "P": day["priceChangePercent"] or "0.00",
-        "w": amount(shown.average),
-        "x": amount(shown.base),
-        "Q": amount(None if last is None else last.quantity),
-        "b": bid,
-        "B": bid_quantity,
-        "a": ask,
-        "A": ask_quantity,
-        **_day(shown),
-        "O": now - _DAY_MS,
-        "C": now,
-        "F": -1,
-        "L": -1 if last is None else last.sequence,
-        "n": day["trades"],
-    }
+def ticker(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """`shown` is the ticker as REST answers it in full."""
+    return {**_head("24hrTicker", shown["symbol"]), **{short: shown[name] for short, name in _TICKER.items()}}
 
 
-def mini_ticker(shown: Ticker) -> dict[str, Any]:
-    return {**_head("24hrMiniTicker", shown.name), **_day(shown)}
-
-
-def _day(shown: Ticker) -> dict[str, str]:
-    day = shown.day
-    return {
-        "c": amount(day["lastPrice"]),
-        "o": amount(shown.base),
-        "h": amount(day["high"]),
-        "l": amount(day["low"]),
-        "v": amount(day["volume"]),
-        "q": amount(day["quoteVolume"]),
-    }
+def mini_ticker(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_head("24hrMiniTicker", shown["symbol"]), **{short: shown[_TICKER[short]] for short in _MINI_TICKER}}
 
 
 def kline_event(name: str, span: Span, candle: Figures, *, is_closed: bool) -> str:

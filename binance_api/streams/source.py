@@ -20,8 +20,8 @@ from binance_api.streams import events, names
 from binance_api.streams.book_stream import BookStream
 from binance_api.streams.candle_streams import Candle, CandleStreams
 from binance_api.streams.readings import MISSED_TRADES, SourceFeed, TooMuchMissed
-from binance_api.streams.tickers import read_ticker
 from binance_api.symbols import binance_name
+from binance_api.tickers import full_tickers, read_tickers
 from marketdata.answers import OrderBook
 from marketdata.feed import DEPTH, TICKER, TRADES
 
@@ -173,7 +173,8 @@ class MarketSource:
         depth = self._depth
         try:
             if kind in _OF_TICKERS:
-                return data_text(_OF_TICKERS[kind](await in_thread(read_ticker, self.symbol)))
+                (shown,) = await in_thread(lambda: full_tickers(read_tickers([self.symbol])))
+                return data_text(_OF_TICKERS[kind](shown))
             if kind.startswith(names.KLINE):
                 candle = await self._candles.open_candle(kind)
                 return None if candle is None else self._kline(candle)
