@@ -143,7 +143,10 @@ def test_an_order_that_waits_goes_where_no_thread_is_held(proxy: str) -> None:
 
 def test_a_websocket_is_upgraded_and_nothing_else(proxy: str) -> None:
     asked = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-For": "1.2.3.4"}
-    for path, server, connection in (("/api/v1/ws", "stream", "upgrade"), ("/api/v1/time", "web", None)):
+    sockets = ("/api/v1/ws", "/ws", "/ws/btcusd@trade", "/stream?streams=btcusd@depth", "/ws-api/v3")
+    others = ("/api/v1/time", "/wsx", "/streams", "/api/v3/ping")
+    expected = {**dict.fromkeys(sockets, ("stream", "upgrade")), **dict.fromkeys(others, ("web", None))}
+    for path, (server, connection) in expected.items():
         told = httpx.get(proxy + path, headers=asked).json()
         headers = {name.lower(): value for name, value in told["headers"]}
         assert (told["server"], headers.get("connection")) == (server, connection)

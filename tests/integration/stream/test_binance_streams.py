@@ -2,12 +2,13 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connections
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from base.web.keys.known import known_key
 from binance_api.listen_keys import open_listen_key
@@ -58,6 +59,31 @@ def test_what_is_no_request_is_told_in_binances_words(world: World, port: int) -
         with pytest.raises(InvalidStatus) as refused, binance_socket(port, path):
             pass
         assert refused.value.response.status_code in (400, 401)
+
+
+ODD = (
+    *("[]", "1", '"SUBSCRIBE"', "{}", '{"method": 1}', '{"method": "SUBSCRIBE", "id": {}}', '{"method": "SUBSCRIBE"}'),
+    *('{"method": "SUBSCRIBE", "params": {"a": 1}}', '{"method": "SUBSCRIBE", "params": [[]]}'),
+    *('{"method": "SUBSCRIBE", "params": ["\\ud800@trade"]}', '{"method": "SUBSCRIBE", "params": ["a@b@c@100ms"]}'),
+    *('{"method": "time", "params": []}', '{"method": "session.logon", "params": {"apiKey": "\\ud800"}}'),
+    *(
+        '{"method": "session.logon", "params": {"\\ud800": 1}}',
+        '{"method": "session.logon", "params": {"timestamp": null}}',
+    ),
+    '{"method": "userDataStream.ping", "params": {"apiKey": "x"}}',
+)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws-api/v3"])
+def test_whatever_is_sent_is_refused_and_no_defect(
+    world: World, port: int, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with binance_socket(port, path) as carol:
+        for text in ODD:
+            carol.connection.send(text)
+            assert carol.next()["error"]["code"] != -1000, text
+            time.sleep(0.1)
+    assert "could not be answered" not in caplog.text
 
 
 def test_a_book_goes_on_from_the_snapshot_and_differences_are_read_once_for_all(world: World, port: int) -> None:
@@ -161,6 +187,23 @@ def test_orders_are_placed_and_cancelled_by_a_signature_or_a_session(world: Worl
         assert (refused["status"], refused["error"]["code"]) == (400, -2010)
         assert alice.ask("depth", {"symbol": "BTCUSD"})["result"]["bids"] == []
         assert alice.ask("order.place", {**wanted, "quantity": ["1"]})["error"]["code"] == -1102
+
+
+def test_an_account_is_shown_to_keys_that_may_read_it_for_as_long_as_they_are_good(world: World, port: int) -> None:
+    blind, key = Signer.of(world.alice, "trade"), Signer.of(world.alice, "read")
+    listen_key = open_listen_key(known_key(key.key_id))
+    with binance_socket(port, "/ws-api/v3") as alice, binance_socket(port, f"/ws/{listen_key}") as other:
+        assert alice.ask("userDataStream.subscribe.signature", signed(blind))["error"]["code"] == -2015
+        assert alice.ask("userDataStream.start", {"apiKey": blind.key_id})["error"]["code"] == -2015
+        assert alice.ask("userDataStream.subscribe.signature", signed(key))["status"] == 200
+        world.alice.call("DELETE", f"/keys/{key.key_id}")
+        for socket in (alice, other):
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.next(timeout=8)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+    with pytest.raises(InvalidStatus), binance_socket(port, f"/ws/{listen_key}"):
+        pass
 
 
 @contextlib.contextmanager
