@@ -154,8 +154,8 @@ def _student(course: Class, row: dict[str, str]) -> Student:
             break
         time.sleep(0.5)
     assert answer.status_code == 200, answer.text
-    http.headers["Authorization"] = f"Bearer {answer.json()['data']['accessToken']}"
-    return Student(Trader(http, 0, row["name"], ""), random.Random(row["name"]))
+    trader = Trader.with_token(course.address, 0, row["name"], answer.json()["data"]["accessToken"])
+    return Student(trader, random.Random(row["name"]))
 
 
 def _check_leaderboard(course: Class, sheet: list[dict[str, str]]) -> None:

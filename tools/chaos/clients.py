@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
+from clients.python.clearbell import Call, NoAnswer, NotFound, Refused, Trouble
+from clients.python.clearbell.calls.call import raw
 from tools.chaos.flow import BATCH_SIZES, LEGS, Flow, leg_of
 from tools.rig.trader import Trader
 
@@ -17,7 +19,6 @@ TIMEOUT_SECONDS = 5
 PAUSE_BEFORE_REPEAT_SECONDS = 0.1
 # How long the last request of a client may go on after everything runs again.
 LAST_ANSWER_SECONDS = 120
-DONE = (200, 202)
 # What a correct exchange may answer besides: the order was closed or filled before the request came, the last trade has
 # moved, the moment has passed while the exchange did not answer, or the market is in an auction.
 _CLOSED = {(409, "ORDER_CLOSED"), (409, "IN_GROUP"), (400, "QUANTITY_BELOW_FILLED"), (400, "NOTHING_TO_AMEND")}
@@ -46,13 +47,14 @@ class Client:
         self.accepted_at: dict[str, float] = {}
         # Refused at last, or never answered: perhaps stored by an earlier request.
         self.unknown: set[str] = set()
-        self._unanswered: set[str] = set()
+        # What was asked again at least once.
+        self.unanswered: set[str] = set()
         # Where orders may be lost though they were accepted: the ids of those that were placed again.
         self.forgives = False
         self.placed_again: list[int] = []
         self.paused = threading.Event()
         self._stop = threading.Event()
-        self._give_up_at = float("inf")
+        self.give_up_at = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"client-{number}")
         trader.http.timeout = httpx.Timeout(TIMEOUT_SECONDS)
 
@@ -60,7 +62,7 @@ class Client:
         self._thread.start()
 
     def stop(self) -> None:
-        self._give_up_at = time.monotonic() + LAST_ANSWER_SECONDS
+        self.give_up_at = time.monotonic() + LAST_ANSWER_SECONDS
         self._stop.set()
 
     def join(self) -> None:
@@ -76,68 +78,56 @@ class Client:
             self.mistakes.append(f"the client ended: {error!r}")
 
     def _ask(self, method: str, path: str, body: Any) -> None:
-        answer = self.repeat_until_answered(method, path, body)
-        if answer is None:
-            return
-        self._note(method, path, body, answer)
+        self._note(method, path, body, self.repeat_until_answered(method, path, body))
         # As if the answer had been lost: the key makes it the same order.
         if method == "POST" and self.random.random() < 0.05:
             self.counts["repeats"] += 1
-            again = self.repeat_until_answered(method, path, body)
-            if again is not None:
-                self._note(method, path, body, again)
+            self._note(method, path, body, self.repeat_until_answered(method, path, body))
 
-    def repeat_until_answered(self, method: str, path: str, body: Any) -> httpx.Response | None:
-        """None if everything ran again for long and there was still no answer: a mistake of its own."""
-        while True:
-            try:
-                answer = self.trader.call(method, path, body)
-                if answer.status_code < 500 and _code(answer) != BEHIND:
-                    return answer
-                trouble = f"{answer.status_code} {_code(answer)}"
-            except httpx.TransportError as error:
-                trouble = type(error).__name__
-            self.troubles[trouble] += 1
-            self._unanswered |= _keys(body)
-            if time.monotonic() > self._give_up_at:
-                self.mistakes.append(f"{method} {path} was never answered: {trouble}")
-                self.unknown |= _keys(body)
-                return None
-            self.counts["repeats"] += 1
-            time.sleep(PAUSE_BEFORE_REPEAT_SECONDS)
+    def repeat_until_answered(self, method: str, path: str, body: Any) -> Any:
+        """The data of the answer, or the refusal; None, and a mistake, if all ran again for long without an answer."""
+        waiting = _Waiting(self, _keys(body))
+        try:
+            return self.trader.client.send(Call(method, path, raw, body=body), waiting)
+        except NoAnswer:
+            return waiting.give_up(f"{method} {path}")
+        except Refused as refusal:
+            return waiting.give_up(f"{method} {path}") if waiting.is_over else refusal
 
-    def _note(self, method: str, path: str, body: Any, answer: httpx.Response) -> None:
-        if answer.status_code not in DONE:
-            is_lost = self.forgives and answer.status_code == httpx.codes.NOT_FOUND
-            told = {(answer.status_code, code) for code in _codes(answer.json())}
-            if not (told <= EXPECTED or is_lost):
-                self.mistakes.append(f"{method} {path} {body}: {answer.status_code} {answer.text}")
+    def _note(self, method: str, path: str, body: Any, answer: Any) -> None:
+        if answer is None:
             return
-        data = answer.json()["data"]
-        if method == "DELETE" or path.startswith("/orders/batch-cancel"):
+        if isinstance(answer, Refused):
+            self._judge(f"{method} {path} {body}", answer)
+        elif method == "DELETE" or path.startswith("/orders/batch-cancel"):
             self.counts["cancels"] += 1
         elif method == "PATCH":
             self.counts["amends"] += 1
         elif path == "/orders/cancel-all-after":
             self.counts["timers"] += 1
         elif path == "/orders/oco":
-            for leg in data["orders"]:
+            for leg in answer["orders"]:
                 self._accept(leg_of(body, leg["clientOrderId"]), leg)
         elif path == "/orders/batch":
-            for order, result in zip(body["orders"], data["results"], strict=True):
+            for order, result in zip(body["orders"], answer["results"], strict=True):
                 self._accept(order, result)
         else:
-            self._accept(body, data)
+            self._accept(body, answer)
+
+    def _judge(self, what: str, refusal: Refused) -> None:
+        is_lost = self.forgives and isinstance(refusal, NotFound)
+        if not ({(refusal.status, code) for code in refusal.codes} <= EXPECTED or is_lost):
+            self.mistakes.append(f"{what}: {refusal.status} {refusal} {refusal.data}")
 
     def _accept(self, order: dict[str, Any], result: dict[str, Any]) -> None:
         if (error := result.get("error")) in (BUSY, BEHIND):
             # Both workers were dead for half a minute: nothing was stored, and the client lets it be.
             self.troubles[f"{error} in a batch"] += 1
-            self.unknown |= {order["clientOrderId"]} & self._unanswered
+            self.unknown |= {order["clientOrderId"]} & self.unanswered
             return
-        if result.get("error") and _codes(result) <= _MOVED | _IN_AUCTION:
+        if error and Refused.of(result["code"], result).codes <= _MOVED | _IN_AUCTION:
             return
-        if result.get("error"):
+        if error:
             self.mistakes.append(f"{order}: {result}")
             return
         key, order_id = order["clientOrderId"], result["orderId"]
@@ -152,6 +142,43 @@ class Client:
             self.mistakes.append(f"{key} was order {known}, and is {order_id} when asked again")
         else:
             self.flow.remember(order_id, order)
+
+
+class _Waiting:
+    """A request that is repeated until it is answered, and counts why."""
+
+    def __init__(self, client: Client, keys: set[str]) -> None:
+        self._client, self._keys = client, keys
+        self._trouble = ""
+        # Everything ran again for long, and there was still no answer.
+        self.is_over = False
+
+    def patience(self) -> Self:
+        return self
+
+    def pause(self, trouble: Trouble) -> float | None:
+        if trouble.is_throttled and trouble.refusal is not None and trouble.refusal.code != BEHIND:
+            # No limit is on: that is an answer, and a mistake.
+            return None
+        self._trouble = _name(trouble)
+        self._client.troubles[self._trouble] += 1
+        self._client.unanswered |= self._keys
+        self.is_over = time.monotonic() > self._client.give_up_at
+        if self.is_over:
+            return None
+        self._client.counts["repeats"] += 1
+        return PAUSE_BEFORE_REPEAT_SECONDS
+
+    def give_up(self, what: str) -> None:
+        self._client.mistakes.append(f"{what} was never answered: {self._trouble}")
+        self._client.unknown |= self._keys
+
+
+def _name(trouble: Trouble) -> str:
+    """A status and a code, or the error where there was no answer at all."""
+    if trouble.refusal is not None:
+        return f"{trouble.refusal.status} {trouble.refusal.code}"
+    return trouble.cause.partition(":")[0]
 
 
 def _keys(body: Any) -> set[str]:
@@ -181,16 +208,3 @@ def total(clients: list[Client], name: str) -> int:
 
 def placed(clients: list[Client]) -> int:
     return sum(len(client.accepted) for client in clients)
-
-
-def _codes(refusal: dict[str, Any]) -> set[str]:
-    """The rules that were broken: one, or all that are named together."""
-    named = (refusal.get("data") or {}).get("errors") or [refusal]
-    return {str(each.get("error")) for each in named}
-
-
-def _code(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json().get("error"))
-    except ValueError:
-        return answer.text[:100]

@@ -1,19 +1,21 @@
-"""A user of the REST API for programs that wait for each answer."""
+"""A user for programs that wait for each answer, by the Python client; or of one attempt, whatever it is answered."""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
 
+from clients.python.clearbell import AccessToken, Client
+from clients.python.clearbell.calls import account
+from clients.python.clearbell.calls.call import get, raw
+
 TIMEOUT_SECONDS = 20
-# Passwords are hashed at a low priority: a busy machine asks to try again.
-BUSY, TRIES = "SIGN_INS_BUSY", 6
 PASSWORD = "correct horse"  # noqa: S105
 
 
 @dataclass
 class Trader:
-    """A client as any other: its address, its name and its token."""
+    """A client as any other: its connection, its name and its token."""
 
     http: httpx.Client
     user_id: int
@@ -22,16 +24,15 @@ class Trader:
 
     @classmethod
     def register(cls, url: str, username: str) -> Self:
-        body = {"username": username, "email": f"{username}@example.com", "password": PASSWORD}
-        answer = _post(url, "/users", body)
-        assert answer.status_code == 201, answer.text
-        return cls.sign_in(url, username, answer.json()["data"]["userId"])
+        with _nobody(url) as client:
+            user = client.register(username, f"{username}@example.com", PASSWORD)
+        return cls.sign_in(url, username, user.user_id)
 
     @classmethod
     def sign_in(cls, url: str, username: str, user_id: int) -> Self:
-        answer = _post(url, "/auth/token", {"username": username, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        return cls.with_token(url, user_id, username, answer.json()["data"]["accessToken"])
+        with _nobody(url) as client:
+            tokens = client.send(account.sign_in(username, PASSWORD))
+        return cls.with_token(url, user_id, username, tokens.access_token)
 
     @classmethod
     def with_token(cls, url: str, user_id: int, username: str, token: str) -> Self:
@@ -39,14 +40,18 @@ class Trader:
         http.headers["Authorization"] = f"Bearer {token}"
         return cls(http, user_id, username, token)
 
+    @property
+    def client(self) -> Client:
+        """The same user with all that the Python client does: it repeats, and raises what is refused."""
+        return Client(str(self.http.base_url).partition("/api/")[0], AccessToken(self.token), http=self.http)
+
     def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """The answer to one attempt, whatever it is."""
         return self.http.request(method, path, json=body)
 
     def get(self, path: str) -> Any:
-        """The data of the answer, which must be 200."""
-        answer = self.call("GET", path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+        """The data of the answer. Raises Refused and NoAnswer."""
+        return self.client.send(get(path, raw))
 
 
 def connect(url: str) -> httpx.Client:
@@ -54,10 +59,5 @@ def connect(url: str) -> httpx.Client:
     return httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
-def _post(url: str, path: str, body: Any) -> httpx.Response:
-    """The answer, the last of several where the exchange was too busy to hash a password."""
-    for _ in range(TRIES - 1):
-        answer = connect(url).post(path, json=body)
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or answer.json().get("error") != BUSY:
-            return answer
-    return connect(url).post(path, json=body)
+def _nobody(url: str) -> Client:
+    return Client(url, timeout=TIMEOUT_SECONDS, trust_env=False)

@@ -10,7 +10,7 @@ import httpx
 from .calls.call import AsyncSender, Call, Reply
 from .conversation import Conversations
 from .credentials import Credentials, Nobody
-from .retry import Cut, Retry
+from .retry import Cut, Patient
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.aio import AsyncSession, AsyncStream
 from .streams.events import MarketNews, OrderNews
@@ -43,7 +43,7 @@ class AsyncClient(Calls, AsyncSender, AbstractAsyncContextManager["AsyncClient"]
         url: str,
         credentials: Credentials | None = None,
         *,
-        retry: Retry = RETRY,
+        retry: Patient = RETRY,
         timeout: float = TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
         trust_env: bool = True,
@@ -58,7 +58,7 @@ class AsyncClient(Calls, AsyncSender, AbstractAsyncContextManager["AsyncClient"]
         self._trust_env = trust_env
         self._lock = asyncio.Lock()
 
-    async def send(self, call: Call[T], retry: Retry | None = None) -> T:
+    async def send(self, call: Call[T], retry: Patient | None = None) -> T:
         """The answer, after as many attempts as it takes. Raises Refused, NoAnswer and NotUnderstood."""
         return await self._run(self.conversations.answer(call, retry))
 

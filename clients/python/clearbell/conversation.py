@@ -6,7 +6,7 @@ from typing import TypeVar
 from .calls.call import Call, Reply
 from .credentials import Credentials, Nobody
 from .errors import FAMILIES, NoAnswer, NotSignedIn, NotUnderstood, Refused
-from .retry import Cut, Patience, Retry, Trouble
+from .retry import Cut, Patience, Patient, Trouble
 from .steps import Pause, Request, Send, Steps
 
 T = TypeVar("T")
@@ -21,13 +21,13 @@ NOBODY = Nobody()
 class Conversations:
     """What a client says to the exchange, as steps for its transport."""
 
-    def __init__(self, credentials: Credentials, retry: Retry, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, credentials: Credentials, retry: Patient, headers: Mapping[str, str] | None = None) -> None:
         self.credentials = credentials
         self.retry = retry
         # Sent with each request, beside those that sign it.
         self.more_headers = dict(headers or {})
 
-    def answer(self, call: Call[T], retry: Retry | None = None) -> Steps[T]:
+    def answer(self, call: Call[T], retry: Patient | None = None) -> Steps[T]:
         """The answer. Raises Refused, NoAnswer and NotUnderstood."""
         patience = (retry or self.retry).patience()
         is_unknown, attempts, signed_anew = False, 0, 0

@@ -41,6 +41,12 @@ class Patience(Protocol):
         """For how many seconds to wait before it is sent again; None is to give up."""
 
 
+class Patient(Protocol):
+    """Who is patient with each of its requests: `Retry`, or a rule of one's own."""
+
+    def patience(self) -> Patience: ...
+
+
 def no_matter(trouble: Trouble) -> None:
     """Nobody wants to hear of it."""
 

@@ -11,7 +11,7 @@ import httpx
 from .calls.call import Call, Reply, Sender
 from .conversation import Conversations
 from .credentials import Credentials, Nobody
-from .retry import Cut, Retry
+from .retry import Cut, Patient, Retry
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.events import MarketNews, OrderNews
 from .streams.following import Following, Over
@@ -49,7 +49,7 @@ class Client(Calls, Sender, AbstractContextManager["Client"]):
         url: str,
         credentials: Credentials | None = None,
         *,
-        retry: Retry = RETRY,
+        retry: Patient = RETRY,
         timeout: float = TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
         trust_env: bool = True,
@@ -64,7 +64,7 @@ class Client(Calls, Sender, AbstractContextManager["Client"]):
         self._trust_env = trust_env
         self._lock = threading.Lock()
 
-    def send(self, call: Call[T], retry: Retry | None = None) -> T:
+    def send(self, call: Call[T], retry: Patient | None = None) -> T:
         """The answer, after as many attempts as it takes. Raises Refused, NoAnswer and NotUnderstood."""
         return self._run(self.conversations.answer(call, retry))
 
