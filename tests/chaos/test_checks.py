@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from clients.python.clearbell import Refused
 from tools.chaos import checks, clients, views
 from tools.chaos.checks import Findings
 from tools.chaos.flow import Flow
@@ -99,6 +100,10 @@ def test_the_reason_of_an_event_alone_is_not_its_orders(sent, differs):
 def test_rules_that_are_named_together_are_each_looked_at():
     """An order that is repeated after an outage may be late and beyond the band at once."""
     errors = [{"error": "PRICE_OUT_OF_BAND"}, {"error": "EXPIRY_TOO_SOON"}]
-    together = {"error": "VALIDATION_FAILED", "data": {"errors": errors}}
-    assert clients._codes(together) == {"PRICE_OUT_OF_BAND", "EXPIRY_TOO_SOON"}
-    assert clients._codes({"error": "ORDER_CLOSED", "data": {}}) == {"ORDER_CLOSED"}
+    client = clients.Client(Trader.with_token("http://127.0.0.1:1", 1, "alice", "token"), 0, seed=1, pause=0)
+    for named in (errors, [*errors, {"error": "PRICE_OFF_TICK"}]):
+        refusal = Refused.of(400, {"error": "VALIDATION_FAILED", "data": {"errors": named}})
+        client._note("POST", "/orders", {}, refusal)
+    assert len(client.mistakes) == 1
+    client._note("DELETE", "/orders/1", None, Refused.of(409, {"error": "ORDER_CLOSED", "data": {}}))
+    assert len(client.mistakes) == 1
