@@ -33,4 +33,4 @@ def test_pip_installs_it_into_a_fresh_environment(exchange, tmp_path: Path):
         [python, "-W", "error", "-c", TRY],
         cwd=tmp_path, env={"EXCHANGE": exchange.url}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (ran.stdout, ran.stderr) == ("Clearbell UTC\nNOT_AUTHENTICATED\n", "")
+    assert (ran.stdout, ran.stderr) == ("exchange UTC\nNOT_AUTHENTICATED\n", "")
