@@ -47,8 +47,11 @@ class SocketUsers:
         """The answer of REST, as if the caller had sent this request over HTTP."""
         text = b"" if body is None else json.dumps(body).encode()
         answer = self.request(socket, method, path, text, {SIGNED_IN: (caller, None)})
-        is_repeat = bool(answer.headers.get("Idempotent-Replayed"))
-        return {**answer.body, "replayed": True} if is_repeat else answer.body
+        told: dict[str, Any] = {"replayed": True} if answer.headers.get("Idempotent-Replayed") else {}
+        # What the sandbox did to it is a header over HTTP.
+        if fault := answer.headers.get("X-Sandbox-Fault"):
+            told["sandboxFault"] = fault
+        return {**answer.body, **told}
 
     def request(self, socket: Socket, method: str, path: str, body: bytes, more: Mapping[str, Any]) -> "Answer":
         """What REST answers. `more` stands in the environment of the request."""

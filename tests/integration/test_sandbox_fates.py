@@ -3,6 +3,7 @@
 After each test the audit counts and plays the market again (`money_is_counted`); here it also replays all of it.
 """
 
+import random
 from typing import Any
 
 import pytest
@@ -153,6 +154,33 @@ def test_a_name_means_nothing_without_a_sandbox(sandbox: World, settings: Any) -
     assert (refused.status_code, refused.body["error"]) == (400, "FIELD_NOT_ALLOWED")
     pretender = {"username": "s.andbox", "email": "pretender@example.com", "password": "correct horse"}
     assert sandbox.alice.call("POST", "/users", pretender).body["error"] == "USERNAME_RESERVED"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_stream_with_and_without_fates(sandbox: World, settings: Any, seed: int) -> None:
+    """Cut into small transactions, and audited after each ten orders."""
+    settings.ENGINE_BATCH_SIZE, settings.ENGINE_FILLS_PER_TRANSACTION = 3, 1 + seed
+    dice = random.Random(seed)
+    fund(sandbox.bob.user, USD="100000", BTC="1000")
+    fund(sandbox.alice.user, USD="100000", BTC="1000")
+    for number in range(60):
+        who, side = dice.choice([sandbox.alice, sandbox.bob]), dice.choice(["buy", "sell"])
+        price = dice.choice([f"{100 + dice.randint(-3, 3)}"] * 4 + ["market"])
+        fate = dice.choice(["plain", "plain", "sim-fill", "sim-partial", "sim-reject", "sim-hang"])
+        sandbox.place(who, f"{side} {dice.randint(1, 5)} @ {price}", clientOrderId=f"{fate}-{number}")
+        if dice.random() < 0.2:
+            who.call("DELETE", "/orders")
+        if dice.random() < 0.5:
+            sandbox.match()
+        if number % 10 == 9:
+            HeldCommand.objects.update(due_at="2026-01-01T00:00:00Z")
+            replayed(sandbox)
+            fates.let_hanging_go()
+    sandbox.match()
+    replayed(sandbox)
+    house = Order.objects.filter(user=sandbox_account())
+    assert house.filter(filled_quantity__gt=0).count() > 5
+    assert not house.exclude(phase="CLOSED").exists()
 
 
 def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any) -> None:

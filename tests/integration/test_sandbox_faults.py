@@ -1,10 +1,14 @@
 """Faults that an account orders for itself: the same seed, the same run; each is told; what was lost is stored once."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from base.web.accounts import Credential
+from base.web.authentication import Caller
+from exchange.socket_calls import SocketUsers
 from orders.models import Order
 from sandbox.middleware import DELAYS_AT_ONCE, _delays
 from tests.support.binance import Bot, said
@@ -101,6 +105,17 @@ def test_clients_of_binance_are_told_in_their_words(sandbox: World) -> None:
     order_faults(sandbox, tooManyPercent=100)
     assert said(bot.call("GET", "account"))[:9] == "429 -1003"
     assert Order.objects.count() == 1
+
+
+def test_operations_of_a_websocket_are_told_in_the_answer() -> None:
+    def wsgi(_environ: Any, start: Any) -> list[bytes]:
+        start("503 Service Unavailable", [("X-Sandbox-Fault", "lost-answer")])
+        return [b'{"code": 503}']
+
+    request: Any = SimpleNamespace(meter=SimpleNamespace(origin=("127.0.0.1", "")), headers={})
+    socket: Any = SimpleNamespace(request=request)
+    answer = SocketUsers(wsgi).call(Caller(Credential(1), None), socket, "POST", "/api/v1/orders", {})
+    assert answer == {"code": 503, "sandboxFault": "lost-answer"}
 
 
 def test_a_delay_is_bounded_and_few_wait_at_once(sandbox: World) -> None:
