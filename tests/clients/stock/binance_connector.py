@@ -136,12 +136,6 @@ def socket(checks: Checks) -> None:
         with checks.call("WebSocket API: ping"):
             client.ping_connectivity(id=1)
             same(heard.first(lambda found: found["id"] == 1), status=200)
-        with checks.call("WebSocket API: new_order, cancel_order"):
-            client.new_order(id=2, symbol=NAME, side="BUY", price=20, quantity=0.01, newOrderRespType="RESULT", **LIMIT)
-            placed = heard.first(lambda found: found["id"] == 2)
-            same(placed, status=200)
-            client.cancel_order(id=3, symbol=NAME, orderId=placed["result"]["orderId"])
-            same(heard.first(lambda found: found["id"] == 3)["result"], status="CANCELED")
     finally:
         client.stop()
 

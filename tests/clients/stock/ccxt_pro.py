@@ -109,17 +109,6 @@ class Tour:
             )
             assert abs(balance[QUOTE]["total"] - (await self.mine.fetch_balance())[QUOTE]["total"]) < 10_000
 
-    async def orders(self) -> None:
-        """Orders over the WebSocket, where this class of ccxt's sends them."""
-        with self.checks.call("createOrderWs, fetchOrderWs, cancelOrderWs"):
-            order = await self.mine.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20)
-            same(order, status="open", price=20.0, amount=0.01)
-            same(await self.mine.fetch_order_ws(order["id"], SYMBOL), status="open", id=order["id"])
-            assert [each["id"] for each in await self.mine.fetch_open_orders_ws(SYMBOL)] == [order["id"]]
-            same(await self.mine.cancel_order_ws(order["id"], SYMBOL), status="canceled")
-        with self.checks.call("fetchBalanceWs"):
-            assert (await self.mine.fetch_balance_ws())[QUOTE]["free"] > 0
-
 
 async def main() -> int:
     checks, wire = Checks("ccxt.pro", ccxt.__version__), Wire(PLACE.url)
@@ -132,7 +121,6 @@ async def main() -> int:
         with checks.call("the wire is cut"):
             assert wire.cut() > 0
         await tour.all(", after a cut")
-        await tour.orders()
     finally:
         await mine.close()
         await other.close()

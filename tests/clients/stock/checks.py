@@ -55,7 +55,8 @@ class Checks:
             yield
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)
-            own = next((each for each in reversed(last) if each.filename == sys.argv[0]), last[-1])
+            program = os.path.basename(sys.argv[0])
+            own = next((each for each in reversed(last) if each.filename.endswith(program)), last[-1])
             self.failed[name] = f"line {own.lineno}: {type(error).__name__}: {str(error)[:300]}"
         else:
             if name not in self.failed:

@@ -101,9 +101,10 @@ async def main() -> int:
         try:
             await tour(checks, *traders)
         finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
             for each in traders:
                 await each.exchange.stop_network()
-            ticking.cancel()
     return checks.end()
 
 
