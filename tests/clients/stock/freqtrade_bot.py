@@ -25,7 +25,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "clients" / "freqtrade"
 CLOSED_TRADES = 3
 STOP_SECONDS = 60
 # What freqtrade writes where the exchange answered something that it cannot use.
-BAD_WORDS = ("Traceback", " - ERROR - ", "Unable to", "Could not", "OperationalException", "TemporaryError")
+BAD_WORDS = ("Traceback", " - ERROR - ", "OperationalException", "TemporaryError", "InvalidOrder", "DDosProtection")
 
 
 def configured(folder: Path, is_by_socket: bool) -> Path:
