@@ -4,7 +4,7 @@ Nobody signs in, there is no envelope, and parameters that a call does not know 
 were written for these formats send more than a server needs. What is read is what the native calls read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.http import QueryDict
@@ -12,8 +12,11 @@ from pydantic import ConfigDict
 from pydantic_core import PydanticCustomError, core_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from base.web.answers import answer_error, as_refusal
+from base.web.dialects import in_words_of
 from base.web.errors import InvalidField
 from base.web.forms import Form
 from base.web.queries import TEXT, Parameters, Query
@@ -47,6 +50,9 @@ class FormatView(APIView):
         super().__init_subclass__()
         cls._parameters = Parameters(cls.queries, _AsSent)
 
+    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
+        return _answer_error
+
     def asked(self, request: Request) -> Mapping[str, Any]:
         """The values of the call's parameters. Raises InvalidField and ValidationFailed."""
         own = QueryDict(mutable=True)
@@ -54,6 +60,12 @@ class FormatView(APIView):
             if query.name in request.query_params:
                 own.setlist(query.name, request.query_params.getlist(query.name))
         return self._parameters.read(own)
+
+
+def _answer_error(error: Exception, context: Any) -> Response | None:
+    """A refusal as the format has it."""
+    refusal = as_refusal(error)
+    return None if refusal is None else answer_error(in_words_of(context["request"].path_info, refusal), context)
 
 
 def required(asked: Mapping[str, Any], name: str) -> Any:

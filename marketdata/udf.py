@@ -4,7 +4,7 @@ https://www.tradingview.com/charting-library-docs/latest/connecting_data/UDF/ de
 times are seconds since 1970, because the format says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from base.web.answers import as_refusal, refusal_headers
+from base.web.dialects import Dialect
 from base.web.errors import ExchangeError, InvalidField
 from base.web.queries import MOST, Query
 from marketdata import candles
@@ -35,14 +35,7 @@ _INTRADAY = [name for name in RESOLUTIONS if name.isdigit()]
 _MOST_FOUND, _USUALLY_FOUND = 500, 30
 
 
-class UdfView(FormatView):
-    """A refusal is `{"s": "error", "errmsg": ...}`."""
-
-    def get_exception_handler(self) -> Callable[[Exception, Any], Response | None]:
-        return _answer_error
-
-
-class ConfigView(UdfView):
+class ConfigView(FormatView):
     def get(self, request: Request) -> Response:
         every = {"value": "", "name": "All", "desc": ""}
         return Response(
@@ -59,7 +52,7 @@ class ConfigView(UdfView):
         )
 
 
-class SymbolView(UdfView):
+class SymbolView(FormatView):
     queries = (Query("symbol", WORDS, "A market, by itself or behind the exchange's name and a colon."),)
 
     def get(self, request: Request) -> Response:
@@ -91,7 +84,7 @@ class SymbolView(UdfView):
         )
 
 
-class SearchView(UdfView):
+class SearchView(FormatView):
     queries = (
         Query("query", WORDS, "A part of the symbol or of an asset's code."),
         Query("type", WORDS, "Of one kind alone."),
@@ -109,7 +102,7 @@ class SearchView(UdfView):
         return Response([{**_named(market), "symbol": market.symbol, "full_name": _full(market)} for market in found])
 
 
-class HistoryView(UdfView):
+class HistoryView(FormatView):
     queries = (
         Query("symbol", WORDS, "A market."),
         Query("from", whole_number(MOST_SECONDS), "The first candle opens at it or after it."),
@@ -139,7 +132,7 @@ class HistoryView(UdfView):
         return Response({"s": "ok", **columns})
 
 
-class TimeView(UdfView):
+class TimeView(FormatView):
     def get(self, request: Request) -> HttpResponse:
         return HttpResponse(str(int(timezone.now().timestamp())), "text/plain; charset=utf-8")
 
@@ -201,13 +194,9 @@ def _seconds(candle: candles.Figures) -> int:
     return int(candle.opens_at.timestamp())
 
 
-def _answer_error(error: Exception, _context: Any) -> Response | None:
-    """A refusal as charts read it. Anything that is not a refusal goes on as the defect it is."""
-    refusal = as_refusal(error)
-    if refusal is None:
-        return None
-    return Response(refusal_body(refusal), status=refusal.status, headers=refusal_headers(refusal))
-
-
-def refusal_body(refusal: ExchangeError) -> dict[str, str]:
+def _refusal_body(refusal: ExchangeError) -> dict[str, str]:
+    """A refusal as charts read it, whoever refuses."""
     return {"s": "error", "errmsg": refusal.message}
+
+
+DIALECT = Dialect("/udf/", lambda _request: None, _refusal_body)

@@ -1,4 +1,4 @@
-"""A strategy to watch, and not to earn by: it buys after each minute in which something was traded, and soon sells again."""
+"""A strategy to watch, and not to earn by: it buys after each minute in which something was traded, and soon sells."""
 
 from datetime import datetime
 from typing import Any

@@ -33,3 +33,9 @@ def told(exchange: Live, client: Client, base: str, *arguments: str) -> dict:
 def test_our_own_class_for_ccxt(exchange: Live) -> None:
     counted = told(exchange, BY_NAME["native"], "NTV")
     assert counted["failed"] == {} and len(counted["passed"]) > 30
+
+
+def test_stock_ccxt(exchange: Live) -> None:
+    """Its class `binance` with another address; `make clients` goes on from here to every call, and to others."""
+    counted = told(exchange, BY_NAME["ccxt"], "SYN", "sample")
+    assert counted["failed"] == {} and len(counted["passed"]) > 25

@@ -105,4 +105,6 @@ def test_what_they_are_refused(world, path, error):
 def test_they_are_counted(world, settings):
     settings.RATE_LIMIT = 2
     paths = ("udf/time", "coingecko/pairs", "udf/config")
-    assert [Client().get(f"/{path}").status_code for path in paths] == [200, 200, 429]
+    answers = [Client().get(f"/{path}") for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json()["s"] == "error"
