@@ -4,15 +4,21 @@ After each test the audit counts and plays the market again (`money_is_counted`)
 """
 
 import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from balances.models import Balance
 from commands.held import let_due_go
 from commands.models import Command, HeldCommand
+from commands.queue import submit_cancels
 from markets.counterparty import sandbox_account
 from markets.models import Trade
+from markets.services import known_market
 from orders import fates
 from orders.models import Order
 from tests.support.orders import all_findings, checks, full, replay
@@ -106,6 +112,31 @@ def test_hang_and_go_on_or_be_cancelled(sandbox: World) -> None:
     replayed(sandbox)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_held_command_goes_once_and_before_the_cancel(settings: Any) -> None:
+    """Whoever comes first, the timers or the cancels of two clients."""
+    settings.SANDBOX = True
+    world = World.make()
+    assert world.staff.call("PATCH", f"/markets/{world.symbol}", {"simulatedFates": True}).status_code == 200
+
+    def ask(what: Callable[[], Any]) -> None:
+        try:
+            what()
+        finally:
+            connection.close()
+
+    for number in range(4):
+        order = world.place(world.alice, "buy 1 @ 90", clientOrderId=f"sim-hang-{number}").body["data"]["orderId"]
+        HeldCommand.objects.update(due_at="2026-01-01T00:00:00Z")
+        cancel = partial(submit_cancels, world.symbol, [order])
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(ask, [let_due_go, cancel, cancel]))
+        kinds = list(Command.objects.order_by("id").values_list("kind", flat=True))
+        assert (kinds[0], kinds.count("NEW"), set(kinds[1:])) == ("NEW", 1, {"CANCEL"})
+        world.match()
+        assert Order.objects.get(id=order).status == "CANCELLED"
+
+
 def test_no_hanging_order_outlives_the_kill_switch(sandbox: World) -> None:
     placed = sandbox.place(sandbox.alice, "buy 1 @ 90", clientOrderId="sim-hang-1").body["data"]["orderId"]
     killed = sandbox.staff.call("POST", f"/users/{sandbox.alice.user.id}/kill", {"reason": "test"})
@@ -158,7 +189,11 @@ def test_a_name_means_nothing_without_a_sandbox(sandbox: World, settings: Any) -
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_stream_with_and_without_fates(sandbox: World, settings: Any, seed: int) -> None:
-    """Cut into small transactions, and audited after each ten orders."""
+    """Cut into small transactions, and audited after each ten orders; with fees, rebates and a band the second time."""
+    if seed:
+        rules = {"makerFeeRate": "-0.0005", "takerFeeRate": "0.001", "feeCurrency": "QUOTE", "priceBand": "0.02"}
+        assert sandbox.staff.call("PATCH", f"/markets/{sandbox.symbol}", rules).status_code == 200
+        known_market.cache_clear()
     settings.ENGINE_BATCH_SIZE, settings.ENGINE_FILLS_PER_TRANSACTION = 3, 1 + seed
     dice = random.Random(seed)
     fund(sandbox.bob.user, USD="100000", BTC="1000")

@@ -27,6 +27,7 @@ const REASONS = /** @type {Record<string, string>} */ ({
   OCO: "its other leg traded or ended",
   NOTHING_TO_REPLACE: "the order before it was closed already",
   NOT_IN_AUCTION: "not in an auction",
+  SIMULATED: "its name asked the sandbox for that",
   INTERNAL_ERROR: "a defect of the exchange",
   TRIGGERED: "Stop price reached",
   AMENDED: "Order amended",
