@@ -164,7 +164,7 @@ def answer_refusal(error: Exception, _context: Any) -> Response | None:
     if refusal is None:
         return None
     said = told(refusal)
-    bind_log_fields(error=said.number)
+    bind_log_fields(error=str(said.number))
     return Response(said.body, status=said.status, headers=retry_headers(refusal))
 
 

@@ -34,10 +34,9 @@ def open_listen_key(key: KnownKey) -> str:
 
 def renew_listen_key(text: str, key: KnownKey) -> None:
     """Good for another hour. Raises Refused for one that is not the account's."""
-    _require_own(text, key)
-    kept = _kept()
+    opener, kept = _require_own(text, key), _kept()
     kept.touch(_name(text), SECONDS)
-    kept.touch(f"listen-key-of:{key.id}", SECONDS)
+    kept.touch(f"listen-key-of:{opener.id}", SECONDS)
 
 
 def close_listen_key(text: str, key: KnownKey) -> None:

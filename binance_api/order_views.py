@@ -46,8 +46,8 @@ class OrderView(SignedView):
     @Endpoint(TRADE, 1, NEW_ORDER)
     def post(self, request: Request, asked: Values) -> Response:
         market, terms = asked["symbol"], read_terms(asked)
-        refuse_to_trigger(market, terms)
         owner_id = caller_id(request)
+        refuse_to_trigger(owner_id, market, terms)
         placed = place_order(owner_id, market, terms)
         log.order_placed(placed)
         if not placed.is_repeated:
@@ -75,18 +75,26 @@ class TestView(SignedView):
     @Endpoint(TRADE, 1, (*NEW_ORDER, Parameter("computeCommissionRates", FLAG, default=False)))
     def post(self, request: Request, asked: Values) -> Response:
         market, terms = asked["symbol"], read_terms(asked)
-        refuse_to_trigger(market, terms)
         wanted = OrderRequest(caller_id(request), market, terms)
+        refuse_to_trigger(wanted.user_id, market, terms)
         refusal = draft_of(wanted, timezone.now(), cache(reference_price)).refusal
         if refusal is not None:
             raise refusal
         return Response(_rates(request, market) if asked["computeCommissionRates"] else {})
 
 
-def refuse_to_trigger(market: Market, terms: OrderTerms) -> None:
-    """Binance takes no stop that is reached already. Ours would fire at once. Raises Refused."""
-    if would_trigger(market.symbol, terms):
+def refuse_to_trigger(user_id: int, market: Market, terms: OrderTerms) -> None:
+    """Binance takes no stop that is reached already. Ours would fire at once. Raises Refused, but not for a repeat:
+    that has the first answer, wherever the price is by now.
+    """
+    if would_trigger(market.symbol, terms) and not is_stored(user_id, terms):
         raise Refused(-2010, WOULD_TRIGGER)
+
+
+def is_stored(user_id: int, terms: OrderTerms) -> bool:
+    """Whether there is an order of that name, so that this one is a repeat or refused."""
+    name = terms.client_order_id
+    return name is not None and Order.objects.filter(user_id=user_id, client_order_id=name).exists()
 
 
 def refuse_restricted(order: Order, only: str | None) -> None:

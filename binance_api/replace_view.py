@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from base.web.authentication import caller_id
-from base.web.errors import ExchangeError
+from base.web.errors import ClientOrderIdReused, ExchangeError
 from base.web.keys.scopes import TRADE
 from binance_api.calls import Endpoint, SignedView
 from binance_api.errors import NO_FUNDS, UNKNOWN_ORDER, Refused, told
 from binance_api.found_orders import ANY_NAME, named_order, new_name
 from binance_api.order_form import NEW_ID, NEW_ORDER, read_terms
-from binance_api.order_views import RESTRICTIONS, UNKNOWN, refuse_restricted, refuse_to_trigger
+from binance_api.order_views import RESTRICTIONS, UNKNOWN, is_stored, refuse_restricted, refuse_to_trigger
 from binance_api.outcomes import answer_in_time, cancelled_body, placed_body, rejection, still
 from binance_api.parameters import Parameter, Values, number, word
 from binance_api.usage import add_orders
@@ -56,15 +56,20 @@ class CancelReplaceView(SignedView):
     @Endpoint(TRADE, 1, (*NEW_ORDER, *_REPLACING))
     def post(self, request: Request, asked: Values) -> Response:
         market, terms, owner_id = asked["symbol"], read_terms(asked), caller_id(request)
-        refuse_to_trigger(market, terms)
+        refuse_to_trigger(owner_id, market, terms)
         wanted, may_fail = OrderRequest(owner_id, market, terms), asked["cancelReplaceMode"] == ALLOW_FAILURE
         answer = asked["newOrderRespType"] or asked["type"].answer
         try:
-            old = _to_cancel(owner_id, asked)
+            old = _to_cancel(owner_id, asked, is_repeat=is_stored(owner_id, terms))
         except Refused as refusal:
             return self._without_cancel(request, wanted, answer, refusal, may_fail=may_fail)
         try:
             placed = replace_order(old.id, wanted)
+        except ClientOrderIdReused as error:
+            if old.active or not may_fail:
+                raise _failed(NOT_ATTEMPTED, None, FAILURE, told(error).body) from error
+            # It was placed without a cancel.
+            return self._without_cancel(request, wanted, answer, Refused(*UNKNOWN), may_fail=may_fail)
         except ExchangeError as error:
             # The old order is as it was.
             raise _failed(NOT_ATTEMPTED, None, FAILURE, told(error).body) from error
@@ -94,10 +99,14 @@ class CancelReplaceView(SignedView):
             self.told_of_use |= add_orders(caller_id(request), 1)
 
 
-def _to_cancel(owner_id: int, asked: Values) -> Order:
-    """Raises Refused where it is not there, is closed, or is not what alone is to be cancelled."""
+def _to_cancel(owner_id: int, asked: Values, *, is_repeat: bool) -> Order:
+    """Raises Refused where it is not there, is closed, or is not what alone is to be cancelled. For a repeat it may be
+    closed: by the first request, whose answer may have been lost.
+    """
     market = asked["symbol"]
     order = named_order(owner_id, market, asked, by_id=_CALLED_ID, by_name=_CALLED_NAME, missing=UNKNOWN)
+    if is_repeat:
+        return order
     if not order.active:
         raise Refused(*UNKNOWN)
     refuse_restricted(order, asked["cancelRestrictions"])

@@ -13,7 +13,8 @@ from binance_api.calls import BinanceView, Endpoint
 from binance_api.errors import Refused
 from binance_api.parameters import FLAG, ONE_SYMBOL, SOME_SYMBOLS, Parameter, Values, not_valid, word
 from binance_api.representation import milliseconds
-from binance_api.tickers import book_ticker, full_tickers, mini_ticker, price_ticker, read_tickers, read_tops
+from binance_api.tickers import book_ticker, full_tickers, mini_ticker, price_ticker, read_tickers
+from binance_api.tops import read_tops
 from marketdata.tape import last_trades
 from markets.models import Market
 from markets.services import public_markets

@@ -20,7 +20,7 @@ from base.web.accounts import known_account
 from base.web.keys.known import known_key
 from base.web.keys.use import forget_uses
 from binance_api.symbols import names
-from binance_api.tickers import shared_tops
+from binance_api.tops import shared_tops
 from commands.queue import find_backlog
 from marketdata.depth_cache import shared_depths
 from marketdata.shared_answers import shared_candles, shared_trades

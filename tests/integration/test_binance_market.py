@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import pytest
 from django.test import Client
 
 from base.web.ratelimit.meter import Meter
@@ -98,6 +99,7 @@ def test_candles_and_the_average(world: World) -> None:
     assert read("avgPrice", symbol="BTCUSD").body["price"] == "101.50000000"
 
 
+@pytest.mark.dialect
 def test_tickers_of_one_of_some_and_of_all(world: World) -> None:
     create_market(symbol="ETH-USD", base="ETH", quote="USD", tick_size=Decimal("0.5"), lot_size=Decimal(1))
     traded(world, 100, 103)

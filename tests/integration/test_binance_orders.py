@@ -92,6 +92,38 @@ def test_the_same_order_again_has_the_state_of_the_first(world: World, bot: Bot)
     assert other.body == {"code": -2010, "msg": "Duplicate order sent."}
 
 
+def test_a_repeat_of_a_stop_is_one_wherever_the_price_is_by_now(world: World, bot: Bot) -> None:
+    """Who repeats because an answer was lost must not hear that there is no order."""
+    stop = {**STOP, "type": "STOP_LOSS", "newClientOrderId": "guard"}
+    first = bot.call("POST", "order", **stop).body
+    world.match()
+    world.play(world.bob, "buy 1 @ 85")
+    world.play(world.alice, "sell 1 @ 85")
+    assert bot.call("POST", "order", **stop).body["orderId"] == first["orderId"]
+    assert bot.call("POST", "order", **{**stop, "newClientOrderId": "new"}).body["code"] == -2010
+
+
+@pytest.mark.parametrize("mode", ["STOP_ON_FAILURE", "ALLOW_FAILURE"])
+def test_a_repeat_of_a_replacement_is_one(world: World, bot: Bot, mode: str) -> None:
+    old = bot.place("sell 1 @ 110").body["orderId"]
+    world.match()
+    new = {**order("sell 1 @ 111"), "cancelReplaceMode": mode, "cancelOrderId": old, "newClientOrderId": "new"}
+    first = bot.call("POST", "order/cancelReplace", **new).body
+    world.match()
+    again = bot.call("POST", "order/cancelReplace", **new)
+    assert (again.status_code, again.body["cancelResult"]) == (200, "SUCCESS")
+    assert again.body["cancelResponse"]["status"] == "CANCELED"
+    assert again.body["newOrderResponse"]["orderId"] == first["newOrderResponse"]["orderId"]
+    late = {**new, "newClientOrderId": "late"}
+    placed = bot.call("POST", "order/cancelReplace", **late)
+    if mode == "ALLOW_FAILURE":
+        data = bot.call("POST", "order/cancelReplace", **late).body["data"]
+        assert data["newOrderResponse"]["orderId"] == placed.body["data"]["newOrderResponse"]["orderId"]
+    else:
+        assert placed.body["code"] == -2022
+    assert Order.objects.filter(client_order_id__in=["new", "late"]).count() == (2 if mode == "ALLOW_FAILURE" else 1)
+
+
 def test_an_order_without_a_name_is_found_by_the_one_that_is_shown(world: World, bot: Bot) -> None:
     shown = bot.place("sell 1 @ 110").body
     assert shown["clientOrderId"] == f"id-{shown['orderId']}"
