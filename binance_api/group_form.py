@@ -28,8 +28,9 @@ OLDER = (
     *(Parameter(name, amount_or_zero) for name in ("limitIcebergQty", "stopIcebergQty")),
     Parameter("trailingDelta", number),
 )
+LIMIT_MAKER = "LIMIT_MAKER"
 _TYPES = (
-    *("LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT"),
+    *(LIMIT_MAKER, "STOP_LOSS", "STOP_LOSS_LIMIT"),
     *("TAKE_PROFIT", "TAKE_PROFIT_LIMIT"),
 )
 _TYPE = word({name: name for name in _TYPES}, Refused(-1116, "Invalid orderType."))
@@ -72,9 +73,7 @@ def read_older(asked: Values) -> Wanted:
 def read_newer(asked: Values) -> Wanted:
     """Raises Refused."""
     limit, stop = ("above", "below") if asked["side"] == Side.SELL else ("below", "above")
-    if asked[f"{limit}Type"] != "LIMIT_MAKER" or asked[f"{stop}Type"] not in ("STOP_LOSS", "STOP_LOSS_LIMIT"):
-        words = "Unsupported order combination: one is LIMIT_MAKER at a better price, the other STOP_LOSS(_LIMIT)."
-        raise Refused(-2010, words)
+    _refuse_types(asked["side"], asked[f"{limit}Type"], asked[f"{stop}Type"])
     if asked["aboveTrailingDelta"] is not None or asked["belowTrailingDelta"] is not None:
         raise trailing()
     _refuse_icebergs(asked["aboveIcebergQty"], asked["belowIcebergQty"])
@@ -93,6 +92,18 @@ def read_newer(asked: Values) -> Wanted:
         "stop_limit_price": asked[f"{stop}Price"],
     }
     return Wanted(_form(asked, prices), asked[f"{limit}ClientOrderId"], asked[f"{stop}ClientOrderId"])
+
+
+def _refuse_types(side: str, limit: str, stop: str) -> None:
+    """`limit` is what stands on the better side of the price, `stop` what stands on the worse one."""
+    is_sale = side == Side.SELL
+    if limit == stop == LIMIT_MAKER:
+        raise Refused(-1168, "At least one OCO order must be contingent.")
+    if stop == LIMIT_MAKER:
+        number, where = (-1166, "sell OCO must be above") if is_sale else (-1165, "buy OCO must be below")
+        raise Refused(number, f"A limit order in a {where}.")
+    if limit != LIMIT_MAKER or stop not in ("STOP_LOSS", "STOP_LOSS_LIMIT"):
+        raise Refused(-1158, "Order type not supported in OCO.")
 
 
 def _form(asked: Values, prices: dict[str, Any]) -> OcoForm:

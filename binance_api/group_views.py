@@ -145,5 +145,5 @@ def _legs(user_id: int, list_id: int | None, name: str | None) -> list[Order]:
         list_id = found.values_list("group_id", flat=True).first()
     # The stop leg was stored behind the limit leg, whose id is the group's.
     if list_id is None or not mine.filter(pk=list_id, group_id=list_id).exists():
-        raise Refused(-2018, _NO_LIST)
+        raise Refused(-2013, _NO_LIST)
     return list(mine.filter(pk__gte=list_id, group_id=list_id).order_by("pk")[:2])

@@ -59,7 +59,8 @@ _MODES: Mapping[str, str] = {mode.value: mode.value for mode in SelfTradePrevent
 SIDE = Parameter("side", word(_SIDES, Refused(-1117, "Invalid side.")), is_required=True)
 TIME_IN_FORCE = word(_TIMES, Refused(-1115, "Invalid timeInForce."))
 NEW_ID = text(CLIENT_ORDER_ID)
-RESPONSE = Parameter("newOrderRespType", word({name: name for name in (ACK, RESULT, FULL)}))
+_ANSWERS = {name: name for name in (ACK, RESULT, FULL)}
+RESPONSE = Parameter("newOrderRespType", word(_ANSWERS, Refused(-1136, "Invalid newOrderRespType")))
 PREVENTION = Parameter("selfTradePreventionMode", word(_MODES))
 
 

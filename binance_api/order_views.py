@@ -36,7 +36,7 @@ from orders.terms import OrderTerms
 ONLY_NEW, ONLY_PARTIALLY_FILLED = "ONLY_NEW", "ONLY_PARTIALLY_FILLED"
 _RESTRICTIONS = word(
     {name: name for name in (ONLY_NEW, ONLY_PARTIALLY_FILLED)},
-    Refused(-1145, "Invalid cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED."),
+    Refused(-1145, "cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED."),
 )
 RESTRICTIONS = Parameter("cancelRestrictions", _RESTRICTIONS)
 UNKNOWN = (-2011, UNKNOWN_ORDER)

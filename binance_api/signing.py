@@ -73,7 +73,7 @@ def read_signed(
     if not _WINDOW.fullmatch(window):
         raise Refused(-1100, "Illegal characters found in parameter 'recvWindow'; legal range is '^[0-9]{1,5}$'.")
     if float(window) > LONGEST_WINDOW:
-        raise Refused(-1131, f"'recvWindow' must be less than {LONGEST_WINDOW}.")
+        raise Refused(-1131, f"recvWindow must be less than {LONGEST_WINDOW}")
     return SignedParameters(
         key_id,
         timestamp if len(timestamp) < _MICROSECONDS else timestamp[:-3],

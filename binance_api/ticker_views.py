@@ -19,8 +19,10 @@ from marketdata.tape import last_trades
 from markets.models import Market
 from markets.services import public_markets
 
-_STATUS = Parameter("symbolStatus", word({status: status for status in exchange_info.STATUSES}))
-_KIND = Parameter("type", word({"FULL": "FULL", "MINI": "MINI"}), default="FULL")
+_STATUSES = {status: status for status in exchange_info.STATUSES}
+_STATUS = Parameter("symbolStatus", word(_STATUSES, Refused(-1122, "Invalid symbolStatus.")))
+_KINDS = {"FULL": "FULL", "MINI": "MINI"}
+_KIND = Parameter("type", word(_KINDS, Refused(-1139, "Invalid ticker type.")), default="FULL")
 _BY_SYMBOL = (ONE_SYMBOL, SOME_SYMBOLS, _STATUS)
 
 

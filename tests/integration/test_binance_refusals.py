@@ -110,7 +110,7 @@ NEW_ORDERS = [
         {**LIMIT, "newClientOrderId": "a b"},
     ),
     Row(
-        "400 -1130 Data sent for parameter 'newOrderRespType' is not valid.",
+        "400 -1136 Invalid newOrderRespType",
         "POST",
         "order",
         {**LIMIT, "newOrderRespType": "ALL"},
@@ -185,7 +185,7 @@ OTHERS = [
         {"symbol": "BTCUSD", "origClientOrderId": "mine", "cancelRestrictions": "ONLY_PARTIALLY_FILLED"},
     ),
     Row(
-        "400 -1145 Invalid cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.",
+        "400 -1145 cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.",
         "DELETE",
         "order",
         {"symbol": "BTCUSD", "origClientOrderId": "mine", "cancelRestrictions": "ONLY_MINE"},
@@ -218,6 +218,19 @@ OTHERS = [
     Row(
         "400 -2010 Iceberg orders are not supported in a list.", "POST", "order/oco", {**OCO, "limitIcebergQty": "0.5"}
     ),
+    Row(
+        "400 -1168 At least one OCO order must be contingent.",
+        "POST",
+        "orderList/oco",
+        {**LIST, "belowType": "LIMIT_MAKER"},
+    ),
+    Row("400 -1158 Order type not supported in OCO.", "POST", "orderList/oco", {**LIST, "aboveType": "TAKE_PROFIT"}),
+    Row(
+        "400 -1166 A limit order in a sell OCO must be above.",
+        "POST",
+        "orderList/oco",
+        {**LIST, "aboveType": "STOP_LOSS", "belowType": "LIMIT_MAKER"},
+    ),
     Row(mandatory("abovePrice"), "POST", "orderList/oco", {**LIST, "belowStopPrice": "90"}),
     Row(
         unneeded("belowPrice"),
@@ -225,7 +238,7 @@ OTHERS = [
         "orderList/oco",
         {**LIST, "abovePrice": "110", "belowStopPrice": "90", "belowPrice": "89"},
     ),
-    Row("400 -2018 Order list does not exist.", "GET", "orderList", {"orderListId": "99999"}),
+    Row("400 -2013 Order list does not exist.", "GET", "orderList", {"orderListId": "99999"}),
     Row("400 -2011 Unknown order sent.", "DELETE", "openOrders", {"symbol": "ETH-EUR"}),
 ]
 PUBLIC = [
@@ -239,6 +252,8 @@ PUBLIC = [
         "depth",
         {"symbol": "BTCUSD", "limit": "-5"},
     ),
+    Row("400 -1139 Invalid ticker type.", "GET", "ticker/24hr", {"type": "HUGE"}),
+    Row("400 -1122 Invalid symbolStatus.", "GET", "ticker/price", {"symbolStatus": "OPEN"}),
     Row("400 -1120 Invalid interval.", "GET", "klines", {"symbol": "BTCUSD", "interval": "8h"}),
     Row(COMBINED, "GET", "aggTrades", {"symbol": "BTCUSD", "fromId": "1", "startTime": "1"}),
     Row(COMBINED, "GET", "ticker/price", {"symbol": "BTCUSD", "symbols": '["BTCUSD"]'}),
@@ -316,9 +331,7 @@ SIGNATURES: dict[str, Callable[[Bot], str]] = {
     "400 -1021 Timestamp for this request was 1000ms ahead of the server's time.": lambda bot: signed(
         bot, f"timestamp={now_ms(2000)}"
     ),
-    "400 -1131 'recvWindow' must be less than 60000.": lambda bot: signed(
-        bot, f"timestamp={now_ms()}&recvWindow=60001"
-    ),
+    "400 -1131 recvWindow must be less than 60000": lambda bot: signed(bot, f"timestamp={now_ms()}&recvWindow=60001"),
     "400 -1100 Illegal characters found in parameter 'timestamp'; legal range is '^[0-9]{1,20}$'.": lambda bot: signed(
         bot, "timestamp=now"
     ),
