@@ -9,6 +9,7 @@ from pathlib import Path
 from tools.bench import engine
 from tools.bench.bench import Bench, steps
 from tools.bench.cpu import servers
+from tools.bench.each_way import WAYS_TIMED, measure_ways
 from tools.bench.exchange import Exchange
 from tools.bench.intake import measure_intake
 from tools.bench.reads import measure_reads
@@ -42,6 +43,12 @@ def reads(bench: Bench) -> None:
     with steps(5, "the exchanges start") as progress, tempfile.TemporaryDirectory() as folder:
         stage, seconds = Stage("BTC-USD-READS"), 0.5 / bench.size
         bench.report.add(*measure_reads(quiet, Path(folder), stage, seconds, progress))
+
+
+def ways(bench: Bench) -> None:
+    """An order by each way to place one, native and as Binance's clients do."""
+    with steps(2, "the exchange starts") as progress, running() as exchange:
+        bench.report.add(*measure_ways(exchange, Stage("BTC-USD-WAYS"), bench.of(WAYS_TIMED), progress))
 
 
 def signins(bench: Bench) -> None:

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 STEPS: tuple[Step, ...] = (
     *(drains.drain, drains.profile, drains.sizes, drains.depth, drains.redis, drains.start, drains.sweep),
-    *(drains.kinds, drains.symbols, cores.cores, roads.road, roads.reads, roads.signins, drains.history),
+    *(drains.kinds, drains.symbols, cores.cores, roads.road, roads.ways, roads.reads, roads.signins, drains.history),
 )
 # What is measured for docs/scaling.md alone.
 ON_REQUEST: tuple[Step, ...] = (
