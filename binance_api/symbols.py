@@ -27,10 +27,9 @@ def market_named(text: str) -> Market:
     """The market, hidden ones included. Raises Refused: -1100 for what can be no symbol, -1121 for no market."""
     if not _LEGAL.fullmatch(text):
         raise Refused(-1100, f"Illegal characters found in parameter 'symbol'; legal range is '{LEGAL}'.")
-    found = find_market(text)
-    symbols = names().get(text, [])
-    if found is None and len(symbols) == 1:
-        found = find_market(symbols[0])
+    # By the list first, because a market that is not there is looked for anew each time.
+    known = names().get(text, [])
+    found = find_market(known[0] if len(known) == 1 else text)
     if found is None or found.status == MarketStatus.DELISTED:
         raise Refused(-1121, "Invalid symbol.")
     return found

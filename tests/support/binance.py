@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,6 +39,7 @@ class Bot:
     """A user's key, in the hands of a client."""
 
     key: Signer
+    client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
     @classmethod
     def of(cls, who: Person, *scopes: str, **more: Any) -> "Bot":
@@ -61,9 +62,8 @@ class Bot:
         return self.send(method, path + query, body)
 
     def send(self, method: str, target: str, body: str = "") -> Any:
-        client = Client(raise_request_exception=False)
         headers = {"X-MBX-APIKEY": self.key.key_id}
-        return _parsed(client.generic(method, f"{API}/{target}", body, FORM, headers=headers))
+        return _parsed(self.client.generic(method, f"{API}/{target}", body, FORM, headers=headers))
 
     def get(self, path: str, **parameters: Any) -> Any:
         answer = self.call("GET", path, **parameters)
