@@ -19,6 +19,7 @@ from base.streams.socket import Frames, Session, Socket
 from base.streams.threads import in_thread
 from base.telemetry.access import ANSWERED, HEADER, LONGEST_PATH, duration_ms, request_id_for
 from base.telemetry.metrics import SOCKETS
+from base.web.answers import as_refusal
 from base.web.errors import ExchangeError, TooManyConnections, UpgradeRequired
 from base.web.queries import refuse_unknown
 
@@ -118,8 +119,7 @@ class SocketApplication:
         except ExchangeError as refusal:
             return await refuse_handshake(scope, receive, send, refusal, encoded(request.meter.headers))
         with self._places.taken(request.address):
-            await self._serve(request, receive, send)
-        return 101
+            return await self._serve(scope, request, receive, send)
 
     def _admit(self, request: StreamRequest) -> None:
         """Raises TooManyRequests, InvalidField and what the check raises."""
@@ -129,15 +129,34 @@ class SocketApplication:
         if self._check is not None:
             self._check(request)
 
-    async def _serve(self, request: StreamRequest, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "websocket.accept", "headers": encoded(request.meter.headers)})
+    async def _serve(self, scope: Scope, request: StreamRequest, receive: Receive, send: Send) -> int:
         socket = Socket(self._hub, request, self._frames, receive, send, seconds=lifetime(self._longest))
         session = self._open_session(socket)
+        headers = encoded(request.meter.headers)
         try:
+            # Before the client knows that it is let in, so that it misses nothing of what happens from then on.
+            if (refusal := await _begin(session)) is not None:
+                return await refuse_handshake(scope, receive, send, refusal, headers)
+            await receive()
+            await send({"type": "websocket.accept", "headers": headers})
+            session.answered()
             await socket.serve(session)
         finally:
+            socket.leave_channels()
             self._places.finish(session.leave())
+        return 101
+
+
+async def _begin(session: Session) -> ExchangeError | None:
+    """Why it cannot begin, if it cannot."""
+    try:
+        await session.begin()
+    except Exception as error:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise
+        return refusal
+    return None
 
 
 async def refuse_handshake(

@@ -93,6 +93,8 @@ class Hub(ListenerManager):  # type: ignore[misc]
         self._streams: dict[Listener, Feed] = {}
         # How many streams each address has open, signed in or not.
         self._addresses: Counter[str] = Counter()
+        # How often the subscription began: each time every stream reads what it may have missed.
+        self.generation = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._event_log = event_log
         self._faults = import_string(settings.STREAM_FAULTS) if settings.STREAM_FAULTS else None
@@ -128,9 +130,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         """Register a stream of the process itself, of which there are few: it is not refused."""
         self._keep_running()
         listener = Listener()
-        listener.user_id = feed.user_id
-        listener.channels = feed.channels
-        listener.address = address
+        listener.user_id, listener.channels, listener.address = feed.user_id, feed.channels, address
         self._addresses[address] += 1
         listener.assign_loop()
         self._streams[listener] = feed
@@ -274,6 +274,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         return Conflation(self._conflator, self._publish, self._has_listeners)
 
     def _subscribed(self) -> None:
+        self.generation += 1
         self._detector.begin_anew()
 
 

@@ -79,13 +79,13 @@ class Session(Protocol):
         """Whether something is sent that was not asked for one by one, so that a silent client is not idle."""
 
     async def begin(self) -> None:
-        """Before the first request."""
+        """Before the client is let in. Raises ExchangeError where it is not."""
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Mapping[str, Any]:
         """The body of the answer. Raises ExchangeError."""
 
     def answered(self) -> None:
-        """The answer, or the refusal, was sent."""
+        """The client was let in, or an answer or a refusal was sent."""
 
     async def leave(self) -> None:
         """The socket is gone."""
@@ -148,11 +148,14 @@ class Socket:
             channel.task.cancel()
         self._hub.leave(channel.stream.listener)
 
+    def leave_channels(self) -> None:
+        for name in list(self._channels):
+            self.leave_channel(name)
+
     async def serve(self, session: Session) -> None:
         """Answer until the client is gone, or the socket is closed from this side."""
         asked = asyncio.ensure_future(self._receive())
         try:
-            await session.begin()
             self._start_channels()
             while not self._closing.done():
                 last_asked = time.monotonic()
@@ -173,8 +176,6 @@ class Socket:
             pass
         finally:
             asked.cancel()
-            for name in list(self._channels):
-                self.leave_channel(name)
 
     def _seconds_left(self, last_asked: float, is_following: bool) -> float:
         """How long nothing may happen; where that is over, the socket closes."""

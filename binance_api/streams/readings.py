@@ -42,6 +42,8 @@ class SourceFeed(MarketFeed):
         # The trades that were given out beyond the position, and the last of all.
         self._given: set[int] = set()
         self._last = 0
+        # How often it has read what was missed.
+        self.looks = 0
 
     def opening(self, since: float) -> list[Message]:
         messages = super().opening(since)
@@ -54,6 +56,7 @@ class SourceFeed(MarketFeed):
     def missed(self, since: float) -> list[Message]:
         before = self._position
         messages = super().missed(since)
+        self.looks += 1
         if not any(message.type == RESET for message in messages):
             return messages
         state = [message for message in messages if message.type != RESET]

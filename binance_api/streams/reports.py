@@ -42,15 +42,13 @@ def execution_reports(update: Mapping[str, Any], prevention: str) -> list[dict[s
     event = _event(update)
     if event is None:
         return []
-    terms = order_terms(update)
-    reports = [_report(update, terms, event, prevention)]
-    if _is_first(update, event):
-        reports.insert(0, _report(_before(update), order_terms(_before(update)), NEW, prevention))
+    steps: list[tuple[Mapping[str, Any], str]] = [(update, event)]
     if event == TRADE and not update["active"] and update["status"] != Status.FILLED:
         traded = {**update, "status": Status.PARTIALLY_FILLED, "reason": None, "active": True}
-        reports[-1] = _report(traded, order_terms(traded), TRADE, prevention)
-        reports.append(_report(_without_trade(update), terms, _by_status(terms), prevention))
-    return reports
+        steps = [(traded, TRADE), (_without_trade(update), _by_status(order_terms(update)))]
+    if _is_first(update, event):
+        steps.insert(0, (_before(update), NEW))
+    return [_report(state, order_terms(state), event, prevention) for state, event in steps]
 
 
 def account_position(balances: Iterable[Balance]) -> dict[str, Any]:

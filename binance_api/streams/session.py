@@ -107,6 +107,7 @@ class StreamSession:
         return combined(name, text) if self._is_combined else text
 
     async def begin(self) -> None:
+        self.outbox.hold()
         await self._follow(self._named)
 
     async def answer(self, op: str, fields: dict[str, Any]) -> Mapping[str, Any]:

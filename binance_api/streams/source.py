@@ -57,6 +57,8 @@ class MarketSource:
         self._depth: OrderBook | None = None
         self._best: events.Best | None = None
         self._book, self._candles = BookStream(symbol), CandleStreams(symbol)
+        # Up to which gap of the subscription everything was read.
+        self._generation = 0
         loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = loop.create_future()
         self._task = loop.create_task(self._live())
@@ -93,11 +95,12 @@ class MarketSource:
             stream = OpenStream(self._hub, self._feed, listener, seconds=float("inf"))
             await self._hub.settled()
             self._name = await in_thread(binance_name, self.symbol)
+            self._generation = self._hub.generation
             await self._take(stream.opened(await in_thread(self._feed.opening, time.monotonic())))
             self._begun.set_result(None)
             while not stream.is_ended:
                 if await stream.woken(self._pause()) and not stream.is_ended:
-                    await self._take(await stream.next())
+                    await self._take(await self._next(stream))
                 await self._keep_up()
             self._cut(self._followers, MAY_HAVE_MISSED)
         except Exception as error:
@@ -108,6 +111,13 @@ class MarketSource:
         finally:
             self._begun.cancel()
             self._hub.leave(listener)
+
+    async def _next(self, stream: OpenStream) -> list[Outgoing]:
+        generation, looks = self._hub.generation, self._feed.looks
+        messages = await stream.next()
+        if self._feed.looks > looks:
+            self._generation = generation
+        return messages
 
     def _pause(self) -> float:
         """How long the source may wait for a message."""
@@ -126,6 +136,9 @@ class MarketSource:
 
     def _take_trades(self, message: Outgoing) -> None:
         self._candles.traded()
+        if message.type == TRADES and self._generation != self._hub.generation:
+            # After a gap: they are read with those that were missed before them.
+            return
         trades = orjson.loads(message.data)
         new = trades if message.type == MISSED_TRADES else self._feed.new_trades(trades)
         if new is None:

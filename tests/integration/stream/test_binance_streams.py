@@ -16,6 +16,7 @@ from commands.models import Command
 from tests.integration.stream.binance import LocalBook, binance_socket, read_snapshot
 from tests.support.signing import Signer, now_ms
 from tests.support.world import World
+from tools.rig.servers import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,6 +104,28 @@ def test_a_book_goes_on_from_the_snapshot_and_differences_are_read_once_for_all(
             for event in told[0]:
                 book.apply(event)
             assert book.sides == LocalBook(read_snapshot(world.symbol)).sides
+
+
+def test_trades_and_the_book_go_on_while_redis_is_away(world: World, port: int, redis: Server) -> None:
+    with binance_socket(port, "/ws/btcusd@trade/btcusd@depth") as carol:
+        for is_away in (False, True, False):
+            if is_away:
+                redis.kill()
+            elif redis.pid is None:
+                redis.start()
+            world.play(world.bob, "sell 0.2 @ 100")
+            world.play(world.alice, "buy 0.1 @ 100")
+            world.play(world.alice, "buy 0.1 @ 100")
+        told = [carol.next(timeout=8)]
+        # An order that rests, and a taker's and a maker's event for each fill.
+        while sum(each["e"] == "trade" for each in told) < 6 or max(each.get("u", 0) for each in told) < 15:
+            told.append(carol.next(timeout=8))
+        told += carol.waiting("trade", 1.5)
+    trades = [each["t"] for each in told if each["e"] == "trade"]
+    assert trades == sorted(set(trades))
+    assert len(trades) == 6
+    changes = [each for each in told if each["e"] == "depthUpdate"]
+    assert [each["U"] for each in changes] == [1, *(each["u"] + 1 for each in changes[:-1])]
 
 
 def test_an_account_is_followed_by_a_listen_key(world: World, port: int) -> None:
