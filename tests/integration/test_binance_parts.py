@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_markets_are_called_by_their_symbol_with_and_without_hyphens(world: Worl
         assert told_of(-1121, market_named, unknown)
     for illegal in ("btcusd", "BTC/USD", "", "B" * 34):
         assert told_of(-1100, market_named, illegal)
+
+
+def test_a_market_that_is_named_again_costs_no_query(world: World, django_assert_num_queries: Any) -> None:
+    market_named("BTCUSD")
+    with django_assert_num_queries(0):
+        assert (market_named("BTCUSD").symbol, binance_name("BTC-USD")) == ("BTC-USD", "BTCUSD")
 
 
 def test_two_markets_that_would_have_one_name_have_none(world: World) -> None:
