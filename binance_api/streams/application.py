@@ -73,9 +73,9 @@ class _Wanted:
 
     def read(self, request: StreamRequest) -> None:
         """Raises TooManyRequests, InvalidField, and NotAuthenticated for a listen key that is none."""
-        _count(request)
         if len(self._names) > MOST_STREAMS:
             raise InvalidField(STREAMS, "LIST_TOO_LONG", f"at most {MOST_STREAMS} streams of one connection")
+        count_of_address(request.address, len(self._names))
         try:
             self.found += [read_named(name) for name in dict.fromkeys(self._names)]
         except Refused as refusal:

@@ -30,6 +30,8 @@ REQUESTS_PER_SECOND = 10
 # Connections and requests of one address that read the database, in each process: clients open a connection for each
 # stream, all at once when they start.
 ADDRESS_PER_SECOND = 30
+# So many streams more are a request more, because what some of them show at once is read from the database.
+STREAMS_OF_ONE = 10
 
 
 # A listen key that is over is noticed after so long.
@@ -39,9 +41,9 @@ KEY_SECONDS = 60.0
 _addresses = LocalWindow()
 
 
-def count_of_address(address: str) -> None:
-    """Raises TooManyRequests."""
-    if not _addresses.hit(address, ADDRESS_PER_SECOND).is_let_in:
+def count_of_address(address: str, streams: int = 0) -> None:
+    """Count a connection or a request that follows so many streams. Raises TooManyRequests."""
+    if not _addresses.hit(address, ADDRESS_PER_SECOND, 1 + streams // STREAMS_OF_ONE).is_let_in:
         limit = ADDRESS_PER_SECOND
         raise TooManyRequests(f"Too many requests: at most {limit} a second of one address", limit=limit)
 
@@ -176,7 +178,7 @@ class StreamSession:
 
     def _read_names(self, names: list[str]) -> list[Named]:
         """Raises Refused, TooManyRequests."""
-        count_of_address(self.socket.request.address)
+        count_of_address(self.socket.request.address, len(names))
         return [read_named(name) for name in names]
 
     async def _unsubscribe(self, params: list[Any]) -> None:
