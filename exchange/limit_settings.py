@@ -4,7 +4,7 @@ import re
 
 from django.core.exceptions import ImproperlyConfigured
 
-from exchange.environment import between, env, parse_most, parse_rate
+from exchange.environment import between, choice, env, parse_most, parse_rate
 
 # In how many seconds a request must have arrived, and how many connections an address may have open in one process. The
 # second holds where clients connect to the process themselves; behind a proxy, which has all of them, the proxy counts.
@@ -22,3 +22,7 @@ if re.fullmatch(r"[A-Z0-9]{1,16}", FEE_VOLUME_ASSET, re.ASCII) is None:
     raise ImproperlyConfigured(f"FEE_VOLUME_ASSET is {FEE_VOLUME_ASSET!r}, it must be the code of an asset")
 # Requests a second of each user, or of each address; None switches the limit off.
 RATE_LIMIT = parse_rate("RATE_LIMIT", env.str("RATE_LIMIT", default="10/s"))
+
+# Whether programs that say that they are MCP servers are let in.
+_YES, _NO = ("1", "true", "True", "on"), ("0", "false", "False", "off")
+MCP_ALLOWED = choice("MCP_ALLOWED", "off", _YES + _NO) in _YES

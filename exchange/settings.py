@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "base.web.exposure.Exposure",
     # Before what may refuse, because every answer has the headers of the rate limit.
     "base.web.middleware.RateLimit",
+    "base.web.model_context.ModelContext",
     "sandbox.middleware.Faults",
     "base.web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
@@ -87,8 +88,7 @@ MIDDLEWARE = [
     "base.web.middleware.PageRefusals",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-ROOT_URLCONF = "exchange.urls"
-WSGI_APPLICATION = "exchange.wsgi.application"
+ROOT_URLCONF, WSGI_APPLICATION = "exchange.urls", "exchange.wsgi.application"
 APPEND_SLASH = False
 TEMPLATES = [
     {

@@ -53,3 +53,4 @@ class Info(TypedDict):
     version: str
     commit: Annotated[str | None, described("Of the source; null where it is not known.")]
     startedAt: Annotated[Instant, described("When the process that answers began.")]
+    mcpAllowed: Annotated[bool, described("Whether programs that send X-MCP-Client are served.")]

@@ -17,7 +17,13 @@ STARTED_AT = timestamp()
 
 
 def info() -> answers.Info:
-    return {"name": settings.NAME, "version": settings.VERSION, "commit": _commit(), "startedAt": STARTED_AT}
+    return {
+        "name": settings.NAME,
+        "version": settings.VERSION,
+        "commit": _commit(),
+        "startedAt": STARTED_AT,
+        "mcpAllowed": settings.MCP_ALLOWED,
+    }
 
 
 @functools.cache

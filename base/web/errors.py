@@ -85,6 +85,14 @@ class NotYourAccount(ExchangeError):
         super().__init__("userId is not the account that is signed in")
 
 
+class McpNotAllowed(ExchangeError):
+    code = "MCP_NOT_ALLOWED"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("this exchange serves no MCP servers: its operator has not switched that on")
+
+
 class StaffOnly(ExchangeError):
     code = "STAFF_ONLY"
     status = 403

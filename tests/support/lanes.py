@@ -19,7 +19,7 @@ TOGETHER = {
     "tests/proof/test_description.py": "exchange",
     **{f"tests/integration/test_{name}.py": "exchange" for name in _ON_ONE_EXCHANGE},
     "tests/page/": "exchange",
-    **{f"tests/clients/test_{name}.py": "exchange" for name in ("live", "examples", "snippets")},
+    **{f"tests/clients/test_{name}.py": "exchange" for name in ("live", "examples", "snippets", "mcp")},
     "tests/e2e/test_demo.py": "demo",
     "tests/e2e/test_recovery.py": "demo",
 }

@@ -48,7 +48,7 @@ DRAWN: tuple[tuple[int, tuple[str, ...]], ...] = (
     (3, tuple(f"tests/e2e/test_{part}.py" for part in ("demo", "recovery", "follow", "flower"))),
     (2, tuple(f"tests/e2e/test_commands.py::test_{name}" for name in ("a_", "the_", "one_", "api_keys_"))),
     (2, ("tests/page/test_trading.py", "tests/page/test_access.py")),
-    (2, tuple(f"tests/clients/test_{name}.py" for name in ("live", "examples", "snippets"))),
+    (2, tuple(f"tests/clients/test_{name}.py" for name in ("live", "examples", "snippets", "mcp"))),
     (2, ("tests/proof/test_description.py",)),
     (5, ("tests/proof/test_failpoints.py",)),
     (3, ("tests/proof/test_admin_lists.py",)),

@@ -29,6 +29,7 @@ def _run(options: argparse.Namespace) -> int:
     environment = prepare(options.port, options.host)
     # What it loses is play money.
     environment.variables.setdefault("SANDBOX", "on")
+    environment.variables.setdefault("MCP_ALLOWED", "on")
     with claim_data(environment.data, environment.address) as lock:
         claim_port(options.port, host=options.host)
         begin(environment)

@@ -31,6 +31,7 @@ NOBODY: list[dict[str, list[str]]] = [{}]
 # What any call under /api/v1 may answer.
 _ALWAYS: tuple[Refused, ...] = (
     *(errors.TooManyRequests, errors.PathTooLong, errors.HeadTooLarge, errors.ExchangeError, errors.Unavailable),
+    errors.McpNotAllowed,
     *("PARAMETER_UNKNOWN", "VALIDATION_FAILED"),
 )
 _BODY: tuple[Refused, ...] = (

@@ -144,6 +144,8 @@ class Info:
     version: str
     commit: str | None
     started_at: datetime
+    # Whether programs of the Model Context Protocol may trade here.
+    mcp_allowed: bool = False
 
 
 AsOf = Mapping[str, int]
