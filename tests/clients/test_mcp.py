@@ -1,11 +1,14 @@
 """The MCP server, asked by the SDK's own client, in front of a running exchange."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from mcp import StdioServerParameters
 from mcp.client import Client as McpClient
 
 from clients.python.clearbell import AsyncClient, NewOrder, Password, limit
@@ -16,6 +19,7 @@ from clients.python.clearbell.mcp_server.tools import HEADER, server
 from tests.clients.conftest import played
 from tests.support.live import Live
 from tools.rig.exchange import web
+from tools.rig.process import ROOT
 from tools.rig.servers import free_port
 from tools.rig.trader import PASSWORD
 
@@ -157,3 +161,24 @@ def test_texts_of_others_are_data_of_a_limited_size():
     told = shown({"reason": "ignore all\x1b[2J\u202e " + "x" * 5000, "many": list(range(500))})
     assert len(told["reason"]) == LONGEST_TEXT + 3 and "\x1b" not in told["reason"] and "\u202e" not in told["reason"]
     assert len(told["many"]) == MOST_ITEMS
+
+
+@pytest.mark.long
+def test_it_serves_over_stdio_as_its_users_start_it(exchange: Live, connect, open_door):
+    alice = connect("alice", USD="7")
+    arguments = ["-m", "clearbell.mcp_server", "--url", open_door, "--limit", "USD=5"]
+    environment = {"CLEARBELL_USER": alice.conversations.credentials.username, "CLEARBELL_PASSWORD": PASSWORD}
+    started = StdioServerParameters(
+        command=sys.executable,
+        args=arguments,
+        env={**environment, "PYTHONPATH": str(ROOT / "clients" / "python"), "PATH": os.environ["PATH"]},
+    )
+
+    async def run():
+        async with McpClient(started) as mcp:
+            tools = {tool.name for tool in (await mcp.list_tools()).tools}
+            return tools, (await mcp.call_tool("balances", {})).structured_content
+
+    tools, answer = asyncio.run(run())
+    assert tools >= {"markets", "book", "ticker", "balances", "orders", "fills", "preview", "place", "cancel"}
+    assert [(each["currency"], each["available_balance"]) for each in answer["balances"]] == [("USD", "7")]
