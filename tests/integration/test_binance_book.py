@@ -3,15 +3,15 @@
 import json
 import random
 import time
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from binance_api.streams.changes import Reading, update
+from binance_api.streams import readings
+from binance_api.streams.changes import update
 from binance_api.streams.events import depth_event
 from binance_api.streams.readings import SourceFeed, read_book, read_changed_book
-from tests.integration.stream.binance import LocalBook, read_snapshot
+from tests.integration.stream.binance import LocalBook, Sides, read_snapshot
 from tests.support.sampling import TIMES, dice
 from tests.support.world import World, fund
 
@@ -20,24 +20,29 @@ pytestmark = pytest.mark.django_db
 ACTIONS = 60
 
 
-def test_a_client_that_begins_anywhere_keeps_the_book(db: None) -> None:
-    """The source reads now and then, and clients begin between its readings, where orders came and went."""
+@pytest.mark.parametrize("levels", [readings.LEVELS, 3])
+def test_a_client_that_begins_anywhere_keeps_the_book(db: None, monkeypatch: pytest.MonkeyPatch, levels: int) -> None:
+    """The source reads now and then, and clients begin between its readings, where orders came and went.
+
+    Of a book that is deeper than the readings a client has no more than it read and was told, and nothing else.
+    """
+    monkeypatch.setattr(readings, "LEVELS", levels)
     for number in range(TIMES):
-        _play(dice("binance book", number), World.make())
+        _play(dice("binance book", levels, number), World.make(), levels)
 
 
-def _play(chance: random.Random, world: World) -> None:
-    fund(world.alice.user, BTC="1000", USD="1000000")
-    fund(world.bob.user, BTC="1000", USD="1000000")
-    books: dict[int, Reading] = {}
+def _play(chance: random.Random, world: World, levels: int) -> None:
+    for person in (world.alice, world.bob):
+        fund(person.user, BTC="1000", USD="1000000")
+    books: dict[int, Sides] = {}
     told, before = 0, read_book(world.symbol)
     clients: list[LocalBook] = []
     for _ in range(ACTIONS):
         _act(chance, world)
-        now = read_book(world.symbol)
-        books[now.sequence] = now
+        whole = LocalBook(read_snapshot(world.symbol))
+        books[whole.last] = whole.sides
         if chance.random() < 0.3:
-            clients.append(LocalBook(read_snapshot(world.symbol)))
+            clients.append(LocalBook(read_snapshot(world.symbol, min(levels - 1, 500))))
         if chance.random() < 0.3:
             now, touched = read_changed_book(world.symbol, before.sequence)
             changes, before = update(told + 1, before, now, touched), now
@@ -46,9 +51,15 @@ def _play(chance: random.Random, world: World) -> None:
                 event = json.loads(depth_event("BTCUSD", changes))
                 for client in clients:
                     client.apply(event)
-                    assert client.sides == _sides(books[client.last]), (client.last, event)
+                    _compare(client.sides, books[client.last], is_deeper=levels < 10)
     assert clients
     assert told
+
+
+def _compare(sides: Sides, stored: Sides, *, is_deeper: bool) -> None:
+    for side, real in zip(sides, stored, strict=True):
+        assert side.items() <= real.items()
+        assert is_deeper or side == real
 
 
 def _act(chance: random.Random, world: World) -> None:
@@ -67,10 +78,6 @@ def _act(chance: random.Random, world: World) -> None:
     else:
         who.call("PATCH", f"/orders/{order_id}", {"price": str(chance.randint(97, 103)), "quantity": "7"})
     world.match()
-
-
-def _sides(book: Reading) -> tuple[dict[Decimal, Decimal], ...]:
-    return tuple({Decimal(p) / 10**8: Decimal(q) / 10**8 for p, q in side.items()} for side in (book.bids, book.asks))
 
 
 def test_trades_that_were_missed_are_given_once_and_in_their_order(db: None) -> None:

@@ -14,6 +14,7 @@ from binance_api.representation import amount
 from marketdata.depth_cache import find_depth
 
 Side = dict[Decimal, Decimal]
+Sides = tuple[Side, Side]
 
 
 class BinanceSocket:
@@ -70,7 +71,7 @@ class LocalBook:
         self._is_first = True
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> Sides:
         return self.bids, self.asks
 
     def apply(self, event: dict[str, Any]) -> None:
@@ -88,9 +89,9 @@ class LocalBook:
                     side.pop(Decimal(price), None)
 
 
-def read_snapshot(symbol: str) -> dict[str, Any]:
+def read_snapshot(symbol: str, limit: int = 500) -> dict[str, Any]:
     """What `GET /api/v3/depth` answers."""
-    depth = find_depth(symbol, 500)
+    depth = find_depth(symbol, limit)
     sides = {
         name: [[amount(level["price"]), amount(level["quantity"])] for level in levels]
         for name, levels in (("bids", depth["bids"]), ("asks", depth["asks"]))
