@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from base.web.ratelimit.meter import Limited
+from base.web.ratelimit.windows import LONGEST_SECONDS
 from binance_api.representation import amount
 from binance_api.symbols import binance_name
 from core.money import DIGITS, MAX_AMOUNT
@@ -47,7 +48,8 @@ def rate_limits() -> list[dict[str, Any]]:
     limit: int | None = settings.RATE_LIMIT
     if not limit:
         return []
-    return [{"rateLimitType": "RAW_REQUESTS", "interval": "SECOND", "intervalNum": 1, "limit": limit}]
+    seconds = int(LONGEST_SECONDS)
+    return [{"rateLimitType": "RAW_REQUESTS", "interval": "SECOND", "intervalNum": seconds, "limit": limit * seconds}]
 
 
 def order_limits(caller: Limited, counts: Iterable[int]) -> list[dict[str, Any]]:

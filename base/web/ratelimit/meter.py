@@ -12,12 +12,15 @@ from base.telemetry.metrics import RATE_LIMITED
 from base.web.errors import TooManyRequests
 from base.web.ratelimit.addresses import client_network, current_network
 from base.web.ratelimit.waits import Waits
-from base.web.ratelimit.windows import SharedWindow, Verdict
+from base.web.ratelimit.windows import LONGEST_SECONDS, WINDOW_SECONDS, SharedWindow, Verdict
 
 API = "/api/v1"
 # What is counted: the same in the formats of other systems too.
 BINANCE = "/api/v3"
 COUNTED = (API, BINANCE, "/udf", "/coingecko")
+# Clients that were written for limits by the minute send a burst now and then: there what a second may have is counted
+# over ten seconds, by itself.
+IN_BURSTS = (BINANCE,)
 ORDERS = "/api/v1/orders"
 # What cancels orders beside DELETE.
 CANCELS = (f"{ORDERS}/batch-cancel", f"{ORDERS}/cancel-all-after")
@@ -72,6 +75,9 @@ class Meter:
         self.is_cancel = is_deleted or (method == "POST" and path in CANCELS)
         self._is_cancel_all = self.is_cancel and path in CANCEL_ALL
         self._bucket = Bucket.CANCELS if self.is_cancel else OF_ADDRESSES.get((method, path), Bucket.REQUESTS)
+        self._seconds = LONGEST_SECONDS if any(_is_under(root, path) for root in IN_BURSTS) else WINDOW_SECONDS
+        # What the bucket is called where it is counted.
+        self._name = f"{self._bucket}" + ("" if self._seconds == WINDOW_SECONDS else "-in-bursts")
         limit: int | None = settings.ACCOUNT_LIMITS.get(self._bucket, settings.RATE_LIMIT)
         self._limit = limit
         # Whether it is still to be counted.
@@ -99,7 +105,7 @@ class Meter:
             self._count_for(user or address, self._limit if own is None else own)
 
     def weigh(self, cost: int) -> None:
-        """The request that was counted costs so many, or all that a second has. Raises TooManyRequests.
+        """The request that was counted costs so many, or all that its window has. Raises TooManyRequests.
 
         What it costs is known once its body was read. One that is refused now costs nothing.
         """
@@ -121,7 +127,7 @@ class Meter:
         if not self.is_due or self.is_urgent:
             return
         for who in self._callers(credential):
-            verdict = _waits.find(self._bucket, who, self._path)
+            verdict = _waits.find(self._name, who, self._path)
             if verdict is not None:
                 self.is_due, self._verdict = False, verdict
                 _refuse_beyond(self._bucket, verdict)
@@ -133,7 +139,7 @@ class Meter:
             return
         of_address, *of_user = self._callers(credential)
         who = of_user[0] if of_user and self._who.startswith("user:") else of_address
-        _waits.remember(self._bucket, who, self._path if self._is_weighed else "", verdict)
+        _waits.remember(self._name, who, self._path if self._is_weighed else "", verdict)
 
     def _callers(self, credential: str) -> list[str]:
         """Who may have been counted: the address, with whatever was no good there; else who signs in by it."""
@@ -145,12 +151,12 @@ class Meter:
     def _count_for(self, who: str, limit: int | None) -> None:
         if limit:
             self._who = who
-            self._hit(limit)
+            self._hit(int(limit * self._seconds))
 
     def _hit(self, limit: int, cost: int = 1, held: int = 0) -> None:
         # Asked first: a cancel of all orders that the bucket lets in takes it too.
         is_reserved = self._is_cancel_all and _window.hit(f"{RESERVE}:{self._who}", RESERVED).is_let_in
-        verdict = self._verdict = _window.hit(f"{self._bucket}:{self._who}", limit, cost, held)
+        verdict = self._verdict = _window.hit(f"{self._name}:{self._who}", limit, cost, held, self._seconds)
         if not is_reserved:
             _refuse_beyond(self._bucket, verdict)
 
@@ -194,12 +200,18 @@ def _refuse_beyond(bucket: Bucket, verdict: Verdict) -> None:
 
 def _refusal(bucket: Bucket, verdict: Verdict) -> TooManyRequests:
     milliseconds = math.ceil(verdict.wait_seconds * 1000)
-    return TooManyRequests(
-        f"more than {verdict.limit} {bucket} a second: try again in {milliseconds} ms",
+    refusal = TooManyRequests(
+        f"more than {verdict.limit} {bucket} {_in(verdict.seconds)}: try again in {milliseconds} ms",
         limit=verdict.limit,
         bucket=bucket.value,
         retryAfterMs=milliseconds,
     )
+    refusal.retry_after_seconds = math.ceil(verdict.wait_seconds)
+    return refusal
+
+
+def _in(seconds: float) -> str:
+    return "a second" if seconds == WINDOW_SECONDS else f"in {seconds:.0f} seconds"
 
 
 def _is_under(root: str, path: str) -> bool:

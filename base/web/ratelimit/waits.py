@@ -8,10 +8,11 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cachetools import TTLCache
 
-from base.web.ratelimit.windows import WINDOW_SECONDS, Verdict
+from base.web.ratelimit.windows import LONGEST_SECONDS, Verdict
 
 REMEMBERED = 10_000
 _Key = tuple[str, bytes, str]
@@ -23,7 +24,7 @@ class Waits:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._told: TTLCache[_Key, tuple[float, Verdict]] = TTLCache(REMEMBERED, WINDOW_SECONDS, timer=clock)
+        self._told: TTLCache[_Key, tuple[float, Verdict]] = TTLCache(REMEMBERED, LONGEST_SECONDS, timer=clock)
 
     def remember(self, bucket: str, who: str, path: str, verdict: Verdict) -> None:
         """A request was refused, and its sender was told for how long to wait."""
@@ -44,7 +45,7 @@ class Waits:
 def _left(told: tuple[float, Verdict], now: float) -> Verdict | None:
     began, verdict = told
     wait, reset = (seconds - (now - began) for seconds in (verdict.wait_seconds, verdict.reset_seconds))
-    return Verdict(False, verdict.limit, verdict.remaining, wait, reset) if wait > 0 else None
+    return replace(verdict, wait_seconds=wait, reset_seconds=reset) if wait > 0 else None
 
 
 def _hashed(who: str) -> bytes:

@@ -1,7 +1,8 @@
-"""Counting requests over a moving second: exactly, in Redis for all processes; in this one alone while Redis is away.
+"""Counting requests over a moving window of a second or a few: exactly, in Redis for all processes; in this one alone
+while Redis is away.
 
-Both keep the instants of what was let in during the last second, and let a request in while they are fewer than the
-limit. What was refused is not counted. A fixed window would let in twice the limit around each of its borders.
+Both keep the instants of what was let in during the window, and let a request in while they are fewer than the limit.
+What was refused is not counted. A fixed window would let in twice the limit around each of its borders.
 
 A request may cost more than one instant. What it costs may be known only once its body was read: then it is asked for
 again with what it has taken already (`held`), which is given back before it is counted anew.
@@ -12,25 +13,26 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from cachetools import TTLCache
 
 from base.storage.scripts import run_script
 
 WINDOW_SECONDS = 1.0
+# The longest window that anybody asks for.
+LONGEST_SECONDS = 10.0
 MICROSECONDS = 1_000_000
 REMEMBERED = 100_000
 KEY_PREFIX = "exchange:rate:"
 
 # The clock is the server's: those of several machines never agree to the millisecond. Where it was set back a little,
-# the newest entry is the present; where it was set back by more than a second, its entries mean nothing any more.
+# the newest entry is the present; where it was set back by more than the window, its entries mean nothing any more.
 # The key lives longer than its entries count, for it expires by a clock that is cut to milliseconds.
 SCRIPT = """
-local window = 1000000
 local limit = tonumber(ARGV[1])
 local cost = tonumber(ARGV[2])
 local held = tonumber(ARGV[3])
+local window = tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local newest = tonumber(redis.call('LINDEX', KEYS[1], -1))
@@ -52,7 +54,7 @@ if count + cost <= limit then
     for _ = 1, cost do
         redis.call('RPUSH', KEYS[1], string.format('%.0f', now))
     end
-    redis.call('PEXPIRE', KEYS[1], 2000)
+    redis.call('PEXPIRE', KEYS[1], math.ceil(window / 500))
     return {1, limit - count - cost, 0, window}
 end
 newest = tonumber(redis.call('LINDEX', KEYS[1], -1))
@@ -63,13 +65,16 @@ return {0, math.max(0, limit - count), next_to_leave + window - now, newest + wi
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one request. `wait_seconds`: until another would be let in; `reset_seconds`: until all would."""
+    """What became of one request: of `limit` in so many `seconds`. `wait_seconds`: until another would be let in;
+    `reset_seconds`: until all would.
+    """
 
     is_let_in: bool
     limit: int
     remaining: int
     wait_seconds: float
     reset_seconds: float
+    seconds: float = WINDOW_SECONDS
 
 
 class LocalWindow:
@@ -78,30 +83,30 @@ class LocalWindow:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._let_in: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, 2 * WINDOW_SECONDS, timer=clock)
+        self._let_in: TTLCache[str, deque[float]] = TTLCache(REMEMBERED, 2 * LONGEST_SECONDS, timer=clock)
 
-    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0) -> Verdict:
+    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0, seconds: float = WINDOW_SECONDS) -> Verdict:
         """Count a request of so much, at most the limit. `held` of it were counted before."""
         with self._lock:
-            now, instants = self._recent(key, held)
+            now, instants = self._recent(key, held, seconds)
             count = len(instants)
             if count + cost <= limit:
                 self._append(key, instants, now, cost)
-                return Verdict(True, limit, limit - count - cost, 0.0, WINDOW_SECONDS)
+                return Verdict(True, limit, limit - count - cost, 0.0, seconds, seconds)
             next_to_leave, newest = instants[count + cost - limit - 1], instants[-1]
             left = max(0, limit - count)
-        return Verdict(False, limit, left, next_to_leave + WINDOW_SECONDS - now, newest + WINDOW_SECONDS - now)
+        return Verdict(False, limit, left, next_to_leave + seconds - now, newest + seconds - now, seconds)
 
-    def add(self, key: str, cost: int, held: int) -> None:
+    def add(self, key: str, cost: int, held: int, seconds: float) -> None:
         """Another count let a request in."""
         with self._lock:
-            now, instants = self._recent(key, held)
+            now, instants = self._recent(key, held, seconds)
             self._append(key, instants, now, cost)
 
-    def _recent(self, key: str, held: int) -> tuple[float, deque[float]]:
+    def _recent(self, key: str, held: int, seconds: float) -> tuple[float, deque[float]]:
         now = self._clock()
         instants: deque[float] = self._let_in.get(key) or deque()
-        while instants and instants[0] <= now - WINDOW_SECONDS:
+        while instants and instants[0] <= now - seconds:
             instants.popleft()
         for _ in range(min(held, len(instants))):
             instants.pop()
@@ -123,18 +128,14 @@ class SharedWindow:
     def __init__(self) -> None:
         self._local = LocalWindow()
 
-    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0) -> Verdict:
+    def hit(self, key: str, limit: int, cost: int = 1, held: int = 0, seconds: float = WINDOW_SECONDS) -> Verdict:
         """Count one request, as LocalWindow does. Never raises for Redis."""
         failure = "Redis does not count requests, this process does by itself"
-        reply = run_script(SCRIPT, [KEY_PREFIX + key], [limit, cost, held], failure=failure)
+        asked = [limit, cost, held, int(seconds * MICROSECONDS)]
+        reply = run_script(SCRIPT, [KEY_PREFIX + key], asked, failure=failure)
         if reply is None:
-            return self._local.hit(key, limit, cost, held)
-        verdict = _verdict(limit, reply)
-        if verdict.is_let_in:
-            self._local.add(key, cost, held)
-        return verdict
-
-
-def _verdict(limit: int, reply: Any) -> Verdict:
-    is_let_in, remaining, wait, reset = reply
-    return Verdict(bool(is_let_in), limit, remaining, wait / MICROSECONDS, reset / MICROSECONDS)
+            return self._local.hit(key, limit, cost, held, seconds)
+        is_let_in, remaining, wait, reset = reply
+        if is_let_in:
+            self._local.add(key, cost, held, seconds)
+        return Verdict(bool(is_let_in), limit, remaining, wait / MICROSECONDS, reset / MICROSECONDS, seconds)
