@@ -41,9 +41,10 @@ def _play(chance: random.Random, world: World, levels: int) -> None:
         _act(chance, world)
         whole = LocalBook(read_snapshot(world.symbol))
         books[whole.last] = whole.sides
-        if chance.random() < 0.3:
+        if chance.random() < 0.6:
             clients.append(LocalBook(read_snapshot(world.symbol, min(levels - 1, 500))))
-        if chance.random() < 0.3:
+            del clients[:-10]
+        if chance.random() < 0.2:
             now, touched = read_changed_book(world.symbol, before.sequence)
             changes, before = update(told + 1, before, now, touched), now
             if changes is not None:
