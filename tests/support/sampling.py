@@ -37,6 +37,7 @@ LONG_ONES = (
     "tests/integration/test_positions.py::test_any_history_adds_up",
     "tests/integration/test_round_history.py::test_a_stream_of_all_kinds_is_played_again",
     "tests/integration/test_servers.py::test_each_process_starts_all_the_same_and_names_it_once",
+    "tests/integration/test_binance_book.py::test_a_client_that_begins_anywhere_keeps_the_book",
     "tests/integration/test_lists.py::test_a_page_looks_at_so_many_rows",
     "tests/integration/test_hardening.py::test_the_settings_as_shipped_are_what_django_advises",
     "tests/integration/test_audit_snapshot.py::test_no_alarm_while_the_exchange_trades",
