@@ -171,6 +171,36 @@ async def _session(url, username, symbol):
 
 
 @pytest.mark.parametrize("over", ["events", "socket"])
+def test_readers_that_stop_or_do_not_wait_lose_nothing(exchange: Live, connect, over):
+    """A thread whose stream is closed by another ends; a task that waited with a timeout goes on where it was."""
+    symbol = exchange.market()
+    alice = connect("alice", USD="1000")
+    stream = alice.order_events(over=over)
+    assert isinstance(next(stream), Opened)
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    stream.close()
+    reader.join(5)
+    assert not reader.is_alive()
+    order = limit(symbol, "BUY", "1", "100")
+    assert asyncio.run(_impatient(exchange.url, alice, order, over)) == ["OPEN"]
+
+
+async def _impatient(url, user, order, over):
+    credentials = Password(user.conversations.credentials.username, PASSWORD)
+    async with AsyncClient(url, credentials, trust_env=False) as client, client.order_events(over=over) as stream:
+        assert isinstance(await anext(stream), Opened)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.05)
+        await client.place(order)
+        told = []
+        while not told:
+            news = await anext(stream)
+            told += [news.order.status] if isinstance(news, OrderUpdate) else []
+        return told
+
+
+@pytest.mark.parametrize("over", ["events", "socket"])
 def test_a_book_is_that_of_the_exchange_after_random_trading(exchange: Live, connect, proxy, over):
     symbol = exchange.market()
     alice, bob = connect("alice", USD="1000000"), connect("bob", BTC="10000")

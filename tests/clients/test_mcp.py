@@ -165,6 +165,7 @@ def test_texts_of_others_are_data_of_a_limited_size():
 
 @pytest.mark.long
 def test_it_serves_over_stdio_as_its_users_start_it(exchange: Live, connect, open_door):
+    exchange.market()
     alice = connect("alice", USD="7")
     arguments = ["-m", "clearbell.mcp_server", "--url", open_door, "--limit", "USD=5"]
     environment = {"CLEARBELL_USER": alice.conversations.credentials.username, "CLEARBELL_PASSWORD": PASSWORD}

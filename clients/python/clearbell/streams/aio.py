@@ -17,7 +17,7 @@ from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
 from ..errors import NoAnswer
 from ..retry import Cut
-from ..steps import Frame, Hear, OpenEvents, OpenSocket, Request, Say, Step, Tell
+from ..steps import Frame, Hear, OpenEvents, OpenSocket, Pause, Request, Say, Step, Tell
 from .following import Following
 from .switchboard import PING_SECONDS, Switchboard, outcome
 from .sync import MOST_BYTES, OPEN_SECONDS, READ_SECONDS, frame_of
@@ -49,7 +49,10 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         while True:
-            step = self._steps.send(self._answer) if self._cut is None else self._steps.throw(self._cut)
+            try:
+                step = self._steps.send(self._answer) if self._cut is None else self._steps.throw(self._cut)
+            except StopIteration:
+                raise StopAsyncIteration from None
             self._answer = self._cut = None
             if isinstance(step, Tell):
                 return cast(T, step.event)
@@ -60,6 +63,12 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
                 if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
                     await self._open.aclose()
                 self._cut = cut
+            except asyncio.CancelledError:
+                # As with `asyncio.timeout`: whoever reads on goes on after the position, by a new connection.
+                if not isinstance(step, Pause):
+                    self._cut = Cut("the reader did not wait")
+                    await self._open.aclose()
+                raise
 
     async def close(self) -> None:
         """Leave the connection."""

@@ -11,7 +11,7 @@ from ..calls import market, orders
 from ..calls.call import PREFIX, Call, Page, T, following_page, part
 from ..conversation import Conversations
 from ..errors import NoAnswer, NotFound, TooMany, Unavailable
-from ..retry import uneven
+from ..retry import Cut, uneven
 from ..steps import Pause, Steps, Tell
 from .events import DepthUpdate, Gap, MarketReset, Opened, OrderUpdate, TickerUpdate, TradesUpdate
 from .memory import Recent, ToldOrders
@@ -180,7 +180,7 @@ def until_answered(talk: Conversations, call: Call[T]) -> Steps[T]:
     while True:
         try:
             return (yield from talk.answer(call))
-        except (NoAnswer, TooMany, Unavailable):
+        except (NoAnswer, TooMany, Unavailable, Cut):
             yield Pause(uneven(REREAD_SECONDS))
 
 

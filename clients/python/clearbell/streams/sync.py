@@ -1,6 +1,8 @@
 """Streams and WebSocket sessions that are read by a thread."""
 
+import contextlib
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -47,6 +49,9 @@ class Stream(Generic[T], Iterator[T]):
         self._answer: Any = None
         self._cut: Cut | None = None
         self._is_closed = False
+        # Of server-sent events, beneath httpx.
+        self._connection: socket.socket | None = None
+        self._leaving = threading.Lock()
 
     @property
     def position(self) -> str:
@@ -64,14 +69,18 @@ class Stream(Generic[T], Iterator[T]):
             except Cut as cut:
                 # A call beside the stream may be cut off, and the stream goes on.
                 if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
-                    self._open.close()
+                    self._leave()
                 self._cut = cut
         raise StopIteration
 
     def close(self) -> None:
         """End it; the thread that reads it comes to the end of its loop."""
         self._is_closed = True
-        self._open.close()
+        if self._connection is not None:
+            # To close it would not wake the thread that reads it.
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+        self._leave()
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +90,11 @@ class Stream(Generic[T], Iterator[T]):
     ) -> None:
         self.close()
 
+    def _leave(self) -> None:
+        with self._leaving:
+            self._connection = None
+            self._open.close()
+
     def _perform(self, step: Step) -> Any:
         match step:
             case OpenEvents(request):
@@ -88,15 +102,15 @@ class Stream(Generic[T], Iterator[T]):
             case OpenSocket(target):
                 return self._open_socket(target)
             case Say(text):
-                return self._with_socket(lambda socket: socket.send(text))
+                return self._with_socket(lambda connection: connection.send(text))
             case Hear() if self._socket is not None:
-                return Frame("", "", str(self._with_socket(lambda socket: socket.recv())))
+                return Frame("", "", str(self._with_socket(lambda connection: connection.recv())))
             case Hear():
                 return self._hear()
         return self._client.perform(step)
 
     def _open_events(self, request: Request) -> Reply | None:
-        self._open.close()
+        self._leave()
         self._socket = None
         timeout = httpx.Timeout(OPEN_SECONDS, read=READ_SECONDS)
         try:
@@ -109,6 +123,8 @@ class Stream(Generic[T], Iterator[T]):
                 return Reply(response.status_code, response.headers, response.read())
         except httpx.TransportError as error:
             raise Cut(f"{type(error).__name__}: {error}") from error
+        beneath = response.extensions.get("network_stream")
+        self._connection = None if beneath is None else beneath.get_extra_info("socket")
         self._frames = EventSource(response).iter_sse()
         return None
 
@@ -121,7 +137,7 @@ class Stream(Generic[T], Iterator[T]):
             raise Cut(f"{type(error).__name__}: {error}") from error
 
     def _open_socket(self, target: str) -> None:
-        self._open.close()
+        self._leave()
         self._socket = open_socket(self._open, self._client.url + target, self._trust_env)
 
     def _with_socket(self, act: Any) -> Any:
