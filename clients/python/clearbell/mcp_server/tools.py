@@ -36,7 +36,7 @@ Limit = Annotated[int, Field(ge=1, le=50)]
 Kind = Literal["LIMIT", "MARKET"]
 Force = Literal["GTC", "IOC", "FOK"]
 # How long the answer to an order waits for what becomes of it.
-WAIT_MS = 1000
+WAIT_MS = 2000
 AGAIN = "the same call again tells what became of it"
 LOOKS = ToolAnnotations(read_only_hint=True)
 TRADES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
