@@ -27,7 +27,8 @@ from core.types import Side
 from markets.newest import newest_events_of
 from matching import answers
 from matching.preview import Preview, preview
-from orders.placing import Draft, OrderRequest
+from orders.drafts import Draft
+from orders.placing import OrderRequest
 from orders.terms import OrderForm, read_order
 from orders.trial import try_order
 

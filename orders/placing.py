@@ -17,8 +17,8 @@ from functools import cache, partial
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from balances.available import lock_available, no_funds, require_more
-from balances.services import freeze_all, insufficient_funds
+from balances.available import lock_available, require_more
+from balances.services import freeze_all
 from base.storage.bulk import CheckFailed
 from base.storage.outages import again_on_deadlock
 from base.storage.statements import GuardFailed
@@ -26,8 +26,9 @@ from base.telemetry.metrics import INTAKE, ORDERS_DUPLICATE, ORDERS_RECEIVED, OR
 from base.web.errors import ExchangeError, Unavailable
 from markets.models import Market
 from orders import open_orders
-from orders.exposure import Exposure, lock_exposures
-from orders.fates import Fated, fated, submit_new
+from orders.drafts import Account, Draft, Key, Limits, take
+from orders.exposure import lock_exposures
+from orders.fates import fated, submit_new
 from orders.ids import order_ids
 from orders.market_rules import Reference
 from orders.models import Order
@@ -36,9 +37,6 @@ from orders.resting import reference_price
 from orders.rows import ATTEMPTS, insert_orders
 from orders.terms import Accepted, OrderTerms, draft_order, refuse_by_market, repeat, reserved
 from users.acts import Actor
-
-Account = tuple[int, str]
-Key = tuple[int, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,51 +48,6 @@ class OrderRequest:
     terms: OrderTerms
     correlation_id: str = ""
     actor: Actor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The row of an order that is not stored yet, the balance that it reserves, and the market's refusal, if any."""
-
-    order: Order
-    market: Market
-    account: Account
-    refusal: ExchangeError | None
-    actor: Actor | None
-    fated: Fated | None = None
-
-    @property
-    def key(self) -> Key:
-        return self.order.user_id, self.order.client_order_id
-
-    @property
-    def spends_available(self) -> bool:
-        """Whether it reserves nothing, and will spend what is available when it is matched."""
-        return not self.order.frozen
-
-    @property
-    def counter(self) -> "list[Draft]":
-        """That of the sandbox's account which brings its fate about, if one does."""
-        if self.fated is None or (order := self.fated.counter) is None:
-            return []
-        return [Draft(order, self.market, (order.user_id, self.market.pays_with(order.side)), None, None)]
-
-    @property
-    def place(self) -> open_orders.Key:
-        """Where its user's open orders are counted."""
-        return self.order.market_id, self.order.user_id
-
-
-@dataclass(slots=True)
-class Limits:
-    """What the accepted drafts take from: what each user may still do, available funds, and open orders. Locked."""
-
-    users: dict[int, Exposure]
-    funds: dict[Account, Decimal]
-    opened: dict[open_orders.Key, int]
-
-    def copy(self) -> "Limits":
-        return Limits({user: each.copy() for user, each in self.users.items()}, dict(self.funds), dict(self.opened))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +140,9 @@ def _decide(drafts: _Drafts, checks_limits: bool, known: Mapping[Key, Order] | N
 
 def _lock_limits(drafts: _Drafts) -> Limits:
     """The users first, as the insert does; the balances before the numbers, as the worker does."""
-    users = lock_exposures(each.order.user_id for each in drafts if isinstance(each, Draft))
-    funds = lock_available(_accounts(drafts))
-    accepted = [each for each in drafts if isinstance(each, Draft) and not each.refusal]
+    users = lock_exposures(each.order.user_id for draft in drafts if isinstance(draft, Draft) for each in draft.all)
+    accepted = [each for draft in drafts if isinstance(draft, Draft) and not draft.refusal for each in draft.all]
+    funds = lock_available({each.account for each in accepted})
     return Limits(users, funds, open_orders.lock_numbers(*_opened(accepted)))
 
 
@@ -214,30 +167,6 @@ def _decide_one(draft: Draft, limits: Limits | None, taken: dict[Key, Order]) ->
     return draft
 
 
-def take(draft: Draft, limits: Limits) -> ExchangeError | None:
-    """Take the draft's funds and its place among the open orders; or the refusal, with nothing taken."""
-    opened, order = limits.opened[draft.place], draft.order
-    exposure = limits.users[order.user_id]
-    if (refusal := exposure.refusal(order, draft.market)) is not None:
-        return refusal
-    if opened >= (most := draft.market.max_open_orders):
-        return open_orders.too_many(order.market_id, opened, most)
-    available = limits.funds.get(draft.account, Decimal(0))
-    if draft.spends_available and not available:
-        return no_funds(draft.account[1])
-    if order.frozen > available:
-        return insufficient_funds(draft.account[1], order.frozen, available)
-    limits.funds[draft.account] = available - order.frozen
-    limits.opened[draft.place] = opened + 1
-    exposure.take(order, draft.market)
-    return None
-
-
-def _accounts(drafts: _Drafts) -> set[Account]:
-    """The balances that the drafts reserve or spend."""
-    return {each.account for each in drafts if isinstance(each, Draft) and not each.refusal}
-
-
 def _is_refused_with_a_key(draft: Draft | ExchangeError, decision: _Decision) -> bool:
     return isinstance(decision, ExchangeError) and isinstance(draft, Draft) and draft.order.client_order_id is not None
 
@@ -257,7 +186,7 @@ def _store(drafts: Sequence[Draft], *, decided: bool) -> None:
     """
     if not drafts:
         return
-    asked, drafts = drafts, [*drafts, *(counter for draft in drafts for counter in draft.counter)]
+    asked, drafts = drafts, [each for draft in drafts for each in draft.all]
     amounts: dict[Account, Decimal] = defaultdict(Decimal)
     for draft in drafts:
         if not draft.spends_available:

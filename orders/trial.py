@@ -4,9 +4,10 @@ from django.utils import timezone
 
 from balances.cache import read_balance
 from base.web.errors import ClientOrderIdReused, ExchangeError
+from orders.drafts import Draft, Limits, take
 from orders.exposure import read_exposure
 from orders.models import OpenOrders, Order
-from orders.placing import Draft, Limits, OrderRequest, draft_of, take
+from orders.placing import OrderRequest, draft_of
 from orders.resting import reference_price
 
 
@@ -28,7 +29,11 @@ def _key_is_taken(draft: Draft) -> ExchangeError | None:
 
 
 def _limits(draft: Draft) -> Limits:
-    symbol, user_id = draft.place
-    opened = OpenOrders.objects.filter(market_id=symbol, user_id=user_id).values_list("number", flat=True).first() or 0
-    available = read_balance(*draft.account).available
-    return Limits({user_id: read_exposure(user_id)}, {draft.account: available}, {draft.place: opened})
+    limits = Limits({}, {}, {})
+    for each in draft.all:
+        symbol, user_id = each.place
+        numbers = OpenOrders.objects.filter(market_id=symbol, user_id=user_id).values_list("number", flat=True)
+        limits.users[user_id] = read_exposure(user_id)
+        limits.funds[each.account] = read_balance(*each.account).available
+        limits.opened[each.place] = numbers.first() or 0
+    return limits

@@ -153,7 +153,7 @@ def test_no_hanging_order_outlives_the_kill_switch(sandbox: World) -> None:
         ("buy 1 @ 100 ioc", "sim-fill-1", "LIMIT order that rests"),
         ("buy market 10 quote", "sim-fill-1", "MARKET order by quantity"),
         ("buy 0.0001 @ 100", "sim-partial-1", "no whole lot"),
-        ("sell 2000 @ 100", "sim-fill-1", "too little USD"),
+        ("sell 2000 @ 100", "sim-fill-1", "200000 USD needed, 100000 available"),
     ],
 )
 def test_what_cannot_have_its_fate_is_refused(sandbox: World, line: str, name: str, word: str) -> None:
@@ -229,16 +229,50 @@ def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any) -
 
 
 def test_a_batch_keeps_the_order_of_its_orders(sandbox: World) -> None:
-    orders = [
-        parse(line).body(sandbox.symbol, clientOrderId=name)
-        for line, name in (("buy 1 @ 100", "sim-fill"), ("buy 1 @ 100", "plain"), ("buy 2 @ 100", "sim-partial"))
-    ]
-    results = sandbox.alice.call("POST", "/orders/batch", {"orders": orders}).body["data"]["results"]
+    lines = [("buy 1 @ 100", "sim-fill"), ("buy 1 @ 100", "plain"), ("buy 2 @ 100", "sim-partial")]
+    results = batch(sandbox, sandbox.alice, lines)
     assert [each["code"] for each in results] == [202] * 3
     sandbox.match()
     found = [sandbox.alice.get(f"/orders/{each['orderId']}") for each in results]
     assert [outcome(each) for each in found] == ["0 filled", "1 open +", "1 partially_filled +"]
     replayed(sandbox)
+
+
+def test_what_the_account_cannot_pay_for_is_refused_and_nothing_else_of_a_batch(sandbox: World) -> None:
+    """Each order alone would do; together they need more than it owns."""
+    lines = [("buy 60 @ 100", "sim-fill-1"), ("buy 60 @ 100", "sim-fill-2"), ("buy 1 @ 99", "plain")]
+    fund(sandbox.alice.user, USD="100000")
+    results = batch(sandbox, sandbox.alice, lines)
+    assert [each["code"] for each in results] == [202, 400, 202], results
+    assert (results[1]["error"], "BTC" in results[1]["message"]) == ("SANDBOX_FATE_IMPOSSIBLE", True)
+    sandbox.match()
+    assert sandbox.alice.holds("BTC") == "60 0"
+    replayed(sandbox)
+
+
+def test_the_account_opens_no_more_orders_than_others_may(sandbox: World) -> None:
+    assert sandbox.staff.call("PATCH", f"/markets/{sandbox.symbol}", {"maxOpenOrders": 1}).status_code == 200
+    assert sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="sim-fill-1").status_code == 202
+    refused = sandbox.place(sandbox.bob, "sell 1 @ 101", clientOrderId="sim-fill-1")
+    assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
+
+
+@pytest.mark.parametrize("how", ["kill", "limits"])
+def test_an_account_that_operators_have_stopped_fills_nothing(sandbox: World, how: str) -> None:
+    path = f"/users/{sandbox_account().pk}/{how}"
+    if how == "kill":
+        stopped = sandbox.staff.call("POST", path, {"reason": "test"})
+    else:
+        stopped = sandbox.staff.call("PATCH", path, {"openNotional": {"USD": "50"}})
+    assert stopped.status_code == 200, stopped.body
+    refused = sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="sim-fill-1")
+    assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
+    assert not Order.objects.exists()
+
+
+def batch(world: World, who: Person, lines: list[tuple[str, str]]) -> Any:
+    orders = [parse(line).body(world.symbol, clientOrderId=name) for line, name in lines]
+    return who.call("POST", "/orders/batch", {"orders": orders}).body["data"]["results"]
 
 
 def trades(world: World) -> list[Any]:
