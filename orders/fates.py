@@ -29,8 +29,8 @@ from orders.resting import best_prices
 from orders.terms import OrderTerms, draft_order, reserved
 
 HANG = timedelta(seconds=30)
-# The furthest from the reference price that an order may have itself filled: in a market that others use too, its
-# trade must not trigger every stop.
+# The furthest from the reference price, and from the middle of the book, at which an order may have itself filled: in a
+# market that others use too, its trades must not trigger every stop.
 FURTHEST = Decimal("0.05")
 
 
@@ -96,19 +96,29 @@ def _counter(order: Order, market: Market, fate: Fate, now: datetime, reference:
 
 def _price(order: Order, market: Market, near: Decimal | None) -> Decimal:
     """At which the two trade. Raises FateImpossible."""
+    best = best_prices(market.symbol)
     if order.price is not None:
-        if near is not None and abs(order.price - near) > FURTHEST * near:
-            message = f"the price {plain(order.price)} is further than {FURTHEST} from {plain(near.normalize())}"
-            raise FateImpossible(message, referencePrice=plain(near.normalize()))
-        return Decimal(order.price)
-    if near is None:
+        price = Decimal(order.price)
+    elif near is not None:
+        price = _untaken(order.side, near, market.tick_size, *best)
+    else:
         raise FateImpossible(f"{market.symbol} has no price yet at which a MARKET order could be filled")
-    # Where it can be laid down without taking.
-    tick, (bid, ask) = market.tick_size, best_prices(market.symbol)
-    if order.side == Side.BUY:
+    # The middle of the book as well: the last price is what such trades make it.
+    middle = None if best[0] is None or best[1] is None else (best[0] + best[1]) / 2
+    for known in (near, middle):
+        if known is not None and abs(price - known) > FURTHEST * known:
+            where = plain(known.normalize())
+            message = f"the price {plain(price)} is further than {FURTHEST} from {where}"
+            raise FateImpossible(message, referencePrice=where)
+    return price
+
+
+def _untaken(side: str, near: Decimal, tick: Decimal, bid: Decimal | None, ask: Decimal | None) -> Decimal:
+    """The price next to this one at which an order can be laid down for a MARKET order of the side without taking."""
+    if side == Side.BUY:
         price: Decimal = (near / tick).to_integral_value(ROUND_CEILING) * tick
         return price if bid is None else max(price, bid + tick)
-    price = max((near / tick).to_integral_value(ROUND_FLOOR) * tick, tick)
+    price = (near / tick).to_integral_value(ROUND_FLOOR) * tick
     return price if ask is None else min(price, ask - tick)
 
 
@@ -143,19 +153,20 @@ def _pair(order: Order) -> tuple[str, int]:
     return order.market_id, order.id
 
 
-_has_looked: list[bool] = []
+# What a sandbox of before has left is let go once.
+_is_over: list[bool] = []
 
 
 def let_hanging_go() -> int:
     """Let the orders go on that have hung long enough, and return how many.
 
-    Without a sandbox all that one of before has left go on, at the first look.
+    Without a sandbox all that one of before has left go on, until there are no more.
     """
-    if not settings.SANDBOX:
-        if _has_looked:
-            return 0
-        _has_looked.append(True)
+    if not settings.SANDBOX and _is_over:
+        return 0
     symbols = let_due_go(all_of_them=not settings.SANDBOX)
+    if not settings.SANDBOX and not symbols:
+        _is_over.append(True)
     for symbol in sorted(set(symbols)):
         ring(symbol)
     return len(symbols)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from balances.models import Balance
 from commands.held import let_due_go
@@ -77,10 +78,10 @@ def test_fill_whoever_else_is_in_the_book(sandbox: World) -> None:
 
 def test_fill_at_the_reference_price(sandbox: World) -> None:
     assert play(sandbox, sandbox.bob, "sell 1 @ 100", "sim-fill-1") == "0 filled"
-    sandbox.play(sandbox.bob, "sell 1 @ 90")
+    sandbox.play(sandbox.bob, "sell 1 @ 96")
     assert play(sandbox, sandbox.alice, "buy 2 @ market", "sim-fill-2") == "0 filled"
     assert play(sandbox, sandbox.bob, "sell 3 @ market", "sim-partial-3") == "1.5 partially_filled no_liquidity"
-    assert [str(each.price.normalize()) for each in trades(sandbox)] == ["1E+2", "1E+2", "89.99"]
+    assert [str(each.price.normalize()) for each in trades(sandbox)] == ["1E+2", "1E+2", "95.99"]
     assert Order.objects.filter(user=sandbox_account(), phase="RESTING").count() == 0
     replayed(sandbox)
 
@@ -218,14 +219,20 @@ def test_a_stream_with_and_without_fates(sandbox: World, settings: Any, seed: in
     assert not house.exclude(phase="CLOSED").exists()
 
 
-def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any) -> None:
-    assert play(sandbox, sandbox.alice, "buy 1 @ 100", "sim-hang") == "1 pending +"
-    fates._has_looked.clear()
+def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much it is, and also where the database fails at the first look."""
+    for number in range(3):
+        assert play(sandbox, sandbox.alice, f"buy 1 @ {100 - number}", f"sim-hang-{number}") == "1 pending +"
     assert fates.let_hanging_go() == 0
     settings.SANDBOX = False
-    assert [fates.let_hanging_go() for _ in range(2)] == [1, 0]
+    monkeypatch.setattr(fates, "_is_over", [])
+    with monkeypatch.context() as failing, pytest.raises(OperationalError):
+        failing.setattr(fates, "let_due_go", Mock(side_effect=OperationalError))
+        fates.let_hanging_go()
+    monkeypatch.setattr(fates, "let_due_go", partial(let_due_go, most=2))
+    assert [fates.let_hanging_go() for _ in range(4)] == [2, 1, 0, 0]
     sandbox.match()
-    assert sandbox.depth() == "1@100 |"
+    assert sandbox.depth() == "1@100 1@99 1@98 |"
 
 
 def test_a_batch_keeps_the_order_of_its_orders(sandbox: World) -> None:
@@ -254,6 +261,28 @@ def test_the_account_opens_no_more_orders_than_others_may(sandbox: World) -> Non
     assert sandbox.staff.call("PATCH", f"/markets/{sandbox.symbol}", {"maxOpenOrders": 1}).status_code == 200
     assert sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId="sim-fill-1").status_code == 202
     refused = sandbox.place(sandbox.bob, "sell 1 @ 101", clientOrderId="sim-fill-1")
+    assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
+
+
+@pytest.mark.parametrize(
+    ("book", "line"),
+    [
+        # The last price is 100, and others have gone far away from it.
+        (("buy 1 @ 150",), "buy 1 @ market"),
+        (("sell 1 @ 60",), "sell 1 @ market"),
+        # There is no price below the best ask.
+        (("sell 1 @ 0.01",), "sell 1 @ market"),
+        # Step by step a user could lead the last price away, but for the others' orders.
+        (("buy 1 @ 89", "sell 1 @ 91"), "buy 1 @ 100"),
+        (("buy 1 @ 89", "sell 1 @ 91"), "sell 1 @ 100"),
+    ],
+)
+def test_no_fate_trades_far_from_where_the_market_is(sandbox: World, book: tuple[str, ...], line: str) -> None:
+    sandbox.play(sandbox.bob, "sell 1 @ 100")
+    sandbox.play(sandbox.alice, "buy 1 @ 100")
+    for each in book:
+        sandbox.play(sandbox.alice if each.startswith("buy") else sandbox.bob, each)
+    refused = sandbox.place(sandbox.bob if line.startswith("sell") else sandbox.alice, line, clientOrderId="sim-fill-1")
     assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
 
 
