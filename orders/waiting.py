@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.http import HttpRequest
 from pydantic_core import PydanticCustomError, core_schema
 from rest_framework.request import Request
 
@@ -89,6 +90,13 @@ def wait_for(request: Request, order: Order, milliseconds: int, show: Show | Non
     place: Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
     if place is not None and milliseconds:
         place.order_id, place.seconds, place.show = order.id, milliseconds / 1000, show or settled_answer
+
+
+def wait_no_more(request: HttpRequest) -> None:
+    """Leave the answer as it is, although the view would have had it wait."""
+    place: Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
+    if place is not None:
+        place.order_id = None
 
 
 def settled_answer(order: Order) -> Shown | None:

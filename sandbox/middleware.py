@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
@@ -16,12 +17,14 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from base.web.answers import refusal_headers
-from base.web.authentication import SIGNED_IN, caller_of
+from base.web.authentication import SIGNED_IN, caller_of, sent_body
 from base.web.dialects import in_words_of
 from base.web.errors import ExchangeError, TooManyRequests, Unavailable, error_body
+from orders.answers import CLIENT_ORDER_ID_PATTERN
 from orders.errors import SandboxReject
 from orders.models import Order
 from orders.oco import LIMIT_SUFFIX, STOP_SUFFIX
+from orders.waiting import wait_no_more
 from sandbox import services
 from sandbox.faults import RequestFaults, of_request
 from sandbox.models import OF_THE_ACCOUNT
@@ -35,7 +38,9 @@ DELAYS_AT_ONCE = 2
 PLACES = re.compile(
     r"/api/v1/orders(/oco|/[0-9]+/replace)?|/api/v3/(order|order/oco|order/cancelReplace|orderList/oco)"
 )
-_KEYS = ("clientOrderId", "newClientOrderId", "listClientOrderId")
+_LEGS = ("limit", "stop", "above", "below")
+_KEYS = ("clientOrderId", "newClientOrderId", "listClientOrderId", *(f"{leg}ClientOrderId" for leg in _LEGS))
+_NAME = re.compile(CLIENT_ORDER_ID_PATTERN)
 _READING = ("GET", "HEAD", "OPTIONS")
 
 _delays = threading.BoundedSemaphore(DELAYS_AT_ONCE)
@@ -76,6 +81,7 @@ class Faults:
             return _refused(request, refusal), [*told, "reject"]
         response = self._get_response(request)
         if faults.is_answer_lost and request.method not in _READING:
+            wait_no_more(request)
             refusal = Unavailable("the outcome is unknown: repeat the request with the same key")
             return _refused(request, refusal), [*told, "lost-answer"]
         return response, told
@@ -105,21 +111,20 @@ def _places_anew(request: HttpRequest, user_id: int) -> bool:
     """Whether it places an order, and not one that is stored already: a repetition has its first answer."""
     if request.method != "POST" or not PLACES.fullmatch(request.path_info):
         return False
-    read = _field if request.path_info.startswith(NATIVE) else _parameter
-    names = [read(request, name) for name in _KEYS]
-    keys = [name + suffix for name in names if isinstance(name, str) for suffix in ("", LIMIT_SUFFIX, STOP_SUFFIX)]
+    keys = [name + suffix for name in _names(request) for suffix in ("", LIMIT_SUFFIX, STOP_SUFFIX)]
     return not (keys and Order.objects.filter(user_id=user_id, client_order_id__in=keys).exists())
 
 
-def _parameter(request: HttpRequest, name: str) -> str | None:
-    return request.GET.get(name) or request.POST.get(name)
-
-
-def _field(request: HttpRequest, name: str) -> Any:
+def _names(request: HttpRequest) -> list[str]:
+    """What the request calls its orders. Of what is no name the view says so."""
     try:
-        return json.loads(request.body).get(name)
-    except (ValueError, AttributeError, RecursionError):
-        return None
+        body = sent_body(request)
+        is_native = request.path_info.startswith(NATIVE)
+        sent = json.loads(body) if is_native else dict(parse_qsl(f"{request.META['QUERY_STRING']}&{body.decode()}"))
+        names = [sent.get(key) for key in _KEYS]
+    except (ExchangeError, ValueError, AttributeError, RecursionError):
+        return []
+    return [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
 
 
 def _refused(request: HttpRequest, refusal: ExchangeError) -> JsonResponse:

@@ -226,8 +226,8 @@ def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any, m
     assert fates.let_hanging_go() == 0
     settings.SANDBOX = False
     monkeypatch.setattr(fates, "_is_over", [])
-    with monkeypatch.context() as failing, pytest.raises(OperationalError):
-        failing.setattr(fates, "let_due_go", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(fates, "let_due_go", Mock(side_effect=OperationalError))
+    with pytest.raises(OperationalError):
         fates.let_hanging_go()
     monkeypatch.setattr(fates, "let_due_go", partial(let_due_go, most=2))
     assert [fates.let_hanging_go() for _ in range(4)] == [2, 1, 0, 0]

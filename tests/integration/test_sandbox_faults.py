@@ -1,5 +1,6 @@
 """Faults that an account orders for itself: the same seed, the same run; each is told; what was lost is stored once."""
 
+import json
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from base.web.accounts import Credential
 from base.web.authentication import Caller
 from exchange.socket_calls import SocketUsers
 from orders.models import Order
+from orders.waiting import Place
 from sandbox.middleware import DELAYS_AT_ONCE, _delays
 from tests.support.binance import Bot, said
 from tests.support.signing import Signer
@@ -62,6 +64,23 @@ def test_a_lost_answer_is_of_an_order_that_is_stored_once(sandbox: World) -> Non
     assert sandbox.alice.holds("USD") == "9900 100"
 
 
+@pytest.mark.parametrize("percent", [0, 100])
+def test_a_lost_answer_is_not_found_again_by_waiting_for_the_outcome(sandbox: World, percent: int) -> None:
+    order_faults(sandbox, lostAnswerPercent=percent)
+    place, order = Place(), json.dumps(parse("buy 1 @ 100").body(sandbox.symbol))
+    scope = {"asgi.scope": place.scope()}
+    sandbox.alice.client.generic("POST", "/api/v1/orders?wait=500", order, "application/json", **scope)
+    assert Order.objects.count() == 1
+    assert (place.order_id is None) is bool(percent)
+
+
+def test_what_is_no_name_is_refused_with_or_without_faults(sandbox: World) -> None:
+    order_faults(sandbox, rejectPercent=100)
+    for key in ("\ud800", "\x00", "x" * 65, 7, ["a"], {}):
+        refused = sandbox.place(sandbox.alice, "buy 1 @ 100", clientOrderId=key)
+        assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_REJECT")
+
+
 def test_a_refusal_stores_nothing_and_reading_is_not_lost(sandbox: World) -> None:
     order_faults(sandbox, rejectPercent=100, lostAnswerPercent=100)
     before = stored_rows()
@@ -105,6 +124,21 @@ def test_clients_of_binance_are_told_in_their_words(sandbox: World) -> None:
     order_faults(sandbox, tooManyPercent=100)
     assert said(bot.call("GET", "account"))[:9] == "429 -1003"
     assert Order.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", ["order/oco", "orderList/oco"])
+def test_a_repetition_by_the_names_of_its_legs_has_its_first_answer(sandbox: World, path: str) -> None:
+    bot = Bot.of(sandbox.bob)
+    shared = {"symbol": "BTCUSD", "side": "SELL", "quantity": "1", "newOrderRespType": "ACK"}
+    group = {"limitClientOrderId": "a", "price": "110", "stopClientOrderId": "b", "stopPrice": "90"}
+    if path == "orderList/oco":
+        above = {"aboveType": "LIMIT_MAKER", "abovePrice": "110", "aboveClientOrderId": "a"}
+        group = {**above, "belowType": "STOP_LOSS", "belowStopPrice": "90", "belowClientOrderId": "b"}
+    assert bot.call("POST", path, **shared, **group).status_code == 200
+    assert sandbox.bob.call("PUT", "/sandbox/faults", {"seed": 7, "rejectPercent": 100}).status_code == 200
+    repeated = bot.call("POST", path, **shared, **group)
+    assert repeated.status_code == 200, repeated.body
+    assert Order.objects.count() == 2
 
 
 def test_operations_of_a_websocket_are_told_in_the_answer() -> None:
