@@ -6,8 +6,8 @@ nothing, however it was tampered with.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 
 from base.streams.hub import Feed
 from base.streams.open_stream import Outgoing
@@ -24,32 +24,40 @@ REMEMBERED_RUNS = 10_000
 
 
 class StreamFaults:
-    """Tampers with one stream of a user. `end` ends it."""
+    """Tampers with one stream of a user. `end` ends it, `wake` has it ask for what is sent next."""
 
-    def __init__(self, feed: Feed, end: Callable[[], None]) -> None:
-        self._feed = feed
-        self._end = end
+    def __init__(self, feed: Feed, end: Callable[[], None], wake: Callable[[], None]) -> None:
+        self._feed, self._end, self._wake = feed, end, wake
+        # What was read and is not sent yet.
+        self._left: deque[Outgoing] = deque()
 
     def headers(self) -> dict[str, str]:
         """What the opening of the stream says. Reads the database."""
         ordered = self._ordered()
         return {} if ordered is None or not ordered.plan.concerns_streams else {HEADER: "stream"}
 
-    async def tamper(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        """What is sent in place of these messages."""
-        ordered = await in_thread(self._ordered) if outgoing else None
+    async def next(self, read: Callable[[], Awaitable[list[Outgoing]]]) -> list[Outgoing]:
+        """What is sent of the messages that `read` brings: one at a time, so that each may be late, and a stream that
+        is ended meanwhile, because its user was signed out, sends no more.
+        """
+        left = self._left
+        if not left:
+            left.extend(await read())
+        ordered = await in_thread(self._ordered) if left else None
         if ordered is None or not ordered.plan.concerns_streams:
-            return list(outgoing)
-        sent: list[Outgoing] = []
-        for each in outgoing:
-            faults = of_event(ordered.plan, _next_number(ordered.run))
-            if faults.is_cut:
-                logger.info("the sandbox cuts a stream of user %s", self._feed.user_id)
-                self._end()
-                break
-            await asyncio.sleep(faults.late_ms / 1000)
-            sent += [each, each] if faults.is_duplicated else [each]
-        return sent
+            sent = list(left)
+            left.clear()
+            return sent
+        message = left.popleft()
+        if left:
+            self._wake()
+        faults = of_event(ordered.plan, _next_number(ordered.run))
+        if faults.is_cut:
+            logger.info("the sandbox cuts a stream of user %s", self._feed.user_id)
+            self._end()
+            return []
+        await asyncio.sleep(faults.late_ms / 1000)
+        return [message, message] if faults.is_duplicated else [message]
 
     def _ordered(self) -> Ordered | None:
         """Those of who listens, which may be staff."""

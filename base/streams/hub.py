@@ -9,7 +9,7 @@ import contextvars
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -77,12 +77,13 @@ class Feed(Protocol):
 
 
 class Faults(Protocol):
-    """What the sandbox does to one stream. `Outgoing` messages go in, and those that are sent come out."""
+    """What the sandbox does to one stream."""
 
     def headers(self) -> dict[str, str]:
         """What the opening says. Reads the database in a thread."""
 
-    async def tamper(self, outgoing: list[Any]) -> list[Any]: ...
+    async def next(self, read: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """What is sent now, of the `Outgoing` messages that `read` brings."""
 
 
 class Hub(ListenerManager):  # type: ignore[misc]
@@ -165,7 +166,7 @@ class Hub(ListenerManager):  # type: ignore[misc]
         """What the sandbox does to this stream; None where there is no sandbox, and for what is public."""
         if self._faults is None or feed.permit is None:
             return None
-        faults: Faults = self._faults(feed, lambda: self.end([listener]))
+        faults: Faults = self._faults(feed, lambda: self.end([listener]), listener.aevent.set)
         return faults
 
     async def settled(self) -> None:

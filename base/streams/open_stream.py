@@ -82,8 +82,7 @@ class OpenStream:
 
     async def next(self) -> list[Outgoing]:
         """What is sent now."""
-        outgoing = await self._next()
-        return outgoing if self._faults is None else await self._faults.tamper(outgoing)
+        return await (self._next() if self._faults is None else self._faults.next(self._next))
 
     async def _next(self) -> list[Outgoing]:
         """What was received since the last time, and what the event log holds if something may have been missed."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
+from base.streams.application import StreamApplication
 from sandbox.faults import Plan
 from sandbox.models import OF_THE_ACCOUNT
 from sandbox.services import order_faults
@@ -15,9 +16,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def application() -> StreamApplication:
     with override_settings(STREAM_FAULTS="sandbox.streams.StreamFaults"):
-        application = another_application()
+        return another_application()
+
+
+@pytest.fixture
+def port(application: StreamApplication) -> Iterator[int]:
     with serving(application) as port:
         yield port
 
@@ -51,3 +56,16 @@ def test_who_comes_again_after_each_cut_misses_nothing(cast: Cast, port: int) ->
         received += [told.id for told in client.take(len(sent) - len(received))]
     assert received == sent
     assert 0 < cuts < 8
+
+
+def test_late_is_each_event_and_a_stream_ends_in_between(cast: Cast, application: StreamApplication, port: int) -> None:
+    """Also where many events come at once: whoever is signed out is sent none of those that are late."""
+    order_faults(cast.alice.pk, OF_THE_ACCOUNT, Plan(late_ms=300, late_percent=100))
+    with opened(port, cast.alice) as alice:
+        began = time.perf_counter()
+        events = cast.tell_many(cast.alice, 20)
+        assert [told.id for told in alice.take(1)] == [events[0].event_id]
+        assert 0.3 < time.perf_counter() - began < 3
+        application._hub.end_all()
+        assert len(alice.take(19)) < 3
+        assert alice.ended
