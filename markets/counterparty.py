@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 
 from base.web.errors import InvalidField
 from users.models import User
@@ -25,11 +26,8 @@ def with_counterparty(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def sandbox_account() -> User:
     """It is made when it is needed. Nobody can sign in as it. Raises InvalidField if the name is somebody's."""
-    user = User.objects.filter(username=NAME).first()
-    if user is None:
-        user = User(username=NAME, email="sandbox@example.com")
-        user.set_unusable_password()
-        user.save(force_insert=True)
+    new = {"email": "sandbox@example.com", "password": make_password(None)}
+    user, _ = User.objects.get_or_create(username=NAME, defaults=new)
     if user.has_usable_password():
         raise InvalidField("simulatedFates", "FIELD_NOT_ALLOWED", f"the name {NAME} is somebody's")
     return user

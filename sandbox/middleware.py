@@ -63,28 +63,28 @@ class Faults:
         number = None if ordered is None else services.next_number(ordered.run)
         if caller is None or ordered is None or number is None:
             return self._get_response(request)
-        response, told = self._tampered(request, caller[0], of_request(ordered.plan, number))
+        response, applied = self._tampered(request, caller[0], of_request(ordered.plan, number))
         response[NUMBER] = str(number)
-        if told:
-            response[FAULT] = ", ".join(told)
+        if applied:
+            response[FAULT] = ", ".join(applied)
         return response
 
     def _tampered(
         self, request: HttpRequest, user_id: int, faults: RequestFaults
     ) -> tuple[HttpResponseBase, list[str]]:
-        told = [f"delay={faults.delay_ms}"] if faults.delay_ms and _delayed(faults.delay_ms) else []
+        applied = [f"delay={faults.delay_ms}"] if faults.delay_ms and _delayed(faults.delay_ms) else []
         if faults.is_too_many:
             refusal: ExchangeError = TooManyRequests("the sandbox refuses this request: nothing was done, wait")
-            return _refused(request, refusal), [*told, "too-many"]
+            return _refused(request, refusal), [*applied, "too-many"]
         if faults.is_rejected and _places_anew(request, user_id):
             refusal = SandboxReject("the sandbox refuses this order: nothing was stored")
-            return _refused(request, refusal), [*told, "reject"]
+            return _refused(request, refusal), [*applied, "reject"]
         response = self._get_response(request)
         if faults.is_answer_lost and request.method not in _READING:
             wait_no_more(request)
             refusal = Unavailable("the outcome is unknown: repeat the request with the same key")
-            return _refused(request, refusal), [*told, "lost-answer"]
-        return response, told
+            return _refused(request, refusal), [*applied, "lost-answer"]
+        return response, applied
 
 
 def _caller(request: HttpRequest) -> tuple[int, int] | None:
@@ -128,5 +128,5 @@ def _names(request: HttpRequest) -> list[str]:
 
 
 def _refused(request: HttpRequest, refusal: ExchangeError) -> JsonResponse:
-    told = error_body(in_words_of(request.path_info, refusal))
-    return JsonResponse(told, status=refusal.status, headers=refusal_headers(refusal))
+    body = error_body(in_words_of(request.path_info, refusal))
+    return JsonResponse(body, status=refusal.status, headers=refusal_headers(refusal))

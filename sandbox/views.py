@@ -46,7 +46,7 @@ class FaultsForm(Form):
 
 
 class InSandbox(BasePermission):
-    """Stands before all other permissions, so that nobody is told more than that nothing is here."""
+    """Stands before all other permissions, so that nobody learns more than that nothing is here."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not settings.SANDBOX:

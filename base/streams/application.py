@@ -103,7 +103,7 @@ class StreamApplication:
         gone = asyncio.ensure_future(_wait_until_gone(receive))
         gone.add_done_callback(lambda _: stream.listener.aevent.set())
         try:
-            headers = [*STREAM_HEADERS, *encoded({**request.meter.headers, **await stream.told()})]
+            headers = [*STREAM_HEADERS, *encoded({**request.meter.headers, **await stream.headers()})]
             await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
             await _send_body(send, _first_bytes(stream.opened(opening)))
             logger.info("stream opened")

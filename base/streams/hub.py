@@ -77,13 +77,12 @@ class Feed(Protocol):
 
 
 class Faults(Protocol):
-    """What the sandbox does to one stream."""
+    """What the sandbox does to one stream. `next` is what is sent now, of the `Outgoing` messages that `read` brings."""
 
     def headers(self) -> dict[str, str]:
         """What the opening says. Reads the database in a thread."""
 
-    async def next(self, read: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """What is sent now, of the `Outgoing` messages that `read` brings."""
+    async def next(self, read: Callable[[], Awaitable[list[Any]]]) -> list[Any]: ...
 
 
 class Hub(ListenerManager):  # type: ignore[misc]

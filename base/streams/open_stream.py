@@ -76,7 +76,7 @@ class OpenStream:
             return False
         return True
 
-    async def told(self) -> dict[str, str]:
+    async def headers(self) -> dict[str, str]:
         """The headers with which its opening says that it is tampered with."""
         return {} if self._faults is None else await in_thread(self._faults.headers)
 
