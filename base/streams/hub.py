@@ -77,7 +77,7 @@ class Feed(Protocol):
 
 
 class Faults(Protocol):
-    """What the sandbox does to one stream. `next` is what is sent now, of the `Outgoing` messages that `read` brings."""
+    """What the sandbox does to a stream. `next` is what is sent now, of the `Outgoing` messages that `read` brings."""
 
     def headers(self) -> dict[str, str]:
         """What the opening says. Reads the database in a thread."""
