@@ -26,6 +26,8 @@ class Market:
     fee_currency: str
     self_trade_prevention: str
     status: str
+    # In a sandbox: a client order id may order the fate of its order.
+    simulated_fates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
