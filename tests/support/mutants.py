@@ -161,8 +161,8 @@ class MutantRuns:
 
 def copy_product(to: Path) -> None:
     """What the tests need of the project: its packages, compiled files included, and how pytest is called."""
-    for package in HOME.glob("*/__init__.py"):
-        shutil.copytree(package.parent, to / package.parent.name, ignore=shutil.ignore_patterns("*.patch"))
+    for package in (*(found.parent for found in HOME.glob("*/__init__.py")), HOME / "clients"):
+        shutil.copytree(package, to / package.name, ignore=shutil.ignore_patterns("*.patch"))
     for name in ("manage.py", "pyproject.toml"):
         shutil.copy2(HOME / name, to)
 
