@@ -25,7 +25,7 @@ from tools.rig.servers import free_port
 from tools.scripts.trace import INTAKE, MATCHING, PUBLISHING, STREAM
 from users.models import User
 
-NOT_OURS = ("tests", "tools", ".venv")
+NOT_OURS = ("tests", "tools", "clients", ".venv")
 SERVER_THREAD = "stream-server"
 SYMBOL, UPDATE = "BTC-USD", "order-status-update"
 # One for all: it loads the middleware once.
