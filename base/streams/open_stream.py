@@ -63,6 +63,10 @@ class OpenStream:
     def is_ended(self) -> bool:
         return bool(self.listener.error)
 
+    def wake(self) -> None:
+        """Have whoever waits for a message look at once."""
+        self.listener.aevent.set()
+
     def opened(self, opening: Iterable[Message]) -> list[Outgoing]:
         return self._read(opening)
 

@@ -23,6 +23,8 @@ _PATTERNS = (
     ("eyJ", re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}", re.ASCII), REDACTED),
     # The password in the address of a server, up to the last @, because it may contain one.
     ("://", re.compile(r"(://[^\s:@/\"']{0,128}):[^\s\"']{0,256}@"), rf"\1:{REDACTED}@"),
+    # A listen key, which Binance's clients write into a path, or most of one that was cut off. No symbol is so long.
+    ("/ws/", re.compile(r"(?<=/)[A-Za-z0-9]{34,}"), REDACTED),
     # The query of a request: a ticket may be in it.
     ("?", re.compile(r"\?[\w.%~-]{1,64}=[^\s\"'<>]*"), f"?{REDACTED}"),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from django.db.models import Min
 
 from balances.cache import read_balances
 from base.streams.messages import RESET, data_text
@@ -13,10 +14,10 @@ from base.streams.socket import MustComeAgain, Socket
 from base.streams.threads import in_thread
 from base.web.authentication import Caller
 from base.web.keys.scopes import READ
-from binance_api.streams.reports import account_position, execution_reports
+from binance_api.streams.reports import account_position, execution_reports, is_first_fill
 from binance_api.streams.source import MAY_HAVE_MISSED
 from orders.feed import OrderFeed
-from orders.models import Order
+from orders.models import Order, OrderEvent
 from orders.representation import ORDER_STATUS_UPDATE
 
 
@@ -41,7 +42,12 @@ class AccountWriter:
             return []
         ids = {update["orderId"] for update in updates}
         modes = dict(Order.objects.filter(pk__in=ids).values_list("pk", "self_trade_prevention")) if ids else {}
-        reports = [report for each in updates for report in execution_reports(each, modes[each["orderId"]])]
+        later = _with_earlier_events(updates)
+        reports = [
+            report
+            for each in updates
+            for report in execution_reports(each, modes[each["orderId"]], had_events=each["eventId"] in later)
+        ]
         owned = {row.currency_id: row for row in read_balances(self._user_id)}
         before, self._told = self._told, {code: (row.available, row.frozen) for code, row in owned.items()}
         if before is None:
@@ -49,6 +55,15 @@ class AccountWriter:
             return reports
         moved = [owned[code] for code, amounts in self._told.items() if before.get(code) != amounts]
         return [*reports, account_position(moved)] if moved else reports
+
+
+def _with_earlier_events(updates: list[dict[str, Any]]) -> set[str]:
+    """The ids of those first fills before which their orders had other events."""
+    fills = {update["orderId"]: update for update in updates if is_first_fill(update)}
+    if not fills:
+        return set()
+    began = OrderEvent.objects.filter(order_id__in=fills).values_list("order_id").annotate(Min("sequence"))
+    return {fills[order_id]["eventId"] for order_id, first in began if first < fills[order_id]["sequence"]}
 
 
 async def follow_account(socket: Socket, name: str, caller: Caller, wrap: Callable[[str], str]) -> None:

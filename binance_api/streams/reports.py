@@ -33,8 +33,11 @@ _BY_STATUS = {
 }
 
 
-def execution_reports(update: Mapping[str, Any], prevention: str) -> list[dict[str, Any]]:
+def execution_reports(update: Mapping[str, Any], prevention: str, *, had_events: bool = False) -> list[dict[str, Any]]:
     """The reports of one order update, in their order. `prevention` is the order's mode of self-trade prevention.
+
+    `had_events`: whether an update that may be an order's first came after others, as when an order takes after it
+    was amended, or at the end of an auction.
 
     A taker's first event is its first fill, and the end of what never rests is its only event. Both are told as new
     before, as there. A last fill that ends an order with a remainder is a trade, and then the end.
@@ -46,9 +49,15 @@ def execution_reports(update: Mapping[str, Any], prevention: str) -> list[dict[s
     if event == TRADE and not update["active"] and update["status"] != Status.FILLED:
         traded = {**update, "status": Status.PARTIALLY_FILLED, "reason": None, "active": True}
         steps = [(traded, TRADE), (_without_trade(update), _by_status(order_terms(update)))]
-    if _is_first(update, event):
+    if not had_events and _may_be_first(update, event):
         steps.insert(0, (_before(update), NEW))
     return [_report(state, order_terms(state), event, prevention) for state, event in steps]
+
+
+def is_first_fill(update: Mapping[str, Any]) -> bool:
+    """Whether all that the order has traded is this fill, as its taker."""
+    trade = update.get("lastTrade")
+    return bool(trade and trade["role"] == "TAKER" and trade["quantity"] == update["filledQuantity"])
 
 
 def account_position(balances: Iterable[Balance]) -> dict[str, Any]:
@@ -79,12 +88,11 @@ def _by_status(terms: Mapping[str, Any]) -> str:
     return _BY_STATUS.get(terms["status"], EXPIRED)
 
 
-def _is_first(update: Mapping[str, Any], event: str) -> bool:
+def _may_be_first(update: Mapping[str, Any], event: str) -> bool:
     if update["triggeredAt"] is not None:
         return False
     if event == TRADE:
-        trade = update["lastTrade"]
-        return bool(trade["role"] == "TAKER" and trade["quantity"] == update["filledQuantity"])
+        return is_first_fill(update)
     is_fleeting = update["type"] == OrderType.MARKET or update["timeInForce"] in _NEVER_RESTS
     return event == EXPIRED and is_fleeting and not Decimal(update["filledQuantity"])
 

@@ -59,6 +59,7 @@ class MarketSource:
         self._book, self._candles = BookStream(symbol), CandleStreams(symbol)
         # Up to which gap of the subscription everything was read.
         self._generation = 0
+        self._stream: OpenStream | None = None
         loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = loop.create_future()
         self._task = loop.create_task(self._live())
@@ -80,6 +81,9 @@ class MarketSource:
             await self._book.begin()
         elif (state := await self._state(kind)) is not None:
             follower.show(state)
+        if self._stream is not None:
+            # Something new may be due, and a market in which nothing happens has no message.
+            self._stream.wake()
 
     def leave(self, kind: str, follower: Follower) -> None:
         self._followers[kind].discard(follower)
@@ -92,7 +96,7 @@ class MarketSource:
     async def _live(self) -> None:
         listener = self._hub.enter(self._feed)
         try:
-            stream = OpenStream(self._hub, self._feed, listener, seconds=float("inf"))
+            stream = self._stream = OpenStream(self._hub, self._feed, listener, seconds=float("inf"))
             await self._hub.settled()
             self._name = await in_thread(binance_name, self.symbol)
             self._generation = self._hub.generation

@@ -117,6 +117,9 @@ def test_no_line_is_longer_than_eight_kilobytes():
 # -------------------------------------------------------------------------------------------------- secrets
 
 
+LISTEN_KEY = "aB3" * 21 + "c"
+
+
 @pytest.mark.parametrize(
     ("text", "secret"),
     [
@@ -128,6 +131,7 @@ def test_no_line_is_longer_than_eight_kilobytes():
         ("GET /stream?ticket=abc.def:1x:sig HTTP/1.1", "abc.def:1x:sig"),
         ("<WSGIRequest: GET '/api/v1/stream?a=1&ticket=abc.def:1x:sig'>", "abc.def:1x:sig"),
         ("http://127.0.0.1/stream?ticket=abc%3Adef", "abc%3Adef"),
+        (f'127.0.0.1:1 - "WebSocket /ws/btcusd@trade/{LISTEN_KEY}" [accepted]', LISTEN_KEY),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text, secret):
