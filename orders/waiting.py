@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest
 from pydantic_core import PydanticCustomError, core_schema
 from rest_framework.request import Request
@@ -106,7 +107,8 @@ def settled_answer(order: Order) -> Shown | None:
     return Shown(200, {**envelope(show_order(order), "OK", 200), "asOf": as_of_order(order)})
 
 
-_Outcome = asyncio.Future[Shown]
+# None of an answer that cannot be made.
+_Outcome = asyncio.Future[Shown | None]
 
 
 class Outcomes:
@@ -121,7 +123,7 @@ class Outcomes:
         return sum(map(len, self._awaited.values())) < settings.WAIT_MAX
 
     def expect(self, order_id: int, show: Show) -> _Outcome:
-        """The answer of the order once it is known. Whoever waits no more calls `forget`."""
+        """The answer of the order once it is known, None if it cannot be made. Whoever waits no more calls `forget`."""
         loop = asyncio.get_running_loop()
         outcome: _Outcome = loop.create_future()
         self._awaited.setdefault(order_id, {})[outcome] = show
@@ -154,11 +156,26 @@ class Outcomes:
             await asyncio.sleep(FAILED_PAUSE_SECONDS if is_failing else PAUSE_SECONDS)
 
 
-def _settled(wanted: Sequence[tuple[int, _Outcome, Show]]) -> list[tuple[_Outcome, Shown]]:
-    """The answers of those of the orders whose outcome is known."""
+def _settled(wanted: Sequence[tuple[int, _Outcome, Show]]) -> list[tuple[_Outcome, Shown | None]]:
+    """The answers of those of the orders whose outcome is known; None in the place of one that cannot be made, because
+    a defect of one answer must not keep all others waiting.
+    """
     orders = {order.id: order for order in orders_as_of().filter(id__in={each[0] for each in wanted})}
-    shown = ((outcome, show(orders[order_id])) for order_id, outcome, show in wanted if order_id in orders)
-    return [(outcome, answer) for outcome, answer in shown if answer is not None]
+    found: list[tuple[_Outcome, Shown | None]] = []
+    for order_id, outcome, show in wanted:
+        if order_id not in orders:
+            continue
+        try:
+            answer = show(orders[order_id])
+        except OperationalError:
+            raise
+        except Exception:
+            logger.exception("the outcome of order %s cannot be shown, its client is answered without it", order_id)
+            found.append((outcome, None))
+        else:
+            if answer is not None:
+                found.append((outcome, answer))
+    return found
 
 
 @dataclass

@@ -10,6 +10,7 @@ from django.test import override_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from exchange import asgi
+from orders import waiting
 from orders.models import Order
 from tests.integration.stream.cast import until_true
 from tests.support.contract import check_answer
@@ -110,6 +111,23 @@ def test_where_too_many_wait_it_is_202_at_once(world: World, door: Door) -> None
         assert not first.done(), "the second did not wait"
         world.match()
         assert told(first.result()) == "200"
+
+
+def test_an_answer_that_cannot_be_made_keeps_nobody_else_waiting(
+    world: World, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settled(order: Order) -> waiting.Shown | None:
+        if order.client_order_id == "broken":
+            raise KeyError(order.id)
+        return show(order)
+
+    show = waiting.settled_answer
+    monkeypatch.setattr(waiting, "settled_answer", settled)
+    broken = door.later(world.alice, "buy 1 @ 100", clientOrderId="broken")
+    other = door.later(world.alice, "buy 1 @ 100")
+    assert told(broken.result()) == "202", "as if there were no time to wait"
+    world.match()
+    assert told(other.result()) == "200"
 
 
 def test_who_places_for_another_is_told_no_outcome(world: World, door: Door) -> None:
