@@ -16,7 +16,8 @@ from base.web.exposure import exposing_headers
 from base.web.ratelimit.addresses import client_network
 from base.web.ratelimit.meter import Meter, credential_sent
 
-_WANTED = ("authorization", "x-api-key", "x-mbx-apikey", "x-forwarded-for", "x-request-id", "origin", "connection")
+_KEYS = ("x-api-key", "x-mbx-apikey")
+_WANTED = ("authorization", *_KEYS, "x-forwarded-for", "x-request-id", "origin", "connection")
 _CLOSING = (b"connection", b"close")
 
 
@@ -62,17 +63,23 @@ def refusal_of(head: Head, peer: str) -> Refusal | None:
 
 
 def sender_of(head: Head | None, peer: str) -> str:
-    """Whose request it is: who signs in by what it brings, or else its address; of what is urgent, nobody's."""
+    """Whose request it is: who signs in by what it brings, or else its address; of what is urgent, nobody's.
+
+    The name of a key is no secret, so what comes under it from another address is another sender's: whoever knows the
+    name must not put its owner's requests behind all others.
+    """
     if head is None:
         return peer
     forwarded_for = head.fields.get("x-forwarded-for", "")
     if Meter(head.method, head.path, peer, forwarded_for).is_urgent:
         return ""
-    return _credential(head) or client_network(peer, forwarded_for)
+    network, credential = client_network(peer, forwarded_for), _credential(head)
+    is_by_key = any(name in head.fields for name in _KEYS)
+    return f"{network} {credential}" if is_by_key else credential or network
 
 
 def _credential(head: Head) -> str:
-    return credential_sent(*map(head.fields.get, ("x-api-key", "x-mbx-apikey", "authorization")))
+    return credential_sent(*map(head.fields.get, (*_KEYS, "authorization")))
 
 
 def _wanted(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
