@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from base.web.authentication import caller_id
 from base.web.keys.scopes import READ, TRADE
 from binance_api.calls import Endpoint, SignedView
-from binance_api.errors import UNKNOWN_ORDER, Refused
+from binance_api.errors import DUPLICATE, UNKNOWN_ORDER, Refused
 from binance_api.found_orders import ANY_NAME, new_name
 from binance_api.group_form import NEWER, OLDER, Wanted, read_newer, read_older
 from binance_api.history import open_orders
@@ -23,7 +23,7 @@ from binance_api.symbols import binance_name
 from binance_api.usage import add_orders
 from core.types import Status
 from orders.models import Order
-from orders.oco import LIMIT_SUFFIX, Group, place_oco
+from orders.oco import LIMIT_SUFFIX, STOP_SUFFIX, Group, place_oco
 from orders.waiting import Shown
 
 _NO_LIST = "Order list does not exist."
@@ -82,10 +82,16 @@ def _place(view: SignedView, request: Request, wanted: Wanted, answer: str) -> R
 
 
 def _names(wanted: Wanted) -> tuple[str, str] | None:
-    """What the legs are called, where their client calls one of them by itself."""
-    if wanted.limit_id is None and wanted.stop_id is None:
+    """What the legs are called, where their client calls one of them by itself. The other one is called after the list
+    or after that leg, so that a repeat calls it the same. Raises Refused for two of the same name.
+    """
+    limit, stop = wanted.limit_id, wanted.stop_id
+    named = wanted.form.client_order_id or limit or stop
+    if limit is None and stop is None:
         return None
-    return wanted.limit_id or new_name(), wanted.stop_id or new_name()
+    if limit == stop:
+        raise Refused(-2010, DUPLICATE)
+    return limit or f"{named}{LIMIT_SUFFIX}", stop or f"{named}{STOP_SUFFIX}"
 
 
 def _placed_outcome(group: Group, answer: str, limit: Order) -> Shown | None:

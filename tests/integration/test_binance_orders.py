@@ -248,6 +248,28 @@ def test_a_group_by_the_newer_call(world: World, bot: Bot) -> None:
     assert len(bot.get("openOrders")) == 2
 
 
+def test_a_group_of_which_one_leg_has_a_name_is_repeated_as_one(world: World, bot: Bot) -> None:
+    group = {"symbol": "BTCUSD", "side": "SELL", "quantity": "1", "price": "110", "stopPrice": "90"}
+    for names in ({"limitClientOrderId": "a"}, {"stopClientOrderId": "b"}, {"limitClientOrderId": "c" * 36}):
+        first, again = (bot.call("POST", "order/oco", **group, **names) for _ in range(2))
+        assert again.status_code == 200, again.body
+        assert again.body["orderListId"] == first.body["orderListId"]
+    before = Order.objects.count()
+    same = bot.call("POST", "order/oco", **group, limitClientOrderId="x", stopClientOrderId="x")
+    assert (same.status_code, same.body["code"]) == (400, -2010)
+    assert Order.objects.count() == before
+
+
+def test_a_cancel_of_all_orders_may_be_repeated(world: World, bot: Bot) -> None:
+    made = bot.place("sell 1 @ 110").body["orderId"]
+    world.match()
+    for _ in range(2):
+        answer = bot.call("DELETE", "openOrders", symbol="BTCUSD")
+        assert [(each["orderId"], each["status"]) for each in answer.body] == [(made, "PENDING_CANCEL")]
+    world.match()
+    assert bot.call("DELETE", "openOrders", symbol="BTCUSD").body["code"] == -2011
+
+
 def test_a_bots_whole_day_is_counted(world: World, bot: Bot) -> None:
     first, answer = bot.place("sell 1 @ 110"), bot.place("sell 1 @ 111")
     day = int(answer["X-MBX-ORDER-COUNT-1D"])

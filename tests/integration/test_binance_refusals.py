@@ -432,6 +432,8 @@ def test_without_redis_a_bot_reads_and_cancels_and_places_nothing(world: World, 
     forget_breakers()
     before = Order.objects.count()
     with override_settings(REDIS_URL="redis://127.0.0.1:1/1"):
+        form = bot.signed(order("buy 1 @ 60"))
+        assert said(bot.send("POST", "order/test", form)).startswith("503 -1007 "), "it would sign the order too"
         assert said(bot.place("buy 1 @ 60")).startswith("503 -1007 ")
         assert bot.call("GET", "account").status_code == 200
         assert bot.call("DELETE", "order", symbol="BTCUSD", origClientOrderId="mine").status_code == 200
