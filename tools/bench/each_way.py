@@ -16,6 +16,8 @@ from users.models import User
 
 # Of each way; the first ones open connections and fill caches.
 WAYS_TIMED, WARM_UP = 500, 20
+# Of what is sold, more lots for each turn than there are ways.
+SHARE = 10
 Progress = Callable[[str], None]
 
 
@@ -24,7 +26,7 @@ def measure_ways(exchange: Exchange, stage: Stage, count: int, progress: Progres
     exchange.start_matching()
     maker, taker = stage.users[:2]
     price = plain_units(MIDDLE * TICK)
-    _sell(exchange, stage, maker, price, 10 * (count + WARM_UP))
+    _sell(exchange, stage, maker, price, SHARE * (count + WARM_UP))
     account = User.objects.get(pk=taker)
     key, secret = make_key(taker, account.stamp, KeyTerms("the benchmark", [Scope.TRADE]))
     assert secret is not None

@@ -136,6 +136,12 @@ def socket(checks: Checks) -> None:
         with checks.call("WebSocket API: ping"):
             client.ping_connectivity(id=1)
             same(heard.first(lambda found: found["id"] == 1), status=200)
+        with checks.call("WebSocket API: new_order, cancel_order"):
+            client.new_order(id=2, symbol=NAME, side="BUY", price=20, quantity=0.01, newOrderRespType="RESULT", **LIMIT)
+            placed = heard.first(lambda found: found["id"] == 2)
+            assert placed["status"] == 200, placed
+            client.cancel_order(id=3, symbol=NAME, orderId=placed["result"]["orderId"])
+            same(heard.first(lambda found: found["id"] == 3)["result"], status="CANCELED")
     finally:
         client.stop()
 

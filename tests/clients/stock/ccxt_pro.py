@@ -109,6 +109,14 @@ class Tour:
             )
             assert abs(balance[QUOTE]["total"] - (await self.mine.fetch_balance())[QUOTE]["total"]) < 10_000
 
+    async def orders(self) -> None:
+        with self.checks.call("createOrderWs, fetchOrderWs, cancelOrderWs"):
+            order = await self.mine.create_order_ws(SYMBOL, "limit", "buy", 0.01, 20)
+            same(order, status="open", price=20.0, amount=0.01)
+            same(await self.mine.fetch_order_ws(order["id"], SYMBOL), status="open", id=order["id"])
+            assert [each["id"] for each in await self.mine.fetch_open_orders_ws(SYMBOL)] == [order["id"]]
+            same(await self.mine.cancel_order_ws(order["id"], SYMBOL), status="canceled")
+
 
 async def main() -> int:
     checks, wire = Checks("ccxt.pro", ccxt.__version__), Wire(PLACE.url)
@@ -121,6 +129,7 @@ async def main() -> int:
         with checks.call("the wire is cut"):
             assert wire.cut() > 0
         await tour.all(", after a cut")
+        await tour.orders()
     finally:
         await mine.close()
         await other.close()

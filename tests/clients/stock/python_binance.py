@@ -1,4 +1,4 @@
-"""Stock python-binance: Client, AsyncClient, BinanceSocketManager, DepthCacheManager."""
+"""Stock python-binance: Client, AsyncClient, BinanceSocketManager, DepthCacheManager and its WebSocket API."""
 
 import asyncio
 import contextlib
@@ -177,6 +177,10 @@ async def sockets(checks: Checks) -> None:
                 book = await received(cache, lambda found: found.get_bids() and found.get_bids()[0][0] == 10, act)
                 assert book.get_bids()[0] == [10.0, 0.03]
             await mine.cancel_order(symbol=NAME, orderId=bid["orderId"])
+        with checks.call("ws_create_order, ws_get_order, ws_cancel_order"):
+            order = await mine.ws_order_limit_buy(symbol=NAME, quantity="0.01", price="20")
+            same(await mine.ws_get_order(symbol=NAME, orderId=order["orderId"]), status="NEW")
+            same(await mine.ws_cancel_order(symbol=NAME, orderId=order["orderId"]), status="CANCELED")
     finally:
         await mine.close_connection()
         await other.close_connection()
