@@ -18,6 +18,8 @@ PLACE = Place()
 SYMBOL = PLACE.symbol
 BASE, QUOTE = SYMBOL.split("/")
 SETTLED_SECONDS = 5
+# The exchange of `make clients` lets 1,000 requests of an address in within ten seconds.
+MORE_THAN_LIMIT, LET_IN_SECONDS = 2_000, 20
 
 
 def settings(key: str = PLACE.key, secret: str = PLACE.secret, **more: Any) -> dict[str, Any]:
@@ -344,11 +346,21 @@ class Tour:
             stranger = self.module.binance(settings(enableRateLimit=False))
             try:
                 with refused(ccxt.DDoSProtection, "-1003"):
-                    for _ in range(600):
+                    for _ in range(MORE_THAN_LIMIT):
                         await done(stranger.public_get_ping())
+                await self.let_in(stranger)
             finally:
                 if inspect.iscoroutinefunction(getattr(stranger, "close", None)):
                     await stranger.close()
+
+    async def let_in(self, stranger: Any) -> None:
+        """Who waits is let in again; whoever comes next from this address too."""
+        for _ in range(LET_IN_SECONDS):
+            await asyncio.sleep(1)
+            with contextlib.suppress(ccxt.DDoSProtection):
+                await done(stranger.public_get_ping())
+                return
+        raise AssertionError(f"still refused after {LET_IN_SECONDS} s")
 
 
 async def main(which: str, length: str) -> int:
