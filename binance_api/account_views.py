@@ -13,6 +13,7 @@ from binance_api.listen_keys import close_listen_key, open_listen_key, renew_lis
 from binance_api.parameters import FLAG, SYMBOL, Parameter, Values, text
 from binance_api.representation import amount, milliseconds
 from binance_api.symbols import binance_name
+from orders.exposure import may_trade
 
 _LISTEN_KEY = Parameter("listenKey", text(r"^[A-Za-z0-9]{1,100}$"), is_required=True)
 
@@ -37,7 +38,7 @@ class AccountView(SignedView):
                     "buyer": amount(None),
                     "seller": amount(None),
                 },
-                "canTrade": True,
+                "canTrade": may_trade(owner_id),
                 "canWithdraw": False,
                 "canDeposit": False,
                 "brokered": False,

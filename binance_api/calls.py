@@ -27,7 +27,7 @@ from base.web.middleware import weigh
 from base.web.queries import MOST
 from base.web.ratelimit.addresses import client_address, current_network, origin_of
 from base.web.ratelimit.meter import BINANCE
-from binance_api.errors import BAD_KEY, Refused, answer_refusal, told
+from binance_api.errors import BAD_KEY, Refused, answer_of, answer_refusal
 from binance_api.parameters import (
     Pairs,
     Parameter,
@@ -127,13 +127,13 @@ class BinanceView(APIView):
     authentication_classes: Any = []
     content_negotiation_class = Plain
     # Headers of the answer.
-    told_of_use: dict[str, str]
+    use_headers: dict[str, str]
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return answer_refusal
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        for name, value in getattr(self, "told_of_use", {}).items():
+        for name, value in getattr(self, "use_headers", {}).items():
             response[name] = value
         return super().finalize_response(request, response, *args, **kwargs)
 
@@ -180,9 +180,10 @@ class Endpoint:
         return cast(H, read)
 
     def _values(self, view: BinanceView, request: Request) -> Values:
-        """Raises Refused. Whoever is let in is told what it costs, also where it is refused for what it asks."""
+        """Raises Refused. The answer has the weight, also where the call is refused for what it asks."""
         caller = request.user
-        who = f"user:{caller.pk}" if caller.is_authenticated else f"address:{current_network()}"
+        is_proved = caller.is_authenticated and not isinstance(view, KeyView)
+        who = f"user:{caller.pk}" if is_proved else f"address:{current_network()}"
         weight = self.weight if isinstance(self.weight, int) else 1
         try:
             if self.scope is PUBLIC:
@@ -192,7 +193,7 @@ class Endpoint:
                 values = read_parameters(declared, sent_with(request).pairs, not_all_read)
             weight = self.weight if isinstance(self.weight, int) else self.weight(values)
         finally:
-            view.told_of_use = add_weight(who, weight)
+            view.use_headers = add_weight(who, weight)
         return values
 
 
@@ -201,4 +202,4 @@ def weigh_pages(request: Request, rows: int) -> None:
     weigh(request, -(-rows // MOST))
 
 
-DIALECT = Dialect(BINANCE + "/", signer_of, lambda refusal: told(refusal).body)
+DIALECT = Dialect(BINANCE + "/", signer_of, lambda refusal: answer_of(refusal).body)

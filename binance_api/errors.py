@@ -1,7 +1,7 @@
 """Refusals as Binance's clients receive them: `{"code": -1121, "msg": "Invalid symbol."}`. ONE table, from our codes.
 
 Clients act on the code, and some of them on the text (ccxt tells a lack of funds from other refusals by it). So a rule
-of ours that Binance has too is told in Binance's words; a rule that it does not have is told in our own, under the code
+of ours that Binance has too is named in Binance's words; a rule that it does not have in our own, under the code
 of its kind.
 """
 
@@ -54,7 +54,7 @@ BAD_SIGNATURE = "Signature for this request is not valid."
 LATE = "Timestamp for this request is outside of the recvWindow."
 AHEAD = "Timestamp for this request was 1000ms ahead of the server's time."
 
-# By our code. Whatever is not named is told by its status: see `_by_status`.
+# By our code. Whatever is not named goes by its status: see `_by_status`.
 TABLE: dict[str, Row] = {
     # Who asks.
     "NOT_AUTHENTICATED": Row(-2014, BAD_KEY, 401),
@@ -121,7 +121,7 @@ TABLE: dict[str, Row] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answer:
     """A refusal as it is answered."""
 
     number: int
@@ -134,16 +134,16 @@ class Told:
         return {"code": self.number, "msg": self.words, **self.more}
 
 
-def told(error: ExchangeError | Refused) -> Told:
-    """The refusal in Binance's words. Of several broken rules the first is told, because Binance names one."""
+def answer_of(error: ExchangeError | Refused) -> Answer:
+    """The refusal in Binance's words. Of several broken rules the first counts, because Binance names one."""
     if isinstance(error, Refused):
-        return Told(error.number, error.words, error.status, error.more)
+        return Answer(error.number, error.words, error.status, error.more)
     name, words = error.error, error.message
     if isinstance(error, ValidationFailed):
         first = error.data["errors"][0]
         name, words = first["error"], first["message"]
     row = TABLE.get(name) or _by_status(error)
-    return Told(row.number, row.words or words, row.status)
+    return Answer(row.number, row.words or words, row.status)
 
 
 def missing(name: str) -> Refused:
@@ -163,9 +163,9 @@ def answer_refusal(error: Exception, _context: Any) -> Response | None:
     refusal = error if isinstance(error, Refused) else as_refusal(error)
     if refusal is None:
         return None
-    said = told(refusal)
-    bind_log_fields(error=str(said.number))
-    return Response(said.body, status=said.status, headers=retry_headers(refusal))
+    answer = answer_of(refusal)
+    bind_log_fields(error=str(answer.number))
+    return Response(answer.body, status=answer.status, headers=retry_headers(refusal))
 
 
 def retry_headers(refusal: ExchangeError | Refused) -> dict[str, str]:

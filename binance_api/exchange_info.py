@@ -31,7 +31,7 @@ _STATUSES = {
     MarketStatus.DELISTED: "END_OF_DAY",
 }
 STATUSES = tuple(_STATUSES.values())
-# Of how many days an order count is told, and in how many seconds.
+# The windows of the order counts: their seconds, and how Binance writes them.
 _ORDER_WINDOWS = ((10, "SECOND", 10), (86_400, "DAY", 1))
 # The band of a market is around the last trade, so the average that Binance goes by is of no minutes.
 _BAND_MINUTES = 0

@@ -73,7 +73,7 @@ class OpenListsView(SignedView):
 def _place(view: SignedView, request: Request, wanted: Wanted, answer: str) -> Response:
     group = place_oco(caller_id(request), wanted.form, _names(wanted))
     if not group.is_repeated:
-        view.told_of_use |= add_orders(caller_id(request), 2)
+        view.use_headers |= add_orders(caller_id(request), 2)
     now = partial(_placed, group, answer)
     if answer == ACK:
         return Response(now())

@@ -51,7 +51,7 @@ class OrderView(SignedView):
         placed = place_order(owner_id, market, terms)
         log.order_placed(placed)
         if not placed.is_repeated:
-            self.told_of_use |= add_orders(owner_id, 1)
+            self.use_headers |= add_orders(owner_id, 1)
         return answer_placed(request, placed.order, asked["newOrderRespType"] or asked["type"].answer)
 
     @Endpoint(READ, 4, (SYMBOL, *WHICH))

@@ -5,6 +5,7 @@ Binance's engine refuses what ours rejects by an event: so a client that waits f
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from rest_framework.request import Request
@@ -12,11 +13,12 @@ from rest_framework.response import Response
 
 from base.web.queries import MOST
 from binance_api import representation
-from binance_api.errors import CLOSED_MARKET, NO_FUNDS, UNKNOWN_ORDER, WOULD_TAKE, Refused, told
+from binance_api.errors import CLOSED_MARKET, NO_FUNDS, UNKNOWN_ORDER, WOULD_TAKE, Refused, answer_of
 from binance_api.order_form import ACK, FULL
 from core.kinds import KINDS
 from core.types import Reason, Side, Status
 from markets.models import Trade
+from orders.answers import Fill
 from orders.fills import halves_of_order
 from orders.models import Order
 from orders.representation import represent_fill
@@ -51,12 +53,18 @@ def placed_body(answer: str, order: Order) -> dict[str, Any]:
     shown = show_order(order)
     if answer == ACK:
         return representation.acknowledged(shown)
-    fills = None
-    if answer == FULL:
-        ((side, of, _),) = halves_of_order(order)
-        trades = Trade.objects.filter(**of).select_related("market").order_by("pk")[:MOST]
-        fills = [represent_fill(side, trade) for trade in trades] if order.filled_quantity else []
+    fills = _fills(order) if answer == FULL else None
     return representation.placed(shown, order.self_trade_prevention, fills)
+
+
+def _fills(order: Order) -> list[Fill]:
+    """The first fills of the order: those that its row counts, because more may have come since it was read."""
+    if not order.filled_quantity:
+        return []
+    ((side, of, _),) = halves_of_order(order)
+    trades = list(Trade.objects.filter(**of).select_related("market").order_by("pk")[:MOST])
+    counted = zip(trades, accumulate(trade.quantity for trade in trades), strict=True)
+    return [represent_fill(side, trade) for trade, filled in counted if filled <= order.filled_quantity]
 
 
 def placed_outcome(answer: str, order: Order) -> Shown | None:
@@ -81,8 +89,8 @@ def cancelled_outcome(cancel_id: str, order: Order) -> Shown | None:
 
 
 def refused(refusal: Refused) -> Shown:
-    said = told(refusal)
-    return Shown(said.status, said.body)
+    known = answer_of(refusal)
+    return Shown(known.status, known.body)
 
 
 def answer_in_time(request: Request, order: Order, show: Show, now: Callable[[], Any]) -> Response:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from base.web.queries import FIRST_YEAR, LAST_YEAR
 from binance_api.errors import Refused, missing
-from binance_api.symbols import market_named
+from binance_api.symbols import market_named, markets_named
 from core.money import DIGITS
 from markets.models import Market
 
@@ -185,9 +185,7 @@ def markets(name: str, given: str) -> list[Market]:
         raise illegal(name, _SYMBOLS)
     if len(listed) > MOST_SYMBOLS:
         raise Refused(-1101, f"Too many values sent for parameter '{name}', maximum allowed up to {MOST_SYMBOLS}.")
-    if len(set(listed)) < len(listed):
-        raise Refused(-1151, "Symbol is present multiple times in the list.")
-    return [market_named(each) for each in listed]
+    return markets_named(listed)
 
 
 FLAG = word({"true": True, "false": False, "TRUE": True, "FALSE": False})

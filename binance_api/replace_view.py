@@ -15,11 +15,11 @@ from base.web.authentication import caller_id
 from base.web.errors import ClientOrderIdReused, ExchangeError
 from base.web.keys.scopes import TRADE
 from binance_api.calls import Endpoint, SignedView
-from binance_api.errors import NO_FUNDS, UNKNOWN_ORDER, Refused, told
+from binance_api.errors import NO_FUNDS, UNKNOWN_ORDER, Refused, answer_of
 from binance_api.found_orders import ANY_NAME, named_order, new_name
 from binance_api.order_form import NEW_ID, NEW_ORDER, read_terms
 from binance_api.order_views import RESTRICTIONS, UNKNOWN, is_stored, refuse_restricted, refuse_to_trigger
-from binance_api.outcomes import answer_in_time, cancelled_body, placed_body, rejection, still
+from binance_api.outcomes import answer_in_time, cancelled_body, placed_body, refused, rejection, still
 from binance_api.parameters import Parameter, Values, number, word
 from binance_api.usage import add_orders
 from core.types import Reason, Status
@@ -67,15 +67,15 @@ class CancelReplaceView(SignedView):
             placed = replace_order(old.id, wanted)
         except ClientOrderIdReused as error:
             if old.active or not may_fail:
-                raise _failed(NOT_ATTEMPTED, None, FAILURE, told(error).body) from error
+                raise _failed(NOT_ATTEMPTED, None, FAILURE, answer_of(error).body) from error
             # It was placed without a cancel.
             return self._without_cancel(request, wanted, answer, Refused(*UNKNOWN), may_fail=may_fail)
         except ExchangeError as error:
             # The old order is as it was.
-            raise _failed(NOT_ATTEMPTED, None, FAILURE, told(error).body) from error
+            raise _failed(NOT_ATTEMPTED, None, FAILURE, answer_of(error).body) from error
         self._count(request, placed)
         known = Asked(old, asked["cancelNewClientOrderId"] or new_name(), answer)
-        return answer_in_time(request, placed.order, partial(_outcome, known), lambda: _both(known, placed.order))
+        return answer_in_time(request, placed.order, partial(outcome, known), lambda: _both(known, placed.order))
 
     def _without_cancel(
         self, request: Request, wanted: OrderRequest, answer: str, refusal: Refused, *, may_fail: bool
@@ -84,19 +84,19 @@ class CancelReplaceView(SignedView):
         if refusal.number not in (-2011, -2013) or not may_fail:
             if refusal.number == -1102:
                 raise refusal
-            raise _failed(FAILURE, told(refusal).body, NOT_ATTEMPTED, None)
+            raise _failed(FAILURE, answer_of(refusal).body, NOT_ATTEMPTED, None)
         try:
             placed = place_order(wanted.user_id, wanted.market, wanted.terms)
         except ExchangeError as error:
-            raise _failed(FAILURE, told(refusal).body, FAILURE, told(error).body) from error
+            raise _failed(FAILURE, answer_of(refusal).body, FAILURE, answer_of(error).body) from error
         self._count(request, placed)
         new = placed_body(answer, placed.order)
-        raise _failed(FAILURE, told(refusal).body, SUCCESS, new)
+        raise _failed(FAILURE, answer_of(refusal).body, SUCCESS, new)
 
     def _count(self, request: Request, placed: Accepted) -> None:
         log.order_placed(placed)
         if not placed.is_repeated:
-            self.told_of_use |= add_orders(caller_id(request), 1)
+            self.use_headers |= add_orders(caller_id(request), 1)
 
 
 def _to_cancel(owner_id: int, asked: Values, *, is_repeat: bool) -> Order:
@@ -113,15 +113,25 @@ def _to_cancel(owner_id: int, asked: Values, *, is_repeat: bool) -> Order:
     return order
 
 
-def _outcome(asked: Asked, new: Order) -> Shown | None:
+def outcome(asked: Asked, new: Order) -> Shown | None:
     """What became of both, once the worker has applied the command."""
     if new.status == Status.PENDING:
         return None
+    if new.status == Status.FAILED:
+        return refused(_after_a_defect(asked))
     if new.status == Status.REJECTED and new.reason == Reason.NOTHING_TO_REPLACE:
-        return _shown(_failed(FAILURE, told(Refused(-2011, UNKNOWN_ORDER)).body, NOT_ATTEMPTED, None))
+        return refused(_failed(FAILURE, answer_of(Refused(-2011, UNKNOWN_ORDER)).body, NOT_ATTEMPTED, None))
     if new.status == Status.REJECTED and (refusal := _refusal(new)) is not None:
-        return _shown(_failed(SUCCESS, _cancelled(asked), FAILURE, told(refusal).body))
+        return refused(_failed(SUCCESS, _cancelled(asked), FAILURE, answer_of(refusal).body))
     return Shown(200, _both(asked, new))
+
+
+def _after_a_defect(asked: Asked) -> Refused:
+    """The engine gave the command up, before the old order was cancelled or after it."""
+    unknown = answer_of(ExchangeError("")).body
+    if still([asked.old])[0].active:
+        return _failed(FAILURE, unknown, NOT_ATTEMPTED, None)
+    return _failed(SUCCESS, _cancelled(asked), FAILURE, unknown)
 
 
 def _refusal(new: Order) -> Refused | None:
@@ -154,8 +164,3 @@ def _failed(cancel: str, cancelled: dict[str, Any] | None, new: str, placed: dic
     if SUCCESS in (cancel, new):
         return Refused(-2021, FAILED_IN_PART, 409, data=data)
     return Refused(-2022, FAILED, 400, data=data)
-
-
-def _shown(refusal: Refused) -> Shown:
-    said = told(refusal)
-    return Shown(said.status, said.body)

@@ -92,7 +92,7 @@ def read_signed(
 def sign_in(signed: SignedParameters) -> Caller:
     """Who signed. Raises Refused, and what `base.web.keys.use.key_of` raises, which the table tells in Binance's words.
 
-    A signature of Ed25519 and of HMAC is told by the kind of its key.
+    Whether a signature is one of Ed25519 or of HMAC goes by the kind of its key.
     """
     return signer(signed)
 

@@ -1,7 +1,7 @@
-"""What a client is told of its use: the weight of its requests in this minute, and its orders in ten seconds and a day.
+"""What headers show of a client's use: the weight of its requests in this minute, its orders in ten seconds and a day.
 
-The figures are those of all processes together, counted in Redis. They are told and limit nothing: what is refused is
-refused by the rate limit of all other calls. While Redis is away nothing is told.
+The figures are those of all processes together, counted in Redis. They limit nothing: what is refused is
+refused by the rate limit of all other calls. While Redis is away there are no such headers.
 """
 
 import time

@@ -5,7 +5,7 @@ which intake reads, changes at once; the engine applies the command behind the c
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +71,12 @@ def find_market(symbol: str) -> Market | None:
         return known_market(symbol)
     except MarketNotFound:
         return None
+
+
+def find_markets(symbols: Collection[str]) -> dict[str, Market]:
+    """Those of the markets that there are, with their assets, by one query, however many are asked for."""
+    found = Market.objects.select_related("base", "quote").filter(symbol__in=symbols)
+    return {market.symbol: market for market in found}
 
 
 @cached(LRUCache[Any, str](REMEMBERED), lock=threading.Lock())

@@ -118,6 +118,11 @@ def notional_of(order: Order) -> Decimal:
     return rest * (price or Decimal(0))
 
 
+def may_trade(user_id: int) -> bool:
+    """Whether the account is active and no operator has blocked it."""
+    return User.objects.filter(pk=user_id, is_active=True, is_blocked=False).exists()
+
+
 def read_exposure(user_id: int) -> Exposure:
     """What the user may still do, by a look that locks nothing."""
     row = User.objects.filter(id=user_id).first()

@@ -41,5 +41,5 @@ def in_words_of(path: str, refusal: E) -> E:
     """The refusal, which reads as those of the path."""
     dialect = dialect_of(path)
     if dialect is not None:
-        refusal.told_as = dialect.body(refusal)
+        refusal.foreign_body = dialect.body(refusal)
     return refusal

@@ -15,7 +15,7 @@ class ExchangeError(Exception):
     # When it makes sense to come again, where a client should.
     retry_after_seconds: int | None = None
     # The whole answer in the words of another API, where the request came to one.
-    told_as: dict[str, Any] | None = None
+    foreign_body: dict[str, Any] | None = None
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)
@@ -76,9 +76,9 @@ def timestamp(instant: datetime | None = None) -> str:
 
 
 def error_body(error: ExchangeError) -> dict[str, Any]:
-    """The envelope of a refusal, or what is told in its place."""
-    if error.told_as is not None:
-        return error.told_as
+    """The envelope of a refusal, or the answer of another API in its place."""
+    if error.foreign_body is not None:
+        return error.foreign_body
     return {
         "code": error.status,
         "error": error.error,

@@ -6,7 +6,7 @@ from typing import Any
 
 from base.streams.socket import AskedId
 from base.web.answers import as_refusal
-from binance_api.errors import Refused, told
+from binance_api.errors import Refused, answer_of
 from binance_api.streams import stream_frames
 
 # Binance's code of a request that cannot be read.
@@ -38,5 +38,5 @@ def error_frame(asked_id: AskedId, error: Exception) -> str | None:
     refusal = error if isinstance(error, Refused) else as_refusal(error)
     if refusal is None:
         return None
-    said = told(refusal)
+    said = answer_of(refusal)
     return answer_frame(asked_id, {"status": said.status, "error": said.body})

@@ -8,7 +8,7 @@ from base.streams.frames import LONGEST_ID
 from base.streams.socket import AskedId
 from base.web.answers import as_refusal, parse_object
 from base.web.errors import ExchangeError
-from binance_api.errors import Refused, told
+from binance_api.errors import Refused, answer_of
 
 _LARGEST = 2**63
 # Binance's codes of what is no request.
@@ -42,4 +42,4 @@ def answer_frame(asked_id: AskedId, body: Mapping[str, Any]) -> str:
 
 def error_frame(asked_id: AskedId, error: Exception) -> str | None:
     refusal = error if isinstance(error, Refused) else as_refusal(error)
-    return None if refusal is None else answer_frame(asked_id, {"error": told(refusal).body})
+    return None if refusal is None else answer_frame(asked_id, {"error": answer_of(refusal).body})

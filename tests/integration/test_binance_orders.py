@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from binance_api.outcomes import placed_body
+from binance_api.replace_view import Asked, outcome
 from core.money import plain
 from orders.models import Order
 from tests.support.binance import Bot, order
@@ -25,6 +27,10 @@ def bot(world: World) -> Bot:
 
 def stored() -> Order:
     return Order.objects.latest("id")
+
+
+def stored_order(side: str) -> Order:
+    return Order.objects.filter(side=side.upper()).latest("id")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_an_order_without_a_name_is_found_by_the_one_that_is_shown(world: World,
     assert bot.call("GET", "order", **both, origClientOrderId="other").body["code"] == -2013
 
 
-def test_a_cancel_that_waits_is_told_as_such(world: World, bot: Bot) -> None:
+def test_a_cancel_that_waits_is_shown_as_such(world: World, bot: Bot) -> None:
     made = bot.place("sell 1 @ 110").body["orderId"]
     world.match()
     cancelled = bot.call("DELETE", "order", symbol="BTCUSD", orderId=made).body
@@ -195,6 +201,8 @@ def test_the_account(world: World, bot: Bot) -> None:
         "USD": ("9410.00000000", "90.00000000"),
     }
     assert (account["uid"], account["accountType"], account["canTrade"]) == (world.alice.user.id, "SPOT", True)
+    type(world.alice.user).objects.filter(id=world.alice.user.id).update(is_blocked=True)
+    assert bot.get("account")["canTrade"] is False, "an operator blocked the account"
     assert bot.get("account/commission", symbol="BTCUSD")["standardCommission"]["taker"] == "0.00000000"
 
 
@@ -246,6 +254,32 @@ def test_a_group_by_the_newer_call(world: World, bot: Bot) -> None:
     assert listed["orders"] == group["orders"]
     assert {each["orderListId"] for each in bot.get("openOrders")} == {group["orderListId"]}
     assert len(bot.get("openOrders")) == 2
+
+
+def test_the_fills_are_those_that_the_order_counts(world: World, bot: Bot) -> None:
+    """A fill that comes between two readings is in neither, or the sum would be another."""
+    bot.place("sell 2 @ 110")
+    world.match()
+    world.play(world.bob, "buy 0.5 @ 110")
+    read_before = stored_order("sell")
+    world.play(world.bob, "buy 0.5 @ 110")
+    shown = placed_body("FULL", read_before)
+    assert (shown["executedQty"], [fill["qty"] for fill in shown["fills"]]) == ("0.50000000", ["0.50000000"])
+    assert len(placed_body("FULL", stored_order("sell"))["fills"]) == 2
+
+
+def test_a_replacement_that_the_engine_gave_up(world: World, bot: Bot) -> None:
+    """Its answer has the old order as that is: a cancel that did not happen is none."""
+    old, new = (bot.place(f"sell 1 @ {price}").body["orderId"] for price in (110, 111))
+    world.match()
+    asked, failed = Asked(Order.objects.get(id=old), "cancel", "FULL"), Order.objects.get(id=new)
+    failed.status = "FAILED"
+    for code, result in ((-2022, "FAILURE"), (-2021, "SUCCESS")):
+        shown = outcome(asked, failed)
+        assert shown is not None
+        assert (shown.body["code"], shown.body["data"]["cancelResult"]) == (code, result)
+        bot.call("DELETE", "order", symbol="BTCUSD", orderId=old)
+        world.match()
 
 
 def test_a_group_of_which_one_leg_has_a_name_is_repeated_as_one(world: World, bot: Bot) -> None:

@@ -13,10 +13,10 @@ from base.web.authentication import Caller
 from base.web.errors import ExchangeError, InvalidField, ValidationFailed
 from base.web.keys.known import forget_keys, known_key
 from binance_api import representation
-from binance_api.errors import Refused, Told, told
+from binance_api.errors import Answer, Refused, answer_of
 from binance_api.listen_keys import close_listen_key, open_listen_key, renew_listen_key, user_of_listen_key
 from binance_api.signing import read_signed, rest_payload, sign_in, socket_payload
-from binance_api.symbols import binance_name, market_named, names
+from binance_api.symbols import binance_name, market_named, markets_named, names
 from core.types import Reason, Status
 from markets.services import change_market, create_market, known_market, read_market
 from orders.models import Order
@@ -25,20 +25,20 @@ from tests.support.signing import Signer
 from tests.support.world import World
 
 
-def told_of(code: int, call: object, *arguments: object) -> bool:
+def refuses(code: int, call: object, *arguments: object) -> bool:
     """Whether the call refuses with that code."""
     with pytest.raises((Refused, ExchangeError)) as refusal:
         call(*arguments)  # type: ignore[operator]
-    return told(refusal.value).number == code  # type: ignore[arg-type]
+    return answer_of(refusal.value).number == code  # type: ignore[arg-type]
 
 
 def test_markets_are_called_by_their_symbol_with_and_without_hyphens(world: World) -> None:
     assert market_named("BTCUSD").symbol == market_named("BTC-USD").symbol == "BTC-USD"
     assert binance_name("BTC-USD") == "BTCUSD"
     for unknown in ("ETHUSD", "BTCUS", "BT-CUSD"):
-        assert told_of(-1121, market_named, unknown)
+        assert refuses(-1121, market_named, unknown)
     for illegal in ("btcusd", "BTC/USD", "", "B" * 34):
-        assert told_of(-1100, market_named, illegal)
+        assert refuses(-1100, market_named, illegal)
 
 
 def test_a_market_that_is_named_again_costs_no_query(world: World, django_assert_num_queries: Any) -> None:
@@ -47,17 +47,29 @@ def test_a_market_that_is_named_again_costs_no_query(world: World, django_assert
         assert (market_named("BTCUSD").symbol, binance_name("BTC-USD")) == ("BTC-USD", "BTCUSD")
 
 
+def test_many_markets_cost_one_query(world: World, django_assert_num_queries: Any) -> None:
+    for base in ("ETH", "LTC"):
+        create_market(symbol=f"{base}-USD", base=base, quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    names.cache_clear()
+    binance_name("BTC-USD")
+    with django_assert_num_queries(1):
+        found = [market.base.code for market in markets_named(["LTCUSD", "BTC-USD", "ETHUSD"])]
+    assert found == ["LTC", "BTC", "ETH"], "in the order in which they are asked for"
+    assert refuses(-1121, markets_named, ["BTCUSD", "NO"])
+    assert refuses(-1151, markets_named, ["BTCUSD", "BTC-USD"]), "one market by two names"
+
+
 def test_two_markets_that_would_have_one_name_have_none(world: World) -> None:
     for symbol, base, quote in (("A-BC", "A", "BC"), ("AB-C", "AB", "C")):
         create_market(symbol=symbol, base=base, quote=quote, tick_size=Decimal("0.01"), lot_size=Decimal("0.01"))
     names.cache_clear()
-    assert told_of(-1121, market_named, "ABC")
+    assert refuses(-1121, market_named, "ABC")
     assert [binance_name(symbol) for symbol in ("A-BC", "AB-C")] == ["A-BC", "AB-C"]
     assert market_named("A-BC").base_id == "A"
     change_market(read_market("A-BC"), status="DELISTED")
     names.cache_clear()
     assert market_named("ABC").symbol == "AB-C", "a market that is gone has no name"
-    assert told_of(-1121, market_named, "A-BC")
+    assert refuses(-1121, market_named, "A-BC")
 
 
 def test_a_market_without_a_hyphen_keeps_its_name(world: World) -> None:
@@ -91,14 +103,14 @@ def test_a_socket_signs_in_by_its_parameters_in_the_order_of_their_names(world: 
     assert socket_payload({"timestamp": "1", "apiKey": "k", "signature": "s"}) == b"apiKey=k&timestamp=1"
     fields = {"timestamp": stamp(-1)}
     assert logon(key, **fields).id == world.alice.user.id
-    assert told_of(-1022, lambda: logon(key, **fields))
-    assert told_of(-1022, lambda: logon(key, signature="0" * 64))
-    assert told_of(-1021, lambda: logon(key, timestamp=stamp(-5_500)))
+    assert refuses(-1022, lambda: logon(key, **fields))
+    assert refuses(-1022, lambda: logon(key, signature="0" * 64))
+    assert refuses(-1021, lambda: logon(key, timestamp=stamp(-5_500)))
     assert logon(key, timestamp=stamp(-5_500), recvWindow="20000").id == world.alice.user.id
-    assert told_of(-1021, lambda: logon(key, timestamp=stamp(2_000)))
-    assert told_of(-1131, lambda: logon(key, recvWindow="60001"))
-    assert told_of(-1102, lambda: logon(key, timestamp=""))
-    assert told_of(-1100, lambda: logon(key, timestamp="now"))
+    assert refuses(-1021, lambda: logon(key, timestamp=stamp(2_000)))
+    assert refuses(-1131, lambda: logon(key, recvWindow="60001"))
+    assert refuses(-1102, lambda: logon(key, timestamp=""))
+    assert refuses(-1100, lambda: logon(key, timestamp="now"))
 
 
 def test_a_time_may_be_in_microseconds(world: World) -> None:
@@ -106,8 +118,8 @@ def test_a_time_may_be_in_microseconds(world: World) -> None:
 
 
 def test_a_key_that_is_none(world: World) -> None:
-    assert told_of(-2014, read_signed, "no key", {}, b"", "127.0.0.1")
-    assert told_of(-2015, lambda: logon(Signer("0" * 32, "secret")))
+    assert refuses(-2014, read_signed, "no key", {}, b"", "127.0.0.1")
+    assert refuses(-2015, lambda: logon(Signer("0" * 32, "secret")))
 
 
 def test_what_is_signed_over_rest_is_what_was_sent() -> None:
@@ -124,9 +136,9 @@ def test_a_read_may_come_again_and_becomes_no_write(world: World) -> None:
     key = Signer.of(world.alice, "read", "trade")
     read, write = f"symbol=BTCUSD&timestamp={stamp()}", f"symbol=BTCUSD&timestamp={stamp(1)}"
     assert {rest_call(key, "GET", read).id for _ in range(3)} == {world.alice.user.id}
-    assert told_of(-1022, rest_call, key, "DELETE", read)
+    assert refuses(-1022, rest_call, key, "DELETE", read)
     assert rest_call(key, "POST", write).id == world.alice.user.id
-    assert told_of(-1022, rest_call, key, "POST", write)
+    assert refuses(-1022, rest_call, key, "POST", write)
     assert rest_call(key, "GET", write).id == world.alice.user.id
 
 
@@ -137,28 +149,28 @@ def test_a_listen_key_follows_the_account_of_its_key_while_that_is_good(world: W
     assert open_listen_key(alice) == text != open_listen_key(bob)
     renew_listen_key(text, alice)
     for refused in (lambda: renew_listen_key(text, bob), lambda: close_listen_key(text, bob)):
-        assert told_of(-1125, refused)
+        assert refuses(-1125, refused)
     for unknown in ("", "x" * 64, "é" * 64, text[:-1]):
-        assert told_of(-1125, user_of_listen_key, unknown)
+        assert refuses(-1125, user_of_listen_key, unknown)
     close_listen_key(text, alice)
-    assert told_of(-1125, user_of_listen_key, text)
+    assert refuses(-1125, user_of_listen_key, text)
     again = open_listen_key(alice)
     assert again != text
     world.alice.call("DELETE", f"/keys/{alice.key_id}")
     forget_keys(world.alice.user.id)
-    assert told_of(-1125, user_of_listen_key, again)
+    assert refuses(-1125, user_of_listen_key, again)
 
 
 def test_a_listen_key_needs_the_scope_to_read(world: World) -> None:
-    assert told_of(-2015, open_listen_key, known_key(Signer.of(world.alice, "trade").key_id))
+    assert refuses(-2015, open_listen_key, known_key(Signer.of(world.alice, "trade").key_id))
 
 
 def test_of_several_broken_rules_the_first_is_told() -> None:
     price = InvalidField("price", "PRICE_OFF_TICK", "price 1.001 is not a multiple of 0.01")
     other = InvalidField("quantity", "QUANTITY_OFF_LOT", "...")
-    filtered = Told(-1013, "Filter failure: PRICE_FILTER", 400)
-    assert told(price) == told(ValidationFailed([price, other])) == filtered
-    assert told(ExchangeError("the disk is full")).body == {
+    filtered = Answer(-1013, "Filter failure: PRICE_FILTER", 400)
+    assert answer_of(price) == answer_of(ValidationFailed([price, other])) == filtered
+    assert answer_of(ExchangeError("the disk is full")).body == {
         "code": -1000,
         "msg": "An unknown error occurred while processing the request.",
     }

@@ -17,7 +17,7 @@ from base.web.ratelimit.windows import LocalWindow
 from commands.queue import find_backlog
 from markets.services import change_market, known_market, read_market
 from orders.models import Order
-from tests.support.binance import API, Bot, now_ms, order, read, said
+from tests.support.binance import API, Bot, now_ms, order, read, summary_of
 from tests.support.routes import served
 from tests.support.world import World, stored_rows
 
@@ -32,7 +32,7 @@ REPLACE = {**LIMIT, "cancelReplaceMode": "STOP_ON_FAILURE"}
 class Row(NamedTuple):
     """A call, and what it says. A parameter that is None is left out."""
 
-    said: str
+    expected: str
     method: str
     path: str
     parameters: dict[str, Any]
@@ -303,16 +303,16 @@ def test_each_rule_says_what_binance_says(world: World, bot: Bot) -> None:
     found = []
     for row in (*NEW_ORDERS, *OTHERS):
         sent = {name: value for name, value in row.parameters.items() if value is not None}
-        found.append((row, said(bot.call(row.method, row.path, **sent))))
+        found.append((row, summary_of(bot.call(row.method, row.path, **sent))))
     for row in PUBLIC:
         client = Client(raise_request_exception=False)
         answer: Any = (
             client.get(f"{API}/{row.path}", row.parameters) if row.method == "GET" else client.post(f"{API}/{row.path}")
         )
         answer.body = answer.json()
-        found.append((row, said(answer)))
+        found.append((row, summary_of(answer)))
         assert answer.body.keys() == {"code", "msg"}
-    assert [(row.path, row.parameters, row.said, told) for row, told in found if told != row.said] == []
+    assert [(row.path, row.parameters, row.expected, got) for row, got in found if got != row.expected] == []
     assert stored_rows() == before, "what is refused stores nothing"
     assert len(found) >= 80
 
@@ -346,7 +346,7 @@ SIGNATURES: dict[str, Callable[[Bot], str]] = {
 
 @pytest.mark.parametrize("expected", SIGNATURES)
 def test_each_rule_of_signing(bot: Bot, expected: str) -> None:
-    assert said(bot.send("GET", f"account?{SIGNATURES[expected](bot)}")) == expected
+    assert summary_of(bot.send("GET", f"account?{SIGNATURES[expected](bot)}")) == expected
     assert bot.call("GET", "account").status_code == 200
 
 
@@ -354,24 +354,32 @@ def test_a_key_that_may_not(world: World) -> None:
     refused = "401 -2015 Invalid API-key, IP, or permissions for action."
     reader, writer = Bot.of(world.alice, "read"), Bot.of(world.alice, "trade")
     elsewhere = Bot.of(world.alice, addresses=["10.0.0.0/8"])
-    assert said(reader.place("buy 1 @ 100")) == refused
-    assert said(writer.call("GET", "account")) == refused
-    assert said(elsewhere.call("GET", "account")) == refused
-    assert said(elsewhere.send("POST", "userDataStream")) == refused
+    assert summary_of(reader.place("buy 1 @ 100")) == refused
+    assert summary_of(writer.call("GET", "account")) == refused
+    assert summary_of(elsewhere.call("GET", "account")) == refused
+    assert summary_of(elsewhere.send("POST", "userDataStream")) == refused
     reader.key.key_id = "0" * 32
-    assert said(reader.call("GET", "account")) == refused
+    assert summary_of(reader.call("GET", "account")) == refused
     reader.key.key_id = "short"
-    assert said(reader.call("GET", "account")) == "401 -2014 API-key format invalid."
+    assert summary_of(reader.call("GET", "account")) == "401 -2014 API-key format invalid."
     assert not Order.objects.exists()
+
+
+def test_what_is_asked_by_the_name_of_a_key_is_no_use_of_its_owners(world: World, bot: Bot) -> None:
+    """Clients slow down by this figure, and the name of a key is no secret."""
+    before = int(bot.call("GET", "account")["X-MBX-USED-WEIGHT-1M"])
+    bot.send("POST", "userDataStream")
+    after = int(bot.call("GET", "account")["X-MBX-USED-WEIGHT-1M"])
+    assert after in (before + 20, 20), "or a new minute has begun"
 
 
 def test_a_write_is_good_once_and_a_read_again(world: World, bot: Bot) -> None:
     read_once = f"openOrders?{bot.signed({'symbol': 'BTCUSD'})}"
     assert [bot.send("GET", read_once).status_code for _ in range(2)] == [200, 200]
-    assert said(bot.send("DELETE", read_once)) == "400 -1022 Signature for this request is not valid."
+    assert summary_of(bot.send("DELETE", read_once)) == "400 -1022 Signature for this request is not valid."
     form = bot.signed(order("buy 1 @ 60"))
     assert bot.send("POST", "order", form).status_code == 200
-    assert said(bot.send("POST", "order", form)) == "400 -1022 Signature for this request is not valid."
+    assert summary_of(bot.send("POST", "order", form)) == "400 -1022 Signature for this request is not valid."
     # The parameters may come in the query, in the form, or in both.
     text = bot.signed(order("buy 1 @ 61"))
     assert bot.send("POST", f"order?{text}").status_code == 200
@@ -386,7 +394,7 @@ def test_too_many_orders_that_wait(world: World, bot: Bot) -> None:
     bot.place("buy 1 @ 60")
     bot.place("buy 1 @ 60")
     find_backlog.cache_clear()
-    assert said(bot.place("buy 1 @ 60")).startswith("429 -1015 ")
+    assert summary_of(bot.place("buy 1 @ 60")).startswith("429 -1015 ")
 
 
 @pytest.mark.parametrize(
@@ -396,14 +404,14 @@ def test_too_many_orders_that_wait(world: World, bot: Bot) -> None:
 def test_a_market_that_is_closed(world: World, bot: Bot, status: str, expected: str) -> None:
     world.switch(status)
     line = "buy 1 market" if status == "AUCTION" else "buy 1 @ 60"
-    assert said(bot.place(line)) == f"400 -2010 {expected}"
+    assert summary_of(bot.place(line)) == f"400 -2010 {expected}"
     world.switch("DELISTED")
-    assert said(bot.place(line)) == "400 -1121 Invalid symbol."
+    assert summary_of(bot.place(line)) == "400 -1121 Invalid symbol."
 
 
 def test_a_key_that_was_revoked(world: World, bot: Bot) -> None:
     world.alice.call("DELETE", f"/keys/{bot.key.key_id}")
-    assert said(bot.place("buy 1 @ 60")) == "401 -2015 Invalid API-key, IP, or permissions for action."
+    assert summary_of(bot.place("buy 1 @ 60")) == "401 -2015 Invalid API-key, IP, or permissions for action."
 
 
 @override_settings(RATE_LIMIT=3)
@@ -433,8 +441,8 @@ def test_without_redis_a_bot_reads_and_cancels_and_places_nothing(world: World, 
     before = Order.objects.count()
     with override_settings(REDIS_URL="redis://127.0.0.1:1/1"):
         form = bot.signed(order("buy 1 @ 60"))
-        assert said(bot.send("POST", "order/test", form)).startswith("503 -1007 "), "it would sign the order too"
-        assert said(bot.place("buy 1 @ 60")).startswith("503 -1007 ")
+        assert summary_of(bot.send("POST", "order/test", form)).startswith("503 -1007 "), "it would sign the order too"
+        assert summary_of(bot.place("buy 1 @ 60")).startswith("503 -1007 ")
         assert bot.call("GET", "account").status_code == 200
         assert bot.call("DELETE", "order", symbol="BTCUSD", origClientOrderId="mine").status_code == 200
         assert "X-MBX-USED-WEIGHT-1M" not in read("ping").headers

@@ -13,7 +13,7 @@ from exchange.socket_calls import SocketUsers
 from orders.models import Order
 from orders.waiting import Place
 from sandbox.middleware import DELAYS_AT_ONCE, _delays
-from tests.support.binance import Bot, said
+from tests.support.binance import Bot, summary_of
 from tests.support.signing import Signer
 from tests.support.tape import parse
 from tests.support.world import World, stored_rows
@@ -116,13 +116,13 @@ def test_clients_of_binance_are_told_in_their_words(sandbox: World) -> None:
     order_faults(sandbox, lostAnswerPercent=100)
     placed = {"newClientOrderId": "mine", "newOrderRespType": "ACK"}
     lost = bot.place("buy 1 @ 100", **placed)
-    assert (said(lost)[:9], lost["X-Sandbox-Fault"]) == ("503 -1007", "lost-answer")
+    assert (summary_of(lost)[:9], lost["X-Sandbox-Fault"]) == ("503 -1007", "lost-answer")
     assert Order.objects.get().client_order_id == "mine"
     order_faults(sandbox, rejectPercent=100)
     assert bot.place("buy 1 @ 100", **placed).status_code == 200
-    assert said(bot.place("buy 1 @ 100", newOrderRespType="ACK"))[:9] == "400 -2010"
+    assert summary_of(bot.place("buy 1 @ 100", newOrderRespType="ACK"))[:9] == "400 -2010"
     order_faults(sandbox, tooManyPercent=100)
-    assert said(bot.call("GET", "account"))[:9] == "429 -1003"
+    assert summary_of(bot.call("GET", "account"))[:9] == "429 -1003"
     assert Order.objects.count() == 1
 
 

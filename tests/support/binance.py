@@ -27,7 +27,7 @@ def read(path: str, **parameters: Any) -> Any:
     return _parsed(Client(raise_request_exception=False).get(f"{API}/{path}", parameters))
 
 
-def said(response: Any) -> str:
+def summary_of(response: Any) -> str:
     """The status, and of a refusal its code and its text: "400 -1121 Invalid symbol."."""
     body = response.body
     refusal = f" {body['code']} {body['msg']}" if isinstance(body, dict) and "code" in body else ""
