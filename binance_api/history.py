@@ -1,6 +1,7 @@
 """A user's orders and fills in the order that Binance's clients ask for: from an id or a time on, else the newest.
 
 They are read in pages as long as those of our own lists, and of orders no more are looked at for those of a market.
+Where that does not suffice the call is refused, because these clients take a short list for a complete one.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from base.storage.time_search import made_between
 from base.web.exports import Page, PageReader
 from base.web.lists import MOST_READ, READ_AT_ONCE, by_index
 from base.web.queries import MOST
+from binance_api.errors import Refused
 from core.types import ACTIVE_PHASES, Side
 from markets.models import Trade
 from markets.services import known_market
@@ -26,7 +28,10 @@ _SIDES = (Side.SELL, Side.BUY)
 
 
 def in_pages(limit: int, read: PageReader) -> list[Any]:
-    """So many rows, read in pages as long as those of our own lists, and in no more of them than that takes."""
+    """So many rows, read in pages as long as those of our own lists, and in no more of them than that takes.
+
+    Raises Refused where there may be more rows than these pages have found.
+    """
     found: list[Any] = []
     cursor = None
     for _ in range(-(-limit // MOST)):
@@ -34,7 +39,16 @@ def in_pages(limit: int, read: PageReader) -> list[Any]:
         found += page
         if cursor is None:
             break
+    if cursor is not None and len(found) < limit:
+        raise _too_far()
     return found
+
+
+def _too_far() -> Refused:
+    return Refused(
+        -1127,
+        f"Lookup interval is too big. More than {MOST_READ} orders in other markets: send startTime and endTime.",
+    )
 
 
 def after(end: datetime | None) -> datetime | None:
@@ -63,7 +77,7 @@ def _newest_orders(rows: Any, index: str, symbol: str | None, limit: int, states
 def orders_from(
     user_id: int, symbol: str, first: int | None, start: datetime | None, end: datetime | None, limit: int
 ) -> list[Order]:
-    """The user's orders in the market from an id or a time on, oldest first."""
+    """The user's orders in the market from an id or a time on, oldest first. Raises Refused as `in_pages`."""
     mine = made_between(Order.objects.filter(user_id=user_id), start, after(end))
     found: list[Order] = []
     last = 0 if first is None else first - 1
@@ -75,6 +89,8 @@ def orders_from(
         if len(keys) < READ_AT_ONCE or len(found) >= limit:
             break
         last = keys[-1]
+    else:
+        raise _too_far()
     del found[limit:]
     set_stop_prices(found)
     return found

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from base.web import lists
+from binance_api import history
 from binance_api.outcomes import placed_body
 from binance_api.replace_view import Asked, outcome
+from binance_api.symbols import names
 from core.money import plain
+from markets.services import create_market
 from orders.models import Order
 from tests.support.binance import Bot, order
 from tests.support.world import World, fund
@@ -166,6 +170,23 @@ def test_lists_of_orders(world: World, bot: Bot) -> None:
     assert len(bot.get("allOrders", symbol="BTCUSD", startTime=0, endTime=later)) == 4
 
 
+def test_a_list_that_would_not_be_complete_is_refused(world: World, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client takes a short list for the end of what there is."""
+    for module in (history, lists):
+        monkeypatch.setattr(module, "READ_AT_ONCE", 2)
+        monkeypatch.setattr(module, "MOST_READ", 4)
+    wanted = {"symbol": "BTCUSD", "limit": 5}
+    create_market(symbol="ETH-USD", base="ETH", quote="USD", tick_size=Decimal(1), lot_size=Decimal(1))
+    names.cache_clear()
+    first = bot.get("allOrders", **wanted)
+    assert len(first) == len(bot.get("allOrders", **wanted, startTime=0)) == 1
+    for _ in range(5):
+        bot.call("POST", "order", **order("buy 1 @ 50", "ETHUSD"))
+    for more in ({}, {"startTime": 0}, {"orderId": first[0]["orderId"]}):
+        assert bot.call("GET", "allOrders", **wanted, **more).body["code"] == -1127
+    assert bot.get("allOrders", **wanted, startTime=0, endTime=first[0]["time"]) == first
+
+
 @pytest.mark.dialect
 def test_own_trades(world: World, bot: Bot) -> None:
     fund(world.alice.user, BTC="5")
@@ -284,8 +305,8 @@ def test_a_replacement_that_the_engine_gave_up(world: World, bot: Bot) -> None:
 
 def test_a_group_of_which_one_leg_has_a_name_is_repeated_as_one(world: World, bot: Bot) -> None:
     group = {"symbol": "BTCUSD", "side": "SELL", "quantity": "1", "price": "110", "stopPrice": "90"}
-    for names in ({"limitClientOrderId": "a"}, {"stopClientOrderId": "b"}, {"limitClientOrderId": "c" * 36}):
-        first, again = (bot.call("POST", "order/oco", **group, **names) for _ in range(2))
+    for called in ({"limitClientOrderId": "a"}, {"stopClientOrderId": "b"}, {"limitClientOrderId": "c" * 36}):
+        first, again = (bot.call("POST", "order/oco", **group, **called) for _ in range(2))
         assert again.status_code == 200, again.body
         assert again.body["orderListId"] == first.body["orderListId"]
     before = Order.objects.count()

@@ -4,5 +4,5 @@
 `base.web.middleware` meters REST, and `base.streams` the streams that open.
 """
 
-# The largest limit. Each request that was let in is remembered for a second, so a limit costs memory.
+# The largest limit. Each request that was let in is remembered for its window, so a limit costs memory.
 MOST_PER_SECOND = 10_000
