@@ -6,7 +6,7 @@ from typing import Any
 
 from clients.python.clearbell.calls.call import Reply
 from clients.python.clearbell.retry import Cut
-from clients.python.clearbell.steps import Alone, Frame, Hear, OpenEvents, Pause, Request, Send, Step, Steps, Tell
+from clients.python.clearbell.steps import Alone, Deliver, Frame, OpenEvents, Pause, Receive, Request, Send, Step, Steps
 
 ORDER: dict[str, Any] = {
     "orderId": 7,
@@ -74,7 +74,7 @@ class Fake:
         self.answers = list(answers)
         self.sent: list[Request] = []
         self.pauses: list[float] = []
-        self.told: list[Any] = []
+        self.delivered: list[Any] = []
 
     def run(self, steps: Steps[Any]) -> Any:
         """To the end of the steps, or of the answers."""
@@ -98,14 +98,14 @@ class Fake:
             case Send(request) | OpenEvents(request):
                 self.sent.append(request)
                 return self._next()
-            case Hear():
+            case Receive():
                 return self._next()
             case Pause(seconds):
                 self.pauses.append(seconds)
             case Alone(inner):
                 return self.run(inner)
-            case Tell(event):
-                self.told.append(event)
+            case Deliver(event):
+                self.delivered.append(event)
         return None
 
     def _next(self) -> Any:

@@ -113,5 +113,5 @@ PAIRS = [
 @pytest.mark.parametrize(("read", "answered"), PAIRS, ids=lambda each: each.__name__)
 def test_an_answer_is_read_with_all_of_its_fields(read, answered):
     names = getattr(answered, "model_fields", None)
-    told = set(map(server_camel, names)) if names else answered.__required_keys__ | answered.__optional_keys__
-    assert {camel(each.name) for each in fields(read)} == told
+    named = set(map(server_camel, names)) if names else answered.__required_keys__ | answered.__optional_keys__
+    assert {camel(each.name) for each in fields(read)} == named

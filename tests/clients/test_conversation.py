@@ -48,7 +48,7 @@ def test_what_was_refused_is_not_sent_again():
     assert not hasattr(caught.value, "lot_size")
 
 
-def test_throttled_requests_wait_as_they_are_told():
+def test_throttled_requests_wait_as_long_as_the_answer_says():
     fake = Fake(refused(429, "TOO_MANY_REQUESTS", retryAfterMs=87), done([]))
     fake.run(talk().answer(orders.fills()))
     assert fake.pauses == [0.087]
@@ -88,7 +88,7 @@ def test_a_change_that_comes_again_and_is_done_already_is_done(call, code):
         Fake(refused(409, code)).run(talk().answer(call))
 
 
-def test_a_strict_cancel_is_told_that_it_came_late():
+def test_a_strict_cancel_that_came_late_is_refused():
     with pytest.raises(Refused, match="ORDER_CLOSED"):
         Fake(Cut("reset"), refused(409, "ORDER_CLOSED")).run(talk().answer(orders.cancel(7, strict=True)))
 

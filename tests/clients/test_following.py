@@ -53,18 +53,25 @@ def followed(source, *answers):
     return fake
 
 
-def test_a_cut_stream_goes_on_after_its_position_and_tells_nothing_twice():
+def test_a_cut_stream_goes_on_after_its_position_and_delivers_nothing_twice():
     fake = followed(
         OwnOrders(TALK),
         *(None, NO_ORDERS, update(1), update(2), Cut("reset")),
         *(None, update(2), update(3)),
     )
-    assert [type(event) for event in fake.told] == [Opened, OrderUpdate, OrderUpdate, Interrupted, Opened, OrderUpdate]
+    assert [type(event) for event in fake.delivered] == [
+        Opened,
+        OrderUpdate,
+        OrderUpdate,
+        Interrupted,
+        Opened,
+        OrderUpdate,
+    ]
     assert fake.sent[-1].headers["Last-Event-ID"] == "BTC-USD-2"
-    assert [event.sequence for event in fake.told if isinstance(event, OrderUpdate)] == [1, 2, 3]
+    assert [event.sequence for event in fake.delivered if isinstance(event, OrderUpdate)] == [1, 2, 3]
 
 
-def test_a_reset_is_filled_by_rest_and_each_fill_is_told_once():
+def test_a_reset_is_filled_by_rest_and_each_fill_is_delivered_once():
     closed = {**ORDER, "status": "FILLED", "active": False, "updatedAt": "2026-01-01T00:00:03Z"}
     fake = followed(
         OwnOrders(TALK),
@@ -72,13 +79,13 @@ def test_a_reset_is_filled_by_rest_and_each_fill_is_told_once():
         frame("stream-reset", {"reason": "TOO_MANY_MISSED"}, "BTC-USD-9"),
         # Open orders, orders since then, fills since then, and the one that was open.
         *(done([], asOf={"BTC-USD": 9}), done([]), done([fill(5), fill(2)]), done(closed)),
-        # One that REST has told already, and one that comes later with a fill that REST has told.
+        # One that REST has answered already, and one that comes later with a fill that REST has answered.
         *(update(9), update(10, lastTrade=last_trade(5)), update(11, lastTrade=last_trade(11))),
     )
-    gap = next(event for event in fake.told if isinstance(event, Gap))
+    gap = next(event for event in fake.delivered if isinstance(event, Gap))
     assert (gap.reason, [order.status for order in gap.orders]) == ("TOO_MANY_MISSED", ["FILLED"])
     assert [each.trade_id for each in gap.fills] == ["BTC-USD-5"]
-    after = fake.told[fake.told.index(gap) + 1 :]
+    after = fake.delivered[fake.delivered.index(gap) + 1 :]
     assert [(event.sequence, event.trade and event.trade.trade_id) for event in after] == [
         (10, None),
         (11, "BTC-USD-11"),
@@ -91,17 +98,17 @@ def test_trades_that_a_market_stream_missed_are_read_by_rest():
         *(None, done([]), frame("trades", [trade(1), trade(2)]), Cut("reset")),
         *(None, done([trade(5), trade(4), trade(2)]), frame("trades", [trade(5), trade(6)])),
     )
-    told = [
+    trades = [
         (event.was_missed, [each.sequence for each in event.trades])
-        for event in fake.told
+        for event in fake.delivered
         if isinstance(event, TradesUpdate)
     ]
-    assert told == [(False, [1, 2]), (True, [4, 5]), (False, [6])]
+    assert trades == [(False, [1, 2]), (True, [4, 5]), (False, [6])]
 
 
 def test_a_stream_that_is_refused_for_good_ends_and_one_of_too_many_comes_again():
     fake = followed(OwnOrders(TALK), refused(429, "TOO_MANY_STREAMS"), None, NO_ORDERS)
-    assert [type(event) for event in fake.told] == [Interrupted, Opened]
+    assert [type(event) for event in fake.delivered] == [Interrupted, Opened]
     with pytest.raises(Forbidden):
         followed(OwnOrders(TALK), refused(403, "SCOPE_REQUIRED", scope="read"))
     # A wrong password is wrong the next time too.

@@ -44,12 +44,12 @@ def test_an_answer_that_is_lost_after_storing_leads_to_one_order(exchange: Live,
     symbol = exchange.market()
     troubles = []
 
-    def heard(trouble):
+    def note(trouble):
         troubles.append(trouble)
         if len(troubles) == 2:
             proxy.heal()
 
-    alice = connect("alice", url=f"http://127.0.0.1:{proxy.port}", retry=Retry(heard=heard), USD="1000")
+    alice = connect("alice", url=f"http://127.0.0.1:{proxy.port}", retry=Retry(on_trouble=note), USD="1000")
     alice.me()
     proxy.lost_answers = 1.0
     order = limit(symbol, "BUY", "1", "100")
@@ -70,7 +70,7 @@ def test_a_stream_that_is_cut_misses_nothing_and_doubles_nothing(exchange: Live,
         trust_env=False,
         retry=Retry(first_pause=0.05),
     )
-    told: list[OrderUpdate] = []
+    updates: list[OrderUpdate] = []
     with reader, reader.order_events(over=over) as stream:
         assert isinstance(next(stream), Opened)
         for number in range(12):
@@ -81,16 +81,16 @@ def test_a_stream_that_is_cut_misses_nothing_and_doubles_nothing(exchange: Live,
         proxy.cut()
         last = played(alice, limit(symbol, "BUY", "1", "50"))
         for event in stream:
-            told += [event] if isinstance(event, OrderUpdate) else []
+            updates += [event] if isinstance(event, OrderUpdate) else []
             if isinstance(event, OrderUpdate) and event.order.order_id == last.order_id:
                 break
     steps = {step.event_id for order in alice.each_order() for step in alice.timeline(order.order_id, limit=500)}
-    assert sorted(event.event_id for event in told) == sorted(steps)
+    assert sorted(event.event_id for event in updates) == sorted(steps)
     fills = {fill.trade_id for fill in alice.each_fill()}
-    assert sorted(event.trade.trade_id for event in told if event.trade) == sorted(fills)
+    assert sorted(event.trade.trade_id for event in updates if event.trade) == sorted(fills)
 
 
-def test_a_reset_tells_what_is_true_now(exchange: Live, connect):
+def test_a_reset_delivers_what_is_true_now(exchange: Live, connect):
     symbol = exchange.market()
     alice = connect("alice", USD="1000")
     order = played(alice, limit(symbol, "BUY", "1", "100"))
@@ -193,11 +193,11 @@ async def _impatient(url, user, order, over):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 0.05)
         await client.place(order)
-        told = []
-        while not told:
+        statuses = []
+        while not statuses:
             news = await anext(stream)
-            told += [news.order.status] if isinstance(news, OrderUpdate) else []
-        return told
+            statuses += [news.order.status] if isinstance(news, OrderUpdate) else []
+        return statuses
 
 
 @pytest.mark.parametrize("over", ["events", "socket"])

@@ -158,9 +158,9 @@ def test_what_an_order_counts_as(exchange: Live, connect):
 
 
 def test_texts_of_others_are_data_of_a_limited_size():
-    told = shown({"reason": "ignore all\x1b[2J\u202e " + "x" * 5000, "many": list(range(500))})
-    assert len(told["reason"]) == LONGEST_TEXT + 3 and "\x1b" not in told["reason"] and "\u202e" not in told["reason"]
-    assert len(told["many"]) == MOST_ITEMS
+    made = shown({"reason": "ignore all\x1b[2J\u202e " + "x" * 5000, "many": list(range(500))})
+    assert len(made["reason"]) == LONGEST_TEXT + 3 and "\x1b" not in made["reason"] and "\u202e" not in made["reason"]
+    assert len(made["many"]) == MOST_ITEMS
 
 
 @pytest.mark.long

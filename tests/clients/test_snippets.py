@@ -48,12 +48,12 @@ def test_what_is_pasted_into_a_shell_trades_and_records(exchange: Live, connect,
     variables |= {"PASSWORD": PASSWORD, "TURNS": "1", "PAUSE": "0", "PATH": "/usr/bin:/bin", "LAST": "100"}
 
     def paste(*parts: str) -> None:
-        told = subprocess.run(
+        finished = subprocess.run(
             ["sh", "-eu", "-c", "\n".join((common, *parts))],
             env=variables, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
-        assert (told.returncode, told.stderr) == (0, ""), told.stderr
-        assert '"error"' not in told.stdout, told.stdout
+        assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
+        assert '"error"' not in finished.stdout, finished.stdout
 
     paste(quote)
     wait_for(lambda: quotes(alice, symbol), lambda found: found == [("BUY", "99.5"), ("SELL", "100.5")])

@@ -11,7 +11,7 @@ from tools.clients.stage import FEES, place, words_of
 BY_NAME = {client.name: client for client in CLIENTS}
 
 
-def told(exchange: Live, client: Client, base: str, *arguments: str) -> dict:
+def counts(exchange: Live, client: Client, base: str, *arguments: str) -> dict:
     """What the client's program counted, on a new market."""
     symbol = exchange.market(f"{base}-USD", **FEES)
     funds = {"USD": "100000", base: "1000"}
@@ -31,11 +31,11 @@ def told(exchange: Live, client: Client, base: str, *arguments: str) -> dict:
 
 
 def test_our_own_class_for_ccxt(exchange: Live) -> None:
-    counted = told(exchange, BY_NAME["native"], "NTV")
+    counted = counts(exchange, BY_NAME["native"], "NTV")
     assert counted["failed"] == {} and len(counted["passed"]) > 30
 
 
 def test_stock_ccxt(exchange: Live) -> None:
     """Its class `binance` with another address; `make clients` goes on from here to every call, and to others."""
-    counted = told(exchange, BY_NAME["ccxt"], "SYN", "sample")
+    counted = counts(exchange, BY_NAME["ccxt"], "SYN", "sample")
     assert counted["failed"] == {} and len(counted["passed"]) > 25

@@ -22,5 +22,5 @@ def user(http: httpx.AsyncClient, address: str, username: str, password: str, ta
         tally.throttled += trouble.is_throttled
         tally.repeated += not trouble.is_throttled
 
-    retry = Retry(attempts=None, seconds=None, heard=count)
+    retry = Retry(attempts=None, seconds=None, on_trouble=count)
     return AsyncClient(address, Password(username, password), retry=retry, trust_env=False, http=http)

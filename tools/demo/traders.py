@@ -119,7 +119,7 @@ class Trader:
                     case OrderUpdate():
                         self._receive(news)
                     case Opened(orders) | Gap(orders=orders):
-                        # What the events did not tell, the client has read.
+                        # What the events lacked, the client has read.
                         self._tally.reconnected += isinstance(news, Opened) and self._is_reading.is_set()
                         self._is_reading.set()
                         for order in orders:

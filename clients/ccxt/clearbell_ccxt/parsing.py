@@ -76,7 +76,7 @@ class Parsing:
         words = f"{self.id} {error or code}: {refusal.get('message', '')}"
         self.throw_exactly_matched_exception(self.exceptions["exact"], first.get("error", error), words)
         if code >= 500:
-            # The outcome is unknown: the same clientOrderId again tells it.
+            # The outcome is unknown: the same clientOrderId again is answered with it.
             raise ExchangeNotAvailable(words)
         raise BadRequest(words) if code == 400 else ExchangeError(words)
 

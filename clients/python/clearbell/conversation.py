@@ -19,7 +19,7 @@ NOBODY = Nobody()
 
 
 class Conversations:
-    """What a client says to the exchange, as steps for its transport."""
+    """A client's side of each call, as steps for its transport."""
 
     def __init__(self, credentials: Credentials, retry: Patient, headers: Mapping[str, str] | None = None) -> None:
         self.credentials = credentials
@@ -85,8 +85,8 @@ def refusal_of(reply: Reply) -> Refused | None:
         raise Cut(str(error)) from error
     data = body.get("data")
     exact = data.get("retryAfterMs") if isinstance(data, dict) else None
-    told = exact / 1000 if isinstance(exact, int | float) else _seconds(reply.headers.get("Retry-After"))
-    return Refused.of(reply.status, body, told)
+    retry_after = exact / 1000 if isinstance(exact, int | float) else _seconds(reply.headers.get("Retry-After"))
+    return Refused.of(reply.status, body, retry_after)
 
 
 def _pause(call: Call[T], trouble: Trouble, patience: Patience, attempts: int, is_unknown: bool) -> float:

@@ -47,23 +47,23 @@ class Patient(Protocol):
     def patience(self) -> Patience: ...
 
 
-def no_matter(trouble: Trouble) -> None:
-    """Nobody wants to hear of it."""
+def ignore(trouble: Trouble) -> None:
+    """The default of `on_trouble`."""
 
 
 @dataclass(frozen=True)
 class Retry:
     """Who is patient: `attempts` without an answer, `seconds` in all, pauses that double up to `longest_pause`.
 
-    A 429, and a 503 that names a time, wait as long as they say, within `seconds`. None is for ever. `heard` is told
-    each trouble.
+    A 429, and a 503 that names a time, wait as long as they say, within `seconds`. None is for ever. `on_trouble` is
+    called with each trouble.
     """
 
     attempts: int | None = 8
     seconds: float | None = 60.0
     first_pause: float = 0.1
     longest_pause: float = 2.0
-    heard: Callable[[Trouble], None] = no_matter
+    on_trouble: Callable[[Trouble], None] = ignore
 
     def patience(self) -> Patience:
         return _Patience(self, time.monotonic())
@@ -80,15 +80,15 @@ class _Patience:
         self.next_pause = self.retry.first_pause
 
     def pause(self, trouble: Trouble) -> float | None:
-        self.retry.heard(trouble)
-        told = trouble.refusal.retry_after if trouble.refusal is not None else None
+        self.retry.on_trouble(trouble)
+        asked = trouble.refusal.retry_after if trouble.refusal is not None else None
         if trouble.is_throttled:
-            wait = told or self.retry.first_pause
+            wait = asked or self.retry.first_pause
         else:
             self.failed += 1
             if self.retry.attempts is not None and self.failed >= self.retry.attempts:
                 return None
-            wait = max(told or 0.0, uneven(self.next_pause))
+            wait = max(asked or 0.0, uneven(self.next_pause))
             self.next_pause = min(self.next_pause * 2, self.retry.longest_pause)
         is_over = self.retry.seconds is not None and time.monotonic() + wait > self.began + self.retry.seconds
         return None if is_over else wait

@@ -57,19 +57,19 @@ class OpenSocket:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class SendText:
     """Send a text over the open WebSocket. Raises Cut."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Hear:
-    """The next Frame of the open stream. Raises Cut where the stream ended, or nothing came in time."""
+class Receive:
+    """Wait for the next Frame of the open stream. Raises Cut where the stream ended, or nothing came in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Deliver:
     """Hand an event to whoever reads the stream."""
 
     event: Any
@@ -85,5 +85,5 @@ class Frame:
     retry_seconds: float | None = None
 
 
-Step = Send | Pause | Alone | OpenEvents | OpenSocket | Say | Hear | Tell
+Step = Send | Pause | Alone | OpenEvents | OpenSocket | SendText | Receive | Deliver
 Steps = Generator[Step, Any, T]

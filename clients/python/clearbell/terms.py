@@ -84,10 +84,10 @@ def terms_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Names in camel case, amounts and times as text, None left out."""
-    return {camel(name): told(value) for name, value in values.items() if value is not None}
+    return {camel(name): json_value(value) for name, value in values.items() if value is not None}
 
 
-def told(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A value as it stands in JSON. An amount is never a float: its digits would be others than those meant."""
     if isinstance(value, float):
         raise TypeError(f"amounts are Decimal, text or whole numbers, not the float {value!r}")

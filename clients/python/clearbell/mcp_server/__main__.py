@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
-    told = "what may be traded in this session, such as USD=1000; or CLEARBELL_MCP_LIMITS, with commas"
-    made.add_argument("--limit", action="append", help=told)
+    meaning = "what may be traded in this session, such as USD=1000; or CLEARBELL_MCP_LIMITS, with commas"
+    made.add_argument("--limit", action="append", help=meaning)
     return made
 
 

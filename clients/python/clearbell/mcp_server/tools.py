@@ -37,7 +37,7 @@ Kind = Literal["LIMIT", "MARKET"]
 Force = Literal["GTC", "IOC", "FOK"]
 # How long the answer to an order waits for what becomes of it.
 WAIT_MS = 2000
-AGAIN = "the same call again tells what became of it"
+AGAIN = "the same call again answers what became of it"
 LOOKS = ToolAnnotations(read_only_hint=True)
 TRADES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
 
@@ -63,30 +63,30 @@ class Looking:
 
     async def markets(self) -> dict[str, Any]:
         """The markets: in which steps prices and quantities go, fees, status."""
-        return {"markets": shown(await told(self._client.markets()))}
+        return {"markets": shown(await answered(self._client.markets()))}
 
     async def book(self, symbol: Symbol, levels: Limit = 10) -> dict[str, Any]:
         """The order book of a market, best prices first."""
-        found: dict[str, Any] = shown(await told(self._client.depth(symbol, limit=levels)))
+        found: dict[str, Any] = shown(await answered(self._client.depth(symbol, limit=levels)))
         return found
 
     async def ticker(self, symbol: Symbol) -> dict[str, Any]:
         """A market's last 24 hours."""
-        found: dict[str, Any] = shown(await told(self._client.ticker(symbol)))
+        found: dict[str, Any] = shown(await answered(self._client.ticker(symbol)))
         return found
 
     async def balances(self) -> dict[str, Any]:
         """What the user owns, available and frozen for orders."""
-        return {"balances": shown(await told(self._client.balances()))}
+        return {"balances": shown(await answered(self._client.balances()))}
 
     async def orders(self, symbol: Symbol | None = None, active: bool = True, limit: Limit = 20) -> dict[str, Any]:
         """The user's orders, newest first; those that are open, or all with active=false."""
         asked = self._client.orders(symbol=symbol, active=True if active else None, limit=limit)
-        return {"orders": shown(await told(asked))}
+        return {"orders": shown(await answered(asked))}
 
     async def fills(self, symbol: Symbol | None = None, limit: Limit = 20) -> dict[str, Any]:
         """The user's trades, newest first, with their fees."""
-        return {"fills": shown(await told(self._client.fills(symbol=symbol, limit=limit)))}
+        return {"fills": shown(await answered(self._client.fills(symbol=symbol, limit=limit)))}
 
 
 class Trading:
@@ -115,7 +115,7 @@ class Trading:
             quote_quantity=quote_quantity,
             time_in_force=time_in_force,
         )
-        found: dict[str, Any] = shown(await told(self._client.preview(order)))
+        found: dict[str, Any] = shown(await answered(self._client.preview(order)))
         return {**found, "limit_left": shown(self._budget.left())}
 
     async def place(
@@ -145,15 +145,15 @@ class Trading:
 
     async def cancel(self, order_id: OrderId) -> dict[str, Any]:
         """Cancel an open order of the user."""
-        return {"cancel": shown(await told(self._client.cancel(order_id)))}
+        return {"cancel": shown(await answered(self._client.cancel(order_id)))}
 
     async def _place(self, intent: str, order: NewOrder) -> dict[str, Any]:
         key = key_of(intent, order)
         order = replace(order, client_order_id=key)
         if (known := await self._known(key)) is not None:
             return {"order": shown(known), "replayed": True, "limit_left": shown(self._budget.left())}
-        market = await told(self._client.market(order.symbol))
-        depth = await told(self._client.depth(order.symbol, limit=1))
+        market = await answered(self._client.market(order.symbol))
+        depth = await answered(self._client.depth(order.symbol, limit=1))
         try:
             self._budget.count(key, market.quote, worth(order, market, depth))
         except OverBudget as reason:
@@ -179,7 +179,7 @@ class Trading:
             raise ToolError(f"not placed: {text(str(error))}") from error
 
 
-async def told(asking: Awaitable[T]) -> T:
+async def answered(asking: Awaitable[T]) -> T:
     """The answer; what was refused, in words."""
     try:
         return await asking

@@ -17,7 +17,7 @@ from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
 from ..errors import NoAnswer
 from ..retry import Cut
-from ..steps import Frame, Hear, OpenEvents, OpenSocket, Pause, Request, Say, Step, Tell
+from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Step
 from .following import Following
 from .switchboard import PING_SECONDS, Switchboard, outcome
 from .sync import MOST_BYTES, OPEN_SECONDS, READ_SECONDS, frame_of
@@ -54,13 +54,13 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             except StopIteration:
                 raise StopAsyncIteration from None
             self._answer = self._cut = None
-            if isinstance(step, Tell):
+            if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
                 self._answer = await self._perform(step)
             except Cut as cut:
                 # A call beside the stream may be cut off, and the stream goes on.
-                if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
+                if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
                     await self._open.aclose()
                 self._cut = cut
             except asyncio.CancelledError:
@@ -85,15 +85,15 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
 
     async def _perform(self, step: Step) -> Any:
         match step:
-            case Hear() if self._frames is not None:
-                return await self._hear(self._frames)
-            case Hear():
+            case Receive() if self._frames is not None:
+                return await self._receive(self._frames)
+            case Receive():
                 return Frame("", "", str(await _cut_off(self._with_socket().recv())))
             case OpenEvents(request):
                 return await self._open_events(request)
             case OpenSocket(target):
                 return await self._open_socket(target)
-            case Say(text):
+            case SendText(text):
                 return await _cut_off(self._with_socket().send(text))
         return await self._client.perform(step)
 
@@ -111,7 +111,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
         self._frames = EventSource(response).aiter_sse()
         return None
 
-    async def _hear(self, frames: AsyncIterator[ServerSentEvent]) -> Frame:
+    async def _receive(self, frames: AsyncIterator[ServerSentEvent]) -> Frame:
         try:
             return frame_of(await anext(frames))
         except StopAsyncIteration:
@@ -182,7 +182,7 @@ class AsyncSession(SessionCalls, AsyncSender):
         cause = "the connection has ended"
         try:
             while True:
-                message = self._switchboard.hear(str(await self._socket.recv()))
+                message = self._switchboard.receive(str(await self._socket.recv()))
                 if message is not None:
                     self._messages.put_nowait(message)
         except (WebSocketException, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a stream tells its reader."""
+"""What a stream delivers to its reader."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An order as of one step. `trade` is its half of a trade that was not told before; each is told once."""
+    """An order as of one step. `trade` is its half of a trade; each is delivered once."""
 
     order: Order
     event_id: str
@@ -33,9 +33,9 @@ class OrderUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events were missed, and REST was read instead: the orders that are now other than was told, and the new fills.
+    """Events were missed, and REST was read instead: the orders that are other than they were, and the new fills.
 
-    `since`: from when on fills were looked for; None where nothing was told before, so that history is not in it.
+    `since`: from when on fills were looked for; None where nothing was delivered before, so that history is not in it.
     """
 
     reason: str
@@ -53,7 +53,7 @@ class DepthUpdate:
 
 @dataclass(frozen=True, slots=True)
 class TradesUpdate:
-    """What was traded, oldest first, each trade once. `was_missed`: the stream did not tell it, REST did."""
+    """What was traded, oldest first, each trade once. `was_missed`: the stream lacked it, and it was read by REST."""
 
     symbol: str
     trades: tuple[Trade, ...]

@@ -9,7 +9,7 @@ from ..conversation import Conversations, refusal_of
 from ..credentials import SOCKET_TARGET
 from ..errors import NoAnswer, NotSignedIn, NotUnderstood, Refused
 from ..retry import Cut, uneven
-from ..steps import Hear, OpenEvents, OpenSocket, Pause, Request, Say, Steps, Tell
+from ..steps import Deliver, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Steps
 from .events import Interrupted
 from .sources import Source
 
@@ -40,10 +40,10 @@ class Following:
             try:
                 yield from read()
             except (Cut, NoAnswer) as cut:
-                yield Tell(Interrupted(str(cut) or type(cut).__name__))
+                yield Deliver(Interrupted(str(cut) or type(cut).__name__))
             except Refused as refusal:
                 self._judge(refusal)
-                yield Tell(Interrupted(str(refusal)))
+                yield Deliver(Interrupted(str(refusal)))
             yield Pause(self._next_pause())
 
     def _read_events(self) -> Steps[None]:
@@ -56,10 +56,10 @@ class Following:
         request = Request(call.method, target, headers)
         reply = yield OpenEvents(request)
         if reply is not None:
-            raise self._told(refusal_of(reply), headers)
+            raise self._as_refusal(refusal_of(reply), headers)
         yield from self._opened()
         while True:
-            frame = yield Hear()
+            frame = yield Receive()
             if frame.retry_seconds is not None:
                 self._wanted = frame.retry_seconds
             if frame.data:
@@ -76,27 +76,27 @@ class Following:
         yield from self._ask("subscribe", {"channels": list(self.source.channels), **resume}, {})
         yield from self._opened()
         while True:
-            message = json.loads((yield Hear()).data)
+            message = json.loads((yield Receive()).data)
             if "channel" in message:
                 yield from self.source.take(message["event"], message.get("id", ""), message.get("data"))
 
     def _ask(self, op: str, fields: Mapping[str, Any], headers: Mapping[str, str]) -> Steps[None]:
-        yield Say(json.dumps({"op": op, "id": op, **fields}))
+        yield SendText(json.dumps({"op": op, "id": op, **fields}))
         while True:
-            answer = json.loads((yield Hear()).data)
+            answer = json.loads((yield Receive()).data)
             if answer.get("id") != op or "channel" in answer:
                 continue
             if answer["code"] >= 400:
                 data = answer.get("data") or {}
                 wait = data.get("retryAfterMs")
-                raise self._told(Refused.of(answer["code"], answer, wait / 1000 if wait else None), headers)
+                raise self._as_refusal(Refused.of(answer["code"], answer, wait / 1000 if wait else None), headers)
             return
 
     def _opened(self) -> Steps[None]:
         self._pause, self._refused = FIRST_PAUSE, 0
         yield from self.source.opened()
 
-    def _told(self, refusal: Refused | None, headers: Mapping[str, str]) -> Refused:
+    def _as_refusal(self, refusal: Refused | None, headers: Mapping[str, str]) -> Refused:
         """Raises NotUnderstood for an answer that is neither a stream nor a refusal."""
         if refusal is None:
             raise NotUnderstood("the answer is no stream of events")

@@ -1,4 +1,4 @@
-"""What a reader of a stream remembers, so that each thing is told once."""
+"""What a reader of a stream remembers, so that each thing is delivered once."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
@@ -29,15 +29,15 @@ class Recent:
         self._keys.clear()
 
 
-class ToldOrders:
-    """How each order was told last: all that are open, and the last that were closed."""
+class KnownOrders:
+    """Each order as it was delivered last: all that are open, and the last that were closed."""
 
     def __init__(self) -> None:
         self._open: dict[int, tuple[Hashable, ...]] = {}
         self._closed: OrderedDict[int, tuple[Hashable, ...]] = OrderedDict()
 
-    def tell(self, order: Order) -> bool:
-        """Whether it is other than it was told last."""
+    def update(self, order: Order) -> bool:
+        """Whether it is other than it was delivered last."""
         state = (order.status, order.filled_quantity, order.price, order.quantity, order.stop_price, order.updated_at)
         known = self._open.pop(order.order_id, None) or self._closed.pop(order.order_id, None)
         if order.active:

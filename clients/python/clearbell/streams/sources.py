@@ -12,9 +12,9 @@ from ..calls.call import PREFIX, Call, Page, T, following_page, part
 from ..conversation import Conversations
 from ..errors import NoAnswer, NotFound, TooMany, Unavailable
 from ..retry import Cut, uneven
-from ..steps import Pause, Steps, Tell
+from ..steps import Deliver, Pause, Steps
 from .events import DepthUpdate, Gap, MarketReset, Opened, OrderUpdate, TickerUpdate, TradesUpdate
-from .memory import Recent, ToldOrders
+from .memory import KnownOrders, Recent
 
 RESET = "stream-reset"
 # An order may have been placed so long before its first event.
@@ -34,7 +34,7 @@ class Source(Protocol):
     @property
     def channels(self) -> tuple[str, ...]: ...
 
-    # What the exchange is told, to go on from there.
+    # Sent to the exchange, to go on from there.
     position: str
 
     def opened(self) -> Steps[None]: ...
@@ -53,43 +53,43 @@ class OwnOrders:
         self._talk = talk
         self.position = position
         self._knows_open = bool(position)
-        self._orders = ToldOrders()
+        self._orders = KnownOrders()
         self._events, self._fills = Recent(), Recent()
         self._since: datetime | None = None
-        # By market the number up to which REST has told everything.
+        # By market the number up to which REST has answered everything.
         self._as_of: Mapping[str, int] = {}
 
     def opened(self) -> Steps[None]:
         """At first the orders that are open, so that no later gap hides how one of them ended."""
         if self._knows_open:
-            yield Tell(Opened())
+            yield Deliver(Opened())
             return
         found, self._as_of = yield from _patiently(self._talk, orders.orders(active=True, limit=PAGE))
         for order in found:
-            self._tell(order)
+            self._note(order)
         self._knows_open = True
-        yield Tell(Opened(tuple(found)))
+        yield Deliver(Opened(tuple(found)))
 
     def take(self, event: str, id_: str, data: Any) -> Steps[None]:
         if id_ or event == RESET:
             self.position = id_
         if event == RESET:
-            yield Tell((yield from self._gap(str(data.get("reason")))))
+            yield Deliver((yield from self._gap(str(data.get("reason")))))
         if event != "order-status-update" or not self._events.add(data["eventId"]):
             return
         symbol, sequence = data["symbol"], data["sequence"]
         if sequence <= self._as_of.get(symbol, -1):
             return
         order = read_as(Order, data)
-        self._tell(order)
+        self._note(order)
         last = data.get("lastTrade")
         is_new = last is not None and self._fills.add((last["tradeId"], order.order_id))
-        yield Tell(OrderUpdate(order, data["eventId"], sequence, read_as(LastTrade, last) if is_new else None))
+        yield Deliver(OrderUpdate(order, data["eventId"], sequence, read_as(LastTrade, last) if is_new else None))
 
-    def _tell(self, order: Order) -> bool:
+    def _note(self, order: Order) -> bool:
         if self._since is None or order.updated_at > self._since:
             self._since = order.updated_at
-        return self._orders.tell(order)
+        return self._orders.update(order)
 
     def _gap(self, reason: str) -> Steps[Gap]:
         since = self._since - MARGIN if self._since is not None else None
@@ -105,7 +105,7 @@ class OwnOrders:
         for order_id in known:
             if order_id not in seen:
                 found += yield from self._one(order_id)
-        changed = {order.order_id: order for order in found if self._tell(order)}
+        changed = {order.order_id: order for order in found if self._note(order)}
         new = [fill for fill in reversed(fills) if self._fills.add((fill.trade_id, fill.order_id))]
         return Gap(reason, tuple(changed.values()), tuple(new), since)
 
@@ -128,31 +128,31 @@ class OneMarket:
         self.symbol = symbol
         self.target = f"{PREFIX}/stream/market/{part(symbol)}"
         self.channels = (f"depth:{symbol}", f"trades:{symbol}", f"ticker:{symbol}")
-        # The number of the last trade that was told, or that was before; None before it was asked for.
+        # The number of the last trade that was delivered, or that was before; None before it was asked for.
         self._last: int | None = None
 
     def opened(self) -> Steps[None]:
         if self._last is None:
             newest = yield from until_answered(self._talk, market.trades(self.symbol, limit=1))
             self._last = newest[0].sequence if newest else -1
-            yield Tell(Opened())
+            yield Deliver(Opened())
             return
-        yield Tell(Opened())
+        yield Deliver(Opened())
         yield from self._missed()
 
     def take(self, event: str, id_: str, data: Any) -> Steps[None]:
         if event == "depth":
-            yield Tell(DepthUpdate(read_as(Depth, data)))
+            yield Deliver(DepthUpdate(read_as(Depth, data)))
         elif event == "ticker":
-            yield Tell(TickerUpdate(read_as(Ticker, data)))
+            yield Deliver(TickerUpdate(read_as(Ticker, data)))
         elif event == "trades":
-            yield from self._tell([read_as(Trade, each) for each in data])
+            yield from self._deliver([read_as(Trade, each) for each in data])
         elif event == RESET:
-            yield Tell(MarketReset(self.symbol))
+            yield Deliver(MarketReset(self.symbol))
             yield from self._missed()
 
     def _missed(self) -> Steps[None]:
-        """The trades after the last that was told."""
+        """The trades after the last that was delivered."""
         last = -1 if self._last is None else self._last
         call: Call[Page[Trade]] | None = market.trades(self.symbol, limit=PAGE)
         found: list[Trade] = []
@@ -161,22 +161,22 @@ class OneMarket:
                 break
             page = yield from until_answered(self._talk, call)
             if not found and page and page[0].sequence < last:
-                # Another database took over, which lacks what was told.
+                # Another database took over, which lacks what was delivered.
                 last = page[0].sequence
             found += page
             call = following_page(call, page) if page and page[-1].sequence > last else None
         self._last = last
-        yield from self._tell(list(reversed(found)), was_missed=True)
+        yield from self._deliver(list(reversed(found)), was_missed=True)
 
-    def _tell(self, trades: list[Trade], *, was_missed: bool = False) -> Steps[None]:
+    def _deliver(self, trades: list[Trade], *, was_missed: bool = False) -> Steps[None]:
         new = tuple(trade for trade in trades if self._last is None or trade.sequence > self._last)
         if new:
             self._last = new[-1].sequence
-            yield Tell(TradesUpdate(self.symbol, new, was_missed))
+            yield Deliver(TradesUpdate(self.symbol, new, was_missed))
 
 
 def until_answered(talk: Conversations, call: Call[T]) -> Steps[T]:
-    """The answer, however long the exchange is away: until then the reader would be told what is not true any more."""
+    """The answer, however long the exchange is away: until then the reader would take for true what is not any more."""
     while True:
         try:
             return (yield from talk.answer(call))

@@ -42,19 +42,19 @@ class Switchboard(Generic[F]):
             self._waiting[self._count] = call.path, waiting
         return json.dumps({"op": call.path, "id": self._count, **(call.body or {})}), waiting
 
-    def hear(self, text: str) -> Mapping[str, Any] | None:
+    def receive(self, text: str) -> Mapping[str, Any] | None:
         """A message of a channel; an answer is given to whoever waits for it."""
         try:
-            heard = json.loads(text)
+            received = json.loads(text)
         except ValueError:
             raise NotUnderstood(text[:200]) from None
-        if "channel" in heard:
-            message: Mapping[str, Any] = heard
+        if "channel" in received:
+            message: Mapping[str, Any] = received
             return message
-        _, waiting = self._waiting.pop(heard.get("id"), ("", None))
+        _, waiting = self._waiting.pop(received.get("id"), ("", None))
         # Whoever asked may have gone meanwhile.
         if waiting is not None and not waiting.done():
-            waiting.set_result(Reply(heard["code"], {}, text.encode()))
+            waiting.set_result(Reply(received["code"], {}, text.encode()))
         return None
 
     def close(self, cause: str) -> None:

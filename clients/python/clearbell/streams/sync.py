@@ -20,7 +20,7 @@ from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
 from ..errors import NoAnswer
 from ..retry import Cut
-from ..steps import Frame, Hear, OpenEvents, OpenSocket, Request, Say, Step, Tell
+from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Receive, Request, SendText, Step
 from .following import Following
 from .switchboard import PING_SECONDS, Switchboard, outcome
 
@@ -62,13 +62,13 @@ class Stream(Generic[T], Iterator[T]):
         while not self._is_closed:
             step = self._steps.send(self._answer) if self._cut is None else self._steps.throw(self._cut)
             self._answer = self._cut = None
-            if isinstance(step, Tell):
+            if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
                 self._answer = self._perform(step)
             except Cut as cut:
                 # A call beside the stream may be cut off, and the stream goes on.
-                if isinstance(step, OpenEvents | OpenSocket | Say | Hear):
+                if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
                     self._leave()
                 self._cut = cut
         raise StopIteration
@@ -101,12 +101,12 @@ class Stream(Generic[T], Iterator[T]):
                 return self._open_events(request)
             case OpenSocket(target):
                 return self._open_socket(target)
-            case Say(text):
+            case SendText(text):
                 return self._with_socket(lambda connection: connection.send(text))
-            case Hear() if self._socket is not None:
+            case Receive() if self._socket is not None:
                 return Frame("", "", str(self._with_socket(lambda connection: connection.recv())))
-            case Hear():
-                return self._hear()
+            case Receive():
+                return self._receive()
         return self._client.perform(step)
 
     def _open_events(self, request: Request) -> Reply | None:
@@ -128,7 +128,7 @@ class Stream(Generic[T], Iterator[T]):
         self._frames = EventSource(response).iter_sse()
         return None
 
-    def _hear(self) -> Frame:
+    def _receive(self) -> Frame:
         try:
             return frame_of(next(self._frames))
         except StopIteration:
@@ -201,7 +201,7 @@ class Session(SessionCalls, Sender):
         cause = "the connection has ended"
         try:
             while True:
-                message = self._switchboard.hear(str(self._socket.recv()))
+                message = self._switchboard.receive(str(self._socket.recv()))
                 if message is not None:
                     self._messages.put(message)
         except (WebSocketException, OSError) as error:
