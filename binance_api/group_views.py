@@ -16,7 +16,7 @@ from binance_api.group_form import NEWER, OLDER, Wanted, read_newer, read_older
 from binance_api.history import open_orders
 from binance_api.order_form import ACK, NEW_ID, RESULT
 from binance_api.order_views import cancel
-from binance_api.outcomes import answer_in_time, cancelled_body, placed_body, still
+from binance_api.outcomes import answer_in_time, cancelled_body, placed_body, refused, rejection, still
 from binance_api.parameters import SYMBOL, Parameter, Values, number
 from binance_api.representation import UNNAMED, client_order_id, milliseconds
 from binance_api.symbols import binance_name
@@ -74,11 +74,11 @@ def _place(view: SignedView, request: Request, wanted: Wanted, answer: str) -> R
     group = place_oco(caller_id(request), wanted.form, _names(wanted))
     if not group.is_repeated:
         view.use_headers |= add_orders(caller_id(request), 2)
-    now = partial(_placed, group, answer)
     if answer == ACK:
-        return Response(now())
+        return Response(_placed(still([group.limit, group.stop]), answer))
     # The limit leg is taken in last.
-    return answer_in_time(request, group.limit, partial(_placed_outcome, group, answer), now)
+    show = partial(_placed_outcome, group, answer)
+    return answer_in_time(request, group.limit, show, lambda: _placed(still([group.limit, group.stop]), answer))
 
 
 def _names(wanted: Wanted) -> tuple[str, str] | None:
@@ -95,11 +95,14 @@ def _names(wanted: Wanted) -> tuple[str, str] | None:
 
 
 def _placed_outcome(group: Group, answer: str, limit: Order) -> Shown | None:
-    return None if limit.status == Status.PENDING else Shown(200, _placed(group, answer))
-
-
-def _placed(group: Group, answer: str) -> dict[str, Any]:
+    if limit.status == Status.PENDING:
+        return None
     legs = still([group.limit, group.stop])
+    refusal = next(filter(None, map(rejection, legs)), None)
+    return Shown(200, _placed(legs, answer)) if refusal is None else refused(refusal)
+
+
+def _placed(legs: Sequence[Order], answer: str) -> dict[str, Any]:
     shown = [placed_body(RESULT if answer != ACK else ACK, leg) for leg in legs]
     return {**_list(legs), "orderReports": shown}
 

@@ -13,7 +13,8 @@ from binance_api.outcomes import placed_body
 from binance_api.replace_view import Asked, outcome
 from binance_api.symbols import names
 from core.money import plain
-from markets.services import create_market
+from markets.models import Market
+from markets.services import create_market, known_market
 from orders.models import Order
 from tests.support.binance import Bot, order
 from tests.support.world import World, fund
@@ -313,6 +314,18 @@ def test_a_group_of_which_one_leg_has_a_name_is_repeated_as_one(world: World, bo
     same = bot.call("POST", "order/oco", **group, limitClientOrderId="x", stopClientOrderId="x")
     assert (same.status_code, same.body["code"]) == (400, -2010)
     assert Order.objects.count() == before
+
+
+def test_a_group_that_the_engine_rejects_is_refused(world: World, bot: Bot) -> None:
+    group = {"symbol": "BTCUSD", "side": "SELL", "quantity": "1", "price": "110", "stopPrice": "90"}
+    world.switch("HALTED")
+    # Another process knows that a second later.
+    Market.objects.update(status="TRADING")
+    known_market.cache_clear()
+    assert bot.call("POST", "order/oco", **group, listClientOrderId="late").status_code == 200
+    Market.objects.update(status="HALTED")
+    world.match()
+    assert bot.call("POST", "order/oco", **group, listClientOrderId="late").body["code"] == -2010
 
 
 def test_a_cancel_of_all_orders_may_be_repeated(world: World, bot: Bot) -> None:
