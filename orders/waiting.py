@@ -9,6 +9,7 @@ scope, as gunicorn, the order is answered at once.
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ from orders.trails import show_order
 logger = logging.getLogger(__name__)
 
 LONGEST_MS = 2_000
+# Of all places where requests wait one user has one of so many parts.
+USERS_PART = 4
 # Between two looks. An order takes longer than this on its way to the worker and back.
 PAUSE_SECONDS = 0.02
 # After a look that failed.
@@ -78,6 +81,7 @@ class Place:
     """What the view notes: the order whose outcome its client waits for, how it is shown, and for how long to wait."""
 
     order_id: int | None = None
+    user_id: int = 0
     show: Show | None = None
     seconds: float = 0.0
 
@@ -90,7 +94,8 @@ def wait_for(request: Request, order: Order, milliseconds: int, show: Show | Non
     """Have the answer wait for the order's outcome, as far as the server can do that."""
     place: Place | None = request.META.get("asgi.scope", {}).get(_PLACE)
     if place is not None and milliseconds:
-        place.order_id, place.seconds, place.show = order.id, milliseconds / 1000, show or settled_answer
+        place.order_id, place.user_id = order.id, order.user_id
+        place.seconds, place.show = milliseconds / 1000, show or settled_answer
 
 
 def wait_no_more(request: HttpRequest) -> None:
@@ -116,14 +121,17 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._awaited: dict[int, dict[_Outcome, Show]] = {}
+        self._of_users: Counter[int] = Counter()
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def has_room(self) -> bool:
-        return sum(map(len, self._awaited.values())) < settings.WAIT_MAX
+    def has_room(self, user_id: int) -> bool:
+        """A user has a part of the places at most, or one could keep all others from waiting."""
+        most: int = settings.WAIT_MAX
+        return self._of_users.total() < most and self._of_users[user_id] < max(1, most // USERS_PART)
 
-    def expect(self, order_id: int, show: Show) -> _Outcome:
+    def expect(self, order_id: int, user_id: int, show: Show) -> _Outcome:
         """The answer of the order once it is known, None if it cannot be made. Whoever waits no more calls `forget`."""
+        self._of_users[user_id] += 1
         loop = asyncio.get_running_loop()
         outcome: _Outcome = loop.create_future()
         self._awaited.setdefault(order_id, {})[outcome] = show
@@ -131,7 +139,10 @@ class Outcomes:
             self._task = loop.create_task(self._look())
         return outcome
 
-    def forget(self, order_id: int, outcome: _Outcome) -> None:
+    def forget(self, order_id: int, user_id: int, outcome: _Outcome) -> None:
+        self._of_users[user_id] -= 1
+        if not self._of_users[user_id]:
+            del self._of_users[user_id]
         awaited = self._awaited.get(order_id, {})
         awaited.pop(outcome, None)
         if not awaited:
@@ -219,22 +230,25 @@ class WaitingRequests:
 
         None where nothing is waited for or there is no room, and as below.
         """
-        if place.order_id is None or place.show is None or not self._outcomes.has_room:
+        if place.order_id is None or place.show is None or not self._outcomes.has_room(place.user_id):
             return None
-        return await self._outcome(place.order_id, place.show, began_at + place.seconds, receive)
-
-    async def _outcome(self, order_id: int, show: Show, until: float, receive: Receive) -> Shown | None:
-        """None where it is not known in time, or where the client has gone."""
-        outcome = self._outcomes.expect(order_id, show)
-        gone = asyncio.ensure_future(_until_gone(receive))
-        waiting: set[asyncio.Future[Any]] = {outcome, gone}
+        outcome = self._outcomes.expect(place.order_id, place.user_id, place.show)
         try:
-            left = until - asyncio.get_running_loop().time()
-            await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            return outcome.result() if outcome.done() else None
+            return await _first(outcome, began_at + place.seconds, receive)
         finally:
-            gone.cancel()
-            self._outcomes.forget(order_id, outcome)
+            self._outcomes.forget(place.order_id, place.user_id, outcome)
+
+
+async def _first(outcome: _Outcome, until: float, receive: Receive) -> Shown | None:
+    """None where it is not known in time, or where the client has gone."""
+    gone = asyncio.ensure_future(_until_gone(receive))
+    waiting: set[asyncio.Future[Any]] = {outcome, gone}
+    try:
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return outcome.result() if outcome.done() else None
+    finally:
+        gone.cancel()
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -106,11 +106,23 @@ def test_a_time_that_is_none_is_refused(world: World, door: Door) -> None:
 def test_where_too_many_wait_it_is_202_at_once(world: World, door: Door) -> None:
     with override_settings(WAIT_MAX=1):
         first = door.later(world.alice, "buy 1 @ 100")
-        assert until_true(lambda: not asgi.waiting._outcomes.has_room)
+        assert until_true(lambda: not asgi.waiting._outcomes.has_room(world.alice.user.id))
         assert told(door.post(world.alice, "buy 1 @ 100", 2000)) == "202"
         assert not first.done(), "the second did not wait"
         world.match()
         assert told(first.result()) == "200"
+
+
+def test_one_user_takes_a_part_of_the_places(world: World, door: Door) -> None:
+    with override_settings(WAIT_MAX=4):
+        first = door.later(world.alice, "buy 1 @ 100")
+        assert until_true(lambda: not asgi.waiting._outcomes.has_room(world.alice.user.id))
+        assert told(door.post(world.alice, "buy 1 @ 100", 2000)) == "202"
+        other = door.later(world.bob, "sell 1 @ 110")
+        assert until_true(lambda: not asgi.waiting._outcomes.has_room(world.bob.user.id))
+        world.match()
+        assert {told(each.result()) for each in (first, other)} == {"200"}
+    assert not asgi.waiting._outcomes._of_users
 
 
 def test_an_answer_that_cannot_be_made_keeps_nobody_else_waiting(
