@@ -33,5 +33,6 @@ CLIENTS = (
     Client("binance-connector", "connector", STOCK / "binance_connector.py", (), "CON", 300),
     Client("hummingbot", "hummingbot", STOCK / "hummingbot_connector.py", (), "HUM", 300),
     Client("freqtrade", "clients", STOCK / "freqtrade_bot.py", ("rest", "300"), seconds=420),
+    Client("freqtrade-native", "clients", STOCK / "freqtrade_bot.py", ("native", "300"), seconds=420),
     Client("freqtrade-ws", "clients", STOCK / "freqtrade_bot.py", ("ws", "300"), seconds=420),
 )

@@ -1,4 +1,4 @@
-"""Stock freqtrade, by clients/freqtrade, in the demo's markets: python freqtrade_bot.py rest|ws SECONDS
+"""Stock freqtrade, by clients/freqtrade, in the demo's markets: python freqtrade_bot.py rest|ws|native SECONDS
 
 It runs as its users run it; what it did is looked up at the exchange and in its own database.
 """
@@ -28,12 +28,14 @@ STOP_SECONDS = 60
 BAD_WORDS = ("Traceback", " - ERROR - ", "OperationalException", "TemporaryError", "InvalidOrder", "DDosProtection")
 
 
-def configured(folder: Path, is_by_socket: bool) -> Path:
-    """The committed configuration with this place's address and key."""
+def configured(folder: Path, how: str) -> Path:
+    """The committed configuration with this place's address and key; `native` by our own class for ccxt."""
     text = (FOLDER / "config.json").read_text()
     text = text.replace("http://127.0.0.1:8000", PLACE.url).replace("ws://127.0.0.1:8000", PLACE.socket)
     config = json.loads(text)
-    config["exchange"] |= {"key": PLACE.key, "secret": PLACE.secret, "enable_ws": is_by_socket}
+    config["exchange"] |= {"key": PLACE.key, "secret": PLACE.secret, "enable_ws": how == "ws"}
+    if how == "native":
+        config["exchange"] |= {"name": "clearbell", "ccxt_config": {"urls": {"api": {"rest": PLACE.url}}}}
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     return path
@@ -48,13 +50,14 @@ def trades(folder: Path, where: str) -> list[Any]:
         return []
 
 
-def run(folder: Path, is_by_socket: bool, seconds: float) -> str:
+def run(folder: Path, how: str, seconds: float) -> str:
     """Everything that it wrote."""
-    command = [sys.executable, "-m", "freqtrade", "trade", "--config", str(configured(folder, is_by_socket))]
+    behind = ["clearbell_ccxt", "freqtrade"] if how == "native" else ["freqtrade"]
+    command = [sys.executable, "-m", *behind, "trade", "--config", str(configured(folder, how))]
     command += ["--strategy", "Turns", "--strategy-path", str(FOLDER), "--userdir", str(folder / "user_data")]
     command += ["--db-url", f"sqlite:///{folder}/trades.sqlite"]
     # It tells in its log what it takes from the WebSocket, if it is asked for everything.
-    command += ["-v"] if is_by_socket else []
+    command += ["-v"] if how == "ws" else []
     (folder / "user_data").mkdir()
     log = folder / "log"
     with log.open("w") as output:
@@ -77,7 +80,7 @@ def main(how: str, seconds: float) -> int:
     started = mine.milliseconds() - 1_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        log = run(folder, how == "ws", seconds)
+        log = run(folder, how, seconds)
         with checks.call("it starts, and reads markets, candles and balances"):
             assert "Bot heartbeat" in log or "RUNNING" in log, log[-2_000:]
         with checks.call("nothing that it could not use"):
