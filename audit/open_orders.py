@@ -209,7 +209,12 @@ def _check_commands(report: Report, scope: Scope) -> None:
     report.count([Check.PENDING], pending)
     for command in market.commands:
         _check_command(report, scope, command)
-    report.count([Check.COMMAND], len(market.commands))
+    for order_id in market.held:
+        hanging = scope.orders.get(order_id)
+        if hanging is None or hanging.status != Status.PENDING:
+            found = None if hanging is None else hanging.status
+            report.add(Check.COMMAND, "the command of an order is held", [f"order {order_id}"], Status.PENDING, found)
+    report.count([Check.COMMAND], len(market.commands) + len(market.held))
     _check_unfinished(report, market, bringing)
 
 

@@ -174,7 +174,10 @@ def load_reference_data(report: Report, now: datetime) -> ReferenceData:
         else:
             report.add(Check.ROWS, f"there is no market {command.market_id}", [f"command {command.id}"])
     for symbol, order_id in _all(HeldCommand, "market_id", "id"):
-        markets[symbol].held.append(order_id)
+        if symbol in markets:
+            markets[symbol].held.append(order_id)
+        else:
+            report.add(Check.ROWS, f"there is no market {symbol}", [f"held command of order {order_id}"])
     _find_used_markets(data)
     return data
 

@@ -69,6 +69,8 @@ class Tape:
     def _check_rules(self, trade: TradeRow, name: str, buy: OrderRow, sell: OrderRow) -> None:
         taker, maker = (buy, sell) if trade.taker_side == "BUY" else (sell, buy)
         rows = (name, taker.name, maker.name)
+        if taker.meets_id not in (None, maker.id):
+            self.report.add(Check.PARTIES, "the taker names another order", rows, taker.meets_id, maker.id)
         self._check_band(trade, taker, rows)
         may_be_own = self.market.is_in_auction(trade.sequence) or taker.self_trade_prevention == "NONE"
         if buy.user_id == sell.user_id and not may_be_own:

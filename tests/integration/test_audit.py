@@ -12,11 +12,11 @@ from pytest_django import DjangoDbBlocker
 from audit.checks import Check
 from balances.models import Approval, Balance, EntryKind, LedgerEntry, Transfer
 from base.storage.fields import amount as stored
-from commands.models import Command
+from commands.models import Command, HeldCommand
 from markets.models import Asset, Candle, Market, Trade
 from markets.services import create_market
 from matching.models import DeadLetter, OrderBook, StatusChange
-from orders.models import OrderEvent
+from orders.models import Order, OrderEvent
 from positions.models import Position
 from positions.services import read_positions
 from tests.support.orders import PlayedExchange, all_findings, checks, full, replay
@@ -112,6 +112,21 @@ def the_command_of_a_pending_order_deleted(traded):
 def a_command_for_a_closed_order(traded):
     order = traded.order("half")
     Command.objects.create(market_id=traded.symbol, kind="NEW", order_id=order.id, created_at=timezone.now())
+
+
+def a_held_command_for_a_closed_order(traded):
+    order = traded.order("half")
+    HeldCommand.objects.create(id=order.id, market_id=traded.symbol, due_at=timezone.now())
+
+
+def a_held_command_of_no_market(traded):
+    HeldCommand.objects.create(id=traded.order("waiting").id, market_id="NO-WHERE", due_at=timezone.now())
+
+
+def a_taker_that_names_another_order(_):
+    trade = Trade.objects.order_by("id").first()
+    taker = trade.buy_order_id if trade.taker_side == "BUY" else trade.sell_order_id
+    Order.objects.filter(id=taker).update(meets_id=taker)
 
 
 def a_candles_volume_changed(_):
@@ -231,6 +246,9 @@ CORRUPTIONS = {
     a_crossed_book: Check.CROSSED,
     the_command_of_a_pending_order_deleted: Check.PENDING,
     a_command_for_a_closed_order: Check.COMMAND,
+    a_held_command_for_a_closed_order: Check.COMMAND,
+    a_held_command_of_no_market: Check.ROWS,
+    a_taker_that_names_another_order: Check.PARTIES,
     a_candles_volume_changed: Check.CANDLES,
     a_kept_positions_cost_changed: Check.POSITION,
     a_supply_changed: Check.SUPPLY,
@@ -249,8 +267,8 @@ CORRUPTIONS = {
 }
 
 
-def test_there_are_thirty_two():
-    assert len(CORRUPTIONS) == 32
+def test_there_are_thirty_five():
+    assert len(CORRUPTIONS) == 35
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__.replace("_", " "))
