@@ -89,6 +89,8 @@ def _retry(actor: Actor, letter: DeadLetter) -> int | None:
     if not User.objects.filter(id=order.user_id, is_active=True).exists():
         raise NotSafe(f"user {order.user_id} is not active any more")
     market = read_market(order.market_id)
+    if letter.kind == CommandKind.REFUSE or order.meets_id is not None or order.user_id == market.counterparty_id:
+        raise NotSafe(f"order {order.id} is part of a fate of the sandbox: its owner has to order it again")
     return place_order(order.user_id, market, _same_terms(order), order.correlation_id, actor).order.id
 
 

@@ -17,14 +17,18 @@ from balances.models import Balance
 from commands.held import let_due_go
 from commands.models import Command, HeldCommand
 from commands.queue import submit_cancels
+from core import market as core_market
 from markets.counterparty import sandbox_account
 from markets.models import Trade
 from markets.services import known_market
+from matching.models import DeadLetter
+from operations.dead_letters import NotSafe, requeue
 from orders import fates
 from orders.models import Order
 from tests.support.orders import all_findings, checks, full, replay
 from tests.support.tape import parse
 from tests.support.world import Person, World, fund, outcome, stored_rows
+from users.acts import Actor
 
 pytestmark = pytest.mark.dialect
 
@@ -233,6 +237,38 @@ def test_what_a_sandbox_of_before_holds_goes_on(sandbox: World, settings: Any, m
     assert [fates.let_hanging_go() for _ in range(4)] == [2, 1, 0, 0]
     sandbox.match()
     assert sandbox.depth() == "1@100 1@99 1@98 |"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("line", "name", "fails"),
+    [("buy 1 @ 100", "sim-fill", 1), ("buy 1 @ market", "sim-fill", 0), ("buy 1 @ 100", "sim-reject", 0)],
+)
+def test_half_of_a_fate_is_not_tried_again(
+    sandbox: World, settings: Any, monkeypatch: pytest.MonkeyPatch, line: str, name: str, fails: int
+) -> None:
+    """The order of the sandbox's account would trade with others, or rest; and what was to be rejected would trade."""
+    settings.ENGINE_RETRY_MS, settings.ENGINE_TIME_BOX_SECONDS = [0, 0, 0], 60
+    sandbox.play(sandbox.bob, "sell 1 @ 100")
+    sandbox.play(sandbox.alice, "buy 1 @ 100")
+    real, seen = core_market.Market._apply, dict[int, int]()
+
+    def apply(self: Any, command: Any, *rest: Any) -> Any:
+        if command.order is not None:
+            seen.setdefault(command.order_id, len(seen))
+            if seen[command.order_id] == fails:
+                raise ZeroDivisionError
+        return real(self, command, *rest)
+
+    monkeypatch.setattr(core_market.Market, "_apply", apply)
+    sandbox.place(sandbox.alice, line, clientOrderId=name)
+    for _ in range(5):
+        sandbox.match()
+    letter = DeadLetter.objects.get()
+    assert Order.objects.get(id=letter.order_id).status == "FAILED"
+    with pytest.raises(NotSafe, match="fate"):
+        requeue(letter.pk, Actor(sandbox.staff.user.pk, ""))
+    replayed(sandbox)
 
 
 def test_a_batch_keeps_the_order_of_its_orders(sandbox: World) -> None:
