@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from base.storage.clock import database_time
 from commands.models import Command, HeldCommand
 from core.types import CommandKind
 
@@ -23,7 +24,7 @@ MOST_DUE = 500
 
 def hold(orders: Iterable[tuple[str, int]], wait: timedelta) -> None:
     """Hold the commands of new orders, pairs of symbol and order id, in the transaction that stores these."""
-    due_at = timezone.now() + wait
+    due_at = database_time() + wait
     HeldCommand.objects.bulk_create(
         HeldCommand(market_id=symbol, id=order_id, due_at=due_at) for symbol, order_id in orders
     )

@@ -170,6 +170,8 @@ def test_what_cannot_have_its_fate_is_refused(sandbox: World, line: str, name: s
     refused = sandbox.place(who, line, clientOrderId=name)
     assert (refused.status_code, refused.body["error"]) == (400, "SANDBOX_FATE_IMPOSSIBLE"), refused.body
     assert word in refused.body["message"]
+    preview = who.call("POST", "/orders/preview", parse(line).body(sandbox.symbol, clientOrderId=name))
+    assert word in str(preview.body)
     assert stored_rows() == before
 
 
