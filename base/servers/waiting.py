@@ -74,12 +74,12 @@ def sender_of(head: Head | None, peer: str) -> str:
     if Meter(head.method, head.path, peer, forwarded_for).is_urgent:
         return ""
     network, credential = client_network(peer, forwarded_for), _credential(head)
-    is_by_key = any(name in head.fields for name in _KEYS)
-    return f"{network} {credential}" if is_by_key else credential or network
+    is_by_token = bool(credential) and credential == head.fields.get("authorization")
+    return credential if is_by_token else f"{network} {credential}".strip()
 
 
 def _credential(head: Head) -> str:
-    return credential_sent(*map(head.fields.get, (*_KEYS, "authorization")))
+    return credential_sent(head.path, *map(head.fields.get, (*_KEYS, "authorization")))
 
 
 def _wanted(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

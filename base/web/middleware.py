@@ -47,7 +47,8 @@ class RateLimit:
             # Django writes a warning for each refusal that is not marked so. These are counted: a flood must not fill
             # the log.
             response._has_been_logged = True  # type: ignore[attr-defined]
-            meter.remember(credential_sent(*map(request.META.get, (KEY_HEADER, OTHER_KEY_HEADER, TOKEN_HEADER))))
+            sent = map(request.META.get, (KEY_HEADER, OTHER_KEY_HEADER, TOKEN_HEADER))
+            meter.remember(credential_sent(request.path_info, *sent))
         for name, value in meter.headers.items():
             response[name] = value
         return response

@@ -13,6 +13,7 @@ from base.servers.waiting import Head, refusal_of
 from base.storage.breakers import forget_breakers
 from base.web.errors import error_body
 from base.web.ratelimit import meter
+from base.web.ratelimit.waits import Waits
 from base.web.ratelimit.windows import LocalWindow
 from commands.queue import find_backlog
 from markets.services import change_market, known_market, read_market
@@ -434,6 +435,26 @@ def test_whoever_asks_too_often(world: World, bot: Bot, monkeypatch: pytest.Monk
     assert refusal_of(Head("GET", f"{API}/account", {"x-mbx-apikey": "another"}), "127.0.0.1") is None
     limits = read("exchangeInfo").body["rateLimits"]
     assert limits == [{"rateLimitType": "RAW_REQUESTS", "interval": "SECOND", "intervalNum": 10, "limit": 30}]
+
+
+@override_settings(RATE_LIMIT=1)
+def test_whoever_adds_the_name_of_anothers_key_slows_down_nobody_else(
+    world: World, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused at once goes by what the refused request signed in by, and not by what it brought beside that."""
+    monkeypatch.setattr(meter, "_window", LocalWindow())
+    monkeypatch.setattr(meter, "_waits", Waits())
+    other = Bot.of(world.bob)
+    headers = {"X-API-Key": bot.key.key_id, "X-MBX-APIKEY": other.key.key_id}
+    for _ in range(12):
+        last = other.client.get(f"{API}/account?{other.signed({})}", headers=headers).status_code
+    assert last == 429
+    for _ in range(3):
+        last = world.bob.call("GET", "/account", **{"X-MBX-APIKEY": bot.key.key_id}).status_code
+    assert last == 429
+    for path, header in ((f"{API}/account", "x-mbx-apikey"), ("/api/v1/account", "x-api-key")):
+        assert refusal_of(Head("GET", path, {header: bot.key.key_id}), "127.0.0.1") is None
+    assert refusal_of(Head("GET", f"{API}/account", {"x-mbx-apikey": other.key.key_id}), "127.0.0.1") is not None
 
 
 def test_without_redis_a_bot_reads_and_cancels_and_places_nothing(world: World, bot: Bot) -> None:

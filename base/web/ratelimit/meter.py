@@ -173,9 +173,13 @@ class Meter:
         }
 
 
-def credential_sent(key: str | None, other_key: str | None, authorization: str | None) -> str:
-    """What a request would sign in by, unread: its key's name, in either header, or its token."""
-    return key or other_key or authorization or ""
+def credential_sent(path: str, key: str | None, other_key: str | None, authorization: str | None) -> str:
+    """What a request would sign in by there, unread: its key's name, or its token.
+
+    A header that signs nobody in at the path counts for nothing: the name of another's key may stand in it, whose owner
+    would be refused for what somebody else sends.
+    """
+    return (other_key if _is_under(BINANCE, path) else key or authorization) or ""
 
 
 def count_for_address(bucket: Bucket) -> None:
