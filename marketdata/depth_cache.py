@@ -116,7 +116,11 @@ def find_depth(symbol: str, limit: int) -> answers.OrderBook:
 def read_exact(symbol: str, limit: int) -> Depth:
     """The best levels exactly as they are after the event that is named, however many: nothing is shared or counted."""
     kept = _kept_of_now(symbol) if settings.DEPTH_CACHE_LEVELS else None
-    depth = kept.depth(limit) if kept is not None else None
+    try:
+        depth = kept.depth(limit) if kept is not None else None
+    except ValueError as error:
+        _drop(symbol, error)
+        depth = None
     if depth is not None:
         return depth
     with one_snapshot():

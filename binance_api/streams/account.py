@@ -7,6 +7,7 @@ import orjson
 from django.db.models import Min
 
 from balances.cache import read_balances
+from balances.models import Balance
 from base.streams.messages import RESET, data_text
 from base.streams.open_stream import Outgoing
 from base.streams.signin import Permit
@@ -27,7 +28,11 @@ class AccountWriter:
     def __init__(self, user_id: int, wrap: Callable[[str], str]) -> None:
         self._user_id = user_id
         self._wrap = wrap
-        self._told: dict[str, tuple[Any, Any]] | None = None
+        self._told: dict[str, tuple[Any, Any]] = {}
+
+    def begin(self) -> None:
+        """Before the client is let in: what it reads over REST after that is no older. Reads the database."""
+        self._told = self._amounts(self._owned())
 
     async def frames(self, messages: list[Outgoing]) -> list[str]:
         """Raises MustComeAgain after a gap that is too long to be filled: the client reads REST."""
@@ -38,23 +43,27 @@ class AccountWriter:
 
     def _events(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The reports, and then what the account owns now: all that the reports tell was committed before."""
-        if self._told is not None and not updates:
+        if not updates:
             return []
         ids = {update["orderId"] for update in updates}
-        modes = dict(Order.objects.filter(pk__in=ids).values_list("pk", "self_trade_prevention")) if ids else {}
+        modes = dict(Order.objects.filter(pk__in=ids).values_list("pk", "self_trade_prevention"))
         later = _with_earlier_events(updates)
         reports = [
             report
             for each in updates
             for report in execution_reports(each, modes[each["orderId"]], had_events=each["eventId"] in later)
         ]
-        owned = {row.currency_id: row for row in read_balances(self._user_id)}
-        before, self._told = self._told, {code: (row.available, row.frozen) for code, row in owned.items()}
-        if before is None:
-            # What the account owned when it connected is read over REST.
-            return reports
+        owned = self._owned()
+        before, self._told = self._told, self._amounts(owned)
         moved = [owned[code] for code, amounts in self._told.items() if before.get(code) != amounts]
         return [*reports, account_position(moved)] if moved else reports
+
+    def _owned(self) -> dict[str, Balance]:
+        return {row.currency_id: row for row in read_balances(self._user_id)}
+
+    @staticmethod
+    def _amounts(owned: dict[str, Balance]) -> dict[str, tuple[Any, Any]]:
+        return {code: (row.available, row.frozen) for code, row in owned.items()}
 
 
 def _with_earlier_events(updates: list[dict[str, Any]]) -> set[str]:
@@ -70,4 +79,6 @@ async def follow_account(socket: Socket, name: str, caller: Caller, wrap: Callab
     """Raises ScopeRequired, TooManyStreams."""
     caller.admit(READ)
     feed = OrderFeed(caller.id, None, Permit(caller.credential))
-    await socket.follow(name, feed, AccountWriter(caller.id, wrap))
+    writer = AccountWriter(caller.id, wrap)
+    await in_thread(writer.begin)
+    await socket.follow(name, feed, writer)

@@ -52,6 +52,8 @@ class AllMarketsSource:
         is_failing = False
         while True:
             await asyncio.sleep(PAUSE_SECONDS)
+            if not self.is_followed:
+                continue
             try:
                 changed = await in_thread(self._changed)
                 is_failing = False
@@ -68,8 +70,9 @@ class AllMarketsSource:
 
     def _changed(self) -> list[dict[str, Any]]:
         days = [day for day in read_tickers(None) if self._told.get(day["symbol"]) != day]
+        shown = full_tickers(days) if days else []
         self._told.update({day["symbol"]: day for day in days})
-        return full_tickers(days) if days else []
+        return shown
 
 
 def _text(kind: str, shown: list[dict[str, Any]]) -> str:

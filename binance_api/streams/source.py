@@ -63,6 +63,7 @@ class MarketSource:
         loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = loop.create_future()
         self._task = loop.create_task(self._live())
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -114,6 +115,8 @@ class MarketSource:
             self._cut(self._followers, "come again")
         finally:
             self._begun.cancel()
+            if self._reading is not None:
+                self._reading.cancel()
             self._hub.leave(listener)
 
     async def _next(self, stream: OpenStream) -> list[Outgoing]:
@@ -173,17 +176,25 @@ class MarketSource:
         """Read what is due."""
         now = time.monotonic()
         if now >= self._book.due:
-            try:
-                changes = await self._book.next()
-            except TooMuchMissed:
-                self._cut((names.DEPTH,), MAY_HAVE_MISSED)
-                return
-            if changes is not None:
-                self._tell(names.DEPTH, events.depth_event(self._name, changes))
+            # In a task of its own, because trades do not wait for the book's turn.
+            self._reading = asyncio.get_running_loop().create_task(self._tell_changes())
         if now >= self._candles.due:
             followed = [kind for kind, followers in self._followers.items() if followers]
             for candle in await self._candles.next(followed):
                 self._show(candle.kind, self._kline(candle), is_final=candle.is_closed)
+
+    async def _tell_changes(self) -> None:
+        try:
+            changes = await self._book.next()
+            if changes is not None:
+                self._tell(names.DEPTH, events.depth_event(self._name, changes))
+        except TooMuchMissed:
+            self._cut((names.DEPTH,), MAY_HAVE_MISSED)
+        except Exception:
+            logger.exception("what changed in the book of %s could not be sent", self.symbol)
+            self._cut((names.DEPTH,), "come again")
+        if self._stream is not None:
+            self._stream.wake()
 
     async def _state(self, kind: str) -> str | None:
         """What a stream of states shows now; None of one that has no state, or none yet."""

@@ -1,11 +1,15 @@
 """The sources of this process: one for each market that somebody follows, and one for all markets."""
 
+import asyncio
+
 from base.streams.hub import Hub
 from binance_api.streams.all_markets import AllMarketsSource
 from binance_api.streams.names import Stream
 from binance_api.streams.source import Follower, MarketSource
 
 Source = MarketSource | AllMarketsSource
+# For so long a source stays that nobody follows: clients who come and go begin it once.
+LINGER_SECONDS = 5.0
 
 
 class Sources:
@@ -33,5 +37,11 @@ class Sources:
             return
         source.leave(stream.kind, follower)
         if not source.is_followed:
-            source.stop()
-            del self._sources[stream.symbol]
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._stop_left, stream.symbol, source)
+
+    def _stop_left(self, symbol: str, source: Source) -> None:
+        if source.is_followed:
+            return
+        source.stop()
+        if self._sources.get(symbol) is source:
+            del self._sources[symbol]

@@ -11,6 +11,8 @@ from binance_api.streams import readings
 from binance_api.streams.changes import update
 from binance_api.streams.events import depth_event
 from binance_api.streams.readings import SourceFeed, read_book, read_changed_book
+from marketdata import depth_cache
+from marketdata.depth_cache import find_depth
 from tests.integration.stream.binance import LocalBook, Sides, read_snapshot
 from tests.support.sampling import TIMES, dice
 from tests.support.world import World, fund
@@ -79,6 +81,16 @@ def _act(chance: random.Random, world: World) -> None:
     else:
         who.call("PATCH", f"/orders/{order_id}", {"price": str(chance.randint(97, 103)), "quantity": "7"})
     world.match()
+
+
+def test_what_is_no_depth_in_the_cache_is_not_asked_again(db: None) -> None:
+    world = World.make()
+    world.play(world.alice, "buy 1 @ 90")
+    depth_cache.client().delete(depth_cache.key(world.symbol))
+    find_depth(world.symbol, 5)
+    depth_cache.client().hset(depth_cache.key(world.symbol), "bids", "1:x:1")
+    assert len(read_book(world.symbol).bids) == 1
+    assert not depth_cache.client().exists(depth_cache.key(world.symbol))
 
 
 def test_trades_that_were_missed_are_given_once_and_in_their_order(db: None) -> None:

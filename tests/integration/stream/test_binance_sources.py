@@ -1,5 +1,7 @@
 """What one process does for all who follow a market by Binance's streams, and what an account is told."""
 
+import asyncio
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -7,9 +9,14 @@ from typing import Any
 
 import pytest
 
+from base.streams.messages import data_text
+from base.streams.open_stream import Outgoing
 from base.web.keys.known import known_key
 from binance_api.listen_keys import close_listen_key, open_listen_key
 from binance_api.streams import candle_streams, session
+from binance_api.streams.account import AccountWriter, follow_account
+from orders.feed import stored_updates
+from orders.models import OrderEvent
 from tests.integration.stream.binance import binance_socket
 from tests.support.signing import Signer
 from tests.support.world import World
@@ -72,3 +79,21 @@ def test_an_order_that_takes_after_it_rested_is_not_told_as_new_once_more(world:
         ("REPLACED", "NEW"),
         ("TRADE", "PARTIALLY_FILLED"),
     ]
+
+
+def test_what_moved_since_a_client_was_let_in_is_told_however_early(world: World) -> None:
+    """Also where the first order comes before anything is sent."""
+    writers: list[AccountWriter] = []
+
+    async def follow(name: str, feed: Any, writer: AccountWriter) -> None:
+        writers.append(writer)
+
+    caller: Any = SimpleNamespace(id=world.alice.user.pk, credential=None, admit=lambda _: None)
+    socket: Any = SimpleNamespace(follow=follow)
+    asyncio.run(follow_account(socket, "0", caller, lambda text: text))
+    world.play(world.alice, "buy 1 @ 90")
+    (update,) = stored_updates(list(OrderEvent.objects.all()))
+    early = [Outgoing("connected", "{}", None), Outgoing(update.type, data_text(update.data), None)]
+    told = [json.loads(text) for text in asyncio.run(writers[0].frames(early))]
+    assert [each["e"] for each in told] == ["executionReport", "outboundAccountPosition"]
+    assert told[1]["B"] == [{"a": "USD", "f": "9910.00000000", "l": "90.00000000"}]
