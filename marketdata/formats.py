@@ -80,11 +80,12 @@ def named_market(asked: Mapping[str, Any], name: str) -> Market:
     return known_market(required(asked, name))
 
 
-def whole_number(most: int) -> Rule:
-    """Zero or more, in digits."""
+def whole_number(most: int, *, reads_negative: bool = False) -> Rule:
+    """Zero or more, in digits. `reads_negative`: what is below zero is read as zero."""
 
     def read(digits: str) -> int:
-        number = 0 if digits == "0" else parse_id(digits)
+        is_below = reads_negative and digits.startswith("-") and parse_id(digits[1:]) is not None
+        number = 0 if is_below or digits == "0" else parse_id(digits)
         if number is None or number > most:
             raise PydanticCustomError("no_number", "no number")
         return number

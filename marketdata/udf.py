@@ -105,7 +105,8 @@ class SearchView(FormatView):
 class HistoryView(FormatView):
     queries = (
         Query("symbol", WORDS, "A market."),
-        Query("from", whole_number(MOST_SECONDS), "The first candle opens at it or after it."),
+        # A chart of months counts back beyond 1970.
+        Query("from", whole_number(MOST_SECONDS, reads_negative=True), "The first candle opens at it or after it."),
         Query("to", whole_number(MOST_SECONDS), "The last candle opens before it."),
         Query("resolution", WORDS, "How long a candle lasts."),
         Query("countback", whole_number(1_000_000), "So many candles before `to`, whatever `from` is."),

@@ -226,7 +226,7 @@ class WaitingRequests:
             await send(message)
 
     async def outcome(self, place: Place, began_at: float, receive: Receive) -> Shown | None:
-        """What is answered in the place of what the view said, of a request that began at this instant of the loop.
+        """What is answered in the place of the view's own answer, of a request that began at this instant of the loop.
 
         None where nothing is waited for or there is no room, and as below.
         """

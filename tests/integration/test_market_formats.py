@@ -46,6 +46,8 @@ def test_a_chart_finds_its_symbol_and_its_candles(traded):
     assert get(f"{history}=D&from={day + 1}&to={NOW + 1}&countback=2") == wanted
     assert get(f"{history}=1D&from={day + 1}&to={day + 2}") == {"s": "no_data", "nextTime": day}
     assert get(f"{history}=1D&from=0&to={day}") == {"s": "no_data"}
+    # A chart that asks for many months counts back beyond 1970.
+    assert get(f"{history}=1D&from=-86400&to={NOW + 1}") == get(f"{history}=1D&from=0&to={NOW + 1}")
     assert abs(int(Client().get("/udf/time").content) - NOW) < 3_600
 
 
