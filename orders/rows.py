@@ -19,7 +19,9 @@ from orders.models import Order
 ATTEMPTS = 5
 
 T = TypeVar("T")
-_FIELDS = [field for field in Order._meta.concrete_fields if not field.primary_key]
+# What is set once an order has its id, and of very few: no other order pays for it.
+_LATER = ("id", "meets_id")
+_FIELDS = [field for field in Order._meta.concrete_fields if field.name not in _LATER]
 _NAMES = [field.name for field in _FIELDS]
 _USER = _NAMES.index("user")
 _AMOUNTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, AmountField)]

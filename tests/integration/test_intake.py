@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cachetools import TTLCache, cached
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from base.web import accounts
 from base.web.accounts import ACTIVE_SECONDS
@@ -69,6 +70,12 @@ def test_an_order_is_four_statements(warm, line, more):
     with statements() as seen:
         assert warm.place(warm.alice, line, **more).status_code == 202
     assert seen == ["INSERT orders", "INSERT commands", "UPDATE balances", "UPDATE open_orders"]
+
+
+def test_an_order_pays_for_no_column_of_the_sandbox(warm):
+    with CaptureQueriesContext(connection) as seen:
+        assert warm.place(warm.alice, "buy 1 @ 100").status_code == 202
+    assert [each["sql"] for each in seen if "meets_id" in each["sql"] or "held_commands" in each["sql"]] == []
 
 
 def test_a_market_buy_by_quantity_changes_no_balance(warm):
