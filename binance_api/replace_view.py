@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from base.web.authentication import caller_id
-from base.web.errors import ClientOrderIdReused, ExchangeError
+from base.web.errors import ClientOrderIdReused, ExchangeError, Unavailable
 from base.web.keys.scopes import TRADE
 from binance_api.calls import Endpoint, SignedView
 from binance_api.errors import NO_FUNDS, UNKNOWN_ORDER, Refused, answer_of
@@ -70,6 +70,8 @@ class CancelReplaceView(SignedView):
                 raise _failed(NOT_ATTEMPTED, None, FAILURE, answer_of(error).body) from error
             # It was placed without a cancel.
             return self._without_cancel(request, wanted, answer, Refused(*UNKNOWN), may_fail=may_fail)
+        except Unavailable:
+            raise
         except ExchangeError as error:
             # The old order is as it was.
             raise _failed(NOT_ATTEMPTED, None, FAILURE, answer_of(error).body) from error
@@ -87,6 +89,8 @@ class CancelReplaceView(SignedView):
             raise _failed(FAILURE, answer_of(refusal).body, NOT_ATTEMPTED, None)
         try:
             placed = place_order(wanted.user_id, wanted.market, wanted.terms)
+        except Unavailable:
+            raise
         except ExchangeError as error:
             raise _failed(FAILURE, answer_of(refusal).body, FAILURE, answer_of(error).body) from error
         self._count(request, placed)

@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from base.web import lists
-from binance_api import history
+from base.web.errors import Unavailable
+from binance_api import history, replace_view
 from binance_api.outcomes import placed_body
 from binance_api.replace_view import Asked, outcome
 from binance_api.symbols import names
@@ -288,6 +289,22 @@ def test_the_fills_are_those_that_the_order_counts(world: World, bot: Bot) -> No
     shown = placed_body("FULL", read_before)
     assert (shown["executedQty"], [fill["qty"] for fill in shown["fills"]]) == ("0.50000000", ["0.50000000"])
     assert len(placed_body("FULL", stored_order("sell"))["fills"]) == 2
+
+
+@pytest.mark.parametrize(("verb", "old"), [("replace_order", None), ("place_order", 999_999)])
+def test_a_replacement_of_which_nothing_is_known_says_so(
+    world: World, bot: Bot, monkeypatch: pytest.MonkeyPatch, verb: str, old: int | None
+) -> None:
+    """Not that it was refused: the client repeats what is unknown, and gives up what is refused."""
+
+    def unavailable(*_: object) -> None:
+        raise Unavailable("the outcome is unknown")
+
+    monkeypatch.setattr(replace_view, verb, unavailable)
+    wanted = old or bot.place("sell 1 @ 110").body["orderId"]
+    new = {**order("sell 1 @ 111"), "cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": wanted}
+    answer = bot.call("POST", "order/cancelReplace", **new)
+    assert (answer.status_code, answer.body["code"]) == (503, -1007)
 
 
 def test_a_replacement_that_the_engine_gave_up(world: World, bot: Bot) -> None:
