@@ -20,7 +20,7 @@ BIN = .venv/bin
 .PHONY: help demo class replay flower run watch key follow test prove check bench chaos siege drill clients compose-check audit-deps sbom package pictures format lock trace clean venv venv-demo venv-dev venv-bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: venv-demo ## the exchange with traders at work: PORT=8000, SECONDS=0 (until Ctrl-C), HOST=0.0.0.0 for others too
 	@$(BIN)/python -m tools.demo --host $(HOST) --port $(PORT) --seconds $(SECONDS)

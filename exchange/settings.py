@@ -26,7 +26,7 @@ from exchange.guards import allowed_hosts, parse_secrets, read_sandbox, refuse_a
 logs.begin()
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What GET /api/v1/info answers: pyproject.toml has the same version, and the image its commit.
-NAME, VERSION = "exchange", "0.7.0"
+NAME, VERSION = "Clearbell", "0.7.0"
 COMMIT = env.str("COMMIT", default="")
 
 # Demo mode: loopback only, with secrets that everybody knows. Anything else must bring its own.

@@ -33,6 +33,8 @@ class Listing:
     first_price: Decimal
     # About what one order asks for, in base.
     usual_quantity: Decimal
+    # The traders empty a side of the book at times: what somebody ordered far away is not filled then.
+    price_band: Decimal = Decimal("0.05")
 
 
 BY_HAND = {"USD": 1_000_000, "BTC": 20, "ETH": 300}

@@ -65,6 +65,7 @@ def _list(listing: Listing) -> None:
             lot_size=listing.lot_size,
             maker_fee_rate=listing.maker_fee_rate,
             taker_fee_rate=listing.taker_fee_rate,
+            price_band=listing.price_band,
         )
 
 

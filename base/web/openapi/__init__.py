@@ -25,6 +25,8 @@ OPTIONS: dict[str, Any] = {
         {"name": "streams", "description": "What happens, as it happens: own orders, and each market."},
         {"name": "users", "description": "Register; one's own account, its password and its limits."},
         {"name": "keys", "description": "Keys by which programs sign, in place of a token."},
+        {"name": "sandbox", "description": "In a demo: order faults for one's own requests and streams."},
+        {"name": "class", "description": "A class: its round, its leaderboard and its news."},
         {"name": "operations", "description": "For operators: whether the exchange works, and what it counts."},
     ],
     "POSTPROCESSING_HOOKS": ["exchange.contract.complete"],
