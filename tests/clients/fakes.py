@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from clients.python.clearbell.calls.call import Reply
+from clients.python.clearbell.errors import ClearbellError
 from clients.python.clearbell.retry import Cut
 from clients.python.clearbell.steps import Alone, Deliver, Frame, OpenEvents, Pause, Receive, Request, Send, Step, Steps
 
@@ -78,17 +79,19 @@ class Fake:
 
     def run(self, steps: Steps[Any]) -> Any:
         """To the end of the steps, or of the answers."""
-        answer, cut = None, None
+        answer: Any = None
         while True:
+            is_error = isinstance(answer, Cut | ClearbellError)
             try:
-                step = steps.send(answer) if cut is None else steps.throw(cut)
-                answer, cut = self._take(step), None
+                step = steps.throw(answer) if is_error else steps.send(answer)
             except StopIteration as end:
                 return end.value
+            try:
+                answer = self._take(step)
+            except ClearbellError as error:
+                answer = error
             except _Over:
                 return None
-            if isinstance(answer, Cut):
-                answer, cut = None, answer
 
     def targets(self) -> Iterable[str]:
         return [f"{request.method} {request.target.removeprefix('/api/v1')}" for request in self.sent]

@@ -1,14 +1,18 @@
 """One call, attempt by attempt, without a network."""
 
 import json
+import time
 from decimal import Decimal
 
 import pytest
 
 from clients.python.clearbell import (
+    Forbidden,
     HmacKey,
     KeyReused,
     NoAnswer,
+    NotSignedIn,
+    NotUnderstood,
     Password,
     Refused,
     Retry,
@@ -16,6 +20,7 @@ from clients.python.clearbell import (
     limit,
 )
 from clients.python.clearbell.calls import account, orders
+from clients.python.clearbell.calls.call import Reply
 from clients.python.clearbell.conversation import Conversations
 from clients.python.clearbell.credentials import Nobody
 from clients.python.clearbell.retry import Cut
@@ -146,3 +151,56 @@ def test_amounts_are_exact():
     assert body_of(limit("BTC-USD", "BUY", 3, Decimal("1E-7")))["price"] == "0.0000001"
     with pytest.raises(TypeError, match="float"):
         body_of(limit("BTC-USD", "BUY", 3, 0.1))
+
+
+def test_what_may_have_been_stored_stays_unknown_when_its_repeat_is_not_let_in():
+    fake = Fake(Cut("reset"), refused(403, "ADDRESS_NOT_ALLOWED"))
+    with pytest.raises(NoAnswer) as caught:
+        fake.run(talk(HmacKey("id", "secret")).answer(orders.place(BUY)))
+    # The same request, for `send`.
+    assert json.loads(caught.value.call.content)["clientOrderId"] == BUY.client_order_id
+    with pytest.raises(NoAnswer):
+        Fake(Cut("reset"), refused(401, "KEY_UNKNOWN")).run(talk(HmacKey("id", "secret")).answer(orders.place(BUY)))
+    # The token is over after the first attempt, and neither renewed nor asked for anew.
+    over = (refused(401, "TOKEN_REUSED"), refused(401, "INVALID_CREDENTIALS"))
+    with pytest.raises(NoAnswer):
+        Fake(done({**TOKENS, "expiresIn": 0}), Cut("reset"), *over).run(
+            talk(Password("alice", "changed")).answer(orders.place(BUY))
+        )
+    # A read has no outcome, and a wrong password none either.
+    with pytest.raises(Forbidden):
+        Fake(Cut("reset"), refused(403, "SCOPE_REQUIRED")).run(talk().answer(orders.fills()))
+    with pytest.raises(NotSignedIn):
+        Fake(Cut("reset"), refused(401, "INVALID_CREDENTIALS")).run(talk().answer(account.sign_in("alice", "wrong")))
+
+
+def test_a_wrong_password_in_a_form_is_tried_once():
+    fake = Fake(done(TOKENS), *[refused(401, "INVALID_CREDENTIALS")] * 9)
+    with pytest.raises(NotSignedIn):
+        fake.run(talk(Password("alice", "secret")).answer(account.change_password("wrong", "new secret")))
+    assert fake.targets() == ["POST /auth/token", "POST /users/me/password"]
+
+
+def test_no_two_requests_of_a_key_have_the_same_timestamp(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1_767_225_600.0)
+    key = HmacKey("id", "secret")
+    calls = [Fake(done([])) for _ in range(50)]
+    for each in calls:
+        each.run(talk(key).answer(orders.fills()))
+    assert len({each.sent[0].headers["X-Signature"] for each in calls}) == 50
+
+
+@pytest.mark.parametrize("asked", ["-1", "nan", "inf", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_pause_that_no_exchange_asks_for_is_not_taken(asked):
+    throttled = Reply(429, {"Retry-After": asked}, b'{"error": "TOO_MANY_REQUESTS"}')
+    fake = Fake(throttled, done([]))
+    fake.run(talk().answer(orders.fills()))
+    assert fake.pauses == [0.1]
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 413])
+def test_a_page_of_a_proxy_is_no_answer_of_the_exchange(status):
+    fake = Fake(*[Reply(status, {}, b"<html>")] * 9)
+    with pytest.raises(NotUnderstood):
+        fake.run(talk().answer(account.revoke_key("1")))
+    assert len(fake.sent) == 1

@@ -1,5 +1,7 @@
 """Streams without a network: what is cut, sent twice, missed and reset."""
 
+from dataclasses import replace
+
 import pytest
 
 from clients.python.clearbell import (
@@ -7,6 +9,7 @@ from clients.python.clearbell import (
     Forbidden,
     Gap,
     Interrupted,
+    MarketReset,
     NotSignedIn,
     Opened,
     OrderBook,
@@ -69,6 +72,29 @@ def test_a_cut_stream_goes_on_after_its_position_and_delivers_nothing_twice():
     ]
     assert fake.sent[-1].headers["Last-Event-ID"] == "BTC-USD-2"
     assert [event.sequence for event in fake.delivered if isinstance(event, OrderUpdate)] == [1, 2, 3]
+
+
+def test_a_stream_that_is_cut_before_its_first_position_reads_what_it_missed():
+    closed = {**ORDER, "status": "FILLED", "active": False, "updatedAt": "2026-01-01T00:00:03Z"}
+    fake = followed(
+        OwnOrders(TALK),
+        *(None, done([ORDER], asOf={"BTC-USD": 1}), Cut("reset")),
+        *(None, done([], asOf={"BTC-USD": 9}), done([closed]), done([fill(5)]), update(9), update(10)),
+    )
+    assert [type(event) for event in fake.delivered] == [Opened, Interrupted, Opened, Gap, OrderUpdate]
+    gap = fake.delivered[3]
+    assert ([each.status for each in gap.orders], [each.trade_id for each in gap.fills]) == (["FILLED"], ["BTC-USD-5"])
+
+
+def test_pauses_are_no_shorter_than_the_exchange_asks_and_grow_while_nothing_comes():
+    busy = [refused(429, "TOO_MANY_STREAMS", retryAfterMs=9000)] * 20
+    fake = followed(OwnOrders(TALK), *busy)
+    assert all(9 <= pause <= 20 for pause in fake.pauses) and len(set(fake.pauses)) > 1
+    # It is opened each time, by a proxy perhaps, and nothing comes.
+    fake = followed(OwnOrders(TALK, "BTC-USD-1"), *[None, Cut("reset")] * 12)
+    assert max(fake.pauses) > 10
+    # A request that did not arrive in time is sent again.
+    assert len(followed(OwnOrders(TALK), refused(408, "REQUEST_TIMEOUT"), None, NO_ORDERS).delivered) == 2
 
 
 def test_a_reset_is_filled_by_rest_and_each_fill_is_delivered_once():
@@ -135,6 +161,16 @@ def test_a_book_passes_over_what_is_older_and_says_when_it_is_stale():
     assert book.agrees_with(depth(5, "100", "98")) is False and book.agrees_with(depth(6, "100")) is None
     book.apply(Interrupted("reset"))
     assert book.is_stale and book.why_stale == "reset"
+
+
+def test_a_book_is_that_of_one_market_and_stays_stale_until_its_stream_is_back():
+    book = OrderBook("BTC-USD")
+    book.apply(DepthUpdate(depth(5, "100")))
+    book.apply(MarketReset("ETH-USD"))
+    other = replace(depth(6, "7"), symbol="ETH-USD")
+    assert not book.is_stale and not book.snapshot(other) and book.agrees_with(other) is None
+    book.apply(Interrupted("reset"))
+    assert book.snapshot(depth(6, "100")) and book.is_stale
 
 
 def test_a_book_keeps_deeper_levels_of_a_snapshot_behind_those_that_the_stream_shows():

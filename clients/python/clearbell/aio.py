@@ -10,6 +10,7 @@ import httpx
 from .calls.call import AsyncSender, Call, Reply
 from .conversation import Conversations
 from .credentials import Credentials, Nobody
+from .errors import ClearbellError
 from .retry import Cut, Patient
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.aio import AsyncSession, AsyncStream
@@ -101,24 +102,25 @@ class AsyncClient(Calls, AsyncSender, AbstractAsyncContextManager["AsyncClient"]
 
     async def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
-        cut: Cut | None = None
+        error: Cut | ClearbellError | None = None
         while True:
             try:
-                step = steps.send(answer) if cut is None else steps.throw(cut)
+                step = steps.send(answer) if error is None else steps.throw(error)
             except StopIteration as end:
                 outcome: T = end.value
                 return outcome
-            answer = cut = None
+            answer = error = None
             try:
                 answer = await self.perform(step)
-            except Cut as error:
-                cut = error
+            except (Cut, ClearbellError) as raised:
+                # Also what steps within a step raise: whoever asked for them decides.
+                error = raised
 
     async def _exchange(self, request: Request) -> Reply:
         try:
             response = await self.http.request(
                 request.method, self.url + request.target, headers=request.headers, content=request.content or None
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise cut_by(error) from error
         return Reply(response.status_code, response.headers, response.content)

@@ -1,11 +1,12 @@
 """One call from the first attempt to its answer: signed, sent, understood, and repeated where that is safe."""
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
 from .calls.call import Call, Reply
 from .credentials import Credentials, Nobody
-from .errors import FAMILIES, NoAnswer, NotSignedIn, NotUnderstood, Refused
+from .errors import ClearbellError, NoAnswer, NotSignedIn, NotUnderstood, Refused, TooMany
 from .retry import Cut, Patience, Patient, Trouble
 from .steps import Pause, Request, Send, Steps
 
@@ -32,7 +33,10 @@ class Conversations:
         patience = (retry or self.retry).patience()
         is_unknown, attempts, signed_anew = False, 0, 0
         while True:
-            request = yield from self.signed(call)
+            try:
+                request = yield from self.signed(call)
+            except Refused as refused:
+                raise self._outcome(call, refused, attempts, is_unknown) from refused
             attempts += 1
             try:
                 reply = yield Send(request)
@@ -48,11 +52,13 @@ class Conversations:
                     and self._may_sign_anew(call, refusal, request)
                 ):
                     signed_anew += 1
+                    # The first of two that are the same was taken up, perhaps: a proxy may send one twice.
+                    is_unknown = is_unknown or refusal.code == "SIGNATURE_REPLAYED"
                     continue
                 if is_unknown and refusal.code in call.done:
                     return call.done[refusal.code](refusal)
                 if not _may_change(refusal):
-                    raise refusal
+                    raise self._outcome(call, refusal, attempts, is_unknown)
                 trouble = Trouble(_name(call), str(refusal), not refusal.is_known, refusal)
             is_unknown = is_unknown or trouble.is_unknown
             yield Pause(_pause(call, trouble, patience, attempts, is_unknown))
@@ -65,6 +71,13 @@ class Conversations:
         headers = {**self.more_headers, **own}
         return Request(call.method, target, {**headers, **JSON} if content else headers, content)
 
+    def _outcome(self, call: Call[T], refusal: Refused, attempts: int, is_unknown: bool) -> ClearbellError:
+        """After an attempt that was not answered, a refusal of whoever asks settles nothing: no order was looked at."""
+        looked_at = refusal.status not in (401, 403) and not isinstance(refusal, TooMany)
+        if not is_unknown or call.method == "GET" or call.is_public or looked_at:
+            return refusal
+        return NoAnswer(_name(call), str(refusal), attempts, call)
+
     def _may_sign_anew(self, call: Call[T], refusal: NotSignedIn, request: Request) -> bool:
         if call.is_public:
             return False
@@ -74,13 +87,13 @@ class Conversations:
 
 def refusal_of(reply: Reply) -> Refused | None:
     """What the exchange refused; None for an answer. Raises Cut for what no exchange wrote."""
-    if reply.status < 400:
+    if reply.status < 300:
         return None
     try:
         body = reply.body
     except NotUnderstood as error:
         # A proxy's own page: the exchange was away, or the path is none of an exchange.
-        if reply.status in FAMILIES and reply.status not in (429, 503):
+        if reply.status < 500 and reply.status not in (429, NOT_ARRIVED):
             raise
         raise Cut(str(error)) from error
     data = body.get("data")
@@ -97,7 +110,7 @@ def _pause(call: Call[T], trouble: Trouble, patience: Patience, attempts: int, i
     # What an earlier attempt may have done stays unknown, whatever the last one was answered.
     if trouble.refusal is not None and not is_unknown:
         raise trouble.refusal
-    raise NoAnswer(trouble.what, trouble.cause, attempts) from trouble.refusal
+    raise NoAnswer(trouble.what, trouble.cause, attempts, call) from trouble.refusal
 
 
 def _may_change(refusal: Refused) -> bool:
@@ -111,6 +124,7 @@ def _name(call: Call[T]) -> str:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return float(text) if text else None
+        seconds = float(text or "nan")
     except ValueError:
         return None
+    return seconds if 0 <= seconds < math.inf else None

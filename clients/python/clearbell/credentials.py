@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ except ImportError:  # pragma: no cover
 
 # A token is renewed when so much of its life is over.
 RENEW_AFTER = 0.7
+# The clock was set back: what is so far ahead is not waited for.
+LONGEST_AHEAD_MS = 1000
 SOCKET_TARGET = f"{PREFIX}/ws"
 Headers = Mapping[str, str]
 
@@ -107,6 +110,9 @@ class Password:
         return {"token": session.access}
 
     def was_refused(self, refusal: NotSignedIn, headers: Headers) -> bool:
+        if refusal.code != "NOT_AUTHENTICATED":
+            # A password in the body is wrong, and each attempt with it counts.
+            return False
         session = self._session
         # Another request may have renewed it meanwhile: then there is nothing to forget.
         if session is not None and _bearer(session.access) == headers:
@@ -145,6 +151,8 @@ class _Key:
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
         self._ahead_ms = 0
+        self._last_ms = 0
+        self._lock = threading.Lock()
 
     def headers(self, method: str, target: str, content: bytes, ask: Ask) -> Steps[Headers]:
         timestamp = self._timestamp()
@@ -167,7 +175,11 @@ class _Key:
         return True
 
     def _timestamp(self) -> str:
-        return str(int(time.time() * 1000) - self._ahead_ms)
+        """Each is later than the one before: two equal requests in a millisecond would have the same signature."""
+        with self._lock:
+            now = int(time.time() * 1000)
+            self._last_ms = max(now, self._last_ms + 1) if self._last_ms - now < LONGEST_AHEAD_MS else now
+            return str(self._last_ms - self._ahead_ms)
 
     def _signature(self, signed: bytes) -> str:
         raise NotImplementedError

@@ -20,17 +20,19 @@ class ClearbellError(Exception):
 class NoAnswer(ClearbellError):
     """No answer, or an error of the server, after all attempts: the outcome is unknown.
 
-    `cause` says what happened last. The same `NewOrder` may be placed again: it stays one order.
+    `cause` says what happened last. The same `NewOrder` may be placed again: it stays one order. `call` is what was
+    asked, with the keys that were drawn for it: `client.send(error.call)` asks the same again.
     """
 
-    def __init__(self, what: str, cause: str, attempts: int) -> None:
+    def __init__(self, what: str, cause: str, attempts: int, call: Any = None) -> None:
         super().__init__(f"{what}: {cause}, after {attempts} attempts; the outcome is unknown")
         self.cause = cause
         self.attempts = attempts
+        self.call = call
 
 
 class NotUnderstood(ClearbellError):
-    """The answer is none of this exchange's."""
+    """The answer is none of this exchange's, so the outcome is unknown."""
 
 
 class Refused(ClearbellError):

@@ -11,6 +11,7 @@ import httpx
 from .calls.call import Call, Reply, Sender
 from .conversation import Conversations
 from .credentials import Credentials, Nobody
+from .errors import ClearbellError
 from .retry import Cut, Patient, Retry
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.events import MarketNews, OrderNews
@@ -107,29 +108,30 @@ class Client(Calls, Sender, AbstractContextManager["Client"]):
 
     def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
-        cut: Cut | None = None
+        error: Cut | ClearbellError | None = None
         while True:
             try:
-                step = steps.send(answer) if cut is None else steps.throw(cut)
+                step = steps.send(answer) if error is None else steps.throw(error)
             except StopIteration as end:
                 outcome: T = end.value
                 return outcome
-            answer = cut = None
+            answer = error = None
             try:
                 answer = self.perform(step)
-            except Cut as error:
-                cut = error
+            except (Cut, ClearbellError) as raised:
+                # Also what steps within a step raise: whoever asked for them decides.
+                error = raised
 
     def _exchange(self, request: Request) -> Reply:
         try:
             response = self.http.request(
                 request.method, self.url + request.target, headers=request.headers, content=request.content or None
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise cut_by(error) from error
         return Reply(response.status_code, response.headers, response.content)
 
 
-def cut_by(error: httpx.TransportError) -> Cut:
+def cut_by(error: httpx.RequestError) -> Cut:
     """What a conversation makes of an error of httpx."""
     return Cut(f"{type(error).__name__}: {error}".rstrip(": "), was_sent=not isinstance(error, NOT_SENT))

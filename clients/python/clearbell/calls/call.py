@@ -201,7 +201,9 @@ def many(kind: type[T]) -> Callable[[Reply], Page[T]]:
 
 
 def nothing(reply: Reply) -> None:
-    """An answer that says no more than that it was done."""
+    """An answer with nothing in it, 204 or an envelope. Raises NotUnderstood for a page of somebody else's."""
+    if reply.content:
+        reply.body  # noqa: B018
 
 
 def raw(reply: Reply) -> Any:

@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 from ..calls.call import AsyncSender, Call, Reply
 from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
-from ..errors import NoAnswer
+from ..errors import ClearbellError, NoAnswer
 from ..retry import Cut
 from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Step
 from .following import Following
@@ -40,7 +40,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
         self._frames: AsyncIterator[ServerSentEvent] | None = None
         self._socket: ClientConnection | None = None
         self._answer: Any = None
-        self._cut: Cut | None = None
+        self._error: Cut | ClearbellError | None = None
 
     @property
     def position(self) -> str:
@@ -50,23 +50,23 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
     async def __anext__(self) -> T:
         while True:
             try:
-                step = self._steps.send(self._answer) if self._cut is None else self._steps.throw(self._cut)
+                step = self._steps.send(self._answer) if self._error is None else self._steps.throw(self._error)
             except StopIteration:
                 raise StopAsyncIteration from None
-            self._answer = self._cut = None
+            self._answer = self._error = None
             if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
                 self._answer = await self._perform(step)
-            except Cut as cut:
+            except (Cut, ClearbellError) as error:
                 # A call beside the stream may be cut off, and the stream goes on.
                 if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
                     await self._open.aclose()
-                self._cut = cut
+                self._error = error
             except asyncio.CancelledError:
                 # As with `asyncio.timeout`: whoever reads on goes on after the position, by a new connection.
                 if not isinstance(step, Pause):
-                    self._cut = Cut("the reader did not wait")
+                    self._error = Cut("the reader did not wait")
                     await self._open.aclose()
                 raise
 
@@ -106,7 +106,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             response = await self._open.enter_async_context(opening)
             if response.status_code != httpx.codes.OK:
                 return Reply(response.status_code, response.headers, await response.aread())
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Cut(f"{type(error).__name__}: {error}") from error
         self._frames = EventSource(response).aiter_sse()
         return None
@@ -116,7 +116,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             return frame_of(await anext(frames))
         except StopAsyncIteration:
             raise Cut("the stream has ended") from None
-        except (httpx.TransportError, httpx.StreamError, SSEError) as error:
+        except (httpx.RequestError, httpx.StreamError, SSEError) as error:
             raise Cut(f"{type(error).__name__}: {error}") from error
 
     async def _open_socket(self, target: str) -> None:

@@ -34,23 +34,26 @@ class OrderBook:
         """Whether the event has changed the book."""
         if isinstance(news, Interrupted):
             self._go_stale(news.cause)
-        elif isinstance(news, MarketReset):
+        elif isinstance(news, MarketReset) and news.symbol == self.symbol:
             # Its numbers may be smaller after a failover; a full depth follows.
             self.sequence = self.deep_sequence = -1
             self._go_stale("the stream was reset")
         elif isinstance(news, Opened):
             self._go_stale("the stream was opened, and no depth came yet")
-        elif isinstance(news, DepthUpdate) and news.depth.symbol == self.symbol:
+        elif isinstance(news, DepthUpdate):
             return self._take(news.depth, shown=SHOWN)
         return False
 
     def snapshot(self, depth: Depth) -> bool:
-        """Take a depth that was read by REST; whether it was newer than, or as new as, what is known."""
+        """Take a depth that was read by REST; whether it was newer than, or as new as, what is known.
+
+        The book stays as stale as it is: what comes after the snapshot is shown by the stream alone.
+        """
         return self._take(depth, shown=None)
 
     def agrees_with(self, depth: Depth) -> bool | None:
         """Whether a depth of REST shows the same best levels; None where the two are of different moments."""
-        if depth.sequence != self.sequence:
+        if (depth.symbol, depth.sequence) != (self.symbol, self.sequence):
             return None
         levels = min(SHOWN, len(depth.bids), len(self.bids)), min(SHOWN, len(depth.asks), len(self.asks))
         same = self.bids[: levels[0]] == depth.bids[: levels[0]] and self.asks[: levels[1]] == depth.asks[: levels[1]]
@@ -69,6 +72,8 @@ class OrderBook:
         return (self.bids[0].price + self.asks[0].price) / 2 if self.bids and self.asks else None
 
     def _take(self, depth: Depth, shown: int | None) -> bool:
+        if depth.symbol != self.symbol:
+            return False
         if depth.sequence < self.sequence:
             self.passed_over += 1
             return False
@@ -80,8 +85,8 @@ class OrderBook:
             # A side that is shown in full has nothing deeper.
             if len(depth.bids) < shown and len(depth.asks) < shown:
                 self.deep_sequence = depth.sequence
+            self.is_stale, self.why_stale = False, ""
         self.sequence, self.updated_at = depth.sequence, time.monotonic()
-        self.is_stale, self.why_stale = False, ""
         return True
 
     def _go_stale(self, why: str) -> None:

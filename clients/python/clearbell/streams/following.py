@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..calls.call import Call, raw
-from ..conversation import Conversations, refusal_of
+from ..conversation import NOT_ARRIVED, Conversations, refusal_of
 from ..credentials import SOCKET_TARGET
 from ..errors import NoAnswer, NotSignedIn, NotUnderstood, Refused
 from ..retry import Cut, uneven
@@ -60,6 +60,7 @@ class Following:
         yield from self._opened()
         while True:
             frame = yield Receive()
+            self._pause = FIRST_PAUSE
             if frame.retry_seconds is not None:
                 self._wanted = frame.retry_seconds
             if frame.data:
@@ -77,6 +78,7 @@ class Following:
         yield from self._opened()
         while True:
             message = json.loads((yield Receive()).data)
+            self._pause = FIRST_PAUSE
             if "channel" in message:
                 yield from self.source.take(message["event"], message.get("id", ""), message.get("data"))
 
@@ -93,7 +95,7 @@ class Following:
             return
 
     def _opened(self) -> Steps[None]:
-        self._pause, self._refused = FIRST_PAUSE, 0
+        self._refused = 0
         yield from self.source.opened()
 
     def _as_refusal(self, refusal: Refused | None, headers: Mapping[str, str]) -> Refused:
@@ -108,11 +110,11 @@ class Following:
 
     def _judge(self, refusal: Refused) -> None:
         """Raises the refusal where to come again is of no use."""
-        if not (self._may_sign_anew or refusal.status == 429 or refusal.status >= 500):
+        if not (self._may_sign_anew or refusal.status in (429, NOT_ARRIVED) or refusal.status >= 500):
             raise refusal
         self._wanted = refusal.retry_after
 
     def _next_pause(self) -> float:
         wanted, self._wanted = self._wanted, None
         pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
-        return uneven(max(wanted or 0.0, pause))
+        return max((wanted or 0.0) + uneven(FIRST_PAUSE), uneven(pause))

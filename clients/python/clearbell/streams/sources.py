@@ -63,6 +63,9 @@ class OwnOrders:
         """At first the orders that are open, so that no later gap hides how one of them ended."""
         if self._knows_open:
             yield Deliver(Opened())
+            if not self.position:
+                # It was cut before it brought a position, so the exchange sends nothing again.
+                yield Deliver((yield from self._gap("NO_POSITION")))
             return
         found, self._as_of = yield from _patiently(self._talk, orders.orders(active=True, limit=PAGE))
         for order in found:

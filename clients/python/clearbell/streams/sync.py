@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from ..calls.call import Call, Reply, Sender
 from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
-from ..errors import NoAnswer
+from ..errors import ClearbellError, NoAnswer
 from ..retry import Cut
 from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Receive, Request, SendText, Step
 from .following import Following
@@ -47,7 +47,7 @@ class Stream(Generic[T], Iterator[T]):
         self._frames: Iterator[ServerSentEvent] = iter(())
         self._socket: ClientConnection | None = None
         self._answer: Any = None
-        self._cut: Cut | None = None
+        self._error: Cut | ClearbellError | None = None
         self._is_closed = False
         # Of server-sent events, beneath httpx.
         self._connection: socket.socket | None = None
@@ -60,17 +60,17 @@ class Stream(Generic[T], Iterator[T]):
 
     def __next__(self) -> T:
         while not self._is_closed:
-            step = self._steps.send(self._answer) if self._cut is None else self._steps.throw(self._cut)
-            self._answer = self._cut = None
+            step = self._steps.send(self._answer) if self._error is None else self._steps.throw(self._error)
+            self._answer = self._error = None
             if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
                 self._answer = self._perform(step)
-            except Cut as cut:
+            except (Cut, ClearbellError) as error:
                 # A call beside the stream may be cut off, and the stream goes on.
                 if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
                     self._leave()
-                self._cut = cut
+                self._error = error
         raise StopIteration
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Stream(Generic[T], Iterator[T]):
             )
             if response.status_code != httpx.codes.OK:
                 return Reply(response.status_code, response.headers, response.read())
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Cut(f"{type(error).__name__}: {error}") from error
         beneath = response.extensions.get("network_stream")
         self._connection = None if beneath is None else beneath.get_extra_info("socket")
@@ -133,7 +133,7 @@ class Stream(Generic[T], Iterator[T]):
             return frame_of(next(self._frames))
         except StopIteration:
             raise Cut("the stream has ended") from None
-        except (httpx.TransportError, httpx.StreamError, SSEError) as error:
+        except (httpx.RequestError, httpx.StreamError, SSEError) as error:
             raise Cut(f"{type(error).__name__}: {error}") from error
 
     def _open_socket(self, target: str) -> None:
