@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -83,3 +84,19 @@ def test_a_stream_waits_also_where_nobody_can_sign_in(monkeypatch):
         assert "unknown" in news[2].cause
 
     in_both(answer, act, credentials=Password("alice", "secret"), retry=Retry(attempts=2, first_pause=0.01))
+
+
+def test_a_stream_that_is_closed_by_another_thread_ends_at_once_also_in_a_pause(monkeypatch):
+    monkeypatch.setattr(following, "FIRST_PAUSE", 60.0)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("away")
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        stream = Client("http://exchange", http=http).market_events("BTC-USD")
+        assert isinstance(next(stream), Interrupted)
+        reader = threading.Thread(target=lambda: list(stream), daemon=True)
+        reader.start()
+        stream.close()
+        reader.join(5)
+        assert not reader.is_alive()

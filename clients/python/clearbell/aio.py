@@ -9,8 +9,8 @@ import httpx
 
 from .calls.call import AsyncSender, Call, Reply
 from .conversation import Conversations
-from .credentials import Credentials, Nobody
-from .errors import ClearbellError
+from .credentials import Credentials, Nobody, headers_of
+from .errors import ClearbellError, NotSignedIn
 from .retry import Cut, Patient
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.aio import AsyncSession, AsyncStream
@@ -75,6 +75,13 @@ class AsyncClient(Calls, AsyncSender, AbstractAsyncContextManager["AsyncClient"]
 
     async def session(self) -> AsyncSession:
         """A WebSocket on which orders are placed, and are cancelled when it goes, if that is wanted."""
+        fields = await self._run(self.conversations.credentials.socket_fields(self.conversations.answer))
+        try:
+            return await AsyncSession.open(self.url, fields, self._trust_env)
+        except NotSignedIn as refusal:
+            if not self.conversations.credentials.was_refused(refusal, headers_of(fields)):
+                raise
+        # Signed anew, once.
         fields = await self._run(self.conversations.credentials.socket_fields(self.conversations.answer))
         return await AsyncSession.open(self.url, fields, self._trust_env)
 

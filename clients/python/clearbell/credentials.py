@@ -226,6 +226,11 @@ class Ed25519Key(_Key):
         return base64.b64encode(self._private.sign(signed)).decode()
 
 
+def headers_of(fields: Mapping[str, Any]) -> Headers:
+    """By what `was_refused` knows which token the fields of `auth` had."""
+    return _bearer(fields["token"]) if "token" in fields else {}
+
+
 def _bearer(token: str) -> Headers:
     return {"Authorization": f"Bearer {token}"}
 

@@ -10,8 +10,8 @@ import httpx
 
 from .calls.call import Call, Reply, Sender
 from .conversation import Conversations
-from .credentials import Credentials, Nobody
-from .errors import ClearbellError
+from .credentials import Credentials, Nobody, headers_of
+from .errors import ClearbellError, NotSignedIn
 from .retry import Cut, Patient, Retry
 from .steps import Alone, Pause, Request, Send, Step, Steps
 from .streams.events import MarketNews, OrderNews
@@ -81,6 +81,13 @@ class Client(Calls, Sender, AbstractContextManager["Client"]):
 
     def session(self) -> Session:
         """A WebSocket on which orders are placed, and are cancelled when it goes, if that is wanted."""
+        fields = self._run(self.conversations.credentials.socket_fields(self.conversations.answer))
+        try:
+            return Session(self.url, fields, self._trust_env)
+        except NotSignedIn as refusal:
+            if not self.conversations.credentials.was_refused(refusal, headers_of(fields)):
+                raise
+        # Signed anew, once.
         fields = self._run(self.conversations.credentials.socket_fields(self.conversations.answer))
         return Session(self.url, fields, self._trust_env)
 

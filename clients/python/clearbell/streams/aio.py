@@ -19,7 +19,7 @@ from ..errors import ClearbellError, NoAnswer
 from ..retry import Cut
 from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Step
 from .following import Following
-from .switchboard import PING_SECONDS, Switchboard, outcome
+from .switchboard import ANSWER_SECONDS, MOST_MESSAGES, NOT_READ, PING_SECONDS, NotRead, Switchboard, no_answer, outcome
 from .sync import MOST_BYTES, OPEN_SECONDS, READ_SECONDS, frame_of
 
 if TYPE_CHECKING:
@@ -146,8 +146,12 @@ class AsyncSession(SessionCalls, AsyncSender):
             session = cls(stack, await open_socket(stack, url + SOCKET_TARGET, trust_env))
         except Cut as cut:
             raise NoAnswer("connect", str(cut), 1) from cut
-        if fields:
-            await session.send(auth(fields))
+        try:
+            if fields:
+                await session.send(auth(fields))
+        except BaseException:
+            await session.close()
+            raise
         return session
 
     async def send(self, call: Call[T]) -> T:
@@ -157,7 +161,11 @@ class AsyncSession(SessionCalls, AsyncSender):
             await self._socket.send(text)
         except (WebSocketException, OSError) as error:
             self._switchboard.close(f"{type(error).__name__}: {error}")
-        return outcome(call, await waiting)
+        try:
+            reply = await asyncio.wait_for(waiting, ANSWER_SECONDS)
+        except TimeoutError:
+            raise no_answer(call) from None
+        return outcome(call, reply)
 
     async def messages(self) -> AsyncIterator[Mapping[str, Any]]:
         """What the channels bring that `subscribe` asked for, to the end of the connection."""
@@ -184,12 +192,17 @@ class AsyncSession(SessionCalls, AsyncSender):
             while True:
                 message = self._switchboard.receive(str(await self._socket.recv()))
                 if message is not None:
+                    if self._messages.qsize() >= MOST_MESSAGES:
+                        raise NotRead
                     self._messages.put_nowait(message)
         except (WebSocketException, OSError) as error:
             cause = f"{type(error).__name__}: {error}"
+        except NotRead:
+            cause = NOT_READ
         finally:
             self._switchboard.close(cause)
             self._messages.put_nowait(None)
+            await self._open.aclose()
 
     async def _stay(self) -> None:
         """A connection that asks for nothing is closed after a minute."""

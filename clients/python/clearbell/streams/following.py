@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ..calls.call import Call, raw
 from ..conversation import NOT_ARRIVED, Conversations, refusal_of
-from ..credentials import SOCKET_TARGET
+from ..credentials import SOCKET_TARGET, headers_of
 from ..errors import NoAnswer, NotSignedIn, NotUnderstood, Refused
 from ..retry import Cut, uneven
 from ..steps import Deliver, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Steps
@@ -71,8 +71,7 @@ class Following:
         fields: Mapping[str, Any] = {}
         if self.source.is_private:
             fields = yield from self._talk.credentials.socket_fields(self._talk.answer)
-            headers = {"Authorization": f"Bearer {fields['token']}"} if "token" in fields else {}
-            yield from self._ask("auth", fields, headers)
+            yield from self._ask("auth", fields, headers_of(fields))
         resume = {"lastEventId": self.source.position} if self.source.position else {}
         yield from self._ask("subscribe", {"channels": list(self.source.channels), **resume}, {})
         yield from self._opened()

@@ -10,6 +10,11 @@ from ..errors import NoAnswer, NotUnderstood
 
 # A connection that follows no channel and asks for nothing is closed after 60 s.
 PING_SECONDS = 25.0
+# An answer that takes longer does not come, although the connection stands.
+ANSWER_SECONDS = 30.0
+# A reader who is so many messages behind has stopped.
+MOST_MESSAGES = 10_000
+NOT_READ = "the messages of the channels were not read"
 
 
 class Waiting(Protocol):
@@ -21,6 +26,15 @@ class Waiting(Protocol):
 
 
 F = TypeVar("F", bound=Waiting)
+
+
+class NotRead(Exception):
+    """The reader of the messages has stopped."""
+
+
+def no_answer(call: Call[Any]) -> NoAnswer:
+    """The connection stands, and no answer came."""
+    return NoAnswer(call.path, "no answer came in time", 1)
 
 
 class Switchboard(Generic[F]):

@@ -20,9 +20,9 @@ from ..calls.socket import SessionCalls, auth, ping
 from ..credentials import SOCKET_TARGET
 from ..errors import ClearbellError, NoAnswer
 from ..retry import Cut
-from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Receive, Request, SendText, Step
+from ..steps import Deliver, Frame, OpenEvents, OpenSocket, Pause, Receive, Request, SendText, Step
 from .following import Following
-from .switchboard import PING_SECONDS, Switchboard, outcome
+from .switchboard import ANSWER_SECONDS, MOST_MESSAGES, NOT_READ, PING_SECONDS, NotRead, Switchboard, no_answer, outcome
 
 if TYPE_CHECKING:
     from ..sync import Client
@@ -48,7 +48,7 @@ class Stream(Generic[T], Iterator[T]):
         self._socket: ClientConnection | None = None
         self._answer: Any = None
         self._error: Cut | ClearbellError | None = None
-        self._is_closed = False
+        self._over = threading.Event()
         # Of server-sent events, beneath httpx.
         self._connection: socket.socket | None = None
         self._leaving = threading.Lock()
@@ -59,23 +59,25 @@ class Stream(Generic[T], Iterator[T]):
         return self._following.source.position
 
     def __next__(self) -> T:
-        while not self._is_closed:
+        while not self._over.is_set():
             step = self._steps.send(self._answer) if self._error is None else self._steps.throw(self._error)
             self._answer = self._error = None
             if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
-                self._answer = self._perform(step)
+                self._answer = self._over.wait(step.seconds) if isinstance(step, Pause) else self._perform(step)
             except (Cut, ClearbellError) as error:
                 # A call beside the stream may be cut off, and the stream goes on.
                 if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
                     self._leave()
                 self._error = error
+        # It was closed perhaps while a connection was opened.
+        self._leave()
         raise StopIteration
 
     def close(self) -> None:
         """End it; the thread that reads it comes to the end of its loop."""
-        self._is_closed = True
+        self._over.set()
         if self._connection is not None:
             # To close it would not wake the thread that reads it.
             with contextlib.suppress(OSError):
@@ -163,14 +165,25 @@ class Session(SessionCalls, Sender):
             raise NoAnswer("connect", str(cut), 1) from cut
         self._lock = threading.Lock()
         self._over = threading.Event()
-        for target in (self._read, self._stay):
-            threading.Thread(target=target, name="clearbell-session", daemon=True).start()
-        if fields:
-            self.send(auth(fields))
+        self._threads = [
+            threading.Thread(target=each, name="clearbell-session", daemon=True) for each in (self._read, self._stay)
+        ]
+        for thread in self._threads:
+            thread.start()
+        try:
+            if fields:
+                self.send(auth(fields))
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, call: Call[T]) -> T:
         """The answer. Raises Refused and NoAnswer."""
-        return outcome(call, self._ask(call).result())
+        try:
+            reply = self._ask(call).result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise no_answer(call) from None
+        return outcome(call, reply)
 
     def messages(self) -> Iterator[Mapping[str, Any]]:
         """What the channels bring that `subscribe` asked for, to the end of the connection."""
@@ -179,8 +192,10 @@ class Session(SessionCalls, Sender):
 
     def close(self) -> None:
         """Over; with `cancel_on_disconnect` its orders are cancelled."""
-        self._open.close()
         self._over.set()
+        self._open.close()
+        for thread in self._threads:
+            thread.join(OPEN_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -203,13 +218,18 @@ class Session(SessionCalls, Sender):
             while True:
                 message = self._switchboard.receive(str(self._socket.recv()))
                 if message is not None:
+                    if self._messages.qsize() >= MOST_MESSAGES:
+                        raise NotRead
                     self._messages.put(message)
         except (WebSocketException, OSError) as error:
             cause = f"{type(error).__name__}: {error}"
+        except NotRead:
+            cause = NOT_READ
         finally:
             self._over.set()
             self._switchboard.close(cause)
             self._messages.put(None)
+            self._open.close()
 
     def _stay(self) -> None:
         """A connection that asks for nothing is closed after a minute."""
