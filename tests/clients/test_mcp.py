@@ -1,12 +1,14 @@
 """The MCP server, asked by the SDK's own client, in front of a running exchange."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
 
+import httpx
 import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client as McpClient
@@ -15,8 +17,9 @@ from clients.python.clearbell import AsyncClient, NewOrder, Password, limit
 from clients.python.clearbell.mcp_server.__main__ import limits
 from clients.python.clearbell.mcp_server.budget import Budget, OverBudget, key_of, worth
 from clients.python.clearbell.mcp_server.shown import LONGEST_TEXT, MOST_ITEMS, shown
-from clients.python.clearbell.mcp_server.tools import HEADER, server
+from clients.python.clearbell.mcp_server.tools import HEADER, Trading, server
 from tests.clients.conftest import played
+from tests.clients.fakes import ACCEPTED
 from tests.support.live import Live
 from tools.rig.exchange import web
 from tools.rig.process import ROOT
@@ -128,12 +131,15 @@ def test_an_exchange_that_did_not_switch_it_on_refuses(exchange: Live, connect, 
 def test_a_key_follows_from_what_is_meant():
     key = key_of("Buy the dip", BUY)
     assert key == key_of(" buy  the dip\n", limit("BTC-USD", "BUY", "1.00", Decimal("1E+2")))
+    # What is seen is the same, and so is what the exchange understands: GTC is what a LIMIT order is by default.
+    assert key == key_of("Buy\u200b the\u00ad dip", limit("BTC-USD", "BUY", "1", "100", time_in_force="GTC"))
     others = [
+        limit("BTC-USD", "BUY", "1", "100", time_in_force="IOC"),
         limit("BTC-USD", "SELL", "1", "100"),
         limit("BTC-USD", "BUY", "2", "100"),
         limit("ETH-USD", "BUY", "1", "100"),
     ]
-    assert len({key, key_of("buy another dip", BUY), *(key_of("Buy the dip", each) for each in others)}) == 5
+    assert len({key, key_of("buy another dip", BUY), *(key_of("Buy the dip", each) for each in others)}) == 6
 
 
 def test_what_an_order_counts_as(exchange: Live, connect):
@@ -149,6 +155,9 @@ def test_what_an_order_counts_as(exchange: Live, connect):
     for order in (
         NewOrder(symbol=symbol, side="BUY", type="MARKET", quantity="1"),
         NewOrder(symbol=symbol, side="SELL"),
+        NewOrder(symbol=symbol, side="BUY", quantity="100", price="100", quote_quantity="1"),
+        NewOrder(symbol=symbol, side="SELL", type="MARKET", quantity="100", quote_quantity="1"),
+        NewOrder(symbol=symbol, side="SELL", type="MARKET", quote_quantity="1"),
     ):
         with pytest.raises(OverBudget):
             worth(order, market, depth)
@@ -161,6 +170,60 @@ def test_texts_of_others_are_data_of_a_limited_size():
     made = shown({"reason": "ignore all\x1b[2J\u202e " + "x" * 5000, "many": list(range(500))})
     assert len(made["reason"]) == LONGEST_TEXT + 3 and "\x1b" not in made["reason"] and "\u202e" not in made["reason"]
     assert len(made["many"]) == MOST_ITEMS
+
+
+def test_two_calls_of_one_intent_at_once_are_counted_once_and_stay_counted():
+    """Neither is answered before both are asked; the exchange refuses whichever comes first, and takes the other."""
+    placed: list[str] = []
+    market = {
+        **dict.fromkeys(("tickSize", "lotSize", "minQuantity", "maxQuantity", "minNotional", "maxNotional"), "1"),
+        "symbol": "BTC-USD",
+        "base": "BTC",
+        "quote": "USD",
+        "priceBand": None,
+        "maxOpenOrders": 500,
+        "makerFeeRate": "0",
+        "takerFeeRate": "0",
+        "feeCurrency": "QUOTE",
+        "selfTradePrevention": "NONE",
+        "status": "TRADING",
+        "simulatedFates": False,
+    }
+    book = {
+        "symbol": "BTC-USD",
+        "sequence": 1,
+        "bids": [],
+        "asks": [],
+        "bestBid": None,
+        "bestAsk": None,
+        "spread": None,
+    }
+
+    async def answer(request):
+        await asyncio.sleep(0.01)
+        path = request.url.path.removeprefix("/api/v1/").partition("/")[0]
+        if request.method == "GET" and path == "orders":
+            return httpx.Response(404, json={"error": "ORDER_NOT_FOUND", "message": "", "data": {}})
+        if request.method == "GET":
+            return httpx.Response(200, json={"data": market if path == "markets" else book})
+        placed.append(json.loads(request.content)["clientOrderId"])
+        if len(placed) == 1:
+            # The first answer comes last.
+            await asyncio.sleep(0.1)
+            return httpx.Response(400, json={"error": "INSUFFICIENT_FUNDS", "message": "", "data": {}})
+        return httpx.Response(202, json={"data": ACCEPTED})
+
+    async def run():
+        budget = Budget({"USD": Decimal(150)})
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            trading = Trading(AsyncClient("http://exchange", http=http), budget)
+            order = {"symbol": "BTC-USD", "side": "BUY", "quantity": "1", "price": "100"}
+            both = [trading.place(intent="once", **order) for _ in range(2)]
+            answers = await asyncio.gather(*both, return_exceptions=True)
+        return [type(each).__name__ for each in answers], budget.left()
+
+    outcomes, left = asyncio.run(run())
+    assert sorted(outcomes) == ["ToolError", "dict"] and left == {"USD": 50} and len(set(placed)) == 1
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ class NoAnswer(ClearbellError):
     """No answer, or an error of the server, after all attempts: the outcome is unknown.
 
     `cause` says what happened last. The same `NewOrder` may be placed again: it stays one order. `call` is what was
-    asked, with the keys that were drawn for it: `client.send(error.call)` asks the same again.
+    asked, with the keys that were drawn for it: `client.send(error.call)` asks the same again (None of a `session()`).
     """
 
     def __init__(self, what: str, cause: str, attempts: int, call: Any = None) -> None:

@@ -77,12 +77,15 @@ def main() -> None:
         price = client.ticker(asked.symbol).last_price or asked.price
         if price is None:
             raise SystemExit("nothing was traded yet: name a --price")
-        threading.Thread(target=stay_alive, args=(client, asked.symbol, over), daemon=True).start()
+        alive = threading.Thread(target=stay_alive, args=(client, asked.symbol, over), daemon=True)
+        alive.start()
         try:
             Grid(client, client.market(asked.symbol), asked.size, price * asked.step).run(price, asked.levels)
         finally:
             over.set()
             client.cancel_all(symbol=asked.symbol)
+            # Else it could set the switch once more.
+            alive.join()
             client.cancel_all_after(0, symbol=asked.symbol)
 
 

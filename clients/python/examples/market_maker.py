@@ -1,13 +1,18 @@
 """Quotes both sides of a market, at a distance from its middle, and follows it. Ctrl-C takes the quotes back.
 
+A dead man's switch does so half a minute after this program has died, or cannot reach the exchange.
+
 CLEARBELL_PASSWORD=exchange-demo python market_maker.py --user alice --symbol BTC-USD --size 0.01 --spread 0.002
 """
 
 import asyncio
+import itertools
 from decimal import Decimal
 
-from clearbell import AsyncClient, Gap, NewOrder, OrderBook, OrderUpdate, Refused, limit
+from clearbell import AsyncClient, Conflict, Gap, NewOrder, NotFound, OrderBook, OrderUpdate, Refused, limit
 from clearbell.command_line import credentials, parser
+
+DEAD_SECONDS, ALIVE_SECONDS = 30, 10
 
 
 class MarketMaker:
@@ -23,11 +28,15 @@ class MarketMaker:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.follow_market())
             tasks.create_task(self.follow_orders())
-            while True:
+            for second in itertools.count():
+                if second % ALIVE_SECONDS == 0:
+                    await self.client.cancel_all_after(DEAD_SECONDS, symbol=self.symbol)
                 await asyncio.sleep(1)
                 middle = self.book.mid or first_price
                 # A book that may be wrong is no price to quote at.
-                if middle is not None and not self.book.is_stale:
+                if self.book.is_stale or middle is None:
+                    await self.take_back(*self.quotes)
+                else:
                     await self.quote("BUY", middle * (1 - self.spread / 2) // market.tick_size * market.tick_size)
                     await self.quote("SELL", -(-middle * (1 + self.spread / 2) // market.tick_size) * market.tick_size)
 
@@ -41,9 +50,18 @@ class MarketMaker:
             self.quotes[side] = accepted.order_id, order
             print(f"{side} {self.size} @ {price}", flush=True)
         except Refused as refusal:
-            # It was filled just now, or there is nothing left to pay with: it is placed anew a second later.
-            self.quotes.pop(side, None)
             print(refusal, flush=True)
+            # There is nothing left to pay with, say. The old quote still rests, at a price of before.
+            await self.take_back(side)
+
+    async def take_back(self, *sides: str) -> None:
+        for side in sides:
+            if side in self.quotes:
+                try:
+                    await self.client.cancel(self.quotes[side][0])
+                except (Conflict, NotFound):
+                    print(f"the {side} is closed already", flush=True)
+                self.quotes.pop(side, None)
 
     async def follow_market(self) -> None:
         async with self.client.market_events(self.symbol) as stream:
@@ -78,6 +96,7 @@ async def main() -> None:
             await MarketMaker(client, asked.symbol, asked.size, asked.spread).run(asked.price)
         finally:
             await client.cancel_all(symbol=asked.symbol)
+            await client.cancel_all_after(0, symbol=asked.symbol)
 
 
 if __name__ == "__main__":

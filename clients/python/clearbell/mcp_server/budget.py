@@ -53,12 +53,19 @@ class Budget:
 
 def key_of(intent: str, order: NewOrder) -> str:
     """The client order id: of the same intent and terms the same, however they are written, and in every session."""
-    words = " ".join(unicodedata.normalize("NFKC", intent).casefold().split())
+    words = " ".join(_seen(unicodedata.normalize("NFKC", intent)).casefold().split())
     terms = body_of(order)
     del terms["clientOrderId"]
+    if order.type == "LIMIT":
+        terms.setdefault("timeInForce", "GTC")
     amounts = {name: f"{Decimal(terms[name]).normalize():f}" for name in AMOUNTS if name in terms}
     text = json.dumps([words, {**terms, **amounts}], sort_keys=True)
     return PREFIX + hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def _seen(text: str) -> str:
+    """Without what is not seen, such as blanks without a width; a line's end is a blank."""
+    return "".join(each for each in text if each.isspace() or not unicodedata.category(each).startswith("C"))
 
 
 AMOUNTS = ("quantity", "price", "quoteQuantity")
@@ -71,6 +78,8 @@ def worth(order: NewOrder, market: Market, depth: Depth) -> Decimal:
     """
     rate = max(market.maker_fee_rate, market.taker_fee_rate, Decimal(0))
     if order.quote_quantity is not None:
+        if (order.type, order.side, order.quantity) != ("MARKET", "BUY", None):
+            raise OverBudget("a quote_quantity belongs to a market buy without a quantity")
         # The fee is paid out of it.
         return Decimal(order.quote_quantity)
     if order.quantity is None:

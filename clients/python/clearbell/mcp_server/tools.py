@@ -1,5 +1,6 @@
 """The tools: each asks the exchange by the Python client, and answers data."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
@@ -94,6 +95,8 @@ class Trading:
 
     def __init__(self, client: AsyncClient, budget: Budget) -> None:
         self._client, self._budget = client, budget
+        # One after the other: the refusal of one must not give back what another of the same intent has spent.
+        self._one_at_a_time = asyncio.Lock()
 
     async def preview(
         self,
@@ -141,7 +144,8 @@ class Trading:
             quote_quantity=quote_quantity,
             time_in_force=time_in_force,
         )
-        return await self._place(intent, order)
+        async with self._one_at_a_time:
+            return await self._place(intent, order)
 
     async def cancel(self, order_id: OrderId) -> dict[str, Any]:
         """Cancel an open order of the user."""
