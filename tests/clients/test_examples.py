@@ -77,18 +77,18 @@ def test_the_market_maker_quotes_both_sides_and_takes_them_back(exchange: Live, 
 
 def test_the_market_maker_leaves_no_quote_behind_that_it_cannot_replace(exchange: Live, connect):
     symbol = exchange.market()
-    maker, bob = connect("maker", USD="250", BTC="10"), connect("bob", USD="10000", BTC="10")
+    maker, bob = connect("maker", USD="150", BTC="10"), connect("bob", USD="10000", BTC="10")
     user = maker.conversations.credentials.username
     options = ("--symbol", symbol, "--size", "1", "--spread", "0.02", "--price", "100")
     with example(exchange, "market_maker", *options, user=user) as output:
         wait_for(lambda: quotes(maker, symbol), lambda found: len(found) == 2)
         # Now a bid costs more than the maker has.
-        bid = played(bob, limit(symbol, "BUY", "2", "300"))
+        played(bob, limit(symbol, "SELL", "1", "310"))
+        played(bob, limit(symbol, "BUY", "2", "300"))
         wait_for(output.read_text, lambda text: "INSUFFICIENT_FUNDS" in text)
         wait_for(lambda: [side for side, _ in quotes(maker, symbol)], lambda found: "BUY" not in found)
         # And the book is what it was before.
-        bob.cancel(bid.order_id)
-        played(bob, limit(symbol, "BUY", "1", "100"))
+        bob.cancel_all(symbol=symbol)
         wait_for(lambda: [side for side, _ in quotes(maker, symbol)], lambda found: found.count("BUY") == 1)
     assert quotes(maker, symbol) == []
 

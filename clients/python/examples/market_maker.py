@@ -1,18 +1,15 @@
 """Quotes both sides of a market, at a distance from its middle, and follows it. Ctrl-C takes the quotes back.
 
-A dead man's switch does so half a minute after this program has died, or cannot reach the exchange.
-
+A dead man's switch does so half a minute after this program has died, or cannot reach the exchange:
 CLEARBELL_PASSWORD=exchange-demo python market_maker.py --user alice --symbol BTC-USD --size 0.01 --spread 0.002
 """
 
 import asyncio
-import itertools
+from contextlib import suppress
 from decimal import Decimal
 
 from clearbell import AsyncClient, Conflict, Gap, NewOrder, NotFound, OrderBook, OrderUpdate, Refused, limit
 from clearbell.command_line import credentials, parser
-
-DEAD_SECONDS, ALIVE_SECONDS = 30, 10
 
 
 class MarketMaker:
@@ -28,13 +25,12 @@ class MarketMaker:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.follow_market())
             tasks.create_task(self.follow_orders())
-            for second in itertools.count():
-                if second % ALIVE_SECONDS == 0:
-                    await self.client.cancel_all_after(DEAD_SECONDS, symbol=self.symbol)
+            while True:
+                await self.client.cancel_all_after(30, symbol=self.symbol)
                 await asyncio.sleep(1)
-                middle = self.book.mid or first_price
+                middle = None if self.book.is_stale else self.book.mid or first_price
                 # A book that may be wrong is no price to quote at.
-                if self.book.is_stale or middle is None:
+                if middle is None:
                     await self.take_back(*self.quotes)
                 else:
                     await self.quote("BUY", middle * (1 - self.spread / 2) // market.tick_size * market.tick_size)
@@ -55,13 +51,10 @@ class MarketMaker:
             await self.take_back(side)
 
     async def take_back(self, *sides: str) -> None:
-        for side in sides:
-            if side in self.quotes:
-                try:
-                    await self.client.cancel(self.quotes[side][0])
-                except (Conflict, NotFound):
-                    print(f"the {side} is closed already", flush=True)
-                self.quotes.pop(side, None)
+        for side in set(sides) & set(self.quotes):
+            with suppress(Conflict, NotFound):  # It is closed already.
+                await self.client.cancel(self.quotes[side][0])
+            self.quotes.pop(side, None)
 
     async def follow_market(self) -> None:
         async with self.client.market_events(self.symbol) as stream:
