@@ -22,6 +22,7 @@ from clients.python.clearbell.answers.reading import read_as
 from clients.python.clearbell.conversation import Conversations
 from clients.python.clearbell.credentials import Nobody
 from clients.python.clearbell.retry import Cut, Retry
+from clients.python.clearbell.streams import sources
 from clients.python.clearbell.streams.following import Following
 from clients.python.clearbell.streams.sources import OneMarket, OwnOrders
 from tests.clients.fakes import ORDER, Fake, done, frame, refused, trade
@@ -130,6 +131,17 @@ def test_trades_that_a_market_stream_missed_are_read_by_rest():
         if isinstance(event, TradesUpdate)
     ]
     assert trades == [(False, [1, 2]), (True, [4, 5]), (False, [6])]
+
+
+def test_more_missed_trades_than_are_read_are_no_secret(monkeypatch):
+    monkeypatch.setattr(sources, "MOST_PAGES", 2)
+    fake = followed(
+        OneMarket(TALK, "BTC-USD"),
+        *(None, done([trade(1)]), Cut("reset")),
+        *(None, done([trade(9), trade(8)], nextCursor="a"), done([trade(7), trade(6)], nextCursor="b")),
+    )
+    [update] = [event for event in fake.delivered if isinstance(event, TradesUpdate)]
+    assert [each.sequence for each in update.trades] == [6, 7, 8, 9] and not update.is_complete
 
 
 def test_a_stream_that_is_refused_for_good_ends_and_one_of_too_many_comes_again():

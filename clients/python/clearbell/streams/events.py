@@ -53,11 +53,15 @@ class DepthUpdate:
 
 @dataclass(frozen=True, slots=True)
 class TradesUpdate:
-    """What was traded, oldest first, each trade once. `was_missed`: the stream lacked it, and it was read by REST."""
+    """What was traded, oldest first, each trade once. `was_missed`: the stream lacked it, and it was read by REST.
+
+    `is_complete` is false where more was missed than was read: what is older is in `each_trade`.
+    """
 
     symbol: str
     trades: tuple[Trade, ...]
     was_missed: bool = False
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ RESET = "stream-reset"
 # An order may have been placed so long before its first event.
 MARGIN = timedelta(minutes=1)
 PAGE = 500
-# Beyond this a gap is history, and the reader's own matter.
+# Beyond this a gap is history, and the reader's own matter: the update says so.
 MOST_PAGES = 20
 REREAD_SECONDS = 2.0
 
@@ -169,13 +169,13 @@ class OneMarket:
             found += page
             call = following_page(call, page) if page and page[-1].sequence > last else None
         self._last = last
-        yield from self._deliver(list(reversed(found)), was_missed=True)
+        yield from self._deliver(list(reversed(found)), was_missed=True, is_complete=call is None)
 
-    def _deliver(self, trades: list[Trade], *, was_missed: bool = False) -> Steps[None]:
+    def _deliver(self, trades: list[Trade], *, was_missed: bool = False, is_complete: bool = True) -> Steps[None]:
         new = tuple(trade for trade in trades if self._last is None or trade.sequence > self._last)
         if new:
             self._last = new[-1].sequence
-            yield Deliver(TradesUpdate(self.symbol, new, was_missed))
+            yield Deliver(TradesUpdate(self.symbol, new, was_missed, is_complete))
 
 
 def until_answered(talk: Conversations, call: Call[T]) -> Steps[T]:
