@@ -15,7 +15,7 @@ from base.streams.socket import MustComeAgain, Socket
 from base.streams.threads import in_thread
 from base.web.authentication import Caller
 from base.web.keys.scopes import READ
-from binance_api.streams.reports import account_position, execution_reports, is_first_fill
+from binance_api.streams.reports import account_position, execution_reports, may_be_first
 from binance_api.streams.source import MAY_HAVE_MISSED
 from orders.feed import OrderFeed
 from orders.models import Order, OrderEvent
@@ -47,11 +47,11 @@ class AccountWriter:
             return []
         ids = {update["orderId"] for update in updates}
         modes = dict(Order.objects.filter(pk__in=ids).values_list("pk", "self_trade_prevention"))
-        later = _with_earlier_events(updates)
+        first = _first_of_their_orders(updates)
         reports = [
             report
             for each in updates
-            for report in execution_reports(each, modes[each["orderId"]], had_events=each["eventId"] in later)
+            for report in execution_reports(each, modes[each["orderId"]], is_first=each["eventId"] in first)
         ]
         owned = self._owned()
         before, self._told = self._told, self._amounts(owned)
@@ -66,13 +66,14 @@ class AccountWriter:
         return {code: (row.available, row.frozen) for code, row in owned.items()}
 
 
-def _with_earlier_events(updates: list[dict[str, Any]]) -> set[str]:
-    """The ids of those first fills before which their orders had other events."""
-    fills = {update["orderId"]: update for update in updates if is_first_fill(update)}
-    if not fills:
+def _first_of_their_orders(updates: list[dict[str, Any]]) -> set[str]:
+    """The ids of those that may be the first event of their order and are."""
+    able = [update for update in updates if may_be_first(update)]
+    if not able:
         return set()
-    began = OrderEvent.objects.filter(order_id__in=fills).values_list("order_id").annotate(Min("sequence"))
-    return {fills[order_id]["eventId"] for order_id, first in began if first < fills[order_id]["sequence"]}
+    events = OrderEvent.objects.filter(order_id__in={update["orderId"] for update in able})
+    began = dict(events.values_list("order_id").annotate(Min("sequence")))
+    return {update["eventId"] for update in able if began.get(update["orderId"]) == update["sequence"]}
 
 
 async def follow_account(socket: Socket, name: str, caller: Caller, wrap: Callable[[str], str]) -> None:

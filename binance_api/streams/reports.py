@@ -33,14 +33,12 @@ _BY_STATUS = {
 }
 
 
-def execution_reports(update: Mapping[str, Any], prevention: str, *, had_events: bool = False) -> list[dict[str, Any]]:
+def execution_reports(update: Mapping[str, Any], prevention: str, *, is_first: bool = True) -> list[dict[str, Any]]:
     """The reports of one order update, in their order. `prevention` is the order's mode of self-trade prevention.
 
-    `had_events`: whether an update that may be an order's first came after others, as when an order takes after it
-    was amended, or at the end of an auction.
-
-    A taker's first event is its first fill, and the end of what never rests is its only event. Both are told as new
-    before, as there. A last fill that ends an order with a remainder is a trade, and then the end.
+    `is_first`: whether an update that may be the order's first is. A taker's first event is its first fill, or what
+    prevention did, and the end of what never rests is its only event. NEW is sent before these, as there. A last
+    fill that ends an order with a remainder is a trade, and then the end.
     """
     event = _event(update)
     if event is None:
@@ -49,15 +47,26 @@ def execution_reports(update: Mapping[str, Any], prevention: str, *, had_events:
     if event == TRADE and not update["active"] and update["status"] != Status.FILLED:
         traded = {**update, "status": Status.PARTIALLY_FILLED, "reason": None, "active": True}
         steps = [(traded, TRADE), (_without_trade(update), _by_status(order_terms(update)))]
-    if not had_events and _may_be_first(update, event):
+    if is_first and may_be_first(update):
         steps.insert(0, (_before(update), NEW))
     return [_report(state, order_terms(state), event, prevention) for state, event in steps]
 
 
-def is_first_fill(update: Mapping[str, Any]) -> bool:
-    """Whether all that the order has traded is this fill, as its taker."""
-    trade = update.get("lastTrade")
-    return bool(trade and trade["role"] == "TAKER" and trade["quantity"] == update["filledQuantity"])
+def may_be_first(update: Mapping[str, Any]) -> bool:
+    """Whether it may be the first event of an order, of which NEW was not sent.
+
+    The same comes later too: an order takes after it was amended or at the end of an auction, and a stop that waited
+    expires with its list.
+    """
+    if update["triggeredAt"] is not None:
+        return False
+    event = _event(update)
+    if event == TRADE:
+        trade = update["lastTrade"]
+        return bool(trade["role"] == "TAKER" and trade["quantity"] == update["filledQuantity"])
+    is_fleeting = update["type"] == OrderType.MARKET or update["timeInForce"] in _NEVER_RESTS
+    ends = event == EXPIRED and is_fleeting
+    return (ends or event == TRADE_PREVENTION) and not Decimal(update["filledQuantity"])
 
 
 def account_position(balances: Iterable[Balance]) -> dict[str, Any]:
@@ -71,7 +80,10 @@ def listen_key_expired(text: str) -> dict[str, Any]:
 
 
 def _event(update: Mapping[str, Any]) -> str | None:
-    """What happened, in Binance's word; None for a refused amend, which changed nothing."""
+    """What happened, in Binance's word.
+
+    None for a refused amend, which changed nothing, and for a stop that rests now, because TRIGGERED was sent before.
+    """
     if "lastTrade" in update:
         return TRADE
     if update["reason"] == Reason.AMENDED:
@@ -79,6 +91,8 @@ def _event(update: Mapping[str, Any]) -> str | None:
     if update["reason"] == Reason.AMEND_REFUSED:
         return None
     if update["active"]:
+        if update["status"] == Status.OPEN and update["reason"] is None and update["triggeredAt"] is not None:
+            return None
         # A decrement leaves the status as it is.
         return TRADE_PREVENTION if update["reason"] == Reason.SELF_TRADE else NEW
     return _by_status(order_terms(update))
@@ -86,15 +100,6 @@ def _event(update: Mapping[str, Any]) -> str | None:
 
 def _by_status(terms: Mapping[str, Any]) -> str:
     return _BY_STATUS.get(terms["status"], EXPIRED)
-
-
-def _may_be_first(update: Mapping[str, Any], event: str) -> bool:
-    if update["triggeredAt"] is not None:
-        return False
-    if event == TRADE:
-        return is_first_fill(update)
-    is_fleeting = update["type"] == OrderType.MARKET or update["timeInForce"] in _NEVER_RESTS
-    return event == EXPIRED and is_fleeting and not Decimal(update["filledQuantity"])
 
 
 def _before(update: Mapping[str, Any]) -> dict[str, Any]:

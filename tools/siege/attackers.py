@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import cycle
@@ -150,14 +150,35 @@ async def _schema(target: Target) -> None:
 async def _sockets(target: Target) -> None:
     """Connections, subscriptions to everything, frames that are no JSON."""
     channels = [f"{kind}:{target.symbol}" for kind in ("depth", "trades", "ticker")]
-    frames = ("{", "[]", '{"id": 1}', json.dumps({"id": 2, "op": "subscribe", "channels": channels}), '{"op": "ping"}')
+    subscribe = json.dumps({"id": 2, "op": "subscribe", "channels": channels})
+    await _chatter(target, "/api/v1/ws", ("{", "[]", '{"id": 1}', subscribe, '{"op": "ping"}'))
+
+
+async def _churn(target: Target) -> None:
+    """Streams as Binance's clients name them, followed and left again, of this market and of none."""
+    name = target.symbol.replace("-", "").lower()
+    streams = [
+        f"{name}@{kind}" for kind in ("depth", "depth20", "trade", "ticker", "kline_1m", "kline_1h", "bookTicker")
+    ]
+    wanted = (
+        ("SUBSCRIBE", streams),
+        ("UNSUBSCRIBE", streams),
+        ("SUBSCRIBE", ["nope@trade"]),
+        ("SUBSCRIBE", ["a" * 64]),
+    )
+    frames = [json.dumps({"id": 1, "method": method, "params": params}) for method, params in wanted]
+    await asyncio.gather(_chatter(target, "/ws", frames), _chatter(target, f"/stream?streams={streams[0]}", frames))
+
+
+async def _chatter(target: Target, path: str, frames: Sequence[str]) -> None:
+    """Connections to a WebSocket, on which one frame after the other is sent."""
 
     async def one(number: int, address: str) -> None:
         dice = Random(f"{target.seed} {number}")
         while not target.is_over:
             try:
                 async with connect(
-                    f"ws://{HOST}:{target.port}/api/v1/ws", local_addr=(address, 0), proxy=None, open_timeout=10
+                    f"ws://{HOST}:{target.port}{path}", local_addr=(address, 0), proxy=None, open_timeout=10
                 ) as socket:
                     target.tally["open"] += 1
                     await talk(socket, dice)
@@ -239,6 +260,7 @@ ATTACKERS = (
     Attacker("reads", "tickers, whole books, trades, candles", _reads),
     Attacker("schema", "the schema, the documentation, the admin's sign-in page", _schema),
     Attacker("sockets", f"{SOCKETS} WebSockets, subscriptions, malformed frames", _sockets),
+    Attacker("churn", f"{2 * SOCKETS} WebSockets of Binance's, streams followed and left", _churn),
     Attacker("batches", "batches of nothing and of errors", _batches, accounts=4),
     Attacker("market-buys", "MARKET BUYs of accounts that own nothing", _market_buys, accounts=10),
     Attacker("exports", "CSV exports, half of them never read", _exports, accounts=5, funds="1000"),

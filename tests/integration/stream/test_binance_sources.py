@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,11 +14,13 @@ from base.streams.messages import data_text
 from base.streams.open_stream import Outgoing
 from base.web.keys.known import known_key
 from binance_api.listen_keys import close_listen_key, open_listen_key
-from binance_api.streams import candle_streams, session
+from binance_api.streams import candle_streams, session, sources
 from binance_api.streams.account import AccountWriter, follow_account
+from exchange import asgi
 from orders.feed import stored_updates
 from orders.models import OrderEvent
 from tests.integration.stream.binance import binance_socket
+from tests.integration.stream.cast import until_true
 from tests.support.signing import Signer
 from tests.support.world import World
 
@@ -45,6 +48,20 @@ def test_a_candle_of_a_market_in_which_nothing_happens_is_closed(
         ahead = timedelta(minutes=1)
         closed = carol.next("kline", timeout=4)["k"]
     assert (opened["x"], closed["x"], closed["t"]) == (False, True, opened["t"])
+
+
+def test_nothing_is_left_of_clients_that_went(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of those who leave their streams, nor of those whose connection is cut."""
+    monkeypatch.setattr(sources, "LINGER_SECONDS", 0.1)
+    streams = ["btcusd@depth", "btcusd@kline_1m", "btcusd@trade", "btcusd@ticker"]
+    for number in range(8):
+        with binance_socket(port, f"/ws/{streams[number % 4]}") as carol:
+            carol.ask("SUBSCRIBE", streams)
+            if number % 2:
+                carol.ask("UNSUBSCRIBE", streams[:2])
+            carol.connection.socket.shutdown(socket.SHUT_RDWR)
+    followed = asgi.binance_sockets._sources._sources
+    assert until_true(lambda: not followed and not asgi.hub._streams), (followed, asgi.hub._streams)
 
 
 def test_a_client_learns_that_its_listen_key_is_over(world: World, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +106,8 @@ def test_what_moved_since_a_client_was_let_in_is_told_however_early(world: World
         writers.append(writer)
 
     caller: Any = SimpleNamespace(id=world.alice.user.pk, credential=None, admit=lambda _: None)
-    socket: Any = SimpleNamespace(follow=follow)
-    asyncio.run(follow_account(socket, "0", caller, lambda text: text))
+    taken: Any = SimpleNamespace(follow=follow)
+    asyncio.run(follow_account(taken, "0", caller, lambda text: text))
     world.play(world.alice, "buy 1 @ 90")
     (update,) = stored_updates(list(OrderEvent.objects.all()))
     early = [Outgoing("connected", "{}", None), Outgoing(update.type, data_text(update.data), None)]
