@@ -14,8 +14,6 @@ from tools.rig.process import HOST, Process
 from tools.rig.servers import free_port
 from tools.rig.trader import Trader, connect
 
-# As much as Binance lets a client do, by whose limits these clients go by themselves.
-LIMIT = 100
 MONEY = {"USD": "100000"}
 FEES = {"makerFeeRate": "0.0005", "takerFeeRate": "0.001"}
 READY_SECONDS = 120
@@ -30,19 +28,13 @@ class Stage(Exchange):
         token = connect(self.url).post("/auth/token", json=body).raise_for_status().json()["data"]["accessToken"]
         return Trader.with_token(self.url, 0, "admin", token)
 
-    def member(self, name: str, **funds: str) -> Trader:
-        trader = self.trader(name, **funds)
-        limit = {"requestsPerSecond": LIMIT, "reason": "a stock client, which goes by Binance's limits"}
-        self.staff.call("PATCH", f"/users/{trader.user_id}/limits", limit).raise_for_status()
-        return trader
-
     def place(self, client: Client) -> dict[str, str]:
         """What the client's program finds in its environment."""
         if client.market is None:
-            return place(self.url, "BTC-USD", *(self.member(client.name, **MONEY) for _ in range(2)))
+            return place(self.url, "BTC-USD", *(self.trader(client.name, **MONEY) for _ in range(2)))
         symbol = self.market(f"{client.market}-USD", **FEES)
         funds = {**MONEY, client.market: "1000"}
-        return place(self.url, symbol, *(self.member(client.name, **funds) for _ in range(2)))
+        return place(self.url, symbol, *(self.trader(client.name, **funds) for _ in range(2)))
 
 
 def place(url: str, symbol: str, mine: Trader, other: Trader) -> dict[str, str]:
@@ -59,7 +51,7 @@ def place(url: str, symbol: str, mine: Trader, other: Trader) -> dict[str, str]:
 def staged(folder: Path) -> Iterator[Stage]:
     """Returns once its traders trade."""
     port = free_port()
-    variables = {**os.environ, "DATA_DIR": str(folder / "demo"), "RATE_LIMIT": f"{LIMIT}/s"}
+    variables = {**os.environ, "DATA_DIR": str(folder / "demo")}
     command = (sys.executable, "-m", "tools.demo", "--port", str(port))
     log = folder / "demo.log"
     demo = Process("demo", command, log, variables, lambda process: process.has_logged("Ctrl-C stops"), READY_SECONDS)
