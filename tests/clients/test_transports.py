@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -100,3 +100,35 @@ def test_a_stream_that_is_closed_by_another_thread_ends_at_once_also_in_a_pause(
         stream.close()
         reader.join(5)
         assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("way", ["silent", "away"])
+def test_a_stream_that_is_closed_by_another_task_ends_at_once(monkeypatch, way):
+    """While it waits for an event, and in a pause."""
+    monkeypatch.setattr(following, "FIRST_PAUSE", 60.0)
+    trades = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"data": []}'
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/stream/" not in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(trades)
+        elif way == "silent":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n")
+            await reader.read()
+        writer.close()
+
+    async def run() -> list[Any]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, AsyncClient(url, trust_env=False) as client:
+            stream = client.market_events("BTC-USD")
+            first = await anext(stream)
+            reading = asyncio.create_task(_rest_of(stream))
+            await asyncio.sleep(0.05)
+            await stream.close()
+            return [first, *await asyncio.wait_for(reading, 5)]
+
+    assert [type(each) for each in asyncio.run(run())] == [Opened if way == "silent" else Interrupted]
+
+
+async def _rest_of(stream: AsyncIterator[Any]) -> list[Any]:
+    return [news async for news in stream]

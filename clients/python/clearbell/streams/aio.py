@@ -37,6 +37,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
         self._trust_env = trust_env
         self._steps = following.steps()
         self._open = AsyncExitStack()
+        self._over = asyncio.Event()
         self._frames: AsyncIterator[ServerSentEvent] | None = None
         self._socket: ClientConnection | None = None
         self._answer: Any = None
@@ -48,7 +49,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
         return self._following.source.position
 
     async def __anext__(self) -> T:
-        while True:
+        while not self._over.is_set():
             try:
                 step = self._steps.send(self._answer) if self._error is None else self._steps.throw(self._error)
             except StopIteration:
@@ -57,7 +58,7 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
             if isinstance(step, Deliver):
                 return cast(T, step.event)
             try:
-                self._answer = await self._perform(step)
+                self._answer = await (self._pause(step.seconds) if isinstance(step, Pause) else self._perform(step))
             except (Cut, ClearbellError) as error:
                 # A call beside the stream may be cut off, and the stream goes on.
                 if isinstance(step, OpenEvents | OpenSocket | SendText | Receive):
@@ -69,11 +70,18 @@ class AsyncStream(Generic[T], AsyncIterator[T]):
                     self._error = Cut("the reader did not wait")
                     await self._open.aclose()
                 raise
+        # It was closed perhaps while a connection was opened.
+        await self._open.aclose()
+        raise StopAsyncIteration
 
     async def close(self) -> None:
-        """Leave the connection."""
-        self._steps.close()
+        """End it; the task that reads it comes to the end of its loop."""
+        self._over.set()
         await self._open.aclose()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
 
     async def __aenter__(self) -> Self:
         return self
