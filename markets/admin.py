@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -128,6 +129,10 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
     search_fields = ("symbol",)
     actions = ("halt", "cancel_only", "auction", "resume", "delist")
 
+    @admin.display(boolean=True, description="simulated fates")
+    def fates(self, market: Market) -> bool:
+        return market.simulated_fates
+
     @admin.display(ordering="is_hidden")
     def hidden(self, market: Market) -> str:
         return "hidden" if market.is_hidden else NOTHING
@@ -232,7 +237,10 @@ class MarketAdmin(RatesAdmin, CodedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """The status is one of them, because a form that was opened before a halt would resume the market."""
-        return [] if obj is None else [shown(Market, name) for name in (*FIXED, "created_at", "status", "is_hidden")]
+        if obj is None:
+            return []
+        fates = ["fates"] if settings.SANDBOX else []
+        return [*(shown(Market, name) for name in (*FIXED, "created_at", "status", "is_hidden")), *fates]
 
     def save_model(self, request: HttpRequest, obj: Market, form: Any, change: bool) -> None:
         """Save by the services. Of an existing market only the changed fields, because others may change the rest."""

@@ -21,18 +21,22 @@ from users.models import User
 VIEW_PERMISSION, REVOKE_PERMISSION = "users.view_apikey", "users.revoke_keys"
 # The newest that a user's page shows.
 MOST_SHOWN = 10
-SHOWN = ("id", "key_id", "user", "label", "algorithm", "scopes", "addresses")
+SHOWN = ("id", "key_id", "user", "label", "algorithm", "may", "addresses")
 TIMES = ("created_at", "expires_at", "last_used_at", "revoked_at", "ended_by")
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("key_id", "user", "label", "algorithm", "scopes", "last_used_at", "expires_at", "ended_by")
+    list_display = ("key_id", "user", "label", "algorithm", "may", "last_used_at", "expires_at", "ended_by")
     fields = (*SHOWN, *TIMES)
     list_filter = ("ended_by", "algorithm", "created_at")
     list_select_related = ("user",)
     actions = ("revoke",)  # type: ignore[assignment]
     search_help_text = "A key's id, or the name or id of its owner, exactly; several words narrow."
+
+    @admin.display
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
 
     def find(self, word: str) -> list[Q]:
         return [Q(key_id=word), Q(user_id__in=[*users_named(word), *numbers(word)])]

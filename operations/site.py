@@ -20,6 +20,7 @@ MENU: Sequence[tuple[str, Sequence[str]]] = (
         ),
     ),
     ("Timers", ("orders.OrderExpiry", "orders.DeadManSwitch", "orders.Trail")),
+    ("Sandbox", ("sandbox.Faults",)),
 )
 OTHERS = "Others"
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from base.web.accounts import Credential
 from base.web.authentication import Caller
@@ -176,3 +177,14 @@ def test_without_a_sandbox_nothing_is_there(world: World, settings: Any) -> None
     placed = world.alice.call("POST", "/orders", parse("buy 1 @ 100").body(world.symbol))
     assert placed.status_code == 202
     assert "X-Sandbox-Request" not in placed.headers
+
+
+def test_the_admin_shows_who_ordered_which_faults_in_a_sandbox_alone(world: World, operator: Client, settings: Any):
+    settings.SANDBOX = True
+    order_faults(world, lostAnswerPercent=50, tooManyPercent=5)
+    listed = operator.get("/admin/sandbox/faults/", {"q": "alice"}).content.decode()
+    assert "too many 5 %, lost answer 50 %" in listed and "the whole account" in listed
+    assert "Simulated fates" in operator.get(f"/admin/markets/market/{world.symbol}/change/").content.decode()
+    settings.SANDBOX = False
+    assert operator.get("/admin/sandbox/faults/").status_code == 403
+    assert "imulated fates" not in operator.get(f"/admin/markets/market/{world.symbol}/change/").content.decode()
