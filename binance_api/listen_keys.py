@@ -8,11 +8,12 @@ uses one looks the key up again.
 
 import secrets
 import string
+from datetime import UTC, datetime
 
 from django.core.cache import BaseCache, caches
 
 from base.web.authentication import Caller
-from base.web.keys.errors import KeyExpired, KeyUnknown
+from base.web.keys.errors import AddressNotAllowed, KeyExpired, KeyUnknown
 from base.web.keys.known import KnownKey, key_as_now, known_key
 from base.web.keys.scopes import READ, admit
 from binance_api.errors import Refused
@@ -45,9 +46,14 @@ def close_listen_key(text: str, key: KnownKey) -> None:
     _kept().delete_many([_name(text), f"listen-key-of:{opener.id}"])
 
 
-def user_of_listen_key(text: str) -> Caller:
-    """Whom the listen key follows: an account, by an API key that is good now. Raises Refused: -1125."""
-    return Caller.of_key(_opener(text))
+def user_of_listen_key(text: str, address: str) -> Caller:
+    """Whom the listen key follows: an account, by an API key that is good now and there. Raises Refused: -1125."""
+    opener = _opener(text)
+    try:
+        opener.check_use(address, datetime.now(UTC))
+    except (KeyExpired, AddressNotAllowed) as error:
+        raise _unknown() from error
+    return Caller.of_key(opener)
 
 
 def _require_own(text: str, key: KnownKey) -> KnownKey:

@@ -90,7 +90,7 @@ def read_signed(
 
 
 def sign_in(signed: SignedParameters) -> Caller:
-    """Who signed. Raises Refused, and what `base.web.keys.use.key_of` raises, which the table tells in Binance's words.
+    """Who signed. Raises Refused, and what `base.web.keys.use.key_of` raises, which the table puts in Binance's words.
 
     Whether a signature is one of Ed25519 or of HMAC goes by the kind of its key.
     """

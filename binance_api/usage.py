@@ -13,7 +13,7 @@ MINUTE, TEN_SECONDS, DAY = 60, 10, 86_400
 USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 ORDER_COUNTS = {"X-MBX-ORDER-COUNT-10S": TEN_SECONDS, "X-MBX-ORDER-COUNT-1D": DAY}
 _PREFIX = "exchange:used:"
-# Add to each of the keys, and say what it is then; by nothing, where it is only asked for.
+# Add to each of the keys, and return what it is then; by nothing, where it is only asked for.
 _SCRIPT = """
 local found = {}
 for number, key in ipairs(KEYS) do

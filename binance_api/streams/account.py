@@ -23,16 +23,16 @@ from orders.representation import ORDER_STATUS_UPDATE
 
 
 class AccountWriter:
-    """`wrap` makes a frame of an event's text. `_told` are the balances that the client may know, by asset."""
+    """`wrap` makes a frame of an event's text. `_known` are the balances that the client may know, by asset."""
 
     def __init__(self, user_id: int, wrap: Callable[[str], str]) -> None:
         self._user_id = user_id
         self._wrap = wrap
-        self._told: dict[str, tuple[Any, Any]] = {}
+        self._known: dict[str, tuple[Any, Any]] = {}
 
     def begin(self) -> None:
         """Before the client is let in: what it reads over REST after that is no older. Reads the database."""
-        self._told = self._amounts(self._owned())
+        self._known = self._amounts(self._owned())
 
     async def frames(self, messages: list[Outgoing]) -> list[str]:
         """Raises MustComeAgain after a gap that is too long to be filled: the client reads REST."""
@@ -42,7 +42,7 @@ class AccountWriter:
         return [self._wrap(data_text(event)) for event in await in_thread(self._events, updates)]
 
     def _events(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The reports, and then what the account owns now: all that the reports tell was committed before."""
+        """The reports, and then what the account owns now: all that is in the reports was committed before."""
         if not updates:
             return []
         ids = {update["orderId"] for update in updates}
@@ -54,8 +54,8 @@ class AccountWriter:
             for report in execution_reports(each, modes[each["orderId"]], is_first=each["eventId"] in first)
         ]
         owned = self._owned()
-        before, self._told = self._told, self._amounts(owned)
-        moved = [owned[code] for code, amounts in self._told.items() if before.get(code) != amounts]
+        before, self._known = self._known, self._amounts(owned)
+        moved = [owned[code] for code, amounts in self._known.items() if before.get(code) != amounts]
         return [*reports, account_position(moved)] if moved else reports
 
     def _owned(self) -> dict[str, Balance]:

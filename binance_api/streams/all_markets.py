@@ -23,8 +23,8 @@ class AllMarketsSource:
 
     def __init__(self) -> None:
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
-        # As they were told last, by symbol.
-        self._told: dict[str, answers.Ticker] = {}
+        # As they were sent last, by symbol.
+        self._sent: dict[str, answers.Ticker] = {}
         self._task = asyncio.get_running_loop().create_task(self._live())
 
     @property
@@ -40,7 +40,7 @@ class AllMarketsSource:
         self._followers[kind].add(follower)
         shown = await in_thread(lambda: full_tickers(read_tickers(None)))
         if shown:
-            follower.tell(_text(kind, shown))
+            follower.send(_text(kind, shown))
 
     def leave(self, kind: str, follower: Follower) -> None:
         self._followers[kind].discard(follower)
@@ -66,12 +66,12 @@ class AllMarketsSource:
                 if followers and changed:
                     text = _text(kind, changed)
                     for follower in followers:
-                        follower.tell(text)
+                        follower.send(text)
 
     def _changed(self) -> list[dict[str, Any]]:
-        days = [day for day in read_tickers(None) if self._told.get(day["symbol"]) != day]
+        days = [day for day in read_tickers(None) if self._sent.get(day["symbol"]) != day]
         shown = full_tickers(days) if days else []
-        self._told.update({day["symbol"]: day for day in days})
+        self._sent.update({day["symbol"]: day for day in days})
         return shown
 
 

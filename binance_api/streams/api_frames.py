@@ -38,5 +38,5 @@ def error_frame(asked_id: AskedId, error: Exception) -> str | None:
     refusal = error if isinstance(error, Refused) else as_refusal(error)
     if refusal is None:
         return None
-    said = answer_of(refusal)
-    return answer_frame(asked_id, {"status": said.status, "error": said.body})
+    answer = answer_of(refusal)
+    return answer_frame(asked_id, {"status": answer.status, "error": answer.body})

@@ -19,7 +19,7 @@ from binance_api.streams.sources import Sources
 RAW, COMBINED, REQUESTS = "/ws", "/stream", "/ws-api/v3"
 # As on Binance: some clients do not subscribe anew to their account's events when they have connected again.
 LONGEST_SECONDS = 86_400
-# That times are in milliseconds, which they always are, may be said.
+# That times are in milliseconds, which they always are, may be asked for.
 TIME_UNIT, STREAMS = "timeUnit", "streams"
 
 
@@ -77,7 +77,7 @@ class _Wanted:
             raise InvalidField(STREAMS, "LIST_TOO_LONG", f"at most {MOST_STREAMS} streams of one connection")
         count_of_address(request.address, len(self._names))
         try:
-            self.found += [read_named(name) for name in dict.fromkeys(self._names)]
+            self.found += [read_named(name, request) for name in dict.fromkeys(self._names)]
         except Refused as refusal:
             if refusal.number == NO_LISTEN_KEY:
                 raise NotAuthenticated(refusal.words) from refusal

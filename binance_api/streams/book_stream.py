@@ -21,12 +21,12 @@ KEPT_SECONDS = 5.0
 
 
 class BookStream:
-    """`_told`: the event up to which followers were told. Nothing that was read since differs from it."""
+    """`_sent`: the event up to which followers have differences. Nothing that was read since differs from it."""
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
         self._book: Reading | None = None
-        self._told = 0
+        self._sent = 0
         self._is_moved = False
         self._is_reading = False
         self._due = 0.0
@@ -40,9 +40,9 @@ class BookStream:
                 self._book = None
             if self._book is None:
                 self._book = await in_turn(read_book, self._symbol)
-                self._told = self._book.sequence
+                self._sent = self._book.sequence
             elif self._left_at is not None:
-                # Of what happened since nobody was told.
+                # Of what happened since, nothing was sent.
                 self._is_moved = True
             self._left_at = None
 
@@ -88,7 +88,7 @@ class BookStream:
             if now.sequence <= before.sequence:
                 return None
             self._book = now
-            found = update(self._told + 1, before, now, touched)
+            found = update(self._sent + 1, before, now, touched)
             if found is not None:
-                self._told = now.sequence
+                self._sent = now.sequence
             return found

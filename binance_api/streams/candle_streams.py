@@ -14,14 +14,14 @@ from marketdata.candles import SPANS, Figures, Span
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
-# A batch that is committed just after a candle's end belongs to it. So what follows is told a second later.
+# A batch that is committed just after a candle's end belongs to it. So what follows is sent a second later.
 CLOSING = timedelta(seconds=1)
 # How many candles may have closed since the last reading, while the database was away.
 MOST_CANDLES = 10
 
 
 class Candle(NamedTuple):
-    """A candle of a stream, as it is told."""
+    """A candle of a stream, as it is sent."""
 
     kind: str
     span: Span
@@ -57,7 +57,7 @@ class CandleStreams:
         self._due = time.monotonic() + PAUSE_SECONDS
         self._open = {kind: number for kind, number in self._open.items() if kind in followed}
         until, has_traded = _closing_time(), self._has_traded
-        # Of an interval that has just begun the trades are told when the one before it is closed.
+        # Of an interval that has just begun the trades are sent when the one before it is closed.
         self._has_traded = any(_span(kind).number(datetime.now(UTC)) > _span(kind).number(until) for kind in self._open)
         found: list[Candle] = []
         for kind, open_number in list(self._open.items()):

@@ -1,8 +1,8 @@
-"""What a client that keeps a book is told between two readings of it. Pure.
+"""What is sent to a client that keeps a book, between two readings of it. Pure.
 
-A client reads the book once over REST and then applies what it is told. Its reading may fall between two of ours, so it
-is not enough to tell how our later reading differs from the earlier one: an order that came and went between them would
-stay in the client's book for ever. So all prices are told at which anything happened, with what rests there now.
+A client reads the book once over REST and then applies what it receives. Its reading may fall between two of ours, so
+it is not enough to send how our later reading differs from the earlier one: an order that came and went between them
+would stay in the client's book for ever. So all prices are sent at which anything happened, with what rests there now.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -37,9 +37,9 @@ def reading(sequence: int, bids: Iterable[tuple[int, int, int]], asks: Iterable[
 def update(
     first: int, before: Reading, now: Reading, touched: tuple[Collection[int], Collection[int]]
 ) -> Update | None:
-    """What is told after the reading `before`; None where nothing is. `touched` are the prices of bids and of asks.
+    """What is sent after the reading `before`; None where nothing is. `touched` are the prices of bids and of asks.
 
-    A level that is not among the best any more is told as taken away, so that a client has the levels of our reading.
+    A level that is not among the best any more is sent as taken away, so that a client has the levels of our reading.
     """
     bids = _changes(before.bids, now.bids, touched[0], highest_first=True)
     asks = _changes(before.asks, now.asks, touched[1], highest_first=False)

@@ -19,7 +19,7 @@ from markets.services import known_market
 from orders.models import OrderEvent
 from orders.terms_text import parse_terms
 
-# The most levels of a side that differences are told of. REST answers fewer, so that a level which comes and goes at
+# The most levels of a side that differences are sent of. REST answers fewer, so that a level which comes and goes at
 # the end of what is read here is none that a client has.
 LEVELS = 1_200
 # The most events between two readings; more are many seconds of a busy market, in which nothing could be read.
@@ -29,12 +29,12 @@ MOST_MISSED = 1_000
 
 
 class TooMuchMissed(Exception):
-    """More happened since the last reading than is told."""
+    """More happened since the last reading than is sent."""
 
 
 class SourceFeed(MarketFeed):
-    """What a source receives of its market. After a gap it has the trades that were missed, where our own clients are
-    told to read REST; a reset only where these cannot be sent in their order any more.
+    """What a source receives of its market. After a gap it has the trades that were missed, where our own clients
+    are sent to REST; a reset only where these cannot be sent in their order any more.
     """
 
     def __init__(self, symbol: str) -> None:

@@ -23,7 +23,7 @@ from core.types import OrderType, Reason, Status, TimeInForce
 
 TRADE, REPLACED, TRADE_PREVENTION = "TRADE", "REPLACED", "TRADE_PREVENTION"
 NONE = "NONE"
-# An order that goes without a fill of its own right after it came is told as new before.
+# An order that goes without a fill of its own right after it came is reported as new before.
 _NEVER_RESTS = (TimeInForce.IOC, TimeInForce.FOK)
 _BY_STATUS = {
     CANCELED: CANCELED,

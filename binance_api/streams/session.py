@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from base.streams.messages import data_text
+from base.streams.request import StreamRequest
 from base.streams.socket import COME_AGAIN, Socket
 from base.streams.threads import in_thread
 from base.web.authentication import Caller
 from base.web.errors import TooManyRequests
+from base.web.ratelimit.addresses import client_address
 from base.web.ratelimit.windows import LocalWindow
 from binance_api.errors import Refused
 from binance_api.listen_keys import LENGTH, user_of_listen_key
@@ -58,10 +60,10 @@ class Account(NamedTuple):
 Named = Stream | Account
 
 
-def read_named(name: str) -> Named:
-    """Raises Refused."""
+def read_named(name: str, request: StreamRequest) -> Named:
+    """What the name stands for, for who asks. Raises Refused."""
     is_key = len(name) == LENGTH and name.isalnum()
-    return Account(name, user_of_listen_key(name)) if is_key else read_name(name)
+    return Account(name, user_of_listen_key(name, client_address(*request.meter.origin))) if is_key else read_name(name)
 
 
 class _Followed:
@@ -70,7 +72,7 @@ class _Followed:
     def __init__(self, session: "StreamSession", stream: Stream) -> None:
         self._session, self.stream = session, stream
 
-    def tell(self, text: str) -> None:
+    def send(self, text: str) -> None:
         self._session.outbox.put(self._session.written(self.stream.name, text))
 
     def show(self, text: str, *, is_final: bool = False) -> None:
@@ -163,11 +165,11 @@ class StreamSession:
         self._keys[name] = asyncio.get_running_loop().create_task(self._watch(name))
 
     async def _watch(self, key: str) -> None:
-        """Tell when the listen key is over."""
+        """Send an event when the listen key is over."""
         while True:
             await asyncio.sleep(KEY_SECONDS)
             try:
-                await in_thread(user_of_listen_key, key)
+                await in_thread(read_named, key, self.socket.request)
             except Refused as refusal:
                 if refusal.number == NO_LISTEN_KEY:
                     break
@@ -179,7 +181,7 @@ class StreamSession:
     def _read_names(self, names: list[str]) -> list[Named]:
         """Raises Refused, TooManyRequests."""
         count_of_address(self.socket.request.address, len(names))
-        return [read_named(name) for name in names]
+        return [read_named(name, self.socket.request) for name in names]
 
     async def _unsubscribe(self, params: list[Any]) -> None:
         for name in _names(params):

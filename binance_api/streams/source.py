@@ -1,6 +1,7 @@
 """The source of a market's streams: one task of the process, which reads once for all who follow.
 
-It listens to the market as a client of our own stream does, and makes the events of Binance's streams of what it hears.
+It listens to the market as a client of our own stream does, and makes the events of Binance's streams of what it
+receives.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ _OF_TICKERS = {names.TICKER: events.ticker, names.MINI_TICKER: events.mini_ticke
 class Follower(Protocol):
     """A socket that follows a stream under a name of its own."""
 
-    def tell(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send an event, of which none may be left out."""
 
     def show(self, text: str, *, is_final: bool = False) -> None:
@@ -229,7 +230,7 @@ class MarketSource:
 
     def _tell(self, kind: str, text: str) -> None:
         for follower in self._followers[kind]:
-            follower.tell(text)
+            follower.send(text)
 
     def _cut(self, kinds: Iterable[str], reason: str) -> None:
         for kind in list(kinds):

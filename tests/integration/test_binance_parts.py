@@ -127,6 +127,9 @@ def test_what_is_signed_over_rest_is_what_was_sent() -> None:
     assert rest_payload(b"", b"a=%20&timestamp=1&signature=ab") == b"a=%20&timestamp=1"
 
 
+HERE = "127.0.0.1"
+
+
 def rest_call(key: Signer, method: str, text: str) -> Caller:
     parameters = dict(part.split("=") for part in text.split("&")) | {"signature": signed_by(key, text.encode())}
     return sign_in(read_signed(key.key_id, parameters, text.encode(), "127.0.0.1", method=method, path="/api/v3/order"))
@@ -145,20 +148,27 @@ def test_a_read_may_come_again_and_becomes_no_write(world: World) -> None:
 def test_a_listen_key_follows_the_account_of_its_key_while_that_is_good(world: World) -> None:
     alice, bob = (known_key(Signer.of(who, "read").key_id) for who in (world.alice, world.bob))
     text = open_listen_key(alice)
-    assert user_of_listen_key(text).id == world.alice.user.id
+    assert user_of_listen_key(text, HERE).id == world.alice.user.id
     assert open_listen_key(alice) == text != open_listen_key(bob)
     renew_listen_key(text, alice)
     for refused in (lambda: renew_listen_key(text, bob), lambda: close_listen_key(text, bob)):
         assert refuses(-1125, refused)
     for unknown in ("", "x" * 64, "é" * 64, text[:-1]):
-        assert refuses(-1125, user_of_listen_key, unknown)
+        assert refuses(-1125, user_of_listen_key, unknown, HERE)
     close_listen_key(text, alice)
-    assert refuses(-1125, user_of_listen_key, text)
+    assert refuses(-1125, user_of_listen_key, text, HERE)
     again = open_listen_key(alice)
     assert again != text
     world.alice.call("DELETE", f"/keys/{alice.key_id}")
     forget_keys(world.alice.user.id)
-    assert refuses(-1125, user_of_listen_key, again)
+    assert refuses(-1125, user_of_listen_key, again, HERE)
+
+
+def test_a_listen_key_is_used_where_its_key_may_be(world: World) -> None:
+    made = world.alice.call("POST", "/keys", {"label": "x", "scopes": ["read"], "addresses": ["10.0.0.0/8"]})
+    text = open_listen_key(known_key(made.body["data"]["keyId"]))
+    assert user_of_listen_key(text, "10.1.2.3").id == world.alice.user.id
+    assert refuses(-1125, user_of_listen_key, text, HERE)
 
 
 def test_a_listen_key_needs_the_scope_to_read(world: World) -> None:

@@ -74,8 +74,8 @@ def _tried(stage: Stage, client: Client, python: Path | str) -> Result:
         return Result(client.name, reason=f"it did not end within {client.seconds:.0f} s")
     seconds = time.monotonic() - began
     try:
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        return Result(told["client"], told["version"], told["passed"], told["failed"], seconds)
+        counted = json.loads(done.stdout.strip().splitlines()[-1])
+        return Result(counted["client"], counted["version"], counted["passed"], counted["failed"], seconds)
     except (LookupError, ValueError):
         return Result(client.name, seconds=seconds, reason=f"it ended by {(done.stderr or done.stdout)[-1_500:]}")
 

@@ -36,7 +36,7 @@ def _python(version: str) -> str:
     """A Python of this version. A name on the PATH proves nothing: a version manager's shim may stand there."""
     for candidate in _candidates(version):
         try:
-            said = subprocess.run(
+            answered = subprocess.run(
                 [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
                 capture_output=True,
                 text=True,
@@ -45,7 +45,7 @@ def _python(version: str) -> str:
             )
         except OSError:
             continue
-        if said.stdout.strip() == version:
+        if answered.stdout.strip() == version:
             return candidate
     raise UnavailableError(f"there is no Python {version} here")
 
