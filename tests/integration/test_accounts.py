@@ -331,6 +331,7 @@ def test_markets_are_public_and_made_by_staff(world):
             "feeCurrency": "RECEIVED",
             "selfTradePrevention": "EXPIRE_TAKER",
             "status": "TRADING",
+            "simulatedFates": False,
         }
     )
     empty = world.carol.get("/orderbook/ETH-USD")

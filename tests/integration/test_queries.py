@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.test import override_settings
 
 from base.web.openapi.pages import document
 from exchange.contract import BESIDE_THE_CALLS
@@ -26,6 +27,7 @@ def refused(world: World, method: str, path: str) -> tuple[int, str, str]:
     return answer.status_code, answer.body["error"], answer.body["data"].get("field")
 
 
+@override_settings(SANDBOX=True)
 @pytest.mark.parametrize(("method", "path", "names"), calls(), ids=lambda value: str(value)[:40])
 def test_every_call_refuses_what_it_does_not_know(world, method, path, names):
     world.play(world.alice, "buy 1 @ 100")
