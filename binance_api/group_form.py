@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from binance_api.errors import Refused, missing
 from binance_api.order_form import NEW_ID, PREVENTION, RESPONSE, SIDE, TIME_IN_FORCE, trailing
-from binance_api.parameters import SYMBOL, Parameter, Values, amount, amount_or_zero, number, word
+from binance_api.parameters import SYMBOL, Parameter, Values, amount, amount_or_zero, not_together, number, word
 from core.types import Side, TimeInForce
 from orders.oco import OcoForm
 
@@ -111,7 +111,7 @@ def _form(asked: Values, prices: dict[str, Any]) -> OcoForm:
         raise missing("stopLimitPrice")
     mode = asked["selfTradePreventionMode"]
     if mode not in (None, asked["symbol"].self_trade_prevention):
-        raise Refused(-1128, "Combination of optional parameters invalid: a list has its market's prevention mode.")
+        raise not_together("a list has its market's prevention mode")
     named = {"symbol": asked["symbol"].symbol, "side": asked["side"], "quantity": asked["quantity"]}
     return OcoForm.model_construct(**named, **prices, client_order_id=asked["listClientOrderId"])
 
@@ -124,4 +124,4 @@ def _refuse_icebergs(*quantities: Any) -> None:
 def _refuse_time(given: str | None) -> None:
     """What the stop becomes rests."""
     if given not in (None, TimeInForce.GTC.value):
-        raise Refused(-1128, "Combination of optional parameters invalid: in a list timeInForce is GTC.")
+        raise not_together("in a list timeInForce is GTC")

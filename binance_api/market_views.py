@@ -13,7 +13,7 @@ from base.web.lists import by_key
 from binance_api.calls import BinanceView, Endpoint, weigh_pages
 from binance_api.errors import Refused
 from binance_api.history import after, in_pages
-from binance_api.parameters import END, START, SYMBOL, Parameter, Values, number, size, text
+from binance_api.parameters import END, START, SYMBOL, Parameter, Values, not_together, number, size, text
 from binance_api.representation import aggregate_trade, amount, milliseconds, public_trade
 from marketdata import candles
 from marketdata.answers import Trade as ShownTrade
@@ -84,7 +84,7 @@ class AggregateTradesView(BinanceView):
     def get(self, request: Request, asked: Values) -> Response:
         start, end, first = asked["startTime"], asked["endTime"], asked["fromId"]
         if first is not None and (start is not None or end is not None):
-            raise Refused(-1128, "Combination of optional parameters invalid.")
+            raise not_together()
         is_from_there = first is not None or start is not None
         found = _oldest(request, asked, first, start) if is_from_there else _newest(request, asked)
         return Response([aggregate_trade(each) for each in found])

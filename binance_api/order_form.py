@@ -14,6 +14,7 @@ from binance_api.parameters import (
     Values,
     amount,
     amount_or_zero,
+    not_together,
     number,
     text,
     word,
@@ -103,7 +104,7 @@ def read_terms(asked: Values) -> OrderTerms:
     if kind.type is OrderType.MARKET:
         _refuse_market(asked)
     if "icebergQty" in given and given.get("timeInForce", TimeInForce.GTC) != TimeInForce.GTC:
-        raise Refused(-1128, "Combination of optional parameters invalid: icebergQty is for timeInForce GTC.")
+        raise not_together("icebergQty is for timeInForce GTC")
     return OrderTerms(**_terms(asked, kind, given))
 
 
@@ -117,7 +118,7 @@ def _refuse_market(asked: Values) -> None:
     if quantity is None and quote is None:
         raise Refused(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
     if quantity is not None and quote is not None:
-        raise Refused(-1128, "Combination of optional parameters invalid.")
+        raise not_together()
     if quote is not None and asked["side"] == Side.SELL:
         raise Refused(-2010, "Quote order qty market orders are not supported for SELL: send a quantity.")
 

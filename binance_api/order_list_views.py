@@ -15,7 +15,7 @@ from binance_api.exchange_info import order_limits
 from binance_api.found_orders import new_name
 from binance_api.history import MOST_FILLS, MOST_ORDERS, newest_orders, open_orders, orders_from, own_fills
 from binance_api.outcomes import answer_in_time, cancelled_body, shown_order, still
-from binance_api.parameters import END, ONE_SYMBOL, START, SYMBOL, Parameter, Values, number, size
+from binance_api.parameters import END, ONE_SYMBOL, START, SYMBOL, Parameter, Values, not_together, number, size
 from binance_api.representation import own_trade
 from binance_api.usage import order_counts
 from orders.fills import Half, halves_of_order, halves_of_user
@@ -84,7 +84,7 @@ class MyTradesView(SignedView):
     )
     def get(self, request: Request, asked: Values) -> Response:
         if asked["fromId"] is not None and (asked["startTime"] or asked["endTime"]):
-            raise Refused(-1128, "Combination of optional parameters invalid.")
+            raise not_together()
         weigh_pages(request, asked["limit"])
         symbol = asked["symbol"].symbol
         halves = _halves(caller_id(request), symbol, asked["orderId"])

@@ -91,6 +91,11 @@ def illegal(name: str, legal: str) -> Refused:
     return Refused(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
+def not_together(why: str = "") -> Refused:
+    """Parameters that are right one by one. `why` in words, where Binance's do not say it."""
+    return Refused(-1128, "Combination of optional parameters invalid" + (f": {why}." if why else "."))
+
+
 def not_valid(name: str) -> Refused:
     return Refused(-1130, f"Data sent for parameter '{name}' is not valid.")
 

@@ -11,7 +11,7 @@ from base.web.keys.scopes import PUBLIC
 from binance_api import exchange_info
 from binance_api.calls import BinanceView, Endpoint
 from binance_api.errors import Refused
-from binance_api.parameters import FLAG, ONE_SYMBOL, SOME_SYMBOLS, Parameter, Values, not_valid, word
+from binance_api.parameters import FLAG, ONE_SYMBOL, SOME_SYMBOLS, Parameter, Values, not_together, not_valid, word
 from binance_api.representation import milliseconds
 from binance_api.tickers import book_ticker, full_tickers, mini_ticker, price_ticker, read_tickers
 from binance_api.tops import read_tops
@@ -29,7 +29,7 @@ _BY_SYMBOL = (ONE_SYMBOL, SOME_SYMBOLS, _STATUS)
 def named_markets(asked: Values) -> list[Market] | None:
     """The markets that are asked for; None for all."""
     if asked["symbol"] is not None and asked["symbols"] is not None:
-        raise Refused(-1128, "Combination of optional parameters invalid.")
+        raise not_together()
     return asked["symbols"] if asked["symbol"] is None else [asked["symbol"]]
 
 
@@ -110,7 +110,7 @@ class ExchangeInfoView(BinanceView):
     def get(self, request: Request, asked: Values) -> Response:
         named = named_markets(asked)
         if named is not None and (asked["permissions"] or asked["symbolStatus"]):
-            raise Refused(-1128, "Combination of optional parameters invalid.")
+            raise not_together()
         listed = list(public_markets().select_related("base", "quote")) if named is None else named
         if asked["symbolStatus"] is not None:
             listed = [market for market in listed if exchange_info.market_status(market) == asked["symbolStatus"]]

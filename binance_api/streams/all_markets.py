@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from collections import defaultdict
 from typing import Any
 
 from base.streams.messages import data_text
 from base.streams.threads import in_thread
 from binance_api.streams import events, names
-from binance_api.streams.source import Follower
+from binance_api.streams.source import Follower, Source
 from binance_api.tickers import full_tickers, read_tickers
 from marketdata import answers
 
@@ -18,22 +17,13 @@ PAUSE_SECONDS = 1.0
 _WRITERS = {names.ALL_TICKERS: events.ticker, names.ALL_MINI_TICKERS: events.mini_ticker}
 
 
-class AllMarketsSource:
+class AllMarketsSource(Source):
     """One task of the process, which reads while somebody follows. Used from one event loop."""
 
     def __init__(self) -> None:
-        self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         # As they were sent last, by symbol.
         self._sent: dict[str, answers.Ticker] = {}
-        self._task = asyncio.get_running_loop().create_task(self._live())
-
-    @property
-    def is_alive(self) -> bool:
-        return not self._task.done() and self._task.get_loop() is asyncio.get_running_loop()
-
-    @property
-    def is_followed(self) -> bool:
-        return any(self._followers.values())
+        super().__init__()
 
     async def join(self, kind: str, follower: Follower) -> None:
         """Follow a stream. All tickers are sent at once."""
@@ -41,12 +31,6 @@ class AllMarketsSource:
         shown = await in_thread(lambda: full_tickers(read_tickers(None)))
         if shown:
             follower.send(_text(kind, shown))
-
-    def leave(self, kind: str, follower: Follower) -> None:
-        self._followers[kind].discard(follower)
-
-    def stop(self) -> None:
-        self._task.cancel()
 
     async def _live(self) -> None:
         is_failing = False

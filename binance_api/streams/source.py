@@ -46,25 +46,12 @@ class Follower(Protocol):
         """Close the socket, because its client must begin anew."""
 
 
-class MarketSource:
-    """What this process sends of one market. Used from one event loop, in which its task runs until it is stopped."""
+class Source:
+    """A task of the process that reads once for all who follow. Used from one event loop."""
 
-    def __init__(self, hub: Hub, symbol: str) -> None:
-        self.symbol = symbol
-        self._hub = hub
+    def __init__(self) -> None:
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
-        self._feed = SourceFeed(symbol)
-        self._name = symbol
-        self._depth: OrderBook | None = None
-        self._best: events.Best | None = None
-        self._book, self._candles = BookStream(symbol), CandleStreams(symbol)
-        # Up to which gap of the subscription everything was read.
-        self._generation = 0
-        self._stream: OpenStream | None = None
-        loop = asyncio.get_running_loop()
-        self._begun: asyncio.Future[None] = loop.create_future()
-        self._task = loop.create_task(self._live())
-        self._reading: asyncio.Task[None] | None = None
+        self._task = asyncio.get_running_loop().create_task(self._live())
 
     @property
     def is_alive(self) -> bool:
@@ -73,6 +60,35 @@ class MarketSource:
     @property
     def is_followed(self) -> bool:
         return any(self._followers.values())
+
+    def leave(self, kind: str, follower: Follower) -> None:
+        self._followers[kind].discard(follower)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _live(self) -> None:
+        """Until the task is stopped."""
+        raise NotImplementedError
+
+
+class MarketSource(Source):
+    """What this process sends of one market. Used from one event loop, in which its task runs until it is stopped."""
+
+    def __init__(self, hub: Hub, symbol: str) -> None:
+        self.symbol = symbol
+        self._hub = hub
+        self._feed = SourceFeed(symbol)
+        self._name = symbol
+        self._depth: OrderBook | None = None
+        self._best: events.Best | None = None
+        self._book, self._candles = BookStream(symbol), CandleStreams(symbol)
+        # Up to which gap of the subscription everything was read.
+        self._generation = 0
+        self._stream: OpenStream | None = None
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reading: asyncio.Task[None] | None = None
+        super().__init__()
 
     async def join(self, kind: str, follower: Follower) -> None:
         """Follow a stream. One that shows a state shows it at once."""
@@ -88,12 +104,9 @@ class MarketSource:
             self._stream.wake()
 
     def leave(self, kind: str, follower: Follower) -> None:
-        self._followers[kind].discard(follower)
+        super().leave(kind, follower)
         if not self._followers[names.DEPTH]:
             self._book.end()
-
-    def stop(self) -> None:
-        self._task.cancel()
 
     async def _live(self) -> None:
         listener = self._hub.enter(self._feed)

@@ -1,27 +1,13 @@
 """What the traders did and saw: counted, printed every few seconds, summed up at the end."""
 
 import statistics
-from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable
+from collections import Counter, deque
 
+from clients.python.clearbell.streams.memory import Recent
+
+# Both sides of a trade see it.
+SEEN_TRADES = 20_000
 NOTHING_TRADED = "nothing was traded in this time: let it run longer, or read its logs"
-
-
-class Recent:
-    """Remembers the last so many keys: a stream sends each event at least once."""
-
-    def __init__(self, limit: int = 20_000) -> None:
-        self._limit = limit
-        self._keys: OrderedDict[Hashable, None] = OrderedDict()
-
-    def add(self, key: Hashable) -> bool:
-        """Whether the key is new."""
-        if key in self._keys:
-            return False
-        self._keys[key] = None
-        if len(self._keys) > self._limit:
-            self._keys.popitem(last=False)
-        return True
 
 
 class Tally:
@@ -39,7 +25,7 @@ class Tally:
         self.throttled = 0
         self.reconnected = 0
         self.latencies: deque[float] = deque(maxlen=10_000)
-        self._seen_trades = Recent()
+        self._seen_trades = Recent(SEEN_TRADES)
 
     @property
     def is_success(self) -> bool:
